@@ -1,0 +1,1 @@
+"""The desktop application: a page to write on, and paragraphs that develop in it."""

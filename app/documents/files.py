@@ -1,0 +1,161 @@
+"""Read and write a text file without losing or changing anything in it."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from PySide6.QtCore import QIODevice, QLockFile, QSaveFile
+
+MAX_BYTES = 50 * 2**20
+_BOM = b"\xef\xbb\xbf"
+
+
+class DocumentError(Exception):
+    """message names the file and what is wrong; remedy says what to do next."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class ChangedOnDisk(DocumentError):  # noqa: N818
+    """Another program changed the file since it was read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedFile:
+    """text: line endings as in the file, without the byte-order mark; digest: of the bytes on disk."""
+
+    path: Path
+    text: str
+    bom: bool
+    digest: str
+
+
+def read(path: Path) -> OpenedFile:
+    """Raises DocumentError for what is not a UTF-8 text file of at most MAX_BYTES."""
+    data = _bytes_of(path)
+    if b"\0" in data:
+        raise DocumentError(
+            f"“{path.name}” is not a text file (it has a zero byte at byte {data.index(0):,}).",
+            "Open it with the program that made it, or export it from there as plain text.",
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError(
+            f"“{path.name}” is not UTF-8 text: byte {error.start:,} is {data[error.start]:#04x}.",
+            "Convert it to UTF-8 in the program that made it; it was left as it is.",
+        ) from error
+    bom = data.startswith(_BOM)
+    return OpenedFile(path=path, text=text[1:] if bom else text, bom=bom, digest=_digest(data))
+
+
+def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | None = None) -> str:
+    """Put the text in the file's place at once or not at all, and return its digest.
+
+    text: line endings as they shall be in the file; lone surrogates become U+FFFD, for UTF-8 has no place for
+    them. expected_digest: of the bytes that may be replaced; None replaces whatever is there. Raises
+    DocumentError, with the old file intact.
+    """
+    data = _BOM * bom + _utf8(text)
+    _check_writable(path)
+    file = QSaveFile(str(path))
+    if not file.open(QIODevice.OpenModeFlag.WriteOnly):
+        raise _unwritable(path, file.errorString())
+    if file.write(data) != len(data) or not file.flush():
+        reason = file.errorString()
+        file.cancelWriting()
+        file.commit()
+        raise _unwritable(path, reason)
+    if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
+        file.cancelWriting()
+        file.commit()
+        raise ChangedOnDisk(
+            f"“{path.name}” was changed by another program since you opened it.",
+            "Save your text under another name, or replace the file if you are sure.",
+        )
+    if not file.commit():
+        raise _unwritable(path, file.errorString())
+    return _digest(data)
+
+
+def digest_on_disk(path: Path) -> str:
+    """Raises DocumentError where the file cannot be read."""
+    return _digest(_bytes_of(path))
+
+
+def lock(path: Path, folder: Path | None = None) -> QLockFile | None:
+    """Held until it is dropped; None while another window holds the file."""
+    folder = folder or platformdirs.user_state_path("mezzotint", appauthor=False) / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return held_lock(folder / f"{_digest(str(path.resolve()).encode())[:32]}.lock")
+
+
+def held_lock(path: Path) -> QLockFile | None:
+    """The lock, or None while a living process holds it."""
+    result = QLockFile(str(path))
+    result.setStaleLockTime(0)
+    # Asks the system, which knows whether a holder lives; process ids are used again, in sandboxes at once.
+    result.removeStaleLockFile()
+    return result if result.tryLock(0) else None
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise DocumentError(f"“{path.name}” is a folder.", "Choose a file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise DocumentError(f"“{path.name}” is not an ordinary file.", "Choose a text file.")
+        if status.st_size > MAX_BYTES:
+            raise DocumentError(
+                f"“{path.name}” has {status.st_size / 2**20:,.0f} MB; the limit is {MAX_BYTES // 2**20} MB.",
+                "Split it into smaller files.",
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DocumentError(
+            f"“{path}” is not there.", "It may have been moved or renamed; look for it and open it again."
+        ) from error
+    except PermissionError as error:
+        raise DocumentError(
+            f"You have no permission to read “{path}”.", "Ask its owner, or copy it to a folder of your own."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DocumentError(
+            f"“{path}” could not be read: {error}.", "Check the disk and try again."
+        ) from error
+
+
+def _check_writable(path: Path) -> None:
+    elsewhere = "Save it under another name or in another folder; your text is still here."
+    if path.is_dir():
+        raise DocumentError(f"“{path.name}” is a folder.", elsewhere)
+    if not path.parent.is_dir():
+        raise DocumentError(f"The folder “{path.parent}” is not there.", elsewhere)
+    if path.exists() and not path.stat().st_mode & 0o222:
+        raise DocumentError(f"“{path.name}” is read-only.", elsewhere)
+
+
+def _unwritable(path: Path, reason: str) -> DocumentError:
+    return DocumentError(
+        f"“{path.name}” could not be saved: {reason}.",
+        "Make room or save it in another folder; your text is still here and the file is as it was.",
+    )
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,179 @@
+"""Recovery copies: what the writer typed outlives the app, saved or not."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import platformdirs
+from PySide6.QtCore import QIODevice, QLockFile, QObject, QSaveFile, QTimer, Signal
+from PySide6.QtGui import QTextDocument
+
+from app.documents.files import held_lock
+from app.documents.text import document_text
+
+QUIET_MS = 1000
+LATEST_MS = 5000
+_SUFFIX = ".recovery"
+_log = logging.getLogger(__name__)
+
+
+class RecoveryCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that was not saved. path: None if it never had one; digest: of the file when it was read."""
+
+    path: str | None
+    bom: bool
+    digest: str | None
+    written_at: datetime
+    text: str
+
+
+class RecoveryStore(QObject):
+    """The copies of one run of the app, in a folder of its own, with a lock that is held while the run lives.
+
+    failed: a copy could not be written; emitted in the writing thread, so connect a QObject's slot.
+    """
+
+    failed = Signal(str)
+
+    def __init__(self, root: Path | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._root = root or platformdirs.user_state_path("mezzotint", appauthor=False) / "recovery"
+        self._folder = self._root / uuid.uuid4().hex
+        self._lock: QLockFile | None = None
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The lock comes first: a folder without a held lock belongs to a dead run.
+            self._lock = held_lock(self._folder.with_suffix(".lock"))
+            self._folder.mkdir(mode=0o700)
+        except OSError as error:
+            _log.error("No recovery copies can be kept in %s: %s", self._root, error)
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recovery")
+
+    def pending(self) -> list[tuple[Path, RecoveryCopy]]:
+        """What dead runs left, the newest first. A damaged copy is logged and left alone."""
+        found = []
+        for folder in self._root.glob("*/"):
+            lock = held_lock(folder.with_suffix(".lock"))
+            if lock is None:
+                continue
+            for file in folder.glob(f"*{_SUFFIX}"):
+                try:
+                    found.append((file, msgspec.json.decode(file.read_bytes(), type=RecoveryCopy)))
+                except (OSError, msgspec.DecodeError) as error:
+                    _log.warning("The recovery copy %s cannot be read: %s", file, error)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            lock.unlock()
+        return sorted(found, key=lambda pair: pair[1].written_at, reverse=True)
+
+    def claim(self, file: Path) -> Path | None:
+        """Move a dead run's copy to this run; None if another run was faster."""
+        try:
+            return file.rename(self._folder / file.name)
+        except FileNotFoundError:
+            return None
+
+    def discard(self, file: Path) -> None:
+        self.submit(lambda: file.unlink(missing_ok=True))
+
+    def new_file(self) -> Path:
+        return self._folder / f"{uuid.uuid4().hex}{_SUFFIX}"
+
+    def submit(self, job: Callable[[], None]) -> Future[None]:
+        """Run a job after those before it, in a thread of its own."""
+        return self._writer.submit(self._run, job)
+
+    def close(self) -> None:
+        """Wait for what is being written. Copies of documents that were not closed stay for the next run."""
+        self._writer.shutdown()
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+        self._lock = None
+
+    def _run(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except OSError as error:
+            _log.error("A recovery copy could not be kept in %s: %s", self._folder, error)
+            self.failed.emit(f"No recovery copy of your text could be kept: {error}")
+
+
+class Recovery(QObject):
+    """Keeps the copy of one document: written when typing pauses, gone once there is nothing to lose."""
+
+    def __init__(
+        self,
+        document: QTextDocument,
+        store: RecoveryStore,
+        *,
+        path: Path | None = None,
+        bom: bool = False,
+        digest: str | None = None,
+        copy: Path | None = None,
+    ) -> None:
+        """copy: a claimed one that this document's text came from."""
+        super().__init__(document)
+        self._document = document
+        self._store = store
+        self._path, self._bom, self._digest = path, bom, digest
+        self._file = copy or store.new_file()
+        self._job: Future[None] | None = None
+        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
+        self._latest = QTimer(self, singleShot=True, interval=LATEST_MS)
+        self._quiet.timeout.connect(self.write_now)
+        self._latest.timeout.connect(self.write_now)
+        document.contentsChanged.connect(self._on_contents_changed)
+
+    def saved(self, path: Path, digest: str) -> None:
+        """The text stands in this file now: the copy goes."""
+        self._path, self._digest = path, digest
+        self._remove()
+
+    def close(self) -> None:
+        """The document was saved, or its writer gave it up: the copy goes and none comes after it."""
+        self._document.contentsChanged.disconnect(self._on_contents_changed)
+        self._remove()
+
+    def write_now(self) -> None:
+        if not self._document.isModified():
+            self._remove()
+            return
+        if self._job is not None and not self._job.done():
+            self._quiet.start()
+            return
+        self._stop_timers()
+        copy = RecoveryCopy(
+            path=str(self._path) if self._path else None,
+            bom=self._bom,
+            digest=self._digest,
+            written_at=datetime.now(UTC),
+            text=document_text(self._document),
+        )
+        file = self._file
+        self._job = self._store.submit(lambda: _write(file, copy))
+
+    def _on_contents_changed(self) -> None:
+        self._quiet.start()
+        if not self._latest.isActive():
+            self._latest.start()
+
+    def _remove(self) -> None:
+        self._stop_timers()
+        self._store.discard(self._file)
+
+    def _stop_timers(self) -> None:
+        self._quiet.stop()
+        self._latest.stop()
+
+
+def _write(path: Path, copy: RecoveryCopy) -> None:
+    data = msgspec.json.encode(copy)
+    file = QSaveFile(str(path))
+    if not (file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) == len(data) and file.commit()):
+        raise OSError(file.errorString())

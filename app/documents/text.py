@@ -1,0 +1,64 @@
+"""Text into a QTextDocument and out of it, with nothing changed on the way.
+
+Qt makes one paragraph mark of whatever it takes for a line's end (LF, CR LF, CR, U+2029, U+FDD0, U+FDD1), and
+`toPlainText()` turns no-break spaces into spaces. So the ending that most lines have is a property of the
+document, and a line that ends otherwise has its ending in the format of the block after it, where editing,
+undo and redo carry it along; a new line gets that of the line it was split from. Half of a surrogate pair
+cannot be kept: PySide drops it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from PySide6.QtGui import QTextCursor, QTextDocument, QTextFormat
+
+_LINE_END = re.compile("\r\n|[\n\r\u2029\ufdd0\ufdd1]")
+_PARAGRAPH_MARK = "\u2029"
+_MAIN_END = "mezzotint_line_end"
+_MIXED = "mezzotint_mixed_line_ends"
+_OWN_END = int(QTextFormat.Property.UserProperty) + 1
+
+
+def set_document_text(document: QTextDocument, text: str) -> None:
+    """Replace all of the text; the document is unmodified then and its undo history empty."""
+    ends = _LINE_END.findall(text)
+    main = Counter(ends).most_common(1)[0][0] if ends else "\n"
+    document.setPlainText(_LINE_END.sub("\n", text))
+    document.setProperty(_MAIN_END, main)
+    document.setProperty(_MIXED, ends.count(main) != len(ends))
+    if document.property(_MIXED):
+        _mark_blocks(document, ends, main)
+    document.setModified(False)
+
+
+def document_text(document: QTextDocument) -> str:
+    """The text with each line's own ending: what belongs into the file."""
+    raw = document.toRawText()
+    main = document.property(_MAIN_END) or "\n"
+    if not document.property(_MIXED):
+        return raw.replace(_PARAGRAPH_MARK, main)
+    lines = raw.split(_PARAGRAPH_MARK)
+    pieces = [lines[0]]
+    block = document.firstBlock().next()
+    for line in lines[1:]:
+        pieces += (block.blockFormat().property(_OWN_END) or main, line)
+        block = block.next()
+    return "".join(pieces)
+
+
+def _mark_blocks(document: QTextDocument, ends: list[str], main: str) -> None:
+    document.setUndoRedoEnabled(False)
+    cursor = QTextCursor(document)
+    cursor.beginEditBlock()
+    block = document.firstBlock().next()
+    for end in ends:
+        if end != main:
+            cursor.setPosition(block.position())
+            block_format = block.blockFormat()
+            block_format.setProperty(_OWN_END, end)
+            cursor.setBlockFormat(block_format)
+        block = block.next()
+    cursor.endEditBlock()
+    document.setUndoRedoEnabled(True)

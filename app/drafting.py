@@ -1,0 +1,321 @@
+"""The drafting state machine: what a draft goes through from the button to keep or discard."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import statistics
+import uuid
+from collections import deque
+from enum import Enum
+from collections.abc import Coroutine
+from typing import assert_never
+
+import msgspec
+from PySide6.QtCore import QObject, Signal
+
+from app.editor.page import Page
+from app.engine_thread import EngineThread
+from app.settings import SettingsStore
+from engine.events import (
+    Cancelled,
+    Committed,
+    Device,
+    DraftRequest,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    Loading,
+    LoadRequest,
+    Prefilled,
+    Ready,
+    Stats,
+)
+
+FIRST_RESERVED_LINES = 6
+"""Lines kept free for a draft before the first one has told how long they are."""
+
+
+class State(Enum):
+    IDLE = "idle"
+    PREPARING = "preparing"
+    DENOISING = "denoising"
+    SETTLED = "settled"
+
+
+class Drafting(QObject):
+    """One draft at a time, in one page, by one engine.
+
+    changed: the state, the step or the variant shown is another one. model_changed: what is loaded, or how far.
+    failed: a message and what to do next. finished: what the draft cost. waiting: why nothing can be seen yet.
+    """
+
+    changed = Signal()
+    model_changed = Signal()
+    failed = Signal(str, str)
+    finished = Signal(Stats)
+
+    def __init__(
+        self, page: Page, worker: EngineThread, settings: SettingsStore, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._page = page
+        self._worker = worker
+        self._settings = settings
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._request_id: str | None = None
+        self._load_id: str | None = None
+        self._load_failure: Failed | None = None
+        self._request: DraftRequest | None = None
+        self._retries = 0
+        self._recent_lines: deque[int] = deque(maxlen=8)
+        self.state = State.IDLE
+        self.step, self.max_steps = 0, 0
+        self.ready: Ready | None = None
+        self.loading: Loading | None = None
+        self.devices: tuple[Device, ...] = ()
+        self.stalled = False
+        self.variants: list[str] = []
+        """The settled texts of this place, the oldest first."""
+        self.shown_variant = 0
+        worker.stalled.connect(self._on_stalled)
+
+    # ---------------------------------------------------------------- the model
+
+    def load(self) -> None:
+        """Load the model that the settings name on the device they name; a running load is given up."""
+        if self._load_id is not None:
+            self._worker.cancel(self._load_id)
+        self._load_id = uuid.uuid4().hex
+        self.ready, self._load_failure = None, None
+        chosen = self._settings.current
+        request = LoadRequest(request_id=self._load_id, model=chosen.model, device=chosen.device)
+        self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
+        self.model_changed.emit()
+        self._spawn(self._run_load(request))
+
+    async def _run_load(self, request: LoadRequest) -> None:
+        async for event in self._worker.load(request):
+            if request.request_id == self._load_id:
+                self._on_load_event(event)
+
+    def _on_load_event(self, event: Event) -> None:
+        match event:
+            case Loading():
+                self.loading = event
+                self.devices = event.devices or self.devices
+            case Ready():
+                self.ready, self.loading = event, None
+                self._load_id = None
+            case Failed():
+                self._load_failure, self.loading = event, None
+                self._load_id = None
+                self.failed.emit(event.message, event.remedy)
+            case _:
+                self.loading = None
+                self._load_id = None
+        self.model_changed.emit()
+
+    # ---------------------------------------------------------------- what the writer does
+
+    def draft(self) -> None:
+        """Draft at the caret. Where a draft stands already: keep it if the caret is at it, else go to it."""
+        if self.state is State.SETTLED and self._page.draft_owns_keys():
+            self.keep()
+        elif self.state is not State.IDLE:
+            self._page.show_gap()
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        cursor = self._page.textCursor()
+        selected = self._page.text_between(cursor.selectionStart(), cursor.selectionEnd())
+        self.variants, self._retries = [], 0
+        lines = round(statistics.median(self._recent_lines)) if self._recent_lines else FIRST_RESERVED_LINES
+        self._page.draft.begin(cursor, lines * self._settings.current.canvases)
+        around = self._page.draft.surroundings()
+        chosen = self._settings.current
+        if selected:
+            cursor.setPosition(cursor.selectionEnd())
+            self._page.setTextCursor(cursor)
+            before, after = selected + around.prompt_before[len(around.before) :], ""
+        else:
+            before, after = around.prompt_before, around.after
+        self._page.show_gap()
+        self._send(
+            DraftRequest(
+                request_id="",
+                before=before,
+                after=after,
+                canvases=chosen.canvases,
+                max_steps=chosen.max_steps,
+                early_stop=chosen.early_stop,
+                t_min=chosen.t_min,
+                t_max=chosen.t_max,
+                entropy_bound=chosen.entropy_bound,
+                context_tokens=chosen.context_tokens,
+            )
+        )
+
+    def retry(self) -> None:
+        """Another draft in the same place; those before it stay within reach."""
+        if self.state is not State.SETTLED or self._request is None:
+            return
+        self._retries += 1
+        self._page.draft.restart()
+        self._send(self._request)
+
+    def stop(self) -> None:
+        """What stands becomes the draft."""
+        if self.state not in (State.PREPARING, State.DENOISING):
+            return
+        text = self._page.draft.shown_text() if self.state is State.DENOISING else ""
+        self._give_up()
+        if text.strip():
+            self._settle(text)
+        else:
+            self._back_out()
+
+    def keep(self) -> None:
+        if self.state is State.SETTLED:
+            self._page.keep_draft()
+            self._set_state(State.IDLE)
+
+    def discard(self) -> None:
+        """Leave no trace, in whatever state."""
+        self._give_up()
+        self._page.draft.clear()
+        self._set_state(State.IDLE)
+
+    def show_variant(self, index: int) -> None:
+        if self.state is State.SETTLED and 0 <= index < len(self.variants):
+            self.shown_variant = index
+            self._page.draft.settle(self.variants[index])
+            self.changed.emit()
+
+    def wait_longer(self) -> None:
+        """The writer gives a stuck engine more time."""
+        self.stalled = False
+        self.changed.emit()
+
+    def restart_engine(self) -> None:
+        """End the stuck engine; its draft fails, and the next one starts it afresh."""
+        self.stalled = False
+        if not self._worker.restart():
+            self.discard()
+        self.changed.emit()
+
+    async def close(self) -> None:
+        """Give up everything that runs, and wait until it has ended."""
+        self._give_up()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---------------------------------------------------------------- one request
+
+    def _send(self, request: DraftRequest) -> None:
+        seed = self._settings.current.seed
+        request = msgspec.structs.replace(
+            request,
+            request_id=uuid.uuid4().hex,
+            seed=secrets.randbits(63) if seed is None else (seed + self._retries) % 2**63,
+        )
+        self._request, self._request_id = request, request.request_id
+        self.step, self.max_steps, self.stalled = 0, request.max_steps or 0, False
+        self._set_state(State.PREPARING)
+        if self.ready is None and self._load_id is None:
+            self.load()
+        self._spawn(self._run_draft(request))
+
+    async def _run_draft(self, request: DraftRequest) -> None:
+        async for event in self._worker.draft(request):
+            if event.request_id != self._request_id:
+                return
+            self._on_draft_event(event)
+
+    def _on_draft_event(self, event: Event) -> None:
+        self.stalled = False
+        match event:
+            case Frame():
+                self.step, self.max_steps = event.step, event.max_steps
+                self._page.draft.show_frame(event)
+                self._set_state(State.DENOISING)
+            case Committed():
+                self._page.draft.commit(event.text)
+            case Finished():
+                self._request_id = None
+                text = self._page.draft.surroundings().shown(event.text)
+                if text:
+                    self.finished.emit(event.stats)
+                    self._settle(text)
+                else:
+                    self._fail(
+                        "The model had nothing to add here.", "Try again, or write a few more words first."
+                    )
+            case Failed():
+                self._request_id = None
+                failure = self._load_failure or event
+                self._fail(failure.message, failure.remedy)
+            case Cancelled():
+                self._request_id = None
+                self._back_out()
+            case Loading():
+                self.loading = event
+                self.model_changed.emit()
+            case Ready():
+                self.ready, self.loading = event, None
+                self.model_changed.emit()
+            case Prefilled():
+                pass
+            case _:
+                assert_never(event)
+
+    def _settle(self, text: str) -> None:
+        self.variants.append(text)
+        self.shown_variant = len(self.variants) - 1
+        self._page.draft.settle(text)
+        self._recent_lines.append(self._page.draft.line_count())
+        self._set_state(State.SETTLED)
+        self._page.announce("The draft is ready. Its facts are unchecked.")
+
+    def _fail(self, message: str, remedy: str) -> None:
+        self._back_out()
+        self.failed.emit(message, remedy)
+
+    def _back_out(self) -> None:
+        """After a draft that came to nothing: the variant before it, or the bare page."""
+        if self.variants:
+            self._page.draft.settle(self.variants[-1])
+            self.shown_variant = len(self.variants) - 1
+            self._set_state(State.SETTLED)
+        else:
+            self._page.draft.clear()
+            self._set_state(State.IDLE)
+
+    def _give_up(self) -> None:
+        if self._request_id is not None:
+            self._worker.cancel(self._request_id)
+            self._request_id = None
+
+    def _set_state(self, state: State) -> None:
+        self.state = state
+        self.changed.emit()
+
+    def _on_stalled(self, request_id: str) -> None:
+        if request_id in (self._request_id, self._load_id):
+            self.stalled = True
+            self.changed.emit()
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a draft failed", "exception": error}
+            )

@@ -1,0 +1,1 @@
+"""The page: the text widget and the draft that develops inside it."""

@@ -1,0 +1,88 @@
+"""Where the page's lines stand: space after paragraphs, and a gap under one block that a draft is drawn in."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QTextBlock, QTextCursor, QTextDocument
+from PySide6.QtWidgets import QPlainTextDocumentLayout
+
+PARAGRAPH_SPACE_RATIO = 0.36
+"""Space after a paragraph, in line heights."""
+
+
+def space_after(text: str, line_height: float) -> float:
+    """Space after a paragraph, px. A blank line is space enough."""
+    return round(PARAGRAPH_SPACE_RATIO * line_height) if text else 0.0
+
+
+class PageLayout(QPlainTextDocumentLayout):
+    """A plain-text layout that leaves a gap of `gap_height` px under the block of the cursor `anchor`.
+
+    QPlainTextEdit scrolls by lines, so the gap counts as lines of its block. It has no offset for a top line
+    beyond a block's text: when the view is scrolled into the gap (`gap_lines_above` of its lines are off the
+    top), the block's own lines are moved up out of the view and the block ends where the rest of the gap does.
+    """
+
+    def __init__(self, document: QTextDocument, line_height: float) -> None:
+        super().__init__(document)
+        self.line_height = line_height
+        self.anchor: QTextCursor | None = None
+        self.gap_height = 0.0
+        self.gap_lines_above = 0
+        self.gap_scrolls = True
+        """Whether the gap's lines count for the scroll bar: not where all of it can be seen anyway."""
+
+    def set_gap(self, anchor: QTextCursor | None, height: float) -> None:
+        """Open, resize or (with None) close the gap; the caller repaints."""
+        old = self._anchor_block()
+        self.anchor = anchor
+        self.gap_height = height if anchor is not None else 0.0
+        new = self._anchor_block()
+        for block in {b.blockNumber(): b for b in (old, new) if b is not None}.values():
+            self._mend(block)
+        self.documentSizeChanged.emit(self.documentSize())
+
+    def gap_lines(self) -> int:
+        return int(-(-self.gap_height // self.line_height)) if self.gap_scrolls else 0
+
+    def text_bottom(self, block: QTextBlock) -> float:
+        """Bottom of the block's own text, px below the block's top."""
+        layout = block.layout()
+        return layout.lineAt(layout.lineCount() - 1).naturalTextRect().bottom() if layout.lineCount() else 0.0
+
+    def blockBoundingRect(self, block: QTextBlock) -> QRectF:
+        rect = super().blockBoundingRect(block)
+        if not block.isValid() or not block.isVisible():
+            return rect
+        if self._holds_gap(block):
+            self._mend(block)
+            rect.setHeight(self.text_bottom(block) + self.gap_height)
+        rect.adjust(0, 0, 0, space_after(block.text(), self.line_height))
+        return rect
+
+    def _anchor_block(self) -> QTextBlock | None:
+        return self.anchor.block() if self.anchor is not None else None
+
+    def _holds_gap(self, block: QTextBlock) -> bool:
+        # Comparing QTextBlock objects is cheap; the anchor moves with the writer's edits.
+        return self.anchor is not None and self.gap_height > 0 and self.anchor.block() == block
+
+    def _mend(self, block: QTextBlock) -> None:
+        """Give the block the line count and the line positions that the gap asks for."""
+        layout = block.layout()
+        count = layout.lineCount()
+        if not count:
+            return
+        holds = self._holds_gap(block)
+        block.setLineCount(count + (self.gap_lines() if holds else 0))
+        top = 0.0
+        if holds and self.gap_lines_above:
+            height = (
+                layout.lineAt(count - 1).naturalTextRect().bottom() - layout.lineAt(0).naturalTextRect().top()
+            )
+            top = -height - self.gap_lines_above * self.line_height
+        shift = top - layout.lineAt(0).y()
+        if shift:
+            for index in range(count):
+                line = layout.lineAt(index)
+                line.setPosition(line.position() + QPointF(0, shift))

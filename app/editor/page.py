@@ -1,0 +1,261 @@
+"""The page: one centred column of plain text, with room for a draft."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QFont,
+    QFontMetricsF,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTextBlock,
+    QTextCursor,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
+
+from app.documents.text import document_text, set_document_text
+from app.editor.draft_view import DraftView
+from app.editor.layout import PARAGRAPH_SPACE_RATIO, PageLayout
+from app.editor.placement import Surroundings
+from app.theme import LIGHT, Theme
+
+COLUMN_CHARACTERS = 68
+CONTEXT_CHARACTERS = 400_000
+"""The most text on either side of the caret that a draft can look at: more than any context holds."""
+SETTLED_KEY_DELAY_S = 0.3
+"""Enter and Tab keep a draft only this long after it settled: keys already on their way are the writer's."""
+_MOUSE_EVENTS = {
+    QEvent.Type.MouseButtonPress: "mousePressEvent",
+    QEvent.Type.MouseMove: "mouseMoveEvent",
+    QEvent.Type.MouseButtonRelease: "mouseReleaseEvent",
+    QEvent.Type.MouseButtonDblClick: "mouseDoubleClickEvent",
+}
+
+
+class Page(QPlainTextEdit):
+    """keep_asked, discard_asked: Enter, Tab or Esc at a draft's anchor, where these keys belong to the draft."""
+
+    keep_asked = Signal()
+    discard_asked = Signal()
+    geometry_changed = Signal()
+
+    def __init__(self, font: QFont, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.theme: Theme = LIGHT
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAccessibleName("Page")
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setCursorWidth(2)
+        self.setPlaceholderText("Begin here.")
+        self.line_height = 1.0
+        self.page_layout = PageLayout(self.document(), 1.0)
+        self.document().setDocumentLayout(self.page_layout)
+        self.draft = DraftView(self)
+        self._changed_at = 0.0
+        self.set_prose_font(font)
+        self.document().contentsChanged.connect(self._on_contents_changed)
+        self.updateRequest.connect(self.geometry_changed)
+        self.verticalScrollBar().rangeChanged.connect(self._on_scroll_range)
+        self.draft.changed.connect(self.geometry_changed)
+
+    # ---------------------------------------------------------------- look
+
+    @property
+    def paragraph_space(self) -> int:
+        """Space after a paragraph, px."""
+        return round(PARAGRAPH_SPACE_RATIO * self.line_height)
+
+    def set_prose_font(self, font: QFont) -> None:
+        self.setFont(font)
+        self.document().setDefaultFont(font)
+        metrics = QFontMetricsF(font)
+        self.line_height = self.page_layout.line_height = metrics.height() + metrics.leading()
+        self.setTabStopDistance(4 * metrics.horizontalAdvance(" "))
+        self._set_column()
+        self.draft.relayout()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        self.viewport().update()
+
+    def _set_column(self) -> None:
+        """Centre the column by the viewport's margins."""
+        column = QFontMetricsF(self.font()).averageCharWidth() * COLUMN_CHARACTERS
+        side = max(24, int((self.width() - column) / 2))
+        bar = self.verticalScrollBar().sizeHint().width()
+        self.setViewportMargins(side, 8, max(8, side - bar), 0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.draft.relayout()
+
+    # ---------------------------------------------------------------- text
+
+    def text(self) -> str:
+        return document_text(self.document())
+
+    def set_text(self, text: str) -> None:
+        """Another document: the undo stack starts afresh and a draft's place is gone."""
+        self.draft.clear()
+        set_document_text(self.document(), text)
+
+    def surroundings(self, position: int) -> Surroundings:
+        """The text around a UTF-16 position, as far as a context may reach."""
+        end = self.document().characterCount() - 1
+        return Surroundings(
+            self.text_between(max(0, position - CONTEXT_CHARACTERS), position),
+            self.text_between(position, min(end, position + CONTEXT_CHARACTERS)),
+        )
+
+    def text_between(self, start: int, end: int) -> str:
+        """The text between two UTF-16 positions, `\\n` between paragraphs."""
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(start)
+        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+        return cursor.selectedText().replace("\u2029", "\n")
+
+    def keep_draft(self) -> None:
+        """Put the settled draft in at its anchor: one edit block, so one undo. The caret goes behind it."""
+        text, anchor = self.draft.settled_text, self.draft.anchor
+        if text is None or anchor is None:
+            return
+        insertion = self.draft.surroundings().insertion(text)
+        caret_was_there = self.textCursor().position() == anchor.position()
+        cursor = QTextCursor(anchor)
+        self.draft.clear()
+        cursor.beginEditBlock()
+        cursor.insertText(insertion)
+        cursor.endEditBlock()
+        if caret_was_there:
+            self.setTextCursor(cursor)
+
+    def _on_contents_changed(self) -> None:
+        self._changed_at = monotonic()
+        if self.draft.anchor is not None:
+            # After the layout has seen the change.
+            QTimer.singleShot(0, self.draft, self.draft.relayout)
+
+    # ---------------------------------------------------------------- geometry
+
+    def block_top(self, block: QTextBlock) -> float:
+        """Viewport y of the block's top."""
+        return self.blockBoundingGeometry(block).translated(self.contentOffset()).top()
+
+    def sync_gap_scroll(self) -> bool:
+        """Tell the layout how many of the gap's lines are off the top; whether any are."""
+        layout, above = self.page_layout, 0
+        if layout.anchor is not None:
+            block = layout.anchor.block()
+            line = self.verticalScrollBar().value() - block.firstLineNumber() - block.layout().lineCount()
+            above = line if 0 < line <= layout.gap_lines() else 0
+        changed = above != layout.gap_lines_above
+        layout.gap_lines_above = above
+        return changed or above > 0
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:
+        if self.sync_gap_scroll():
+            # The lines move by other distances than Qt would shift the pixels by: paint all of it.
+            self.viewport().setUpdatesEnabled(False)
+            super().scrollContentsBy(dx, dy)
+            self.viewport().setUpdatesEnabled(True)
+        else:
+            super().scrollContentsBy(dx, dy)
+        self.geometry_changed.emit()
+
+    def _on_scroll_range(self, _first: int, last: int) -> None:
+        """A bar with nothing to scroll is not drawn; its room stays, so that no line wraps anew."""
+        self.verticalScrollBar().setEnabled(last > 0)
+
+    def everything_fits(self) -> bool:
+        """Whether the document and the gap stand in the viewport whole."""
+        height, block = 2 * self.document().documentMargin(), self.document().firstBlock()
+        while block.isValid() and height <= self.viewport().height():
+            height += self.page_layout.blockBoundingRect(block).height()
+            block = block.next()
+        return height <= self.viewport().height()
+
+    def show_gap(self) -> None:
+        """Scroll, once and as little as will do, so that the draft's gap can be seen; the caret's line stays."""
+        scroll = self.verticalScrollBar()
+        anchor = self.draft.anchor
+        while anchor is not None and (top := self.draft.bar_top()) is not None:
+            room = self.cursorRect(anchor).top() > self.line_height
+            if top + 48 <= self.viewport().height() or not room or scroll.value() == scroll.maximum():
+                return
+            scroll.setValue(scroll.value() + 1)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.draft.anchor is not None:
+            painter = QPainter(self.viewport())
+            painter.setClipRect(event.rect())
+            self.draft.paint(painter, event.rect().toRectF())
+            painter.end()
+
+    # ---------------------------------------------------------------- input
+
+    def draft_owns_keys(self) -> bool:
+        """Whether Esc belongs to the draft: the caret is at its anchor and nothing is selected."""
+        anchor, cursor = self.draft.anchor, self.textCursor()
+        return anchor is not None and not cursor.hasSelection() and cursor.position() == anchor.position()
+
+    def draft_takes_enter(self) -> bool:
+        """Whether Enter and Tab keep the draft: it settled a while ago and nothing was typed since."""
+        settled = self.draft.settled_text is not None and self._changed_at < self.draft.settled_at
+        return (
+            self.draft_owns_keys() and settled and monotonic() - self.draft.settled_at >= SETTLED_KEY_DELAY_S
+        )
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+        key = event.key()
+        if plain and key == Qt.Key.Key_Escape and self.draft_owns_keys():
+            self.discard_asked.emit()
+        elif (
+            plain
+            and key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab)
+            and self.draft_takes_enter()
+        ):
+            self.keep_asked.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """The margins beside the column belong to the page: the wheel scrolls, the mouse selects."""
+        if event.type() == QEvent.Type.Resize:
+            self._set_column()
+            handled = super().event(event)
+            self.geometry_changed.emit()  # the column may have moved without getting another size
+            return handled
+        if isinstance(event, QWheelEvent):
+            self.wheelEvent(event)
+            return True
+        if isinstance(event, QMouseEvent) and (handler := _MOUSE_EVENTS.get(event.type())):
+            inside = self.viewport().mapFrom(self, event.position().toPoint())
+            getattr(self, handler)(_moved(event, inside))
+            return True
+        return super().event(event)
+
+    def announce(self, text: str) -> None:
+        """Tell a screen reader."""
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
+
+
+def _moved(event: QMouseEvent, place: QPoint) -> QMouseEvent:
+    return QMouseEvent(
+        event.type(),
+        QPointF(place),
+        event.globalPosition(),
+        event.button(),
+        event.buttons(),
+        event.modifiers(),
+    )

@@ -1,0 +1,360 @@
+"""The window: page, settings beside it, status line, and the actions that tie them together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QFont, QGuiApplication, QKeySequence, QTextCursor
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QStyle,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.documents.files import ChangedOnDisk, DocumentError
+from app.documents.open_document import OpenDocument
+from app.drafting import Drafting, State
+from app.editor.bar import DraftBar, DraftButton
+from app.editor.page import Page
+from app.engine_thread import EngineThread
+from app.notice import Notice
+from app.settings import Settings, SettingsStore, limits
+from app.settings_panel import SettingsPanel
+from app.status import StatusLine
+from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
+from app.documents.recovery import RecoveryStore
+
+FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
+
+
+class MainWindow(QMainWindow):
+    """closed: the window has gone, with nothing left to save."""
+
+    closed = Signal()
+
+    def __init__(self, settings: SettingsStore, worker: EngineThread, recovery: RecoveryStore) -> None:
+        super().__init__()
+        self._settings = settings
+        self.page = Page(prose_font(settings.current))
+        self.drafting = Drafting(self.page, worker, settings, self)
+        self.document = OpenDocument(self.page.document(), recovery, self)
+        self.bar = DraftBar(self.page, self.drafting)
+        self.button = DraftButton(self.page, self.drafting)
+        self.notice = Notice()
+        self.panel = SettingsPanel(settings)
+        self.status = StatusLine(self.page, self.drafting, self)
+        self._build()
+        self._build_actions()
+        self._connect()
+        self._shown_settings: Settings | None = None
+        self._on_settings(settings.current)
+        self._on_title()
+        self.page.setFocus()
+
+    # ---------------------------------------------------------------- what it is made of
+
+    def _build(self) -> None:
+        writing = QVBoxLayout()
+        writing.setContentsMargins(0, 0, 0, 0)
+        writing.setSpacing(0)
+        writing.addWidget(self.page, 1)
+        message = QHBoxLayout()
+        message.setContentsMargins(24, 0, 24, 12)
+        message.addWidget(self.notice)
+        writing.addLayout(message)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addLayout(writing, 1)
+        row.addWidget(self.panel)
+        centre = QWidget()
+        centre.setLayout(row)
+        self.setCentralWidget(centre)
+        self.setStatusBar(self.status)
+        self.resize(1180, 780)
+        self.setMinimumSize(560, 360)
+        self.restoreGeometry(QByteArray.fromBase64(self._settings.current.window_geometry.encode()))
+
+    def _action(self, text: str, shortcut: QKeySequence | str | None, act: object) -> QAction:
+        action = QAction(text, self)
+        if shortcut is not None:
+            action.setShortcut(shortcut)
+        action.triggered.connect(act)
+        return action
+
+    def _build_actions(self) -> None:
+        key, page = QKeySequence.StandardKey, self.page
+        self.draft_action = self._action("Draft paragraph", "Ctrl+Return", self.drafting.draft)
+        self.draft_action.setShortcuts([QKeySequence("Ctrl+Return"), QKeySequence("Ctrl+Enter")])
+        self.panel_action = self._action("Settings", "Ctrl+,", self._on_panel_asked)
+        self.panel_action.setCheckable(True)
+        self.undo_action = self._action("Undo", key.Undo, page.undo)
+        self.redo_action = self._action("Redo", key.Redo, page.redo)
+        menus: dict[str, list[QAction | None]] = {
+            "&File": [
+                self._action("New", key.New, self.new),
+                self._action("Open…", key.Open, self.open),
+                None,
+                self._action("Save", key.Save, self.save),
+                self._action("Save as…", "Ctrl+Shift+S", self.save_as),
+                None,
+                self._action("Quit", "Ctrl+Q", self.close),
+            ],
+            "&Edit": [
+                self.undo_action,
+                self.redo_action,
+                None,
+                self._action("Cut", key.Cut, page.cut),
+                self._action("Copy", key.Copy, page.copy),
+                self._action("Paste", key.Paste, page.paste),
+                None,
+                self._action("Select all", key.SelectAll, page.selectAll),
+            ],
+            "&Draft": [
+                self.draft_action,
+                self._action("Retry", "Ctrl+R", self.drafting.retry),
+                self._action("Stop", "Ctrl+.", self.drafting.stop),
+                self._action("Keep", None, self.drafting.keep),
+                self._action("Discard", None, self.drafting.discard),
+                None,
+                self._action("Go to the draft", "Ctrl+J", self.go_to_draft),
+            ],
+            "&View": [
+                self._action("Larger text", key.ZoomIn, lambda: self.zoom(1)),
+                self._action("Smaller text", key.ZoomOut, lambda: self.zoom(-1)),
+                self._action("Usual size", "Ctrl+0", lambda: self.zoom(0)),
+                None,
+                self.panel_action,
+            ],
+        }
+        for name, actions in menus.items():
+            menu = QMenu(name, self)
+            for action in actions:
+                if action is None:
+                    menu.addSeparator()
+                else:
+                    menu.addAction(action)
+            self.menuBar().addMenu(menu)
+        self.menuBar().setCornerWidget(self._toolbar())
+        page.document().undoAvailable.connect(self.undo_action.setEnabled)
+        page.document().redoAvailable.connect(self.redo_action.setEnabled)
+        self.undo_action.setEnabled(False)
+        self.redo_action.setEnabled(False)
+
+    def _toolbar(self) -> QWidget:
+        corner = QWidget(self.menuBar())
+        row = QHBoxLayout(corner)
+        row.setContentsMargins(0, 0, 16, 0)
+        row.setSpacing(4)
+        self.title = QLabel(objectName="documentTitle")
+        row.addWidget(self.title)
+        for action in (self.draft_action, self.panel_action):
+            button = QToolButton()
+            button.setDefaultAction(action)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            row.addWidget(button)
+        return corner
+
+    def _connect(self) -> None:
+        self.page.keep_asked.connect(self.drafting.keep)
+        self.page.discard_asked.connect(self.drafting.discard)
+        self.drafting.failed.connect(self._on_failed)
+        self.drafting.model_changed.connect(self._on_model_changed)
+        self.document.changed.connect(self._on_title)
+        self.document.failed.connect(self.notice.tell)
+        self.page.document().modificationChanged.connect(self._on_title)
+        self.panel.closed.connect(self._on_panel_closed)
+        self._settings.changed.connect(self._on_settings)
+        self._settings.failed.connect(self.notice.tell)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme)
+
+    # ---------------------------------------------------------------- documents
+
+    def start(self, path: Path | None) -> None:
+        """Open what the command line named, or offer what an earlier run left."""
+        if path is not None:
+            self.open_path(path)
+        elif (left := self.document.left_behind()) is not None:
+            name = Path(left.path).name if left.path else "An unsaved text"
+            self.notice.tell(
+                f"{name} was not saved when Mezzotint last ended.",
+                label="Restore it",
+                act=self._restore,
+            )
+
+    def _restore(self) -> None:
+        self._when_saved(self.document.restore)
+
+    def new(self) -> None:
+        self._when_saved(self._new_now)
+
+    def _new_now(self) -> None:
+        self.drafting.discard()
+        self.document.new()
+
+    def open(self) -> None:
+        self._when_saved(self._ask_open)
+
+    def _ask_open(self) -> None:
+        dialog = QFileDialog(self, "Open", self.document.folder(), FILTER)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._on_open_selected)
+        dialog.open()
+
+    def _on_open_selected(self, path: str) -> None:
+        self.open_path(Path(path))
+
+    def open_path(self, path: Path) -> None:
+        """A file that cannot be opened leaves the open text, and a draft in it, as they are."""
+        try:
+            opened = self.document.read(path)
+        except DocumentError as error:
+            self.notice.tell(error.message, error.remedy)
+            return
+        self.drafting.discard()
+        self.document.show(opened)
+        self.notice.hide()
+
+    def save(self) -> bool:
+        """Whether the text stands in its file now; without a file a dialog asks for one."""
+        if self.document.path is None:
+            self.save_as()
+            return False
+        return self._save_to(self.document.path)
+
+    def save_as(self) -> None:
+        dialog = QFileDialog(self, "Save as", str(self.document.path or self.document.folder()), FILTER)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("md")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._on_save_selected)
+        dialog.open()
+
+    def _on_save_selected(self, path: str) -> None:
+        self._save_to(Path(path), anew=True)
+
+    def _save_to(self, path: Path, anew: bool = False) -> bool:
+        try:
+            self.document.save(path, overwrite=anew)
+        except ChangedOnDisk as error:
+            self.notice.tell(error.message, error.remedy, "Save as…", self.save_as)
+            return False
+        except DocumentError as error:
+            self.notice.tell(error.message, error.remedy, "Save as…", self.save_as)
+            return False
+        self.notice.hide()
+        return True
+
+    def _when_saved(self, act: object) -> None:
+        """Ask about unsaved text first; act once nothing is left to lose or the writer gave it up."""
+        if not self.page.document().isModified():
+            act()  # type: ignore[operator]
+            return
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(self)
+        box.setText(f"Save the changes to {self.document.name}?")
+        box.setInformativeText("What you do not save is lost.")
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.setDefaultButton(buttons.Save)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def on_finished(answer: int) -> None:
+            if answer == buttons.Discard or (answer == buttons.Save and self.save()):
+                act()  # type: ignore[operator]
+
+        box.finished.connect(on_finished)
+        box.open()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self.page.document().isModified():
+            event.ignore()
+            self._when_saved(self._close_now)
+            return
+        geometry = bytes(self.saveGeometry().toBase64().data()).decode()
+        self._settings.change(window_geometry=geometry)
+        self.drafting.discard()
+        self.document.close()
+        event.accept()
+        self.closed.emit()
+
+    def _close_now(self) -> None:
+        self.page.document().setModified(False)
+        self.close()
+
+    # ---------------------------------------------------------------- view
+
+    def zoom(self, by: int) -> None:
+        """by: 1 larger, -1 smaller, 0 the usual size."""
+        low, high = limits("font_size_px")
+        size = self._settings.current.font_size_px + 2 * by if by else Settings().font_size_px
+        self._settings.change(font_size_px=int(min(high, max(low, size))))
+
+    def go_to_draft(self) -> None:
+        """Put the caret where the draft stands."""
+        if self.drafting.state is not State.IDLE and self.page.draft.anchor is not None:
+            self.page.setTextCursor(QTextCursor(self.page.draft.anchor))
+            self.page.setFocus()
+
+    def _on_panel_asked(self, checked: bool) -> None:
+        self._settings.change(panel_open=checked)
+
+    def _on_panel_closed(self) -> None:
+        self._settings.change(panel_open=False)
+        self.page.setFocus()
+
+    def _on_settings(self, settings: Settings) -> None:
+        """Apply what differs from what is shown."""
+        shown, self._shown_settings = self._shown_settings, settings
+        if shown is None or shown.theme != settings.theme:
+            self._on_scheme()
+        if shown is None or (shown.font_family, shown.font_size_px) != (
+            settings.font_family,
+            settings.font_size_px,
+        ):
+            self.page.set_prose_font(prose_font(settings))
+        if shown is not None and (shown.model, shown.device) != (settings.model, settings.device):
+            self.drafting.load()
+        self.page.draft.set_reduced_motion(
+            settings.reduced_motion == "on" or _system_reduces_motion(settings)
+        )
+        self.panel.setVisible(settings.panel_open)
+        self.panel_action.setChecked(settings.panel_open)
+
+    def _on_scheme(self) -> None:
+        theme = theme_named(self._settings.current.theme, system_is_dark())
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.setPalette(palette(theme))
+        app.setStyleSheet(stylesheet(theme))
+        self.page.set_theme(theme)
+
+    # ---------------------------------------------------------------- what is told
+
+    def _on_failed(self, message: str, remedy: str) -> None:
+        self.notice.tell(message, remedy)
+
+    def _on_model_changed(self) -> None:
+        ready = self.drafting.ready
+        self.panel.show_devices(self.drafting.devices, ready.device if ready is not None else None)
+        if ready is not None:
+            self.panel.show_model(ready)
+
+    def _on_title(self) -> None:
+        mark = "•" if self.page.document().isModified() else ""
+        self.title.setText(f"{self.document.name} {mark}".strip())
+        self.setWindowTitle(f"{self.document.name}{mark} – Mezzotint")
+
+
+def _system_reduces_motion(settings: Settings) -> bool:
+    """Whether the writer follows the system and the system asks for still widgets."""
+    style = QApplication.style()
+    return settings.reduced_motion == "system" and not style.styleHint(QStyle.StyleHint.SH_Widget_Animate)

@@ -1,0 +1,46 @@
+"""A message that stays in view until it is read: what happened, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+
+
+class Notice(QFrame):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("notice")
+        self._text = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText, accessibleName="Message")
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._act = QToolButton(visible=False)
+        self._act.setProperty("link", True)
+        self._act.clicked.connect(self._on_act)
+        close = QToolButton(text="×", accessibleName="Close the message", toolTip="Close the message")
+        close.clicked.connect(self.hide)
+        self._on_asked: Callable[[], object] = self.hide
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 8, 8, 8)
+        row.addWidget(self._text, 1)
+        row.addWidget(self._act)
+        row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        return self._text.text()
+
+    def tell(
+        self, message: str, remedy: str = "", label: str = "", act: Callable[[], object] | None = None
+    ) -> None:
+        """label and act: a button that does what the remedy says."""
+        self._text.setText(f"{message} {remedy}".strip())
+        self._act.setVisible(act is not None)
+        self._act.setText(label)
+        self._on_asked = act or self.hide
+        self.show()
+
+    def _on_act(self) -> None:
+        self.hide()
+        self._on_asked()

@@ -1,0 +1,369 @@
+"""The settings, beside the page; each change holds at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QEvent, QObject, QRegularExpression, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QFontDatabase, QKeyEvent, QRegularExpressionValidator, QShowEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSlider,
+    QStyleOptionComboBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.settings import Settings, SettingsStore, label, limits, problem
+from engine.events import Device, Ready
+
+W = TypeVar("W", bound=QWidget)
+
+_WORDS_PER_TOKEN = 0.75
+_USUAL_STEPS = 48
+_SCROLL_BAR = 10
+_COMBO_FRAME = 44
+_CONTEXTS = [256 * 2**n for n in range(8)]
+_THEMES = {"system": "Follow the system", "light": "Light", "dark": "Dark", "sepia": "Sepia"}
+_MOTION = {"system": "Follow the system", "on": "On", "off": "Off"}
+_OWN_DEFAULTS = {"max_steps": None, "t_max": None, "t_min": None, "entropy_bound": None, "early_stop": True}
+
+
+class SettingsPanel(QWidget):
+    """closed: the writer wants the panel gone."""
+
+    closed = Signal()
+
+    def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._devices: tuple[Device, ...] = ()
+        self._chosen: Device | None = None
+        self._model: Ready | None = None
+        self.setProperty("panel", True)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAccessibleName("Settings")
+        self.setFixedWidth(max(300, 23 * self.fontInfo().pixelSize()))
+        self._build()
+        store.changed.connect(self._show)
+        self._show(store.current)
+
+    def show_devices(self, devices: tuple[Device, ...], chosen: Device | None) -> None:
+        """All devices of this machine; chosen: where the model runs, once it does."""
+        self._devices, self._chosen = devices, chosen
+        self._show(self._store.current)
+
+    def show_model(self, model: Ready) -> None:
+        """Where a setting says `the model's own`, this model's value is shown."""
+        self._model, self._chosen = model, model.device
+        self._show(self._store.current)
+
+    # ------------------------------------------------------------------ what it is made of
+
+    def _build(self) -> None:
+        content = QWidget()
+        content.setProperty("panel", True)
+        content.setMaximumWidth(self.width() - _SCROLL_BAR)
+        self._rows = QVBoxLayout(content)
+        self._rows.setContentsMargins(22, 18, 22 - _SCROLL_BAR, 24)
+        self._rows.setSpacing(6)
+        self._build_drafting()
+        self._build_advanced()
+        self._build_page()
+        self._rows.addStretch(1)
+
+        scroll = QScrollArea(widgetResizable=True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setProperty("panel", True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+
+    def _build_drafting(self) -> None:
+        close = _named(QToolButton(), "Close the settings")
+        close.setText("×")
+        close.setToolTip("Close the settings")
+        close.setProperty("bare", True)
+        close.clicked.connect(self.closed)
+        title = QHBoxLayout()
+        title.addWidget(_heading("Drafting"))
+        title.addStretch(1)
+        title.addWidget(close)
+        self._rows.addLayout(title)
+
+        self._device = self._combo("device")
+        self._device_note = QLabel(wordWrap=True)
+        self._device_note.setProperty("quiet", True)
+        self._rows.addWidget(self._device_note)
+        low, high = limits("max_steps")
+        self._steps = self._slider("max_steps", int(low), int(high), int)
+        low, high = limits("canvases")
+        self._length = self._slider("canvases", int(low), int(high), int)
+        self._context = self._slider("context_tokens", 0, len(_CONTEXTS) - 1, _CONTEXTS.__getitem__)
+        self._build_seed()
+
+    def _build_seed(self) -> None:
+        self._seed_kind = _named(QComboBox(), label("seed"))
+        self._seed_kind.addItems(["New each time", "Always the same"])
+        self._seed_kind.activated.connect(lambda index: self._store.change(seed=1 if index else None))
+        self._seed = _named(QLineEdit(maxLength=19), "Seed number")
+        self._seed.setValidator(QRegularExpressionValidator(QRegularExpression("[0-9]+"), self._seed))
+        self._seed.setToolTip("The same number and the same text give the same draft.")
+        self._seed.textEdited.connect(self._on_seed_edited)
+        self._seed.editingFinished.connect(lambda: self._show_seed(self._store.current))
+        self._caption("seed", self._seed_kind)
+        row = QHBoxLayout()
+        row.addWidget(self._seed_kind, 3)
+        row.addWidget(self._seed, 2)
+        self._rows.addLayout(row)
+        _tame(self._seed_kind)
+
+    def _build_advanced(self) -> None:
+        self._disclosure = _named(QPushButton("Advanced  ›"), "Advanced")
+        self._disclosure.setCheckable(True)
+        self._disclosure.setProperty("link", True)
+        self._rows.addSpacing(4)
+        self._rows.addWidget(self._disclosure)
+        self._advanced = QWidget(visible=False)
+        outer_rows, self._rows = self._rows, QVBoxLayout(self._advanced)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(8)
+        self._numbers = {name: self._number(name) for name in ("t_max", "t_min", "entropy_bound")}
+        self._early_stop = QCheckBox(label("early_stop"))
+        self._early_stop.toggled.connect(lambda on: self._store.change(early_stop=on))
+        self._rows.addWidget(self._early_stop)
+        reset = QPushButton("Use the model’s own")
+        reset.clicked.connect(lambda: self._store.change(**_OWN_DEFAULTS))
+        self._rows.addWidget(reset)
+        self._rows = outer_rows
+        self._rows.addWidget(self._advanced)
+        self._disclosure.toggled.connect(self._on_disclosed)
+
+    def _build_page(self) -> None:
+        self._rows.addSpacing(18)
+        self._rows.addWidget(_heading("Page"))
+        self._theme = self._combo("theme", _THEMES)
+        self._font = self._combo("font_family")
+        low, high = limits("font_size_px")
+        self._size = self._slider("font_size_px", int(low), int(high), int)
+        self._motion = self._combo("reduced_motion", _MOTION)
+
+    def _caption(self, name: str, buddy: QWidget) -> QLabel:
+        caption = QLabel(label(name))
+        caption.setProperty("quiet", True)
+        caption.setBuddy(buddy)
+        self._rows.addSpacing(8)
+        self._rows.addWidget(caption)
+        return caption
+
+    def _combo(self, name: str, choices: dict[str, str] | None = None) -> QComboBox:
+        combo = _named(_ComboBox(), label(name))
+        for value, text in (choices or {}).items():
+            combo.addItem(text, value)
+        combo.activated.connect(lambda: self._store.change(**{name: combo.currentData()}))
+        self._caption(name, combo)
+        self._rows.addWidget(combo)
+        _tame(combo)
+        return combo
+
+    def _slider(self, name: str, low: int, high: int, value: Callable[[int], int]) -> tuple[QLabel, QSlider]:
+        slider = _named(QSlider(Qt.Orientation.Horizontal), label(name))
+        slider.setRange(low, high)
+        slider.setPageStep(max(1, (high - low) // 8))
+        slider.valueChanged.connect(lambda at: self._store.change(**{name: value(at)}))
+        caption = self._caption(name, slider)
+        self._rows.addWidget(slider)
+        _tame(slider)
+        return caption, slider
+
+    def _number(self, name: str) -> QDoubleSpinBox:
+        low, high = limits(name)
+        spin = _named(QDoubleSpinBox(minimum=low - 0.01, maximum=high, singleStep=0.05), label(name))
+        spin.setSpecialValueText("own")
+        spin.setKeyboardTracking(False)
+        spin.setAlignment(Qt.AlignmentFlag.AlignRight)
+        spin.setFixedWidth(72)
+        spin.valueChanged.connect(
+            lambda at: self._store.change(**{name: round(at, 2) if at >= low else None})
+        )
+        caption = QLabel(label(name))
+        caption.setProperty("quiet", True)
+        caption.setBuddy(spin)
+        row = QHBoxLayout()
+        row.addWidget(caption, 1)
+        row.addWidget(spin)
+        self._rows.addLayout(row)
+        _tame(spin)
+        return spin
+
+    # ------------------------------------------------------------------ what it shows
+
+    def _show(self, settings: Settings) -> None:
+        self._show_device(settings)
+        own = self._model
+        steps = settings.max_steps or (own.max_steps if own else None)
+        self._show_slider(
+            self._steps, steps or _USUAL_STEPS, f"up to {steps}" if steps else "the model’s own"
+        )
+        plural = "" if settings.canvases == 1 else "s"
+        self._show_slider(self._length, settings.canvases, f"{settings.canvases} paragraph{plural}")
+        self._show_context(settings)
+        self._show_seed(settings)
+        for name, spin in self._numbers.items():
+            value = getattr(settings, name)
+            if value is None:
+                value = getattr(own, name) if own else spin.minimum()
+            with QSignalBlocker(spin):
+                spin.setValue(value)
+        with QSignalBlocker(self._early_stop):
+            self._early_stop.setChecked(settings.early_stop)
+        _select(self._theme, settings.theme)
+        _select(self._motion, settings.reduced_motion)
+        _select(self._font, settings.font_family)
+        self._show_slider(self._size, settings.font_size_px, f"{settings.font_size_px} px")
+
+    def _show_slider(self, row: tuple[QLabel, QSlider], at: int, text: str) -> None:
+        caption, slider = row
+        caption.setText(f"{slider.accessibleName()}: {text}")
+        slider.setAccessibleDescription(text)
+        with QSignalBlocker(slider):
+            slider.setValue(at)
+
+    def _show_device(self, settings: Settings) -> None:
+        combo, chosen = self._device, self._chosen
+        combo.clear()
+        combo.addItem(f"Auto · {chosen.name}" if settings.device == "auto" and chosen else "Auto", "auto")
+        for device in self._devices:
+            combo.addItem(device.name, device.id)
+        _select(combo, settings.device, missing="not found" if self._devices else "")
+        for index in range(combo.count()):
+            combo.setItemData(index, combo.itemText(index), Qt.ItemDataRole.ToolTipRole)
+        shown = chosen if settings.device == "auto" else self._device_of(settings.device)
+        note = _memory(shown) if shown else ""
+        self._device_note.setText(note)
+        self._device_note.setVisible(bool(note))
+        combo.setAccessibleDescription(f"{combo.currentText()} {note}")
+        combo.setToolTip(combo.currentText())
+
+    def _device_of(self, device_id: str) -> Device | None:
+        return next((device for device in self._devices if device.id == device_id), None)
+
+    def _show_context(self, settings: Settings) -> None:
+        most = self._model.context_tokens if self._model else settings.context_tokens
+        words = _about(min(settings.context_tokens, most) * _WORDS_PER_TOKEN)
+        suffix = ", all it can read" if settings.context_tokens > most else " before"
+        at = min(range(len(_CONTEXTS)), key=lambda n: abs(_CONTEXTS[n] - settings.context_tokens))
+        self._show_slider(self._context, at, f"about {words:,} words{suffix}")
+
+    def _show_seed(self, settings: Settings) -> None:
+        self._seed_kind.setCurrentIndex(0 if settings.seed is None else 1)
+        self._seed.setVisible(settings.seed is not None)
+        if settings.seed is not None and self._seed.text() != str(settings.seed):
+            self._seed.setText(str(settings.seed))
+
+    # ------------------------------------------------------------------ what the writer does
+
+    def _on_seed_edited(self, text: str) -> None:
+        if text and problem("seed", int(text)) is None:
+            self._store.change(seed=int(text))
+
+    def _on_disclosed(self, opened: bool) -> None:
+        self._advanced.setVisible(opened)
+        self._disclosure.setText("Advanced  ⌄" if opened else "Advanced  ›")
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.closed.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        if self._font.count() <= 1:
+            for family in QFontDatabase.families():
+                if not QFontDatabase.isPrivateFamily(family) and QFontDatabase.isSmoothlyScalable(family):
+                    self._font.addItem(family, family)
+            self._show(self._store.current)
+        super().showEvent(event)
+
+
+class _ComboBox(QComboBox):
+    """Takes the width it gets: a long text ends in an ellipsis in the box and is whole in the list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+
+    def initStyleOption(self, option: QStyleOptionComboBox) -> None:
+        super().initStyleOption(option)
+        room = self.width() - _COMBO_FRAME
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideRight, room
+        )
+
+    def showPopup(self) -> None:
+        self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + _COMBO_FRAME)
+        super().showPopup()
+
+
+class _WheelScrollsThePanel(QObject):
+    """Lets the wheel pass by a control without focus, so that scrolling changes no setting."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def _named(widget: W, name: str) -> W:
+    widget.setAccessibleName(name)
+    return widget
+
+
+def _tame(control: QWidget) -> None:
+    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    control.installEventFilter(_WheelScrollsThePanel(control))
+
+
+def _heading(text: str) -> QLabel:
+    heading = QLabel(text)
+    font = heading.font()
+    font.setPixelSize(round(heading.fontInfo().pixelSize() * 1.25))
+    heading.setFont(font)
+    return heading
+
+
+def _select(combo: QComboBox, value: str, missing: str = "not found") -> None:
+    """A value that is not among the choices is shown as what it is, never replaced."""
+    index = combo.findData(value)
+    if index < 0:
+        combo.addItem(f"{value} ({missing})" if missing else value, value)
+        index = combo.count() - 1
+    combo.setCurrentIndex(index)
+
+
+def _memory(device: Device) -> str:
+    if not device.total_bytes:
+        return ""
+    total = f"{device.total_bytes / 2**30:.0f} GB"
+    return f"{device.free_bytes / 2**30:.1f} of {total} free" if device.free_bytes else total
+
+
+def _about(words: float) -> int:
+    """Rounded to what a reader takes in."""
+    unit = 50 if words < 1000 else 500
+    return max(unit, round(words / unit) * unit)

@@ -1,0 +1,102 @@
+"""The status line: model · precision · device · memory, what happened last, word count."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QTextBlock
+from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+
+from app.drafting import Drafting, State
+from app.editor.page import Page
+from engine.events import Ready, Stats
+
+GIB = 2**30
+
+
+class StatusLine(QStatusBar):
+    def __init__(self, page: Page, drafting: Drafting, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._page = page
+        self._drafting = drafting
+        self._last = ""
+        self.setSizeGripEnabled(False)
+        self.setContentsMargins(12, 0, 12, 0)
+        self.layout().setSpacing(22)
+        self.model = QLabel(accessibleName="Model and device")
+        self.state = QLabel(accessibleName="State")
+        self.words = QLabel(accessibleName="Word count")
+        for label in (self.model, self.state, self.words):
+            label.setProperty("quiet", True)
+        self.addWidget(self.model)
+        self.addWidget(self.state, 1)
+        self.addPermanentWidget(self.words)
+        self._count = QTimer(self, singleShot=True, interval=400)
+        self._count.timeout.connect(self.count_words)
+        page.document().contentsChange.connect(self._on_contents_change)
+        drafting.changed.connect(self.show_state)
+        drafting.model_changed.connect(self.show_state)
+        drafting.finished.connect(self._on_finished)
+        self.show_state()
+        self.count_words()
+
+    def show_state(self) -> None:
+        drafting = self._drafting
+        ready, loading = drafting.ready, drafting.loading
+        if ready is not None:
+            self.model.setText(proof(ready))
+        elif loading is not None:
+            self.model.setText(f"{loading.stage} · {loading.fraction:.0%}")
+        else:
+            self.model.setText("No model is loaded")
+        words = {
+            State.PREPARING: "reading your text" if loading is None else "waiting for the model",
+            State.DENOISING: "drafting",
+        }
+        settled = self._last or ("ready" if ready is not None else "")
+        self.state.setText(words.get(drafting.state, settled))
+
+    def _on_finished(self, stats: Stats) -> None:
+        limit = "stopped early" if stats.stopped_early else "used all its steps"
+        seconds = stats.prefill_s + stats.denoise_s
+        self._last = (
+            f"drafted in {stats.steps} of up to {self._drafting.max_steps} steps ({limit}) · {seconds:.1f} s"
+            f" · {stats.tokens_per_s:.0f} tokens/s"
+        )
+
+    def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
+        """Forget the counts of the touched paragraphs; the others keep theirs."""
+        document = self._page.document()
+        block, last = document.findBlock(position), document.findBlock(position + added)
+        while block.isValid():
+            block.setUserState(-1)
+            if block == last:
+                break
+            block = block.next()
+        self._count.start()
+
+    def count_words(self) -> None:
+        total = 0
+        block = self._page.document().firstBlock()
+        while block.isValid():
+            total += _words(block)
+            block = block.next()
+        self.words.setText(f"{total:,} word" + ("" if total == 1 else "s"))
+
+
+def _words(block: QTextBlock) -> int:
+    """The paragraph's word count, kept as its user state."""
+    if block.userState() < 0:
+        block.setUserState(len(block.text().split()))
+    return block.userState()
+
+
+def proof(ready: Ready) -> str:
+    """What drafts, how and where: `Starter model · bf16 · CPU · 0.1 of 24 GB`."""
+    memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
+    return " · ".join(
+        part for part in (ready.label, ready.precision, device_name(ready.device), memory) if part
+    )
+
+
+def device_name(device: Device) -> str:
+    return device.name or device.id

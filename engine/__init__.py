@@ -1,0 +1,1 @@
+"""The drafting engine: a block-diffusion language model, from text around the caret to denoised paragraphs."""

@@ -1,0 +1,264 @@
+"""The command line: draft, serve, devices, models, bench."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO, assert_never
+
+from engine import events
+from engine.errors import EngineError
+from engine.events import DraftRequest, LoadRequest
+from engine.session import Session, check_ranges
+from engine.terminal import Sharpening
+
+REQUEST_ID = "cli"
+CONTEXTS = (2048, 8192, 32768)
+USAGE_KINDS = ("input", "device-missing")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if options.run is None:
+        return _serve()
+    try:
+        with _own_stdout() as out:
+            return int(options.run(options, out))
+    except EngineError as error:
+        return _complain(error.event(REQUEST_ID))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m engine", description="The drafting engine, without a window."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    draft = commands.add_parser("draft", help="draft a paragraph and print it")
+    draft.set_defaults(run=_draft)
+    draft.add_argument("--before", metavar="FILE", help="the text before the caret; - is the standard input")
+    draft.add_argument("--after", metavar="FILE", help="the text after the caret")
+    draft.add_argument("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
+    draft.add_argument("--model", metavar="NAME|DIR", default="starter")
+    draft.add_argument("--device", metavar="D", default="auto")
+    draft.add_argument("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
+    draft.add_argument("--canvases", metavar="N", type=int, default=1, help="1 to 4")
+    draft.add_argument("--variants", metavar="N", type=int, default=1, help="1 to 4")
+    draft.add_argument("--seed", metavar="N", type=int, default=0)
+    draft.add_argument("--no-early-stop", action="store_true", help="take all steps")
+    draft.add_argument("--events", action="store_true", help="print one JSON event per line")
+
+    serve = commands.add_parser("serve", help="speak the protocol on standard input and output")
+    serve.set_defaults(run=None)
+
+    devices = commands.add_parser("devices", help="list the devices and their memory")
+    devices.set_defaults(run=_devices)
+    devices.add_argument("--json", action="store_true")
+
+    models = commands.add_parser("models", help="list the models and what they need")
+    models.set_defaults(run=_models)
+    models.add_argument("--json", action="store_true")
+    models.add_argument("--memory", metavar="BYTES", type=int, help="plan for a device of that much memory")
+
+    bench = commands.add_parser("bench", help="compare with the library's own generate()")
+    bench.set_defaults(run=_bench)
+    bench.add_argument("--json", action="store_true")
+    return parser
+
+
+def _draft(options: argparse.Namespace, out: TextIO) -> int:
+    request = DraftRequest(
+        request_id=REQUEST_ID,
+        before=_read(options.before),
+        after=_read(options.after),
+        instruction=options.instruction,
+        canvases=options.canvases,
+        variants=options.variants,
+        max_steps=options.steps,
+        seed=options.seed,
+        early_stop=not options.no_early_stop,
+    )
+    check_ranges(request)
+    cancelled = _cancel_on_interrupt()
+    _lower_priority()
+    session = Session()
+    load = LoadRequest(request_id=REQUEST_ID, model=options.model, device=options.device)
+    show = _print_events if options.events else _print_text
+    for run in (session.load(load, cancelled), session.draft(request, cancelled)):
+        ended = show(run, out)
+        if isinstance(ended, events.Cancelled):
+            return 130
+        if isinstance(ended, events.Failed):
+            return _complain(ended)
+    return 0
+
+
+def _print_events(run: Iterator[events.Event], out: TextIO) -> events.Event | None:
+    event = None
+    for event in run:
+        out.write(events.encode(event).decode())
+        out.flush()
+    return event
+
+
+def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None:
+    sharpening = Sharpening(out) if out.isatty() else None
+    event = None
+    separator = ""
+    for event in run:
+        match event:
+            case events.Loading() | events.Prefilled() | events.Committed():
+                pass
+            case events.Ready():
+                print(f"{event.label} on {event.device.id} ({event.device.name})", file=sys.stderr)
+            case events.Frame():
+                if sharpening:
+                    sharpening.show(event)
+            case events.Finished():
+                if sharpening:
+                    sharpening.clear()
+                out.write(separator + event.text + "\n")
+                out.flush()
+                separator = "\n"
+            case events.Cancelled() | events.Failed():
+                if sharpening:
+                    sharpening.clear()
+            case _:
+                assert_never(event)
+    return event
+
+
+def _serve() -> int:
+    from engine.serve import serve
+
+    serve(Session)
+    return 0
+
+
+def _devices(options: argparse.Namespace, out: TextIO) -> int:
+    from engine import hardware
+
+    present = hardware.devices()
+    if options.json:
+        rows = [
+            {"id": d.id, "name": d.name, "total_bytes": d.total_bytes, "free_bytes": d.free_bytes}
+            for d in present
+        ]
+        print(json.dumps(rows, indent=1, ensure_ascii=False), file=out)
+        return 0
+    for device in present:
+        free, total = hardware.gigabytes(device.free_bytes), hardware.gigabytes(device.total_bytes)
+        print(f"{device.id}\t{device.name}\t{free} of {total} free", file=out)
+    return 0
+
+
+def _models(options: argparse.Namespace, out: TextIO) -> int:
+    from dataclasses import asdict
+
+    from engine import catalogue, hardware, model
+
+    if options.memory is not None and options.memory < 0:
+        raise EngineError("input", f"The memory is {options.memory} bytes.", "Give a number of bytes.")
+    memory = hardware.devices()[0].total_bytes if options.memory is None else options.memory
+    rows = []
+    for known in catalogue.KNOWN:
+        config, weights = model.describe(known.describes)
+        plans = [
+            hardware.plan("bf16", tokens, weights, model.working_bytes(config, tokens), memory)
+            for tokens in CONTEXTS
+        ]
+        rows.append((known, plans))
+    if options.json:
+        values = [
+            {
+                "name": known.name,
+                "source": known.source,
+                "installed": known.installed,
+                "plans": [asdict(plan) for plan in plans],
+            }
+            for known, plans in rows
+        ]
+        print(json.dumps(values, indent=1, ensure_ascii=False), file=out)
+        return 0
+    for known, plans in rows:
+        state = "installed" if known.installed else "not installed"
+        print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
+        for plan in plans:
+            verdict = "fits" if plan.fits else "does not fit"
+            print(f"\t{plan.precision}, context {plan.context_tokens}: {verdict}, {plan.verdict}", file=out)
+    return 0
+
+
+def _bench(options: argparse.Namespace, out: TextIO) -> int:
+    from engine.bench import compare
+
+    rows = compare()
+    if options.json:
+        print(json.dumps(rows, indent=1), file=out)
+        return 0
+    for row in rows:
+        print("{name}: {ours} {unit}, {peer_name} {peer} {unit}: ratio {ratio}".format(**row), file=out)
+    return 0
+
+
+def _read(name: str | None) -> str:
+    if name is None:
+        return ""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EngineError("input", f"{name} cannot be read: {reason}.", "Give a text file.") from error
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise EngineError(
+            "input", f"{name} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8 first."
+        ) from error
+
+
+def _cancel_on_interrupt() -> threading.Event:
+    """The first Ctrl+C ends the draft between two steps, the second one ends the process."""
+    cancelled = threading.Event()
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        if cancelled.is_set():
+            os._exit(130)
+        cancelled.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    return cancelled
+
+
+def _lower_priority() -> None:
+    """The writer's keys come first."""
+    if hasattr(os, "nice"):
+        os.nice(5)
+
+
+def _own_stdout() -> TextIO:
+    """The standard output for results alone: what torch or a library prints goes to stderr."""
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+    return out
+
+
+def _complain(failed: events.Failed) -> int:
+    if failed.details:
+        print(failed.details, file=sys.stderr)
+    print(f"{failed.message} {failed.remedy}".strip(), file=sys.stderr)
+    return 2 if failed.kind in USAGE_KINDS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

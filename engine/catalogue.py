@@ -1,0 +1,142 @@
+"""The known models: where their files lie, and whether those are whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from safetensors import SafetensorError, safe_open
+
+from engine.errors import EngineError
+
+BUNDLED = Path(__file__).parent.parent / "resources" / "models"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """describes: a folder that holds at least the configuration; source: where the weights come from."""
+
+    name: str
+    label: str
+    source: str
+    licence: str
+    describes: Path
+    bundled: bool
+
+    @property
+    def folder(self) -> Path:
+        return (
+            self.describes
+            if self.bundled
+            else platformdirs.user_data_path("mezzotint") / "models" / self.name
+        )
+
+    @property
+    def installed(self) -> bool:
+        try:
+            check_files(self.folder)
+        except EngineError:
+            return False
+        return True
+
+
+STARTER = KnownModel(
+    name="starter",
+    label="Starter model (a stand-in that shows how drafting works)",
+    source="bundled",
+    licence="Apache-2.0",
+    describes=BUNDLED / "starter",
+    bundled=True,
+)
+GEMMA_26B = KnownModel(
+    name="diffusiongemma-26b",
+    label="DiffusionGemma 26B",
+    source="google/diffusiongemma-26B-A4B-it",
+    licence="Apache-2.0",
+    describes=BUNDLED / "diffusiongemma-26b",
+    bundled=False,
+)
+KNOWN = (STARTER, GEMMA_26B)
+
+
+def find(model: str) -> tuple[Path, str]:
+    """The folder and the label of a catalogue name or a folder; its files are not looked at yet."""
+    for known in KNOWN:
+        if known.name == model:
+            return known.folder, known.label
+    folder = Path(model).expanduser()
+    if model and folder.is_dir():
+        return folder, folder.resolve().name
+    names = ", ".join(known.name for known in KNOWN)
+    raise EngineError("input", f"There is no model “{model}”.", f"Give a folder, or one of: {names}.")
+
+
+def check_files(folder: Path) -> list[Path]:
+    """The weight files of a folder that holds a whole model. Raises weights-missing or weights-broken.
+
+    Reads the headers only; a safetensors header tells how long the file must be.
+    """
+    config = _read_json(folder / "config.json")
+    if config.get("model_type") != "diffusion_gemma":
+        found = config.get("model_type", "no model type")
+        raise EngineError(
+            "weights-broken",
+            f"{folder / 'config.json'} describes another kind of model ({found}).",
+            "Choose a folder with a DiffusionGemma model.",
+        )
+    _read_json(folder / "tokenizer.json")
+    weights = _weight_files(folder)
+    for path in weights:
+        _existing(path)
+        try:
+            with safe_open(path, framework="np"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise _broken(path, str(error)) from error
+    return weights
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    if not (folder / INDEX).is_file():
+        return [folder / SINGLE]
+    shards = _read_json(folder / INDEX).get("weight_map")
+    if (
+        not isinstance(shards, dict)
+        or not shards
+        or not all(isinstance(name, str) for name in shards.values())
+    ):
+        raise _broken(folder / INDEX, "no weight_map")
+    return [folder / name for name in sorted(set(shards.values()))]
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise EngineError(
+            "weights-missing",
+            f"The model is not complete: {path} is missing.",
+            "Download the model again, or choose another folder.",
+        )
+    return path
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(_existing(path).read_bytes())
+    except (ValueError, OSError) as error:
+        raise _broken(path, str(error)) from error
+    if not isinstance(value, dict):
+        raise _broken(path, "not a JSON object")
+    return value
+
+
+def _broken(path: Path, details: str) -> EngineError:
+    return EngineError(
+        "weights-broken",
+        f"The model cannot be read: {path} is damaged or cut short.",
+        "Download the model again, or choose another folder.",
+        details,
+    )

@@ -1,0 +1,246 @@
+"""The sole importer of transformers: weights, precision, placement → prefill() and denoise()."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.catalogue import check_files
+from engine.denoise import Sampler
+from engine.errors import EngineError
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
+
+from transformers import AutoTokenizer, DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.utils import logging as transformers_logging
+
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+DEFAULT_CONTEXT_TOKENS = 8192
+MOST_CANVASES = 4
+
+
+class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-call]
+    """DiffusionGemma without its vision tower, which is dropped before any weight is read."""
+
+    _keys_to_ignore_on_load_unexpected = [r"\.vision_tower\.", r"\.embed_vision\."]  # noqa: RUF012
+
+    def __init__(self, config: DiffusionGemmaConfig) -> None:
+        super().__init__(config)
+        del self.model.encoder.vision_tower, self.model.encoder.embed_vision
+
+    @classmethod
+    def _can_set_experts_implementation(cls) -> bool:
+        return True  # the library looks for a decorator in the source file of the class
+
+
+class Model:
+    """A loaded checkpoint on one device."""
+
+    precision = "bf16"
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        """Raises weights-missing or weights-broken; a tensor that the checkpoint lacks is never made up."""
+        check_files(folder)
+        self.device = device
+        self.tokenizer = Tokenizer(folder)
+        self.text_model: Any = _load_weights(folder).to(device).eval().requires_grad_(False)
+        config = self.text_model.config
+        self.vocab_size: int = config.text_config.vocab_size
+        self.canvas_tokens: int = config.canvas_length
+        self.max_context_tokens = context_limit(config)
+        self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
+        self.sampler, self.end_ids, self.pad_id = _generation_defaults(self.text_model)
+        self.weights_bytes: int = sum(parameter.nbytes for parameter in self.text_model.parameters())
+
+    def memory_bytes(self, context_tokens: int) -> int:
+        needed: int = self.weights_bytes + working_bytes(self.text_model.config, context_tokens)
+        return needed
+
+    def new_cache(self) -> DynamicCache:
+        return DynamicCache(config=self.text_model.config.text_config)
+
+    def prefill(self, cache: Cache, ids: list[int]) -> None:
+        """Append ids to the cache through the causal encoder."""
+        start = cache.get_seq_length()
+        positions = torch.arange(start, start + len(ids), device=self.device)[None]
+        self.text_model.model.encoder.language_model(
+            input_ids=torch.tensor([ids], device=self.device), past_key_values=cache, position_ids=positions
+        )
+
+    def denoise(self, cache: Cache, canvas: Tensor, soft: Tensor | None) -> Tensor:
+        """canvas: (canvas,) ids; soft: (canvas, hidden), None at first → logits (canvas, vocab) fp32.
+
+        The library's decoder forward, save that the soft embedding comes from outside: it would take a second
+        softmax over logits. The cache is only read.
+        """
+        decoder = self.text_model.model.decoder
+        embeddings = decoder.embed_tokens(canvas[None])
+        soft = torch.zeros_like(embeddings) if soft is None else soft[None]
+        hidden = decoder.self_conditioning(embeddings, soft)
+        start = cache.get_seq_length()
+        positions = torch.arange(start, start + canvas.shape[0], device=self.device)[None]
+        rotary = {kind: decoder.rotary_emb(hidden, positions, kind) for kind in decoder.unique_layer_types}
+        for layer, kind in zip(decoder.layers, decoder.text_config.layer_types, strict=True):
+            hidden = layer(
+                hidden, position_embeddings=rotary[kind], position_ids=positions, past_key_values=cache
+            )
+        logits = self.text_model.lm_head(decoder.norm(hidden))[0].to(torch.float32)
+        cap = self.text_model.final_logit_softcapping
+        return logits.div_(cap).tanh_().mul_(cap)  # type: ignore[no-any-return]
+
+    def soft_embedding(self, probabilities: Tensor) -> Tensor:
+        """(canvas, vocab) → (canvas, hidden): the mean embedding under the probabilities."""
+        embedding = self.text_model.model.decoder.embed_tokens
+        weight = embedding.weight
+        return probabilities.to(weight.dtype) @ weight * embedding.embed_scale.to(weight.dtype)  # type: ignore[no-any-return]
+
+
+def fork(cache: DynamicCache) -> DynamicCache:
+    """A cache that can grow on its own; the tensors are shared, since update() makes new ones."""
+    forked = copy.copy(cache)
+    forked.layers = [copy.copy(layer) for layer in cache.layers]
+    return forked
+
+
+class Tokenizer:
+    """Text to ids. Text is data: what looks like a special token in it is encoded letter by letter."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            self.data: dict[str, Any] = json.loads((folder / "tokenizer.json").read_bytes())
+        except Exception as error:  # the library has no common error for a broken tokenizer
+            raise EngineError(
+                "weights-broken",
+                f"The tokenizer in {folder} cannot be read.",
+                "Download the model again, or choose another folder.",
+                str(error),
+            ) from error
+
+    def encode(self, text: str) -> list[int]:
+        """No special token is recognised or added."""
+        return self._encode(text, split_special_tokens=True)
+
+    def encode_template(self, text: str) -> list[int]:
+        """Special tokens are recognised, none is added."""
+        return self._encode(text, split_special_tokens=False)
+
+    def _encode(self, text: str, *, split_special_tokens: bool) -> list[int]:
+        return self._tokenizer.encode(  # type: ignore[no-any-return]
+            text, add_special_tokens=False, split_special_tokens=split_special_tokens, verbose=False
+        )
+
+    @property
+    def start_ids(self) -> list[int]:
+        """What the tokenizer puts before a text; never empty, since the encoder has to read something."""
+        around = self._tokenizer.encode("", add_special_tokens=True)
+        before = [index for index in around if index != self._tokenizer.eos_token_id]
+        return before or [self._tokenizer.bos_token_id or self._tokenizer.pad_token_id or 0]
+
+    @property
+    def chats(self) -> bool:
+        return self._tokenizer.chat_template is not None
+
+    def render_chat(self, message: str) -> str:
+        """One user turn, thinking off, up to where the answer begins."""
+        return self._tokenizer.apply_chat_template(  # type: ignore[no-any-return]
+            [{"role": "user", "content": message}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+
+
+def _load_weights(folder: Path) -> Any:
+    library: Any = TextModel
+    try:
+        model, report = library.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.bfloat16,
+            attn_implementation="sdpa",
+            experts_implementation="grouped_mm",
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise _broken(folder, str(error)) from error
+    lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if lacking:
+        raise _broken(folder, "tensors missing or of another shape: " + ", ".join(lacking))
+    return model
+
+
+def _broken(folder: Path, details: str) -> EngineError:
+    return EngineError(
+        "weights-broken",
+        f"The model in {folder} is damaged: its weights do not fit its configuration.",
+        "Download the model again, or choose another folder.",
+        details,
+    )
+
+
+def _generation_defaults(model: Any) -> tuple[Sampler, frozenset[int], int]:
+    """The checkpoint's own sampler settings, its end ids and its padding id."""
+    config, text = model.generation_config, text_config(model.config)
+    defaults = config._get_default_generation_params()
+    values = {
+        name: default if getattr(config, name) is None else getattr(config, name)
+        for name, default in defaults.items()
+    }
+    ends: Any = text.eos_token_id if config.eos_token_id is None else config.eos_token_id
+    pad: Any = text.pad_token_id if config.pad_token_id is None else config.pad_token_id
+    sampler = Sampler(
+        max_steps=values["max_denoising_steps"],
+        t_min=values["t_min"],
+        t_max=values["t_max"],
+        entropy_bound=values["sampler_config"].entropy_bound,
+        stability_threshold=values["stability_threshold"],
+        confidence_threshold=values["confidence_threshold"],
+    )
+    return sampler, frozenset([ends] if isinstance(ends, int) else ends), pad
+
+
+def text_config(config: DiffusionGemmaConfig) -> Any:
+    """Fields that the library declares as optional are always set here."""
+    return config.text_config
+
+
+def context_limit(config: DiffusionGemmaConfig) -> int:
+    """The most prompt tokens that leave room for the canvases."""
+    canvas: Any = config.canvas_length
+    return int(text_config(config).max_position_embeddings - MOST_CANVASES * canvas)
+
+
+def describe(folder: Path) -> tuple[DiffusionGemmaConfig, int]:
+    """A configuration and its weights' bytes in bf16, without the vision tower; no memory is taken."""
+    config = DiffusionGemmaConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):
+        model = TextModel(config)
+    model.tie_weights()
+    return config, 2 * sum(parameter.numel() for parameter in model.parameters())
+
+
+def working_bytes(config: DiffusionGemmaConfig, context_tokens: int) -> int:
+    """KV cache of the prompt and the canvases, and one step's tensors over the vocabulary."""
+    text = text_config(config)
+    canvas: Any = config.canvas_length
+    tokens = context_tokens + MOST_CANVASES * canvas
+    cache = 0
+    for index, kind in enumerate(text.layer_types):
+        layer = text.per_layer_config[index]
+        kept = min(tokens, text.sliding_window - 1) if kind == "sliding_attention" else tokens
+        cache += 2 * 2 * kept * layer.num_key_value_heads * layer.head_dim
+    # A step holds logits in bf16 and fp32, probabilities, and the running sums of the accepted rows.
+    return cache + canvas * text.vocab_size * (2 + 4 + 4 + 4 + 4)

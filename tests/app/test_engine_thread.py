@@ -1,0 +1,334 @@
+"""The drafting path through the real thread: engine in a child process, engine in the thread, trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from app.engine_thread import EngineThread
+from engine.engine import Engine
+from engine.events import (
+    Cancelled,
+    Committed,
+    DraftEvent,
+    DraftRequest,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    LoadRequest,
+    Prefilled,
+    Ready,
+)
+from engine.process import EngineProcess
+from engine.replay import Replay
+from tests import fakes
+
+if TYPE_CHECKING:
+    from tests.app.conftest import Emitted, Run
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "draft.jsonl"
+LOAD = LoadRequest(request_id="load", model="fake")
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "process": lambda: EngineProcess(fakes.COMMAND),
+    "thread": fakes.FakeEngine,
+    "replay": lambda: Replay(GOLDEN, pace_s=0.001),
+}
+Start = Callable[..., EngineThread]
+
+
+def draft(request_id: str, instruction: str = "", variants: int = 1) -> DraftRequest:
+    return DraftRequest(
+        request_id=request_id, before="A letter. ", instruction=instruction, variants=variants
+    )
+
+
+@pytest.fixture
+def start(qapp: QApplication) -> Iterator[Start]:
+    workers: list[EngineThread] = []
+
+    def start_worker(
+        open_engine: Callable[[], Engine], hang_s: float = 30.0, first_hang_s: float = 120.0
+    ) -> EngineThread:
+        worker = EngineThread(open_engine, hang_s=hang_s, first_hang_s=first_hang_s)
+        worker.start()
+        workers.append(worker)
+        return worker
+
+    yield start_worker
+    assert all(worker.close() for worker in workers)
+
+
+async def collect(events: AsyncGenerator[Event, None]) -> list[Event]:
+    return [event async for event in events]
+
+
+async def until(events: AsyncGenerator[Event, None], kind: type[Event]) -> Event:
+    async for event in events:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError(f"no {kind.__name__}")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_load_and_draft(engine: str, start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES[engine])
+        loaded = await collect(worker.load(LOAD))
+        assert isinstance(loaded[-1], Ready)
+        drafted = await collect(worker.draft(draft("1")))
+        assert {event.request_id for event in drafted} == {"1"}
+        assert isinstance(drafted[0], Prefilled)
+        assert [type(event) for event in drafted[-2:]] == [Committed, Finished]
+        steps = [event.step for event in drafted if isinstance(event, Frame)]
+        assert steps == sorted(set(steps))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_cancel_at_every_event(engine: str, start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES[engine])
+        await collect(worker.load(LOAD))
+        for count in range(4):
+            request = draft(f"cancelled {count}")
+            events = worker.draft(request)
+            seen = [await anext(events) for _ in range(count)]
+            worker.cancel(request.request_id)
+            assert await collect(events) == [Cancelled(request_id=request.request_id)]
+            assert not any(isinstance(event, Finished) for event in seen)
+        assert isinstance((await collect(worker.draft(draft("kept"))))[-1], Finished)
+
+    run(scenario())
+
+
+def test_cancel_does_not_wait_for_the_engine(start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES["process"])
+        await collect(worker.load(LOAD))
+        events = worker.draft(draft("1", "hang"))
+        await until(events, Frame)
+        worker.cancel("1")
+        assert await collect(events) == [Cancelled(request_id="1")]
+        worker.restart()
+        assert isinstance((await collect(worker.draft(draft("2"))))[-1], Finished)
+
+    run(scenario())
+
+
+def test_closing_the_iterator_or_its_task_cancels(start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(fakes.FakeEngine)
+        await collect(worker.load(LOAD))
+        async with contextlib.aclosing(worker.draft(draft("1", "endless"))) as events:
+            await until(events, Frame)
+        started = asyncio.Event()
+
+        async def consume() -> None:
+            async for _ in worker.draft(draft("2", "endless")):
+                started.set()
+
+        task = asyncio.create_task(consume())
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert isinstance((await collect(worker.draft(draft("3"))))[-1], Finished)
+
+    run(scenario())
+
+
+def test_a_waiting_request_can_be_cancelled(start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(fakes.FakeEngine)
+        await collect(worker.load(LOAD))
+        first = worker.draft(draft("1", "endless"))
+        await until(first, Frame)
+        second = asyncio.create_task(collect(worker.draft(draft("2"))))
+        third = asyncio.create_task(collect(worker.draft(draft("3"))))
+        await until(first, Frame)
+        worker.cancel("2")
+        assert await second == [Cancelled(request_id="2")]
+        worker.cancel("1")
+        assert isinstance((await third)[-1], Finished)
+
+    run(scenario())
+
+
+class Gated(fakes.FakeEngine):
+    """Says all it has to say, then opens the gate."""
+
+    def __init__(self, events: Sequence[DraftEvent]) -> None:
+        super().__init__()
+        self.said = threading.Event()
+        self._events = events
+
+    def draft(self, *_: object, **__: object) -> Iterator[DraftEvent]:
+        yield from self._events
+        self.said.set()
+
+
+def test_a_slow_consumer_gets_the_newest_frames_and_every_commit(start: Start, run: Run) -> None:
+    commit = Committed(request_id="1", variant=0, canvas=0, text="x")
+    said: list[DraftEvent] = [
+        fakes.frame("1", 0),
+        *(fakes.frame("1", step, variant) for step in range(1, 50) for variant in range(2)),
+        commit,
+        fakes.frame("1", 50, 1),
+        fakes.frame("1", 51, 1),
+        fakes.finished("1", 0),
+        Committed(request_id="0", variant=1, canvas=0, text="of an earlier request"),
+        fakes.finished("1", 1),
+    ]
+
+    async def scenario() -> None:
+        engine = Gated(said)
+        events = start(lambda: engine).draft(draft("1", variants=2))
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        assert engine.said.wait(5)  # the loop stands still meanwhile
+        assert [await first, *await collect(events)] == [
+            fakes.frame("1", 49, 0),
+            commit,
+            fakes.frame("1", 51, 1),
+            fakes.finished("1", 0),
+            fakes.finished("1", 1),
+        ]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("engine", ["process", "thread"])
+def test_a_fault_in_engine_code_is_a_failed_event(
+    engine: str, start: Start, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES[engine])
+        missing = await collect(worker.load(LoadRequest(request_id="0", model="missing")))
+        assert isinstance(missing[-1], Failed)
+        assert missing[-1].kind == "weights-missing"
+        await collect(worker.load(LOAD))
+        failed = (await collect(worker.draft(draft("1", "raise"))))[-1]
+        assert isinstance(failed, Failed)
+        assert failed.kind == "bug"
+        assert "layer 7" in failed.details
+        assert isinstance((await collect(worker.draft(draft("2"))))[-1], Finished)
+
+    run(scenario())
+    caplog.clear()
+
+
+def test_an_engine_that_cannot_be_made_is_a_failed_event(
+    start: Start, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def open_engine() -> Engine:
+        raise ImportError("torch")
+
+    async def scenario() -> None:
+        (failed,) = await collect(start(open_engine).load(LOAD))
+        assert isinstance(failed, Failed)
+        assert "torch" in failed.details
+
+    run(scenario())
+    assert "LoadRequest failed" in caplog.text
+    caplog.clear()
+
+
+def test_killed_mid_draft_then_the_next_draft_works(
+    start: Start, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES["process"])
+        ready = (await collect(worker.load(LOAD)))[-1]
+        assert isinstance(ready, Ready)
+        events = worker.draft(draft("1", "endless"))
+        await until(events, Frame)
+        os.kill(int(ready.label), signal.SIGKILL)
+        failed = (await collect(events))[-1]
+        assert isinstance(failed, Failed)
+        assert failed.kind == "engine-died"
+        again = await collect(worker.draft(draft("2")))
+        assert any(isinstance(event, Ready) and event.label != ready.label for event in again)
+        assert isinstance(again[-1], Finished)
+
+    run(scenario())
+    assert "SIGKILL" in caplog.text
+    caplog.clear()
+
+
+@pytest.mark.parametrize(
+    ("instruction", "limits"),
+    [
+        ("hang", {"first_hang_s": 0.3}),  # before the first step
+        ("hang late", {"hang_s": 0.3}),
+    ],
+)
+def test_a_hung_engine_is_told_and_can_be_restarted(
+    instruction: str,
+    limits: dict[str, float],
+    start: Start,
+    run: Run,
+    emitted: Emitted,
+) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES["process"], **limits)
+        await collect(worker.load(LOAD))
+        drafting = asyncio.create_task(collect(worker.draft(draft("1", instruction))))
+        assert await emitted(worker.stalled) == ("1",)
+        assert await emitted(worker.stalled) == ("1",)
+        assert worker.restart()
+        failed = (await drafting)[-1]
+        assert isinstance(failed, Failed)
+        assert (failed.kind, failed.message) == ("engine-died", "The engine was stopped.")
+        assert isinstance((await collect(worker.draft(draft("2"))))[-1], Finished)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("engine", "instruction"), [("process", "hang"), ("thread", "endless")])
+def test_quitting_while_a_draft_develops(engine: str, instruction: str, start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES[engine])
+        await collect(worker.load(LOAD))
+        events = worker.draft(draft("1", instruction))
+        await until(events, Frame)
+        waiting = worker.draft(draft("2"))
+        assert worker.close()
+        assert worker.isFinished()
+        assert await collect(events) == [Cancelled(request_id="1")]
+        assert await collect(waiting) == [Cancelled(request_id="2")]
+        assert await collect(worker.draft(draft("3"))) == [Cancelled(request_id="3")]
+
+    run(scenario())
+
+
+def test_qt_events_are_handled_between_two_of_ours(start: Start, run: Run) -> None:
+    said = [Committed(request_id="1", variant=0, canvas=canvas, text="x") for canvas in range(5)]
+
+    async def scenario() -> None:
+        engine = Gated(said)
+        events = start(lambda: engine).draft(draft("1"))
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        assert engine.said.wait(5)
+        await first
+        painted = [True]
+        async for _ in events:
+            assert painted
+            painted.clear()
+            QTimer.singleShot(0, partial(painted.append, True))
+
+    run(scenario())

@@ -1,0 +1,145 @@
+"""The protocol, driven by hand: a child process that serves the fake engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.events import (
+    Cancelled,
+    CancelRequest,
+    Committed,
+    DraftRequest,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    LoadRequest,
+    Prefilled,
+    Ready,
+    Request,
+    UnloadRequest,
+    decode_event,
+    encode,
+)
+from tests import fakes
+
+ROOT = Path(__file__).parent.parent.parent
+LOAD = LoadRequest(request_id="load", model="fake")
+
+
+class Child:
+    def __init__(self, command: tuple[str, ...]) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+
+    def send(self, *messages: Request | bytes) -> None:
+        assert self.process.stdin
+        for message in messages:
+            self.process.stdin.write(message if isinstance(message, bytes) else encode(message))
+        self.process.stdin.flush()
+
+    def events(self) -> Iterator[Event]:
+        assert self.process.stdout
+        return map(decode_event, self.process.stdout)
+
+    def until(self, kind: type[Event], request_id: str) -> list[Event]:
+        seen: list[Event] = []
+        for event in self.events():
+            seen.append(event)
+            if isinstance(event, kind) and event.request_id == request_id:
+                return seen
+        raise AssertionError(f"no {kind.__name__} of {request_id}: {seen[-3:]}")
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    child = Child(fakes.COMMAND)
+    yield child
+    child.process.kill()
+    with child.process:
+        pass  # closes the pipes and waits
+
+
+def draft(request_id: str, instruction: str = "") -> DraftRequest:
+    return DraftRequest(request_id=request_id, before="", instruction=instruction)
+
+
+def test_requests_are_answered_in_order(child: Child) -> None:
+    child.send(LOAD, draft("1"), draft("2"), UnloadRequest(request_id="3"), draft("4"))
+    events = child.until(Failed, "4")
+    ends = [event.request_id for event in events if isinstance(event, Ready | Finished | Failed)]
+    assert ends == ["load", "1", "2", "4"]
+    first = [type(event) for event in events if event.request_id == "1"]
+    assert first == [Prefilled, *[Frame] * (fakes.STEPS + 1), Committed, Finished]
+
+
+def test_a_cancel_does_not_queue_behind_the_draft(child: Child) -> None:
+    child.send(LOAD, draft("1", "endless"), draft("2", "endless"))
+    child.until(Frame, "1")
+    child.send(CancelRequest(request_id="2"), CancelRequest(request_id="1"), CancelRequest(request_id="?"))
+    child.until(Cancelled, "1")
+    assert sum(isinstance(event, Frame) for event in child.until(Cancelled, "2")) <= 1
+
+
+def test_a_request_id_may_serve_a_load_and_a_draft(child: Child) -> None:
+    child.send(LOAD, draft("load", "endless"))
+    child.until(Frame, "load")
+    child.send(CancelRequest(request_id="load"))
+    child.until(Cancelled, "load")
+
+
+def test_stray_prints_and_reads_do_not_reach_the_pipes(child: Child) -> None:
+    child.send(LOAD, draft("1", "print"), draft("2", "read"))
+    child.until(Finished, "2")
+    child.process.kill()
+    assert child.process.stderr
+    stderr = child.process.stderr.read()
+    assert b"a stray print\n" in stderr
+    assert b"a stray write\n" in stderr
+
+
+@pytest.mark.parametrize("line", [b"hello\n", b"\xff\n", b"\n", b'{"type":"draft","request_id":7}\n'])
+def test_a_malformed_line_is_told_and_survived(child: Child, line: bytes) -> None:
+    child.send(line, LOAD, draft("1"))
+    (failed, *_) = [event for event in child.until(Finished, "1") if isinstance(event, Failed)]
+    assert (failed.request_id, failed.kind) == ("", "input")
+    assert repr(line) in failed.details
+
+
+def test_faults_are_failed_events(child: Child) -> None:
+    child.send(LoadRequest(request_id="0", model="missing"), LOAD, draft("1", "raise"), draft("2"))
+    kinds = [event.kind for event in child.until(Finished, "2") if isinstance(event, Failed)]
+    assert kinds == ["weights-missing", "bug"]
+
+
+def test_ends_with_its_stdin_even_in_the_middle_of_a_step(child: Child) -> None:
+    child.send(LOAD, draft("1", "hang"))
+    child.until(Frame, "1")
+    assert child.process.stdin
+    child.process.stdin.close()
+    assert child.process.wait(10) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="set by the parent on Windows")
+def test_the_writer_goes_first(child: Child) -> None:
+    child.send(LOAD)
+    child.until(Ready, "load")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, child.process.pid) > own or own == 19
+
+
+def test_importing_the_wire_leaves_torch_and_qt_out() -> None:
+    code = (
+        "import sys, engine.process, engine.serve, engine.replay\n"
+        "sys.exit(str([name for name in ('torch', 'transformers', 'PySide6') if name in sys.modules]))"
+    )
+    left = subprocess.run(
+        (sys.executable, "-c", code), cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert left.stderr == "[]\n"

@@ -1,0 +1,171 @@
+"""An engine that does what it is told; run as a program, it does so behind the protocol."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+
+from engine.errors import EngineError
+from engine.events import (
+    Cancelled,
+    Committed,
+    Device,
+    DraftEvent,
+    DraftRequest,
+    Finished,
+    Frame,
+    LoadEvent,
+    Loading,
+    LoadRequest,
+    Prefilled,
+    Ready,
+    Stats,
+    Token,
+)
+from engine.serve import serve
+
+COMMAND = (sys.executable, "-m", "tests.fakes")
+STEPS = 3
+TEXT = "It rained. Émile read on 🦊."
+
+
+class FakeEngine:
+    """A draft has STEPS steps and says TEXT, unless its instruction is a word below.
+
+    out: the file descriptor of the protocol, to write to it what is no event.
+    """
+
+    def __init__(self, out: int = 1) -> None:
+        self._out = out
+        self._loaded = False
+
+    def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        self._loaded = False
+        yield Loading(request_id=request.request_id, stage="Reading weights", fraction=0.5)
+        if request.model == "missing":
+            raise EngineError("weights-missing", "There is no model 'missing'.", "Choose another one.")
+        if request.model == "endless":
+            cancelled.wait()
+        if cancelled.is_set():
+            yield Cancelled(request_id=request.request_id)
+            return
+        self._loaded = True
+        yield ready(request.request_id)
+
+    def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        if not self._loaded:
+            raise EngineError("input", "No model is loaded.")
+        yield Prefilled(
+            request_id=request.request_id,
+            prompt_tokens=1,
+            reused_tokens=0,
+            prefill_s=0.0,
+            prompt=request.before,
+            cut_chars=0,
+        )
+        yield frame(request.request_id, 0)
+        self._misbehave(request.instruction)
+        step = 0
+        while step < STEPS or request.instruction == "endless":
+            step += 1
+            if step == STEPS and request.instruction == "hang late":
+                threading.Event().wait()
+            if cancelled.wait(0.005):
+                yield Cancelled(request_id=request.request_id)
+                return
+            yield from (frame(request.request_id, step, variant) for variant in range(request.variants))
+        for variant in range(request.variants):
+            yield Committed(request_id=request.request_id, variant=variant, canvas=0, text=TEXT)
+            yield finished(request.request_id, variant)
+
+    def _misbehave(self, how: str) -> None:
+        match how:
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exit":
+                print("the last words", file=sys.stderr, flush=True)
+                os._exit(3)
+            case "exit, pipes held":
+                subprocess.Popen(("sleep", "3"), stdout=self._out, close_fds=False)
+                os._exit(3)
+            case "hang":
+                threading.Event().wait()
+            case "raise":
+                raise KeyError("layer 7")
+            case "print":
+                print("a stray print", flush=True)
+                os.write(1, b"a stray write\n")
+            case "read":
+                assert sys.stdin.read() == ""
+            case "half":
+                os.write(self._out, b'{"type":"frame","requ')
+                os._exit(0)
+            case "noise":
+                os.write(self._out, b"\xff\x00 Segmentation soup\n")
+            case "unknown":
+                os.write(self._out, b'{"type":"weather","request_id":"1"}\n')
+            case "late":
+                os.write(
+                    self._out, b'{"type":"committed","request_id":"0","variant":0,"canvas":0,"text":"late"}\n'
+                )
+
+    def unload(self) -> None:
+        self._loaded = False
+
+    def close(self) -> None: ...
+
+
+def ready(request_id: str) -> Ready:
+    """label: the process that is ready."""
+    return Ready(
+        request_id=request_id,
+        model="fake",
+        label=str(os.getpid()),
+        device=Device(id="cpu", name="CPU", total_bytes=0, free_bytes=0),
+        precision="float32",
+        memory_bytes=0,
+        canvas_tokens=2,
+        context_tokens=16,
+        max_steps=STEPS,
+        t_min=0.4,
+        t_max=0.8,
+        entropy_bound=0.1,
+        continues_only=True,
+    )
+
+
+def frame(request_id: str, step: int, variant: int = 0) -> Frame:
+    tokens = (Token("It", 0.1, True, False), Token(" rained", 2.5, False, False))
+    return Frame(
+        request_id=request_id,
+        variant=variant,
+        canvas=0,
+        step=step,
+        max_steps=STEPS,
+        elapsed_s=0.005 * step,
+        tokens=tokens,
+    )
+
+
+def finished(request_id: str, variant: int = 0) -> Finished:
+    stats = Stats(
+        steps=STEPS,
+        tokens=2,
+        prefill_s=0.0,
+        denoise_s=0.01,
+        tokens_per_s=200.0,
+        tokens_per_step=0.7,
+        device="cpu",
+        precision="float32",
+        stopped_early=False,
+    )
+    return Finished(request_id=request_id, variant=variant, text=TEXT, stats=stats)
+
+
+if __name__ == "__main__":
+    serve(partial(FakeEngine, os.dup(1)))
