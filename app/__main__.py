@@ -26,9 +26,13 @@ from engine.process import EngineProcess
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mezzotint", description="A writing assistant that drafts a paragraph at once.")
+    parser = argparse.ArgumentParser(
+        prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
+    )
     parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open")
-    parser.add_argument("--in-thread", action="store_true", help="run the engine in a thread instead of a process")
+    parser.add_argument(
+        "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
+    )
     parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
     parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
     return parser.parse_args(arguments)

@@ -21,11 +21,15 @@ def log_to(folder: Path) -> None:
     handlers: list[logging.Handler] = [console]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(RotatingFileHandler(folder / "mezzotint.log", maxBytes=10**6, backupCount=1, encoding="utf-8"))
+        handlers.append(
+            RotatingFileHandler(folder / "mezzotint.log", maxBytes=10**6, backupCount=1, encoding="utf-8")
+        )
     except OSError as error:
         console.setLevel(logging.INFO)
         logging.getLogger(__name__).warning("No log file can be kept in %s: %s", folder, error)
-    logging.basicConfig(level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
 
 
 def report_faults(loop: asyncio.AbstractEventLoop, tell: Callable[[str, str], None]) -> None:
@@ -33,7 +37,10 @@ def report_faults(loop: asyncio.AbstractEventLoop, tell: Callable[[str, str], No
 
     def on_fault(error: BaseException | None, message: str) -> None:
         _log.error("%s", message, exc_info=error)
-        tell("Something went wrong inside Mezzotint.", "Your text is still here. Save it; the log has the details.")
+        tell(
+            "Something went wrong inside Mezzotint.",
+            "Your text is still here. Save it; the log has the details.",
+        )
 
     def on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):

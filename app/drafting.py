@@ -7,8 +7,8 @@ import secrets
 import statistics
 import uuid
 from collections import deque
-from enum import Enum
 from collections.abc import Coroutine
+from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -134,7 +134,7 @@ class Drafting(QObject):
         self.variants, self._retries = [], 0
         lines = round(statistics.median(self._recent_lines)) if self._recent_lines else FIRST_RESERVED_LINES
         self._page.draft.begin(cursor, lines * self._settings.current.canvases)
-        around = self._page.draft.surroundings()
+        around = self._page.surroundings(cursor.selectionEnd())
         chosen = self._settings.current
         if selected:
             cursor.setPosition(cursor.selectionEnd())
@@ -246,7 +246,7 @@ class Drafting(QObject):
                 self._page.draft.commit(event.text)
             case Finished():
                 self._request_id = None
-                text = self._page.draft.surroundings().shown(event.text)
+                text = self._page.draft.shown(event.text)
                 if text:
                     self.finished.emit(event.stats)
                     self._settle(text)

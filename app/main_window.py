@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QFont, QGuiApplication, QKeySequence, QTextCursor
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeySequence, QTextCursor
 from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from app.documents.files import ChangedOnDisk, DocumentError
 from app.documents.open_document import OpenDocument
+from app.documents.recovery import RecoveryStore
 from app.drafting import Drafting, State
 from app.editor.bar import DraftBar, DraftButton
 from app.editor.page import Page
@@ -31,7 +32,6 @@ from app.settings import Settings, SettingsStore, limits
 from app.settings_panel import SettingsPanel
 from app.status import StatusLine
 from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
-from app.documents.recovery import RecoveryStore
 
 FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
 

@@ -194,7 +194,7 @@ class SettingsPanel(QWidget):
         spin = _named(QDoubleSpinBox(minimum=low - 0.01, maximum=high, singleStep=0.05), label(name))
         spin.setSpecialValueText("own")
         spin.setKeyboardTracking(False)
-        spin.setAlignment(Qt.AlignmentFlag.AlignRight)
+        spin.setAlignment(Qt.AlignmentFlag.AlignCenter)
         spin.setFixedWidth(72)
         spin.valueChanged.connect(
             lambda at: self._store.change(**{name: round(at, 2) if at >= low else None})

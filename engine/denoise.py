@@ -110,7 +110,7 @@ def denoise_canvas(
         canvas = torch.where(pinned, pinned_ids, canvas)
 
         # 6. Stop when the draft is stable and its free positions are certain.
-        drafts = [*drafts[-sampler.stability_threshold :], prediction.draft] if drafts else [prediction.draft]
+        drafts = [*drafts, prediction.draft][-1 - sampler.stability_threshold :]
         mean_entropy = float(prediction.entropy.sum()) / free_count
         stop = sampler.early_stop and sampling.settled(
             drafts, sampler.stability_threshold, mean_entropy, sampler.confidence_threshold

@@ -7,11 +7,14 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from engine.errors import EngineError
 from engine.events import Device
+
+Precision = Literal["bf16", "fp32"]
 
 
 def devices() -> tuple[Device, ...]:
@@ -31,6 +34,14 @@ def resolve(device_id: str, present: tuple[Device, ...]) -> Device:
     raise EngineError(
         "device-missing", f"There is no device “{device_id}” here.", f"Choose auto or one of: {here}."
     )
+
+
+def best_precision(device: Device, bf16_bytes: int) -> Precision:
+    """bf16, save on a processor without bf16 arithmetic: there fp32 is five times as fast, if it fits."""
+    if device.id != "cpu" or 2 * bf16_bytes > device.free_bytes // 2:
+        return "bf16"
+    abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16" if any(has for name, has in abilities.items() if name.endswith("bf16")) else "fp32"
 
 
 def limit_threads() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.catalogue import check_files
 from engine.denoise import Sampler
 from engine.errors import EngineError
+from engine.hardware import Precision
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
 
@@ -25,6 +26,7 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 DEFAULT_CONTEXT_TOKENS = 8192
 MOST_CANVASES = 4
+DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-call]
@@ -44,14 +46,15 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
 class Model:
     """A loaded checkpoint on one device."""
 
-    precision = "bf16"
-
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    def __init__(self, folder: Path, device: torch.device, precision: Precision = "bf16") -> None:
         """Raises weights-missing or weights-broken; a tensor that the checkpoint lacks is never made up."""
         check_files(folder)
         self.device = device
+        self.precision = precision
         self.tokenizer = Tokenizer(folder)
-        self.text_model: Any = _load_weights(folder).to(device).eval().requires_grad_(False)
+        self.text_model: Any = (
+            _load_weights(folder, DTYPES[precision]).to(device).eval().requires_grad_(False)
+        )
         config = self.text_model.config
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
@@ -161,7 +164,7 @@ class Tokenizer:
         )
 
 
-def _load_weights(folder: Path) -> Any:
+def _load_weights(folder: Path, dtype: torch.dtype) -> Any:
     library: Any = TextModel
     try:
         model, report = library.from_pretrained(
@@ -169,7 +172,7 @@ def _load_weights(folder: Path) -> Any:
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
-            dtype=torch.bfloat16,
+            dtype=dtype,
             attn_implementation="sdpa",
             experts_implementation="grouped_mm",
             output_loading_info=True,
@@ -237,10 +240,10 @@ def working_bytes(config: DiffusionGemmaConfig, context_tokens: int) -> int:
     text = text_config(config)
     canvas: Any = config.canvas_length
     tokens = context_tokens + MOST_CANVASES * canvas
-    cache = 0
+    kv_bytes = 0
     for index, kind in enumerate(text.layer_types):
         layer = text.per_layer_config[index]
         kept = min(tokens, text.sliding_window - 1) if kind == "sliding_attention" else tokens
-        cache += 2 * 2 * kept * layer.num_key_value_heads * layer.head_dim
+        kv_bytes += 2 * 2 * kept * layer.num_key_value_heads * layer.head_dim
     # A step holds logits in bf16 and fp32, probabilities, and the running sums of the accepted rows.
-    return cache + canvas * text.vocab_size * (2 + 4 + 4 + 4 + 4)
+    return int(kv_bytes + canvas * text.vocab_size * (2 + 4 + 4 + 4 + 4))

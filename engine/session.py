@@ -59,6 +59,12 @@ class Session:
     def __init__(self) -> None:
         self._loaded: _Loaded | None = None
 
+    @property
+    def model(self) -> Model:
+        """What is loaded, for measurements."""
+        assert self._loaded is not None
+        return self._loaded.model
+
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         try:
             yield from self._load(request, cancelled)
@@ -79,7 +85,7 @@ class Session:
         self.unload()
         yield loading("Starting the engine", 0.0)
         folder, label = catalogue.find(request.model)
-        catalogue.check_files(folder)
+        weights = catalogue.check_files(folder)
 
         import torch
 
@@ -94,7 +100,8 @@ class Session:
         from engine.model import Model
 
         yield loading("Reading the model", 0.6)
-        model = Model(folder, torch.device(device.id))
+        precision = hardware.best_precision(device, sum(path.stat().st_size for path in weights))
+        model = Model(folder, torch.device(device.id), precision)
         pieces = Pieces(model.tokenizer.data)
         self._loaded = _Loaded(model, pieces, device)
         if cancelled.is_set():

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
 
 from app.editor.developing import FADE_OUT, NOISE_INK, DraftText, ink, legible, mix
-from app.editor.placement import Place, Surroundings
+from app.editor.placement import Joint, Place
 from engine.events import Frame, Token
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FRAME_INTERVAL_MS = 170
 """At most six whole frames a second (WCAG 2.3.1)."""
+PLACEHOLDER = "Begin here."
 FADE_MS = 140
 FADE_TICK_MS = 33
 CERTAIN_NATS = 0.5
@@ -41,7 +42,7 @@ class DraftView(QObject):
         self.settled_text: str | None = None
         self.settled_at = 0.0
         self.reduced_motion = False
-        self._place = Place.INLINE
+        self._joint = Joint(Place.INLINE, "\n", False)
         self._text: DraftText | None = None
         self._pieces: list[str] = []
         self._from: list[float] = []
@@ -62,7 +63,8 @@ class DraftView(QObject):
         self.clear()
         self.anchor = QTextCursor(anchor)
         self.anchor.setPosition(anchor.selectionEnd())
-        self._place = self.surroundings().place
+        self._page.setPlaceholderText("")
+        self._joint = self._page.surroundings(self.anchor.position()).joint
         self._lines = reserved_lines
         self._committed = ""
         self.relayout()
@@ -105,6 +107,7 @@ class DraftView(QObject):
         self._pieces, self._from, self._to = [], [], []
         self._page.page_layout.gap_lines_above = 0
         self._page.page_layout.set_gap(None, 0)
+        self._page.setPlaceholderText(PLACEHOLDER)
         self._page.viewport().update()
         self.changed.emit()
 
@@ -114,10 +117,25 @@ class DraftView(QObject):
 
     # ---------------------------------------------------------------- what the page asks
 
-    def surroundings(self) -> Surroundings:
-        """The text around the anchor as it stands now."""
+    def shown(self, text: str) -> str:
+        """The model's text as it is shown and kept here."""
+        return self._joint.shown(text, *self._line())
+
+    def insertion(self) -> str:
+        """What keep puts in at the anchor."""
+        return self._joint.insertion(self.settled_text or "", *self._line())
+
+    def _line(self) -> tuple[str, str]:
+        """The anchor's paragraph before and after it."""
         assert self.anchor is not None
-        return self._page.surroundings(self.anchor.position())
+        block = self.anchor.block()
+        start, end = block.position(), block.position() + block.length() - 1
+        place = self.anchor.position()
+        return self._page.text_between(start, place), self._page.text_between(place, end)
+
+    @property
+    def _place(self) -> Place:
+        return self._joint.place(*self._line())
 
     def bar_top(self) -> float | None:
         """Where the bar goes: viewport px of its upper edge; None without a draft."""
@@ -147,7 +165,7 @@ class DraftView(QObject):
         if self.anchor is None:
             return
         page = self._page
-        lead = self.surroundings().line_before if self._place is Place.INLINE else ""
+        lead = self._line()[0] if self._place is Place.INLINE else ""
         margin = page.document().documentMargin()
         self._text = DraftText(
             self._pieces,
@@ -170,12 +188,12 @@ class DraftView(QObject):
         tokens = (Token(self._committed, 0.0, True, False), *frame.tokens)
         metrics = QFontMetricsF(self._page.font())
         pieces = [legible(token, metrics) for token in tokens]
-        _strip(pieces, leading=not self.surroundings().in_code and not self._continues_word())
+        line = self._line()[0]
+        _strip(
+            pieces,
+            leading=not self._joint.in_code and (self._place is Place.NEW_PARAGRAPH or not line.strip()),
+        )
         self._show(pieces, [ink(token, position) for position, token in enumerate(tokens)], tokens)
-
-    def _continues_word(self) -> bool:
-        around = self.surroundings()
-        return self._place is not Place.NEW_PARAGRAPH and bool(around.line_before.strip())
 
     def _show(self, pieces: list[str], inks: list[float], tokens: Sequence[Token] = ()) -> None:
         old_pieces, old_inks = self._pieces, self._inks()
@@ -238,7 +256,7 @@ class DraftView(QObject):
 
     def _offset(self) -> float:
         """Space between the anchor's paragraph and the first line of the draft."""
-        if self._place is Place.NEW_PARAGRAPH and self.surroundings().separator == "\n\n":
+        if self._place is Place.NEW_PARAGRAPH and self._joint.separator == "\n\n":
             return self._page.paragraph_space + self._page.line_height
         return self._page.paragraph_space
 
@@ -278,12 +296,8 @@ class DraftView(QObject):
             height = max(0.0, self._shown_height() - own)
         else:
             height = self._offset() + self._shown_height()
-        scrolled = layout.gap_scrolls
-        layout.gap_scrolls = not self._page.everything_fits()
-        moved = (layout.anchor, layout.gap_height, scrolled) != (self.anchor, height + BAR_SPACE_PX, layout.gap_scrolls)
-        if moved:
-            layout.set_gap(self.anchor, height + BAR_SPACE_PX)
-            self._page.sync_gap_scroll()
+        layout.set_gap(self.anchor, height + BAR_SPACE_PX)
+        self._page.sync_gap_scroll()
         self._page.viewport().update()
         self.changed.emit()
 

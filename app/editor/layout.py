@@ -29,8 +29,9 @@ class PageLayout(QPlainTextDocumentLayout):
         self.anchor: QTextCursor | None = None
         self.gap_height = 0.0
         self.gap_lines_above = 0
-        self.gap_scrolls = True
-        """Whether the gap's lines count for the scroll bar: not where all of it can be seen anyway."""
+        self.view_height = 0.0
+        """Of the viewport, px. A gap that can be seen whole with all the text adds nothing to scroll."""
+        self._scrolls = False
 
     def set_gap(self, anchor: QTextCursor | None, height: float) -> None:
         """Open, resize or (with None) close the gap; the caller repaints."""
@@ -38,12 +39,13 @@ class PageLayout(QPlainTextDocumentLayout):
         self.anchor = anchor
         self.gap_height = height if anchor is not None else 0.0
         new = self._anchor_block()
+        self._scrolls = not self._everything_fits()
         for block in {b.blockNumber(): b for b in (old, new) if b is not None}.values():
             self._mend(block)
         self.documentSizeChanged.emit(self.documentSize())
 
     def gap_lines(self) -> int:
-        return int(-(-self.gap_height // self.line_height)) if self.gap_scrolls else 0
+        return int(-(-self.gap_height // self.line_height)) if self._scrolls else 0
 
     def text_bottom(self, block: QTextBlock) -> float:
         """Bottom of the block's own text, px below the block's top."""
@@ -59,6 +61,13 @@ class PageLayout(QPlainTextDocumentLayout):
             rect.setHeight(self.text_bottom(block) + self.gap_height)
         rect.adjust(0, 0, 0, space_after(block.text(), self.line_height))
         return rect
+
+    def _everything_fits(self) -> bool:
+        height, block = 2 * self.document().documentMargin(), self.document().firstBlock()
+        while block.isValid() and height <= self.view_height:
+            height += self.blockBoundingRect(block).height()
+            block = block.next()
+        return height <= self.view_height
 
     def _anchor_block(self) -> QTextBlock | None:
         return self.anchor.block() if self.anchor is not None else None

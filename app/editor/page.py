@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from time import monotonic
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
@@ -22,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from app.documents.text import document_text, set_document_text
-from app.editor.draft_view import DraftView
+from app.editor.draft_view import PLACEHOLDER, DraftView
 from app.editor.layout import PARAGRAPH_SPACE_RATIO, PageLayout
 from app.editor.placement import Surroundings
 from app.theme import LIGHT, Theme
@@ -55,7 +56,7 @@ class Page(QPlainTextEdit):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setCursorWidth(2)
-        self.setPlaceholderText("Begin here.")
+        self.setPlaceholderText(PLACEHOLDER)
         self.line_height = 1.0
         self.page_layout = PageLayout(self.document(), 1.0)
         self.document().setDocumentLayout(self.page_layout)
@@ -78,7 +79,8 @@ class Page(QPlainTextEdit):
         self.setFont(font)
         self.document().setDefaultFont(font)
         metrics = QFontMetricsF(font)
-        self.line_height = self.page_layout.line_height = metrics.height() + metrics.leading()
+        # As QTextLine rounds it.
+        self.line_height = self.page_layout.line_height = ceil(metrics.ascent() + metrics.descent())
         self.setTabStopDistance(4 * metrics.horizontalAdvance(" "))
         self._set_column()
         self.draft.relayout()
@@ -96,6 +98,7 @@ class Page(QPlainTextEdit):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.page_layout.view_height = self.viewport().height()
         self.draft.relayout()
 
     # ---------------------------------------------------------------- text
@@ -125,10 +128,10 @@ class Page(QPlainTextEdit):
 
     def keep_draft(self) -> None:
         """Put the settled draft in at its anchor: one edit block, so one undo. The caret goes behind it."""
-        text, anchor = self.draft.settled_text, self.draft.anchor
-        if text is None or anchor is None:
+        anchor = self.draft.anchor
+        if self.draft.settled_text is None or anchor is None:
             return
-        insertion = self.draft.surroundings().insertion(text)
+        insertion = self.draft.insertion()
         caret_was_there = self.textCursor().position() == anchor.position()
         cursor = QTextCursor(anchor)
         self.draft.clear()
@@ -174,14 +177,6 @@ class Page(QPlainTextEdit):
     def _on_scroll_range(self, _first: int, last: int) -> None:
         """A bar with nothing to scroll is not drawn; its room stays, so that no line wraps anew."""
         self.verticalScrollBar().setEnabled(last > 0)
-
-    def everything_fits(self) -> bool:
-        """Whether the document and the gap stand in the viewport whole."""
-        height, block = 2 * self.document().documentMargin(), self.document().firstBlock()
-        while block.isValid() and height <= self.viewport().height():
-            height += self.page_layout.blockBoundingRect(block).height()
-            block = block.next()
-        return height <= self.viewport().height()
 
     def show_gap(self) -> None:
         """Scroll, once and as little as will do, so that the draft's gap can be seen; the caret's line stays."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]*_]*$")
+_BLANK_LINE = re.compile(r"\S[ \t]*\n[ \t]*\n[ \t]*\S")
+_NEAR_CHARACTERS = 10_000
 _FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 
 
@@ -20,58 +23,64 @@ class Place(Enum):
 
 
 @dataclass(frozen=True)
+class Joint:
+    """How a draft was joined to the text when it was begun; what is edited since is looked at anew."""
+
+    begun: Place
+    separator: str
+    """What the document itself puts between paragraphs: one line break, or a blank line."""
+    in_code: bool
+
+    def place(self, line_before: str, line_after: str) -> Place:
+        """Where it stands now. line_before, line_after: the anchor's paragraph on both sides of it."""
+        if line_after.strip():
+            return Place.WITHIN
+        if self.begun is Place.NEW_PARAGRAPH and line_before.strip():
+            return Place.NEW_PARAGRAPH
+        return Place.INLINE
+
+    def shown(self, text: str, line_before: str, line_after: str) -> str:
+        """The draft as it is shown and kept: without the white space its place has already."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
+        if self.in_code:
+            return text
+        place = self.place(line_before, line_after)
+        if place is Place.NEW_PARAGRAPH or not line_before:
+            text = text.lstrip()
+        elif line_before[-1].isspace():
+            text = text.lstrip(" \t")
+        if place is Place.WITHIN and text and line_after[0].isalnum():
+            text += " "
+        return text
+
+    def insertion(self, shown: str, line_before: str, line_after: str) -> str:
+        """What keep puts in at the anchor."""
+        new = self.place(line_before, line_after) is Place.NEW_PARAGRAPH
+        return (self.separator if new else "") + shown
+
+
+@dataclass(frozen=True)
 class Surroundings:
-    """The text on both sides of the place where a draft goes, as plain text with `\\n` between paragraphs."""
+    """The text on both sides of the place where a draft goes, as plain text with `\n` between paragraphs."""
 
     before: str
     after: str
 
     @property
-    def line_before(self) -> str:
-        return self.before.rpartition("\n")[2]
-
-    @property
-    def line_after(self) -> str:
-        return self.after.partition("\n")[0]
-
-    @property
-    def in_code(self) -> bool:
-        """Whether the place lies inside a fenced block that was opened and not closed."""
-        return len(_FENCE.findall(self.before)) % 2 == 1
-
-    @property
-    def place(self) -> Place:
-        if self.line_after.strip():
-            return Place.WITHIN
-        if not self.in_code and _SENTENCE_END.search(self.line_before):
-            return Place.NEW_PARAGRAPH
-        return Place.INLINE
-
-    @property
-    def separator(self) -> str:
-        """What the document itself puts between paragraphs: one line break, or a blank line."""
-        joined = f"{self.before}{self.after}"
-        return "\n\n" if re.search(r"\S[ \t]*\n[ \t]*\n[ \t]*\S", joined) else "\n"
-
-    @property
     def prompt_before(self) -> str:
         """The text before the draft as the draft will find it."""
-        return self.before + (self.separator if self.place is Place.NEW_PARAGRAPH else "")
+        joint = self.joint
+        return self.before + (joint.separator if joint.begun is Place.NEW_PARAGRAPH else "")
 
-    def shown(self, text: str) -> str:
-        """The draft as it is shown and kept: without the white space its place has already."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if self.in_code:
-            return text.rstrip()
-        text = text.rstrip()
-        if self.place is Place.NEW_PARAGRAPH or not self.line_before:
-            return text.lstrip()
-        if self.line_before[-1].isspace():
-            text = text.lstrip(" \t")
-        if self.place is Place.WITHIN and text and not self.line_after[0].isspace():
-            text += " " if self.line_after[0].isalnum() else ""
-        return text
-
-    def insertion(self, shown: str) -> str:
-        """What keep puts in at the place."""
-        return (self.separator if self.place is Place.NEW_PARAGRAPH else "") + shown
+    @cached_property
+    def joint(self) -> Joint:
+        line_before, line_after = self.before.rpartition("\n")[2], self.after.partition("\n")[0]
+        in_code = len(_FENCE.findall(self.before)) % 2 == 1
+        if line_after.strip():
+            place = Place.WITHIN
+        elif not in_code and _SENTENCE_END.search(line_before):
+            place = Place.NEW_PARAGRAPH
+        else:
+            place = Place.INLINE
+        near = self.before[-_NEAR_CHARACTERS:] + self.after[:_NEAR_CHARACTERS]
+        return Joint(place, "\n\n" if _BLANK_LINE.search(near) else "\n", in_code)

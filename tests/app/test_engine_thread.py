@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
@@ -332,3 +334,32 @@ def test_qt_events_are_handled_between_two_of_ours(start: Start, run: Run) -> No
             QTimer.singleShot(0, partial(painted.append, True))
 
     run(scenario())
+
+
+def open_session() -> Engine:
+    from engine.session import Session
+
+    return Session()
+
+
+@pytest.mark.parametrize("open_engine", [EngineProcess, open_session])
+def test_the_real_engine(open_engine: Callable[[], Engine], start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(open_engine)
+        loaded = await collect(worker.load(LoadRequest(request_id="load", model="starter", device="cpu")))
+        assert isinstance(loaded[-1], Ready), loaded[-1]
+        events = worker.draft(DraftRequest(request_id="1", before="The rain had stopped. "))
+        await until(events, Frame)
+        worker.cancel("1")
+        assert await collect(events) == [Cancelled(request_id="1")]
+        request = DraftRequest(request_id="2", before="The rain had stopped. ", max_steps=3, early_stop=False)
+        drafted = await collect(worker.draft(request))
+        assert isinstance(drafted[-1], Finished), drafted[-1]
+        assert [event.step for event in drafted if isinstance(event, Frame)] == [0, 1, 2, 3]
+
+    run(scenario(), timeout_s=120)
+
+
+def test_importing_the_thread_leaves_torch_out() -> None:
+    code = "import sys, app.engine_thread; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    subprocess.run((sys.executable, "-c", code), cwd=GOLDEN.parent.parent.parent, check=True)

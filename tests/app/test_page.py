@@ -1,0 +1,354 @@
+"""The page with a draft in it behaves, key by key and click by click, like the page without one."""
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QFont, QInputMethodEvent, QTextCursor
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.editor.page import Page
+from app.theme import LIGHT, palette
+from engine.events import Frame, Token
+
+TEXT = (
+    "The ferry was late again. Clara sat on her suitcase at the end of the pier and watched the lights come on "
+    "along the harbour, one window after another, as if somebody were walking through the town with a match.\n"
+    "“You could take the morning boat,” said the man from the ticket office.\n"
+    "\n"
+    "He had come out to lock the gate 🌊 and did not look at her while he spoke."
+)
+DRAFT = "She thought about it. The boat would mean another night at the hotel.\nShe stood up."
+Key = Qt.Key
+
+
+def make_page(qtbot: QtBot, text: str = TEXT, height: int = 700) -> Page:
+    font = QFont("DejaVu Serif")
+    font.setPixelSize(18)
+    page = Page(font)
+    qtbot.addWidget(page)
+    page.setPalette(palette(LIGHT))
+    page.resize(900, height)
+    page.set_text(text)
+    page.show()
+    qtbot.waitExposed(page)
+    return page
+
+
+def frame(step: int = 1, words: str = "noise that sharpens", entropy: float = 3.0) -> Frame:
+    tokens = tuple(Token(f" {word}", entropy, entropy < 1, False) for word in words.split())
+    return Frame(request_id="a", variant=0, canvas=0, step=step, max_steps=9, elapsed_s=0.0, tokens=tokens)
+
+
+def put_caret(page: Page, position: int) -> None:
+    cursor = page.textCursor()
+    cursor.setPosition(position)
+    page.setTextCursor(cursor)
+
+
+def begin(page: Page, position: int, lines: int = 5) -> None:
+    put_caret(page, position)
+    page.draft.begin(page.textCursor(), lines)
+    page.draft.show_frame(frame())
+    QApplication.processEvents()
+
+
+@pytest.fixture
+def page(qtbot: QtBot) -> Page:
+    return make_page(qtbot)
+
+
+PLACES = [0, 30, TEXT.index("\n"), TEXT.index("\n\n") + 1, TEXT.index("lock"), len(TEXT)]
+
+
+@pytest.mark.parametrize("position", PLACES)
+def test_the_caret_moves_as_if_the_draft_were_not_there(qtbot: QtBot, position: int) -> None:
+    plain, drafting = make_page(qtbot), make_page(qtbot)
+    begin(drafting, position)
+    put_caret(plain, position)
+    keys = random.Random(position).choices(
+        [Key.Key_Up, Key.Key_Down, Key.Key_Left, Key.Key_Right, Key.Key_Home, Key.Key_End], k=60
+    )
+    for key in keys:
+        for page in (plain, drafting):
+            qtbot.keyClick(page, key)
+        assert drafting.textCursor().position() == plain.textCursor().position()
+
+
+@pytest.mark.parametrize("position", PLACES)
+def test_a_click_on_the_draft_goes_into_the_document_beside_it(qtbot: QtBot, position: int) -> None:
+    page = make_page(qtbot)
+    begin(page, position)
+    block = page.document().findBlock(position)
+    for y in range(int(page.block_top(block)) + 30, int(page.draft.bar_top() or 0), 9):
+        qtbot.mouseClick(page.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(60, y))
+        start, end = block.position(), block.position() + block.length()
+        assert start <= page.textCursor().position() <= end
+    assert page.text() == TEXT
+
+
+def test_a_drag_across_the_draft_selects_text_of_the_document_alone(qtbot: QtBot, page: Page) -> None:
+    begin(page, TEXT.index("\n"))
+    last = page.cursorRect(_at(page, len(TEXT) + 1)).center() + QPoint(1, 0)
+    viewport = page.viewport()
+    qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=page.cursorRect(_at(page, 3)).center())
+    qtbot.mouseMove(viewport, QPoint(80, int(page.draft.bar_top() or 0) - 30))
+    qtbot.mouseMove(viewport, last)
+    qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=last)
+    cursor = page.textCursor()
+    assert page.text_between(cursor.selectionStart(), cursor.selectionEnd()) == TEXT[3:]
+
+
+def _at(page: Page, position: int) -> QTextCursor:
+    cursor = QTextCursor(page.document())
+    cursor.setPosition(min(position, page.document().characterCount() - 1))
+    return cursor
+
+
+@pytest.mark.parametrize("position", PLACES)
+def test_an_input_method_composes_at_the_anchor_and_the_draft_stays(page: Page, position: int) -> None:
+    begin(page, position)
+    QApplication.sendEvent(page, QInputMethodEvent("か", []))
+    page.draft.show_frame(frame(2))
+    page.viewport().repaint()
+    commit = QInputMethodEvent()
+    commit.setCommitString("漢")
+    QApplication.sendEvent(page, commit)
+    assert page.text() == _insert(TEXT, position, "漢")
+    assert page.draft.anchor is not None
+    assert page.draft.anchor.position() == position + 1
+
+
+def _insert(text: str, utf16: int, piece: str) -> str:
+    data = text.encode("utf-16-le")
+    return (data[: 2 * utf16] + piece.encode("utf-16-le") + data[2 * utf16 :]).decode("utf-16-le")
+
+
+def test_undo_and_redo_work_while_the_draft_develops(qtbot: QtBot, page: Page) -> None:
+    put_caret(page, 0)
+    qtbot.keyClicks(page, "Ab")
+    begin(page, len(TEXT) + 1)
+    page.undo()
+    assert page.text() == TEXT
+    page.draft.show_frame(frame(2))
+    page.redo()
+    assert page.text() == "Ab" + TEXT
+    assert page.draft.anchor is not None
+
+
+def test_a_draft_leaves_no_trace_in_the_document(page: Page) -> None:
+    begin(page, len(TEXT))
+    page.draft.settle(DRAFT)
+    page.draft.clear()
+    document = page.document()
+    assert (document.isModified(), document.isUndoAvailable(), document.isRedoAvailable()) == (False,) * 3
+    assert page.text() == TEXT
+    assert page.page_layout.gap_height == 0
+
+
+@pytest.mark.parametrize(
+    ("edit_at", "typed", "moves_by"), [(3, "xyz", 3), (300, "xyz", 0), (TEXT.index("\n"), "x", 1)]
+)
+def test_the_draft_follows_its_place_when_text_is_typed(
+    qtbot: QtBot, page: Page, edit_at: int, typed: str, moves_by: int
+) -> None:
+    place = TEXT.index("\n")
+    begin(page, place)
+    put_caret(page, edit_at)
+    qtbot.keyClicks(page, typed)
+    assert page.draft.anchor is not None
+    assert page.draft.anchor.position() == place + moves_by
+    page.draft.settle(DRAFT)
+    page.keep_draft()
+    edited = TEXT[:edit_at] + typed + TEXT[edit_at:]
+    assert page.text() == edited[: place + moves_by] + "\n\n" + DRAFT + edited[place + moves_by :]
+
+
+def test_deleting_the_anchors_paragraph_leaves_the_draft_where_it_was(page: Page) -> None:
+    first, second = TEXT.index("\n"), TEXT.index("\n\n")
+    begin(page, second)
+    cursor = _at(page, first)
+    cursor.setPosition(second, QTextCursor.MoveMode.KeepAnchor)
+    cursor.removeSelectedText()
+    QApplication.processEvents()
+    page.draft.settle("She left.")
+    page.keep_draft()
+    assert page.text() == TEXT[:first] + "\n\nShe left." + TEXT[second:]
+
+
+@pytest.mark.parametrize("position", PLACES)
+@pytest.mark.parametrize("typed_before", ["", "x"])
+def test_keep_is_one_undo_step_and_redo_brings_it_back(
+    qtbot: QtBot, page: Page, position: int, typed_before: str
+) -> None:
+    put_caret(page, position)
+    qtbot.keyClicks(page, typed_before)
+    before = page.text()
+    begin(page, page.textCursor().position())
+    page.draft.settle(DRAFT)
+    page.keep_draft()
+    kept = page.text()
+    assert DRAFT in kept
+    page.undo()
+    assert page.text() == before
+    page.redo()
+    assert page.text() == kept
+
+
+def test_typing_behind_a_kept_draft_is_an_undo_step_of_its_own(qtbot: QtBot, page: Page) -> None:
+    begin(page, len(TEXT) + 1)
+    page.draft.settle(DRAFT)
+    page.keep_draft()
+    kept = page.text()
+    qtbot.keyClicks(page, " x")
+    page.undo()
+    assert page.text() == kept
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT + "\n", TEXT + " And then", ""])
+def test_a_kept_draft_stands_where_the_settled_one_was_seen(qtbot: QtBot, text: str) -> None:
+    page = make_page(qtbot, text)
+    page.setCursorWidth(0)
+    begin(page, len(text.encode("utf-16-le")) // 2)
+    page.draft.set_reduced_motion(True)
+    shown = page.draft.shown(f" {DRAFT}")
+    page.draft.settle(shown)
+    settled = page.viewport().grab().toImage()
+    page.keep_draft()
+    QApplication.processEvents()
+    kept = page.viewport().grab().toImage()
+    assert settled == kept
+
+
+def test_resize_and_zoom_keep_the_draft_under_its_paragraph(page: Page) -> None:
+    begin(page, TEXT.index("\n"))
+    block = page.document().findBlock(0)
+    for width, size in ((500, 18), (1200, 18), (1200, 30), (700, 12)):
+        page.resize(width, 700)
+        font = page.font()
+        font.setPixelSize(size)
+        page.set_prose_font(font)
+        QApplication.processEvents()
+        below = page.block_top(block.next())
+        bar = page.draft.bar_top()
+        assert bar is not None
+        assert page.block_top(block) + page.page_layout.text_bottom(block) < bar < below - 40
+
+
+@pytest.mark.parametrize("paragraphs", [1, 40])
+def test_scrolling_moves_through_a_gap_that_is_higher_than_the_window(qtbot: QtBot, paragraphs: int) -> None:
+    lines = [f"{number}. {'word ' * 30}" for number in range(paragraphs)]
+    page = make_page(qtbot, "\n".join(lines) + "\n" + "\n".join(lines), height=300)
+    begin(page, len("\n".join(lines)), lines=40)
+    _lay_out_all(page)
+    scroll = page.verticalScrollBar()
+    tops = []
+    for value in range(scroll.maximum() + 1):
+        scroll.setValue(value)
+        tops.append(page.draft.bar_top() or 0.0)
+    seen = [top for top in tops if top < 600]  # Qt does not measure what lies two windows further down
+    steps = [before - after for before, after in pairwise(seen)]
+    assert len(steps) > 40
+    assert min(steps) > 0
+    assert max(steps) < 2 * page.line_height
+    assert page.block_top(page.document().lastBlock()) < 300
+
+
+def _lay_out_all(page: Page) -> None:
+    block = page.document().firstBlock()
+    while block.isValid():
+        page.page_layout.blockBoundingRect(block)
+        block = block.next()
+
+
+def test_the_page_stands_still_while_a_draft_develops(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "\n".join(f"Paragraph {number}." for number in range(80)), height=400)
+    page.verticalScrollBar().setValue(20)
+    position = page.cursorForPosition(QPoint(10, 200)).block().position()
+    begin(page, position)
+    block = page.document().findBlock(position)
+    top, value = page.block_top(block), page.verticalScrollBar().value()
+    for step in range(2, 9):
+        page.draft._pending = frame(step, "word " * 40, entropy=0.1)
+        page.draft._on_frame_due()
+        QApplication.processEvents()
+    assert (page.block_top(block), page.verticalScrollBar().value()) == (top, value)
+
+
+def test_the_gap_grows_by_whole_lines_and_does_not_shrink_while_developing(page: Page) -> None:
+    begin(page, len(TEXT) + 1, lines=2)
+    heights = [page.page_layout.gap_height]
+    for words in (10, 60, 90, 20):
+        page.draft._pending = frame(2, "word " * words, entropy=0.1)
+        page.draft._on_frame_due()
+        heights.append(page.page_layout.gap_height)
+    assert heights == sorted(heights)
+    assert heights[-1] > heights[0]
+    grown = (heights[-1] - heights[0]) / page.line_height
+    assert grown == pytest.approx(round(grown), abs=0.1)
+
+
+@pytest.mark.parametrize("key", [Key.Key_Return, Key.Key_Enter, Key.Key_Tab])
+def test_enter_and_tab_keep_a_settled_draft(
+    qtbot: QtBot, page: Page, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(page, len(TEXT) + 1)
+    page.draft.settle(DRAFT)
+    _later(monkeypatch)
+    with qtbot.waitSignal(page.keep_asked):
+        qtbot.keyClick(page, key)
+    assert page.text() == TEXT
+
+
+def _later(monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> None:
+    import app.editor.page
+
+    clock = app.editor.page.monotonic
+    monkeypatch.setattr("app.editor.page.monotonic", lambda: clock() + seconds)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda page: page.draft.show_frame(frame(2)),
+        lambda page: page.draft.settle(DRAFT),
+        lambda page: (page.draft.settle(DRAFT), put_caret(page, 4)),
+        lambda page: (page.draft.settle(DRAFT), page.insertPlainText("x")),
+    ],
+    ids=["developing", "just settled", "caret elsewhere", "typed since"],
+)
+def test_enter_is_the_writers_otherwise(
+    qtbot: QtBot, page: Page, prepare: Callable[[Page], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(page, len(TEXT) + 1)
+    prepare(page)
+    if page.textCursor().position() != len(TEXT) + 1:
+        _later(monkeypatch)
+    asked = []
+    page.keep_asked.connect(lambda: asked.append(1))
+    before = page.blockCount()
+    qtbot.keyClick(page, Key.Key_Return)
+    assert not asked
+    assert page.blockCount() == before + 1
+
+
+def test_escape_discards_at_the_anchor_alone(qtbot: QtBot, page: Page) -> None:
+    begin(page, len(TEXT) + 1)
+    with qtbot.waitSignal(page.discard_asked):
+        qtbot.keyClick(page, Key.Key_Escape)
+    put_caret(page, 3)
+    with qtbot.assertNotEmitted(page.discard_asked):
+        qtbot.keyClick(page, Key.Key_Escape)
+
+
+def test_the_margin_beside_the_column_scrolls_and_selects(qtbot: QtBot) -> None:
+    page = make_page(qtbot, TEXT, height=500)
+    left = page.viewport().geometry().left()
+    assert left > 20
+    put_caret(page, 40)
+    first_line = page.viewport().geometry().top() + page.cursorRect(_at(page, 0)).center().y()
+    qtbot.mouseClick(page, Qt.MouseButton.LeftButton, pos=QPoint(left // 2, first_line))
+    assert page.textCursor().position() == 0
