@@ -47,8 +47,8 @@ class State(Enum):
 class Drafting(QObject):
     """One draft at a time, in one page, by one engine.
 
-    changed: the state, the step or the variant shown is another one. model_changed: what is loaded, or how far.
-    failed: a message and what to do next. finished: what the draft cost. waiting: why nothing can be seen yet.
+    changed: the state, the step or the variant shown is another one. model_changed: what is loaded, or how
+    far. failed: a message and what to do next. finished: what the draft cost.
     """
 
     changed = Signal()

@@ -84,7 +84,7 @@ class EngineThread(QThread):
         return False
 
     def close(self) -> bool:
-        """Cancel everything, close the engine, wait for the thread. False if it would not end."""
+        """Cancel everything, close the engine, wait for the thread. False: only os._exit ends it."""
         self._closed = True
         self._watch.stop()
         for job in list(self._jobs.values()):

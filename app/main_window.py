@@ -10,12 +10,10 @@ from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QMenu,
     QMessageBox,
     QStyle,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +30,7 @@ from app.settings import Settings, SettingsStore, limits
 from app.settings_panel import SettingsPanel
 from app.status import StatusLine
 from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
+from app.widgets import quiet_label, tool_button
 
 FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
 
@@ -84,10 +83,10 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(560, 360)
         self.restoreGeometry(QByteArray.fromBase64(self._settings.current.window_geometry.encode()))
 
-    def _action(self, text: str, shortcut: QKeySequence | str | None, act: object) -> QAction:
+    def _action(self, text: str, shortcut: QKeySequence.StandardKey | str | None, act: object) -> QAction:
         action = QAction(text, self)
         if shortcut is not None:
-            action.setShortcut(shortcut)
+            action.setShortcut(QKeySequence(shortcut))
         action.triggered.connect(act)
         return action
 
@@ -155,12 +154,11 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout(corner)
         row.setContentsMargins(0, 0, 16, 0)
         row.setSpacing(4)
-        self.title = QLabel(objectName="documentTitle")
+        self.title = quiet_label("Document")
         row.addWidget(self.title)
         for action in (self.draft_action, self.panel_action):
-            button = QToolButton()
+            button = tool_button(action.text(), action.text())
             button.setDefaultAction(action)
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             row.addWidget(button)
         return corner
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
+
+from app.widgets import tool_button
 
 
 class Notice(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
-        self._text = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText, accessibleName="Message")
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setAccessibleName("Message")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._act = QToolButton(visible=False)
+        self._act = tool_button("", "Do this", self._on_act)
         self._act.setProperty("link", True)
-        self._act.clicked.connect(self._on_act)
-        close = QToolButton(text="×", accessibleName="Close the message", toolTip="Close the message")
-        close.clicked.connect(self.hide)
+        close = tool_button("×", "Close the message", self.hide)
         self._on_asked: Callable[[], object] = self.hide
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 8, 8, 8)
@@ -29,7 +32,7 @@ class Notice(QFrame):
 
     @property
     def text(self) -> str:
-        return self._text.text()
+        return str(self._text.text())
 
     def tell(
         self, message: str, remedy: str = "", label: str = "", act: Callable[[], object] | None = None
@@ -38,6 +41,7 @@ class Notice(QFrame):
         self._text.setText(f"{message} {remedy}".strip())
         self._act.setVisible(act is not None)
         self._act.setText(label)
+        self._act.setAccessibleName(label)
         self._on_asked = act or self.hide
         self.show()
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSlider,
+    QStyledItemDelegate,
     QStyleOptionComboBox,
     QToolButton,
     QVBoxLayout,
@@ -33,6 +34,7 @@ _WORDS_PER_TOKEN = 0.75
 _USUAL_STEPS = 48
 _SCROLL_BAR = 10
 _COMBO_FRAME = 44
+_SHORT_TEXT = int(Qt.ItemDataRole.UserRole) + 1
 _CONTEXTS = [256 * 2**n for n in range(8)]
 _THEMES = {"system": "Follow the system", "light": "Light", "dark": "Dark", "sepia": "Sepia"}
 _MOTION = {"system": "Follow the system", "on": "On", "off": "Off"}
@@ -116,7 +118,7 @@ class SettingsPanel(QWidget):
         self._build_seed()
 
     def _build_seed(self) -> None:
-        self._seed_kind = _named(QComboBox(), label("seed"))
+        self._seed_kind = _named(_ComboBox(), label("seed"))
         self._seed_kind.addItems(["New each time", "Always the same"])
         self._seed_kind.activated.connect(lambda index: self._store.change(seed=1 if index else None))
         self._seed = _named(QLineEdit(maxLength=19), "Seed number")
@@ -232,7 +234,7 @@ class SettingsPanel(QWidget):
             self._early_stop.setChecked(settings.early_stop)
         _select(self._theme, settings.theme)
         _select(self._motion, settings.reduced_motion)
-        _select(self._font, settings.font_family)
+        _select(self._font, settings.font_family, missing="not found" if self._font.count() > 1 else "")
         self._show_slider(self._size, settings.font_size_px, f"{settings.font_size_px} px")
 
     def _show_slider(self, row: tuple[QLabel, QSlider], at: int, text: str) -> None:
@@ -247,15 +249,14 @@ class SettingsPanel(QWidget):
         combo.clear()
         combo.addItem(f"Auto · {chosen.name}" if settings.device == "auto" and chosen else "Auto", "auto")
         for device in self._devices:
-            combo.addItem(device.name, device.id)
+            combo.addItem(" · ".join(filter(None, (device.name, _memory(device)))), device.id)
+            combo.setItemData(combo.count() - 1, device.name, _SHORT_TEXT)
         _select(combo, settings.device, missing="not found" if self._devices else "")
-        for index in range(combo.count()):
-            combo.setItemData(index, combo.itemText(index), Qt.ItemDataRole.ToolTipRole)
         shown = chosen if settings.device == "auto" else self._device_of(settings.device)
         note = _memory(shown) if shown else ""
         self._device_note.setText(note)
         self._device_note.setVisible(bool(note))
-        combo.setAccessibleDescription(f"{combo.currentText()} {note}")
+        combo.setAccessibleDescription(note)
         combo.setToolTip(combo.currentText())
 
     def _device_of(self, device_id: str) -> Device | None:
@@ -292,6 +293,7 @@ class SettingsPanel(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         if self._font.count() <= 1:
+            self._font.clear()
             for family in QFontDatabase.families():
                 if not QFontDatabase.isPrivateFamily(family) and QFontDatabase.isSmoothlyScalable(family):
                     self._font.addItem(family, family)
@@ -300,22 +302,26 @@ class SettingsPanel(QWidget):
 
 
 class _ComboBox(QComboBox):
-    """Takes the width it gets: a long text ends in an ellipsis in the box and is whole in the list."""
+    """Takes the width it gets: the box shows the short text, ending in an ellipsis, the list all of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
+        # The delegate of QComboBox's own takes no notice of the stylesheet.
+        self.setItemDelegate(QStyledItemDelegate(self))
 
     def initStyleOption(self, option: QStyleOptionComboBox) -> None:
         super().initStyleOption(option)
         room = self.width() - _COMBO_FRAME
-        option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideRight, room
-        )
+        text = self.currentData(_SHORT_TEXT) or self.currentText()
+        option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
 
     def showPopup(self) -> None:
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + _COMBO_FRAME)
+        container = self.view().parentWidget()
+        assert isinstance(container, QFrame)
+        container.setFrameShape(QFrame.Shape.NoFrame)
         super().showPopup()
 
 

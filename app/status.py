@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QTextBlock
-from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+from PySide6.QtWidgets import QStatusBar, QWidget
 
 from app.drafting import Drafting, State
 from app.editor.page import Page
+from app.widgets import quiet_label
 from engine.events import Ready, Stats
 
 GIB = 2**30
@@ -21,12 +22,10 @@ class StatusLine(QStatusBar):
         self._last = ""
         self.setSizeGripEnabled(False)
         self.setContentsMargins(12, 0, 12, 0)
-        self.layout().setSpacing(22)
-        self.model = QLabel(accessibleName="Model and device")
-        self.state = QLabel(accessibleName="State")
-        self.words = QLabel(accessibleName="Word count")
-        for label in (self.model, self.state, self.words):
-            label.setProperty("quiet", True)
+        self.model = quiet_label("Model and device")
+        self.state = quiet_label("State")
+        self.words = quiet_label("Word count")
+        self.state.setContentsMargins(14, 0, 0, 0)
         self.addWidget(self.model)
         self.addWidget(self.state, 1)
         self.addPermanentWidget(self.words)
@@ -87,16 +86,13 @@ def _words(block: QTextBlock) -> int:
     """The paragraph's word count, kept as its user state."""
     if block.userState() < 0:
         block.setUserState(len(block.text().split()))
-    return block.userState()
+    return int(block.userState())
 
 
 def proof(ready: Ready) -> str:
     """What drafts, how and where: `Starter model · bf16 · CPU · 0.1 of 24 GB`."""
-    memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
-    return " · ".join(
-        part for part in (ready.label, ready.precision, device_name(ready.device), memory) if part
-    )
-
-
-def device_name(device: Device) -> str:
-    return device.name or device.id
+    if ready.memory_bytes < GIB:
+        memory = f"{ready.memory_bytes / 2**20:.0f} MB"
+    else:
+        memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
+    return f"{ready.label} · {ready.precision} · {ready.device.name} · {memory}"

@@ -13,8 +13,8 @@ import torch
 from engine.events import DraftRequest, Finished, LoadRequest
 from engine.session import Session
 
-STEPS = 12
-ROUNDS = 5
+STEPS = 32
+ROUNDS = 3
 BEFORE = "Dear Anna,\n\nThank you for your letter. We were glad to hear from you."
 
 

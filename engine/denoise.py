@@ -28,8 +28,8 @@ class Denoiser(Protocol[CacheT]):
     def denoise(self, cache: CacheT, canvas: Tensor, soft: Tensor | None) -> Tensor:
         """canvas: (canvas,) ids; soft: (canvas, hidden) → fresh logits (canvas, vocab) fp32."""
 
-    def soft_embedding(self, probabilities: Tensor) -> Tensor:
-        """(canvas, vocab) → the self-conditioning embedding (canvas, hidden)."""
+    def soft_embedding(self, prediction: sampling.Prediction) -> Tensor:
+        """The self-conditioning embedding for the next step: (canvas, hidden)."""
 
 
 @dataclass(frozen=True)
@@ -119,4 +119,4 @@ def denoise_canvas(
         yield Step(number, prediction.draft.cpu(), prediction.entropy.cpu(), accepted.cpu(), last)
         if last:
             return
-        soft = model.soft_embedding(prediction.probabilities)
+        soft = model.soft_embedding(prediction)

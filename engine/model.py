@@ -15,6 +15,7 @@ from engine.catalogue import check_files
 from engine.denoise import Sampler
 from engine.errors import EngineError
 from engine.hardware import Precision
+from engine.sampling import Prediction
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
 
@@ -26,6 +27,7 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 DEFAULT_CONTEXT_TOKENS = 8192
 MOST_CANVASES = 4
+CERTAIN = 1e-5  # nats: then all other tokens together have a probability below 1e-6
 DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -99,11 +101,16 @@ class Model:
         cap = self.text_model.final_logit_softcapping
         return logits.div_(cap).tanh_().mul_(cap)  # type: ignore[no-any-return]
 
-    def soft_embedding(self, probabilities: Tensor) -> Tensor:
-        """(canvas, vocab) → (canvas, hidden): the mean embedding under the probabilities."""
+    def soft_embedding(self, prediction: Prediction) -> Tensor:
+        """The mean embedding under each row's probabilities: (canvas, hidden)."""
         embedding = self.text_model.model.decoder.embed_tokens
-        weight = embedding.weight
-        return probabilities.to(weight.dtype) @ weight * embedding.embed_scale.to(weight.dtype)  # type: ignore[no-any-return]
+        weight: Tensor = embedding.weight
+        # Where one token has all the probability, its embedding is the mean: no product over the vocabulary.
+        mean = weight[prediction.draft]
+        spread = (prediction.entropy > CERTAIN).nonzero().squeeze(-1)
+        mean[spread] = prediction.probabilities[spread].to(weight.dtype) @ weight
+        scaled: Tensor = mean * embedding.embed_scale.to(weight.dtype)
+        return scaled
 
 
 def fork(cache: DynamicCache) -> DynamicCache:

@@ -27,8 +27,8 @@ def temperature(t_min: float, t_max: float, steps_left: int, max_steps: int) -> 
 def predict(logits: Tensor, tau: float) -> Prediction:
     """logits: (canvas, vocab) fp32, overwritten. −inf is legal; NaN, +inf or nothing finite in a row raise.
 
-    Entropy comes from the pass that makes the softmax: with d = z − max z and S = Σ exp d it is ln S − Σ p·d,
-    which stays exact where one token has all the probability.
+    Entropy comes from the one softmax: with d = z − max z it is −ln p(draft) − Σ p·d, which stays exact where
+    one token has all the probability.
     """
     top, draft = logits.max(dim=-1, keepdim=True)
     if not torch.isfinite(top).all():
@@ -37,13 +37,11 @@ def predict(logits: Tensor, tau: float) -> Prediction:
             "The model's output is not a number.",
             "Try again, or choose another device or precision in the settings.",
         )
-    # exp(−1e4) is 0, and 0 · −1e4 is 0 where 0 · −inf is not a number.
+    # p is 0 at −1e4 too, and 0 · −1e4 is 0 where 0 · −inf is not a number.
     shifted = logits.sub_(top).div_(tau).clamp_(min=-1e4)
-    probabilities = shifted.exp()
-    total = probabilities.sum(dim=-1, keepdim=True)
-    probabilities.div_(total)
-    mean_shift = torch.linalg.vecdot(probabilities, shifted)
-    entropy = (total.squeeze(-1).log() - mean_shift).clamp_(min=0.0)
+    probabilities = shifted.softmax(dim=-1)
+    log_total = -probabilities.gather(-1, draft).squeeze(-1).log()
+    entropy = (log_total - torch.linalg.vecdot(probabilities, shifted)).clamp_(min=0.0)
     return Prediction(probabilities, entropy, draft.squeeze(-1))
 
 

@@ -91,10 +91,12 @@ class FakeEngine:
                 print("the last words", file=sys.stderr, flush=True)
                 os._exit(3)
             case "exit, pipes held":
-                subprocess.Popen(("sleep", "3"), stdout=self._out, close_fds=False)
+                subprocess.Popen(("sleep", "60"), stdout=self._out, close_fds=False)
                 os._exit(3)
             case "hang":
                 threading.Event().wait()
+            case "lose the device":
+                raise EngineError("device-lost", "The GPU stopped answering.")
             case "raise":
                 raise KeyError("layer 7")
             case "print":

@@ -91,19 +91,23 @@ def digest_on_disk(path: Path) -> str:
 
 
 def lock(path: Path, folder: Path | None = None) -> QLockFile | None:
-    """Held until it is dropped; None while another window holds the file."""
+    """Held until it is dropped, None while another window holds it. Raises OSError where none can be kept."""
     folder = folder or platformdirs.user_state_path("mezzotint", appauthor=False) / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return held_lock(folder / f"{_digest(str(path.resolve()).encode())[:32]}.lock")
 
 
 def held_lock(path: Path) -> QLockFile | None:
-    """The lock, or None while a living process holds it."""
+    """The lock, or None while a living process holds it. Raises OSError where no lock can be kept."""
     result = QLockFile(str(path))
     result.setStaleLockTime(0)
     # Asks the system, which knows whether a holder lives; process ids are used again, in sandboxes at once.
     result.removeStaleLockFile()
-    return result if result.tryLock(0) else None
+    if result.tryLock(0):
+        return result
+    if result.error() is QLockFile.LockError.LockFailedError:
+        return None
+    raise OSError(f"no lock can be kept at {path}: {result.error().name}")
 
 
 def _bytes_of(path: Path) -> bytes:

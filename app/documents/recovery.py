@@ -59,7 +59,11 @@ class RecoveryStore(QObject):
         """What dead runs left, the newest first. A damaged copy is logged and left alone."""
         found = []
         for folder in self._root.glob("*/"):
-            lock = held_lock(folder.with_suffix(".lock"))
+            try:
+                lock = held_lock(folder.with_suffix(".lock"))
+            except OSError as error:
+                _log.warning("Earlier recovery copies cannot be offered: %s", error)
+                continue
             if lock is None:
                 continue
             for file in folder.glob(f"*{_SUFFIX}"):
@@ -124,6 +128,7 @@ class Recovery(QObject):
         self._path, self._bom, self._digest = path, bom, digest
         self._file = copy or store.new_file()
         self._job: Future[None] | None = None
+        self._closed = False
         self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._latest = QTimer(self, singleShot=True, interval=LATEST_MS)
         self._quiet.timeout.connect(self.write_now)
@@ -137,8 +142,10 @@ class Recovery(QObject):
 
     def close(self) -> None:
         """The document was saved, or its writer gave it up: the copy goes and none comes after it."""
-        self._document.contentsChanged.disconnect(self._on_contents_changed)
-        self._remove()
+        if not self._closed:
+            self._closed = True
+            self._document.contentsChanged.disconnect(self._on_contents_changed)
+            self._remove()
 
     def write_now(self) -> None:
         if not self._document.isModified():

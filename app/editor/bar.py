@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QToolButton, QWidget
 
 from app.drafting import Drafting, State
 from app.editor.page import Page
+from app.widgets import quiet_label, tool_button
 
 
 class ProgressLine(QWidget):
@@ -49,41 +50,24 @@ class DraftBar(QFrame):
         row.setContentsMargins(9, 4, 9, 4)
         row.setSpacing(4)
         self.progress = ProgressLine()
-        self.label = QLabel()
-        self.label.setProperty("quiet", True)
-        self.keep = self._button("Keep  ↵", "Keep the draft", drafting.keep)
+        self.label = quiet_label("Progress")
+        self.keep = tool_button("Keep  ↵", "Keep the draft", drafting.keep)
         self.keep.setProperty("primary", True)
-        self.retry = self._button("Retry", "Draft again", drafting.retry)
-        self.previous = self._button("‹", "Show the draft before", lambda: self._step(-1))
-        self.variant = QLabel()
-        self.variant.setProperty("quiet", True)
-        self.next = self._button("›", "Show the next draft", lambda: self._step(1))
-        self.stop = self._button("Stop", "Stop, and take what stands", drafting.stop)
-        self.wait = self._button("Wait", "Go on waiting", drafting.wait_longer)
-        self.restart = self._button("Restart", "Start the engine afresh", drafting.restart_engine)
-        self.discard = self._button("Discard  Esc", "Discard the draft", drafting.discard)
-        for widget in (
-            self.progress,
-            self.label,
-            self.keep,
-            self.retry,
-            self.previous,
-            self.variant,
-            self.next,
-        ):
-            row.addWidget(widget)
-        for widget in (self.wait, self.restart, self.stop, self.discard):
+        self.retry = tool_button("Retry", "Draft again", drafting.retry)
+        self.previous = tool_button("‹", "Show the draft before", lambda: self._step(-1))
+        self.variant = quiet_label("Which draft")
+        self.next = tool_button("›", "Show the next draft", lambda: self._step(1))
+        self.stop = tool_button("Stop", "Stop, and take what stands", drafting.stop)
+        self.wait = tool_button("Wait", "Go on waiting", drafting.wait_longer)
+        self.restart = tool_button("Restart", "Start the engine afresh", drafting.restart_engine)
+        self.discard = tool_button("Discard  Esc", "Discard the draft", drafting.discard)
+        parts: list[QWidget] = [self.progress, self.label, self.keep, self.retry, self.previous, self.variant]
+        for widget in (*parts, self.next, self.wait, self.restart, self.stop, self.discard):
             row.addWidget(widget)
         drafting.changed.connect(self.on_changed)
         drafting.model_changed.connect(self.on_changed)
         page.geometry_changed.connect(self.place)
         self.hide()
-
-    def _button(self, text: str, name: str, act: object) -> QToolButton:
-        button = QToolButton(text=text, accessibleName=name, toolTip=name)
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.clicked.connect(act)
-        return button
 
     def _step(self, by: int) -> None:
         self._drafting.show_variant(self._drafting.shown_variant + by)
@@ -95,15 +79,20 @@ class DraftBar(QFrame):
             return
         settled = drafting.state is State.SETTLED
         several = settled and len(drafting.variants) > 1
-        for widget in (self.progress, self.label):
-            widget.setVisible(not settled)
-        for widget in (self.keep, self.retry):
-            widget.setVisible(settled)
-        for widget in (self.previous, self.variant, self.next):
-            widget.setVisible(several)
-        self.stop.setVisible(drafting.state is State.DENOISING and not drafting.stalled)
-        self.wait.setVisible(drafting.stalled)
-        self.restart.setVisible(drafting.stalled)
+        shown: dict[QWidget, bool] = {
+            self.progress: not settled,
+            self.label: not settled,
+            self.keep: settled,
+            self.retry: settled,
+            self.previous: several,
+            self.variant: several,
+            self.next: several,
+            self.stop: drafting.state is State.DENOISING and not drafting.stalled,
+            self.wait: drafting.stalled,
+            self.restart: drafting.stalled,
+        }
+        for widget, visible in shown.items():
+            widget.setVisible(visible)
         self.variant.setText(f"{drafting.shown_variant + 1} of {len(drafting.variants)}")
         self.previous.setEnabled(drafting.shown_variant > 0)
         self.next.setEnabled(drafting.shown_variant + 1 < len(drafting.variants))
@@ -132,7 +121,7 @@ class DraftBar(QFrame):
         top = self._page.draft.bar_top()
         if top is not None:
             self.adjustSize()
-            self.move(0, round(top))
+            self.move(round(self._page.document().documentMargin()), round(top))
 
 
 class DraftButton(QToolButton):
@@ -171,7 +160,7 @@ class DraftButton(QToolButton):
         view = page.viewport().geometry()
         caret = page.cursorRect(cursor).translated(view.topLeft())
         if not cursor.block().next().isValid():
-            x, y = view.left(), caret.bottom() + 10
+            x, y = view.left() + round(page.document().documentMargin()), caret.bottom() + 10
         else:
             x, y = view.right() + 12, caret.center().y() - self.height() // 2
             if x + self.width() > page.width() - page.verticalScrollBar().width():

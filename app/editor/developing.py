@@ -1,4 +1,4 @@
-"""A draft as it looks in the page: shaped like the writer's own text, each token in ink of its own strength."""
+"""A draft as it looks in the page: shaped like the writer's own text, each token in ink of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEUTRAL = "aeionrstlu"
 
 
 def ink(token: Token, position: int) -> float:
-    """Share of full ink, 0 … 1: exp(-entropy), the inverse of the perplexity, is how certain a position is."""
+    """Share of full ink, 0 … 1, by how certain a position is: exp(-entropy), the inverse of perplexity."""
     certainty = math.exp(-max(token.entropy, 0.0))
     grain = 0.16 * (position * 0.618034 % 1)
     strength = NOISE_INK + grain * (1 - certainty) + 0.7 * certainty
@@ -159,9 +159,9 @@ class DraftText:
 
 def mix(paper: QColor, ink_colour: QColor, share: float) -> QColor:
     """The colour that `share` of ink on this paper has."""
-    return QColor(
-        *(
-            round(p + (i - p) * share)
-            for p, i in zip(paper.getRgb()[:3], ink_colour.getRgb()[:3], strict=True)
-        )
+    pairs = (
+        (paper.red(), ink_colour.red()),
+        (paper.green(), ink_colour.green()),
+        (paper.blue(), ink_colour.blue()),
     )
+    return QColor(*(round(low + (high - low) * share) for low, high in pairs))

@@ -1,4 +1,4 @@
-"""The draft beside the document: its gap in the page, its frames, its fades. The document is never touched."""
+"""The draft beside the document: its gap in the page, its frames, its fades. It never touches that."""
 
 from __future__ import annotations
 
@@ -330,7 +330,9 @@ class DraftView(QObject):
         for line in range(self._lines):
             share = 0.62 if line + 1 == self._lines else 1.0
             left = (
-                page.cursorRect(self.anchor).left() if line == 0 and self._place is Place.INLINE else margin
+                page.cursorRect(self.anchor or QTextCursor()).left()
+                if line == 0 and self._place is Place.INLINE
+                else margin
             )
             width = max(0.0, (shown.width() - 2 * margin) * share - (left - margin))
             painter.drawRoundedRect(QRectF(left, top + (line + 0.38) * height, width, 0.3 * height), 3, 3)

@@ -1,4 +1,4 @@
-"""Where the page's lines stand: space after paragraphs, and a gap under one block that a draft is drawn in."""
+"""Where the page's lines stand: space after paragraphs, and a gap for a draft under one block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PageLayout(QPlainTextDocumentLayout):
 
     QPlainTextEdit scrolls by lines, so the gap counts as lines of its block. It has no offset for a top line
     beyond a block's text: when the view is scrolled into the gap (`gap_lines_above` of its lines are off the
-    top), the block's own lines are moved up out of the view and the block ends where the rest of the gap does.
+    top), the block's own lines are moved up out of the view and the block ends where the gap's rest does.
     """
 
     def __init__(self, document: QTextDocument, line_height: float) -> None:

@@ -28,7 +28,7 @@ from app.editor.layout import PARAGRAPH_SPACE_RATIO, PageLayout
 from app.editor.placement import Surroundings
 from app.theme import LIGHT, Theme
 
-COLUMN_CHARACTERS = 68
+_COLUMN = "One column of about sixty-eight characters, as wide as the eye likes"
 CONTEXT_CHARACTERS = 400_000
 """The most text on either side of the caret that a draft can look at: more than any context holds."""
 SETTLED_KEY_DELAY_S = 0.3
@@ -42,7 +42,7 @@ _MOUSE_EVENTS = {
 
 
 class Page(QPlainTextEdit):
-    """keep_asked, discard_asked: Enter, Tab or Esc at a draft's anchor, where these keys belong to the draft."""
+    """keep_asked, discard_asked: Enter, Tab or Esc at a draft's anchor, where they belong to the draft."""
 
     keep_asked = Signal()
     discard_asked = Signal()
@@ -91,7 +91,7 @@ class Page(QPlainTextEdit):
 
     def _set_column(self) -> None:
         """Centre the column by the viewport's margins."""
-        column = QFontMetricsF(self.font()).averageCharWidth() * COLUMN_CHARACTERS
+        column = QFontMetricsF(self.font()).horizontalAdvance(_COLUMN) + 2 * self.document().documentMargin()
         side = max(24, int((self.width() - column) / 2))
         bar = self.verticalScrollBar().sizeHint().width()
         self.setViewportMargins(side, 8, max(8, side - bar), 0)
@@ -159,7 +159,7 @@ class Page(QPlainTextEdit):
         if layout.anchor is not None:
             block = layout.anchor.block()
             line = self.verticalScrollBar().value() - block.firstLineNumber() - block.layout().lineCount()
-            above = line if 0 < line <= layout.gap_lines() else 0
+            above = line if 0 < line < layout.gap_lines() else 0
         changed = above != layout.gap_lines_above
         layout.gap_lines_above = above
         return changed or above > 0
@@ -179,7 +179,7 @@ class Page(QPlainTextEdit):
         self.verticalScrollBar().setEnabled(last > 0)
 
     def show_gap(self) -> None:
-        """Scroll, once and as little as will do, so that the draft's gap can be seen; the caret's line stays."""
+        """Scroll as little as will do, so that the draft's gap can be seen; the caret's line stays."""
         scroll = self.verticalScrollBar()
         anchor = self.draft.anchor
         while anchor is not None and (top := self.draft.bar_top()) is not None:

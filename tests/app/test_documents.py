@@ -222,6 +222,11 @@ def test_a_lock_lives_as_long_as_its_process(tmp_path: Path) -> None:
     assert files.held_lock(path) is None
 
 
+def test_where_no_lock_can_be_kept_nobody_is_said_to_hold_it(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no lock"):
+        held_lock(tmp_path / "gone" / "a.lock")
+
+
 def test_a_document_is_locked_whatever_its_path_is_spelled_like(tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
     lock = files.lock(tmp_path / "a.txt")
@@ -312,7 +317,9 @@ def test_the_next_run_offers_what_a_dead_one_left(qapp: object, root: Path) -> N
     assert [copy.text for _, copy in other.pending()] == ["first\u00a0text"]
     document = QTextDocument()
     set_document_text(document, pending[0][1].text)
-    Recovery(document, store, copy=claimed).close()
+    kept = Recovery(document, store, copy=claimed)
+    kept.close()
+    kept.close()
     store.discard(pending[1][0])
     store.close()
     assert copies(root) == []

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app import theme
+from app import resources, theme
 from app.settings import Settings, SettingsStore
 from app.settings_panel import SettingsPanel
 from engine.events import Device, Ready
@@ -148,7 +148,25 @@ def test_a_device_that_is_not_there_is_never_replaced(panel: SettingsPanel, stor
     assert store.current.device == "cuda:7"
     store.change(device="cpu")
     assert combo(panel, "Device").findData("cuda:7") == -1
-    assert combo(panel, "Device").currentText() == "Intel Xeon"
+    assert combo(panel, "Device").currentText() == "Intel Xeon · 20.1 of 24 GB free"
+
+
+def test_all_faces_are_offered_and_a_missing_one_is_told(panel: SettingsPanel, store: SettingsStore) -> None:
+    faces = combo(panel, "Font")
+    assert faces.findText("DejaVu Sans") >= 0
+    store.change(font_family="DejaVu Sans")
+    assert faces.currentText() == "DejaVu Sans"
+    store.change(font_family="No Such Face")
+    assert faces.currentText() == "No Such Face (not found)"
+
+
+def test_the_bundled_face_is_among_them(qtbot: QtBot, store: SettingsStore) -> None:
+    resources.load_fonts()
+    window = QWidget()
+    qtbot.addWidget(window)
+    panel = SettingsPanel(store, window)
+    window.show()
+    assert combo(panel, "Font").currentText() == "Vollkorn"
 
 
 def test_the_models_own_values_are_shown_and_come_back(panel: SettingsPanel, store: SettingsStore) -> None:

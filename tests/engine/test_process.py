@@ -139,7 +139,6 @@ def test_late_events_of_another_request_are_skipped(engine: EngineProcess) -> No
     [
         ("die", "engine-died", "SIGKILL"),
         ("exit", "engine-died", "exit code 3"),
-        ("exit, pipes held", "engine-died", "exit code 3"),
         ("half", "engine-died", "exit code 0"),
         ("noise", "engine-garbled", "cannot be understood"),
         ("unknown", "engine-garbled", "cannot be understood"),
@@ -163,6 +162,22 @@ def test_a_fault_fails_the_draft_and_the_next_one_works(
     assert isinstance(again[-1], Finished)
     assert fault.message in caplog.text
     caplog.clear()
+
+
+def test_a_death_is_seen_although_another_process_holds_the_pipes(
+    engine: EngineProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = load(engine)
+    assert failed(draft(engine, "exit, pipes held")).kind == "engine-died"
+    os.killpg(group, signal.SIGKILL)  # the other process: raises if it is gone
+    caplog.clear()
+
+
+def test_a_child_that_lost_its_device_is_replaced(engine: EngineProcess) -> None:
+    pidfd = os.pidfd_open(load(engine))
+    assert failed(draft(engine, "lose the device")).kind == "device-lost"
+    assert_ends(pidfd)
+    assert isinstance(draft(engine, request_id="2")[-1], Finished)
 
 
 def test_deaths_in_a_row_delay_the_start_until_a_draft_succeeds(
@@ -208,7 +223,10 @@ def test_a_death_between_two_drafts_is_not_the_writers(
     caplog.clear()
 
 
-def test_kill_ends_a_hung_draft_and_the_next_one_works_at_once(engine: EngineProcess) -> None:
+def test_kill_ends_a_hung_draft_and_the_next_one_works_at_once(
+    engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_DELAY_S", 10.0)
     load(engine)
     request = DraftRequest(request_id="1", before="", instruction="hang")
     events = engine.draft(request, threading.Event())
@@ -218,7 +236,9 @@ def test_kill_ends_a_hung_draft_and_the_next_one_works_at_once(engine: EnginePro
     killer.start()
     assert failed(list(events)).message == "The engine was stopped."
     killer.join()
+    began = time.monotonic()
     assert isinstance(draft(engine, request_id="2")[-1], Finished)
+    assert time.monotonic() - began < 10
 
 
 def test_a_child_that_ignores_a_cancel_is_killed(caplog: pytest.LogCaptureFixture) -> None:
