@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, Signal
 from app.editor.page import Page
 from app.engine_thread import EngineThread
 from app.settings import SettingsStore
+from app.theme import reduces_motion
 from engine.events import (
     Cancelled,
     Committed,
@@ -66,7 +67,7 @@ class Drafting(QObject):
         self._tasks: set[asyncio.Task[None]] = set()
         self._request_id: str | None = None
         self._load_id: str | None = None
-        self._load_failure: Failed | None = None
+        self._load_task: asyncio.Task[None] | None = None
         self._request: DraftRequest | None = None
         self._retries = 0
         self._recent_lines: deque[int] = deque(maxlen=8)
@@ -88,12 +89,12 @@ class Drafting(QObject):
         if self._load_id is not None:
             self._worker.cancel(self._load_id)
         self._load_id = uuid.uuid4().hex
-        self.ready, self._load_failure = None, None
+        self.ready = None
         chosen = self._settings.current
         request = LoadRequest(request_id=self._load_id, model=chosen.model, device=chosen.device)
         self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
         self.model_changed.emit()
-        self._spawn(self._run_load(request))
+        self._load_task = self._spawn(self._run_load(request))
 
     async def _run_load(self, request: LoadRequest) -> None:
         async for event in self._worker.load(request):
@@ -109,7 +110,7 @@ class Drafting(QObject):
                 self.ready, self.loading = event, None
                 self._load_id = None
             case Failed():
-                self._load_failure, self.loading = event, None
+                self.loading = None
                 self._load_id = None
                 self.failed.emit(event.message, event.remedy)
             case _:
@@ -133,6 +134,7 @@ class Drafting(QObject):
         selected = self._page.text_between(cursor.selectionStart(), cursor.selectionEnd())
         self.variants, self._retries = [], 0
         lines = round(statistics.median(self._recent_lines)) if self._recent_lines else FIRST_RESERVED_LINES
+        self._page.draft.set_reduced_motion(reduces_motion(self._settings.current))
         self._page.draft.begin(cursor, lines * self._settings.current.canvases)
         around = self._page.surroundings(cursor.selectionEnd())
         chosen = self._settings.current
@@ -230,6 +232,13 @@ class Drafting(QObject):
         self._spawn(self._run_draft(request))
 
     async def _run_draft(self, request: DraftRequest) -> None:
+        while self._load_id is not None and self._load_task is not None:
+            await asyncio.wait({self._load_task})
+        if self.ready is None:  # the load has told why
+            if request.request_id == self._request_id:
+                self._request_id = None
+                self._back_out()
+            return
         async for event in self._worker.draft(request):
             if event.request_id != self._request_id:
                 return
@@ -256,8 +265,7 @@ class Drafting(QObject):
                     )
             case Failed():
                 self._request_id = None
-                failure = self._load_failure or event
-                self._fail(failure.message, failure.remedy)
+                self._fail(event.message, event.remedy)
             case Cancelled():
                 self._request_id = None
                 self._back_out()
@@ -308,10 +316,11 @@ class Drafting(QObject):
             self.stalled = True
             self.changed.emit()
 
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
+        return task
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

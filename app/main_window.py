@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QMenu,
     QMessageBox,
-    QStyle,
     QVBoxLayout,
     QWidget,
 )
@@ -321,9 +320,6 @@ class MainWindow(QMainWindow):
             self.page.set_prose_font(prose_font(settings))
         if shown is not None and (shown.model, shown.device) != (settings.model, settings.device):
             self.drafting.load()
-        self.page.draft.set_reduced_motion(
-            settings.reduced_motion == "on" or _system_reduces_motion(settings)
-        )
         self.panel.setVisible(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
 
@@ -350,9 +346,3 @@ class MainWindow(QMainWindow):
         mark = "•" if self.page.document().isModified() else ""
         self.title.setText(f"{self.document.name} {mark}".strip())
         self.setWindowTitle(f"{self.document.name}{mark} – Mezzotint")
-
-
-def _system_reduces_motion(settings: Settings) -> bool:
-    """Whether the writer follows the system and the system asks for still widgets."""
-    style = QApplication.style()
-    return settings.reduced_motion == "system" and not style.styleHint(QStyle.StyleHint.SH_Widget_Animate)

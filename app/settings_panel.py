@@ -319,9 +319,6 @@ class _ComboBox(QComboBox):
 
     def showPopup(self) -> None:
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + _COMBO_FRAME)
-        container = self.view().parentWidget()
-        assert isinstance(container, QFrame)
-        container.setFrameShape(QFrame.Shape.NoFrame)
         super().showPopup()
 
 

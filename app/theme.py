@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from dataclasses import asdict, dataclass
+from functools import cache
 from string import Template
 from typing import Literal
 
@@ -78,12 +79,13 @@ def system_is_dark() -> bool:
 
 
 def reduces_motion(settings: Settings) -> bool:
-    """The writer's choice, else the system's; asks the system, so not for every frame."""
+    """The writer's choice, else the system's, which is asked once: that may take 50 ms."""
     if settings.reduced_motion == "system":
         return _system_reduces_motion()
     return settings.reduced_motion == "on"
 
 
+@cache
 def _system_reduces_motion() -> bool:
     """Linux desktops with a portal and Windows tell; Qt does not ask, and macOS has no plain call for it."""
     if sys.platform == "win32":
@@ -102,7 +104,7 @@ def _system_reduces_motion() -> bool:
             "ReadOne",
         )
         question.setArguments(["org.gnome.desktop.interface", "enable-animations"])
-        answer = QDBusConnection.sessionBus().call(question, QDBus.CallMode.Block, 200).arguments()
+        answer = QDBusConnection.sessionBus().call(question, QDBus.CallMode.Block, 50).arguments()
         return bool(answer) and getattr(answer[0], "variant", lambda: None)() is False
     return False
 

@@ -50,7 +50,7 @@ class OpenDocument(QObject):
         self._replace("", None, False, None)
 
     def save(self, path: Path, overwrite: bool = False) -> None:
-        """overwrite: the writer chose this file just now. Raises DocumentError; the old file is then whole."""
+        """overwrite: the writer chose this file just now. Raises DocumentError; the old file is whole."""
         path = path.absolute()
         expected = self._digest if path == self.path and not overwrite else None
         text = document_text(self._document)

@@ -28,7 +28,7 @@ from app.editor.layout import PARAGRAPH_SPACE_RATIO, PageLayout
 from app.editor.placement import Surroundings
 from app.theme import LIGHT, Theme
 
-_COLUMN = "One column of about sixty-eight characters, as wide as the eye likes"
+_COLUMN = "A column of prose some eighty characters wide, which is as wide as eyes like."
 CONTEXT_CHARACTERS = 400_000
 """The most text on either side of the caret that a draft can look at: more than any context holds."""
 SETTLED_KEY_DELAY_S = 0.3

@@ -22,7 +22,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 import pytest
-import qasync  # type: ignore[import-untyped]
+import qasync
 from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QApplication
 

@@ -1,0 +1,207 @@
+"""Sets up this checkout and runs it: `dev.py run [ARGS]`, `dev.py test [PYTEST ARGS]`, `dev.py shortcut`."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from desktop_entry import desktop_entry, desktop_folder
+from system import SetUpError, has_display, install_system_packages, missing_for_qt, say
+from torch_build import BUILDS, TORCH_INDEX, find_backend, is_cpu_build
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "packaging" / "requirements"
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "mezzotint-requirements"
+OLDEST_PYTHON, FIRST_UNTESTED_PYTHON = (3, 11), (3, 15)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Set up this checkout of Mezzotint and run it.")
+    parser.add_argument("command", choices=["run", "test", "shortcut"])
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="for the app, or for pytest")
+    options = parser.parse_args()
+    try:
+        check_python(sys.version_info[:2])
+        return {"run": run, "test": test, "shortcut": shortcut}[options.command](options.arguments)
+    except SetUpError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+# ------------------------------------------------------------------ the three commands
+
+
+def run(arguments: list[str]) -> int:
+    if has_display():
+        set_up(graphical=True)
+        return become(["-m", "app", *arguments])
+    parser = argparse.ArgumentParser(
+        prog="dev.py run", description="Without a display: draft in the terminal."
+    )
+    parser.add_argument("file", nargs="?", type=Path, default=ROOT / "packaging" / "sample.txt")
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--in-thread", action="store_true", help="(of no effect here)")
+    options = parser.parse_args(arguments)
+    set_up(graphical=False)
+    say("There is no display, so no window can open. Drafting in the terminal instead;")
+    say("on a desktop the same command opens the window.")
+    say(f"The draft continues {options.file}:\n")
+    if not arguments:
+        say(options.file.read_text(encoding="utf-8"))
+    draft = ["draft", "--before", str(options.file), "--model", options.model, "--device", options.device]
+    return become(["-m", "engine", *draft])
+
+
+def test(arguments: list[str]) -> int:
+    set_up(graphical=True)
+    if not has_display():
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    failed = False
+    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", *arguments]):
+        say(f"\n$ {' '.join(tool)}")
+        failed |= subprocess.call([str(VENV_PYTHON), "-m", *tool], cwd=ROOT) != 0
+    return int(failed)
+
+
+def shortcut(arguments: list[str]) -> int:
+    if arguments:
+        raise SetUpError(f"shortcut takes no arguments, but got {arguments[0]}.")
+    if not sys.platform.startswith("linux"):
+        raise SetUpError("A shortcut can be made on Linux only. Here, open the window with: dev.py run")
+    set_up(graphical=True)
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    launcher = data / "applications" / "mezzotint.desktop"
+    launcher.parent.mkdir(parents=True, exist_ok=True)
+    launcher.write_text(desktop_entry(ROOT, VENV_PYTHON), encoding="utf-8")
+    say(f"Mezzotint is in the applications menu now ({launcher}).")
+    if shutil.which("update-desktop-database"):
+        subprocess.call(["update-desktop-database", "-q", str(launcher.parent)])
+    desktop = desktop_folder()
+    if desktop:
+        copy = desktop / launcher.name
+        shutil.copyfile(launcher, copy)
+        copy.chmod(0o755)
+        if shutil.which("gio"):  # GNOME starts only what is marked as trusted
+            subprocess.run(["gio", "set", str(copy), "metadata::trusted", "true"], capture_output=True)
+        say(f"There is an icon on the desktop too ({copy}).")
+    return 0
+
+
+def become(arguments: list[str]) -> int:
+    """Python of the environment, in the caller's folder, in place of this process where the system can."""
+    command = [str(VENV_PYTHON), "-P", *arguments]
+    os.environ["PYTHONPATH"] = str(ROOT)
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execv(command[0], command)
+    return subprocess.call(command)
+
+
+# ------------------------------------------------------------------ set-up
+
+
+def set_up(graphical: bool) -> None:
+    """The system's libraries and `.venv`, as the requirement files have them."""
+    wanted = missing_for_qt() if graphical else {}
+    if importlib.util.find_spec("ensurepip") is None:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        wanted["Python's ensurepip module"] = f"python{version}-venv"
+    if wanted:
+        install_system_packages(wanted)
+    backend = find_backend()
+    if not installed(backend):
+        install(backend)
+    if backend.startswith("cuda") and is_cpu_build(torch_version()):
+        raise SetUpError(
+            f"There is an NVIDIA card, but .venv holds a torch for the processor only ({torch_version()}).\n"
+            f"Delete the folder {VENV} and run this command again: it then installs the build for the card."
+        )
+
+
+def check_python(version: tuple[int, ...]) -> None:
+    if not OLDEST_PYTHON <= version < FIRST_UNTESTED_PYTHON:
+        raise SetUpError(
+            f"This is Python {version[0]}.{version[1]}; Mezzotint needs 3.11 to 3.14.\n"
+            "Install one of those and name it: python3.12 packaging/dev.py run"
+        )
+
+
+def requirement_files(backend: str) -> list[Path]:
+    return [REQUIREMENTS / f"{name}.txt" for name in (backend, "base", "dev")]
+
+
+def fingerprint(backend: str) -> str:
+    """Changes with the requirement files, the backend and the Python version."""
+    digest = hashlib.sha256(f"{backend} {sys.version_info[:2]}".encode())
+    for file in requirement_files(backend):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def installed(backend: str) -> bool:
+    return VENV_PYTHON.exists() and STAMP.exists() and STAMP.read_text() == fingerprint(backend)
+
+
+def install(backend: str) -> None:
+    what, download_gb, disk_gb = BUILDS[backend]
+    say(f"Setting up {VENV}: PyTorch for {what}, Qt and the test tools.")
+    say(f"Up to {download_gb} GB are downloaded; {disk_gb} GB of disk are needed.")
+    if backend != "cpu":
+        say("To take the build for the processor instead, stop now and set MEZZOTINT_TORCH=cpu.")
+    if shutil.disk_usage(ROOT).free < disk_gb * 1e9:
+        raise SetUpError(
+            f"There is not that much free space where {ROOT} is. Make room and run this command again."
+        )
+    STAMP.unlink(missing_ok=True)
+    if not runs(VENV_PYTHON) and subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]) != 0:
+        raise SetUpError(f"Python could not make the environment {VENV} (see above).")
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if backend in TORCH_INDEX and not pip_takes_cpu_build(backend):
+        command += ["--extra-index-url", TORCH_INDEX[backend]]
+    for file in requirement_files(backend):
+        command += ["--requirement", str(file)]
+    if subprocess.call(command) != 0:
+        raise SetUpError(
+            "pip could not install what Mezzotint needs (see above).\n"
+            "Look at the network connection and the free disk space, then run this command again."
+        )
+    STAMP.write_text(fingerprint(backend))
+
+
+def runs(python: Path) -> bool:
+    """Whether it is of this version and has pip: not so after a system upgrade or a broken set-up."""
+    check = f"import pip, sys; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
+    return python.exists() and subprocess.run([str(python), "-c", check], capture_output=True).returncode == 0
+
+
+def pip_takes_cpu_build(backend: str) -> bool:
+    """Whether pip's own configuration already leads to a CPU build; on Linux PyPI's is for CUDA."""
+    if backend != "cpu":
+        return False
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
+    command += ["--no-deps", "--report", "-", "--requirement", str(REQUIREMENTS / "cpu.txt")]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    if answer.returncode != 0:
+        return False
+    return is_cpu_build(json.loads(answer.stdout)["install"][0]["metadata"]["version"])
+
+
+def torch_version() -> str:
+    command = [str(VENV_PYTHON), "-c", "from importlib.metadata import version; print(version('torch'))"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Which build of PyTorch suits this machine, where it comes from, and how large it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from system import SetUpError, can_load
+
+TORCH_INDEX = {  # without mps: PyPI has that one
+    "cpu": "https://download.pytorch.org/whl/cpu",
+    "cuda": "https://download.pytorch.org/whl/cu130",
+    "cuda126": "https://download.pytorch.org/whl/cu126",
+    "rocm": "https://download.pytorch.org/whl/rocm7.2",
+}
+BUILDS = {  # what it is, about how many GB to download, about how many on disk
+    "cpu": ("the processor (no supported graphics card was found)", 0.5, 2),
+    "cuda": ("NVIDIA cards (CUDA 13.0)", 3, 8),
+    "cuda126": ("NVIDIA cards with an older driver or chip (CUDA 12.6)", 3, 8),
+    "rocm": ("AMD cards (ROCm 7.2)", 5, 20),
+    "mps": ("Apple silicon", 0.4, 2),
+}
+CUDA_13_DRIVER, CUDA_13_CAPABILITY = 580, 7.5
+
+
+def find_backend() -> str:
+    """cuda, cuda126, rocm, mps or cpu; MEZZOTINT_TORCH overrules what the system shows."""
+    chosen = os.environ.get("MEZZOTINT_TORCH")
+    if chosen:
+        if chosen not in BUILDS:
+            raise SetUpError(f"MEZZOTINT_TORCH is {chosen}; it must be one of {', '.join(BUILDS)}.")
+        return chosen
+    if platform.system() == "Darwin":
+        if platform.machine() != "arm64":
+            raise SetUpError(
+                "PyTorch no longer comes for Macs with Intel processors, so Mezzotint cannot run here."
+            )
+        return "mps"
+    if has_nvidia_card():
+        return "cuda126" if needs_cuda_12() else "cuda"
+    return "rocm" if Path("/dev/kfd").exists() else "cpu"
+
+
+def has_nvidia_card() -> bool:
+    if ask_nvidia_smi():
+        return True
+    if os.name == "nt":
+        return can_load("nvcuda.dll")
+    return any(Path("/proc/driver/nvidia/gpus").glob("*"))
+
+
+def needs_cuda_12() -> bool:
+    """Whether the driver or a card is too old for CUDA 13; False where nvidia-smi does not tell."""
+    for row in ask_nvidia_smi().splitlines():
+        driver, _, capability = row.partition(",")
+        try:
+            if float(driver.split(".")[0]) < CUDA_13_DRIVER or float(capability) < CUDA_13_CAPABILITY:
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def ask_nvidia_smi() -> str:
+    """`driver, compute capability` of each card, a line each; empty where there is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def is_cpu_build(version: str) -> bool:
+    """Builds without a local tag are PyPI's: for CUDA on Linux, for the processor elsewhere."""
+    return version.endswith("+cpu") or ("+" not in version and not sys.platform.startswith("linux"))

@@ -1,0 +1,364 @@
+"""From the button to keep or discard, with a real worker thread and an engine that does what it is told."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.drafting import Drafting, State
+from app.editor.page import Page
+from app.engine_thread import EngineThread
+from app.settings import SettingsStore
+from engine.engine import Engine
+from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
+from engine.process import EngineProcess
+from tests.app.conftest import Emitted, Run
+from tests.app.test_page import TEXT, make_page, put_caret
+from tests.fakes import COMMAND, FakeEngine
+from tests.fakes import TEXT as DRAFT
+
+END = len(TEXT) + 1
+"""The emoji counts twice in Qt's positions."""
+
+
+class ScriptedEngine(FakeEngine):
+    """Remembers the requests, holds back a load or a draft, and takes its instruction from the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[DraftRequest] = []
+        self.how = ""
+        self.may_load = threading.Event()
+        self.may_load.set()
+
+    def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        self.may_load.wait()
+        yield from super().load(request, cancelled)
+
+    def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        self.requests.append(request)
+        yield from super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled)
+
+
+@dataclass
+class Desk:
+    page: Page
+    drafting: Drafting
+    worker: EngineThread
+    settings: SettingsStore
+    messages: list[tuple[str, str]]
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            await asyncio.sleep(0.002)
+
+    async def state(self, state: State) -> None:
+        await self.until(lambda: self.drafting.state is state)
+
+    async def settled(self) -> None:
+        self.drafting.draft()
+        await self.state(State.SETTLED)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def open_engine(engine: ScriptedEngine) -> Callable[[], Engine]:
+    return lambda: engine
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, run: Run, tmp_path: Path, open_engine: Callable[[], Engine]) -> Iterator[Desk]:
+    page = make_page(qtbot)
+    put_caret(page, END)
+    settings = SettingsStore(tmp_path / "settings.json")
+    worker = EngineThread(open_engine, hang_s=0.3, first_hang_s=0.3)
+    drafting = Drafting(page, worker, settings)
+    messages: list[tuple[str, str]] = []
+    drafting.failed.connect(lambda *message: messages.append(message))
+    worker.start()
+    yield Desk(page, drafting, worker, settings, messages)
+    run(drafting.close())
+    assert worker.close()
+
+
+def test_a_draft_is_kept_and_undone_and_redone(desk: Desk, run: Run) -> None:
+    async def scenario() -> None:
+        await desk.settled()
+        assert desk.page.text() == TEXT
+        desk.drafting.keep()
+
+    run(scenario())
+    kept = desk.page.text()
+    assert kept == f"{TEXT}\n\n{DRAFT}"
+    assert desk.drafting.state is State.IDLE
+    desk.page.undo()
+    assert desk.page.text() == TEXT
+    assert not desk.page.document().isUndoAvailable()
+    desk.page.redo()
+    assert desk.page.text() == kept
+    assert desk.messages == []
+
+
+@pytest.mark.parametrize("state", [State.PREPARING, State.DENOISING, State.SETTLED])
+def test_discard_in_every_state_leaves_no_trace(
+    desk: Desk, run: Run, engine: ScriptedEngine, state: State
+) -> None:
+    engine.how = "" if state is State.SETTLED else "endless"
+
+    async def scenario() -> None:
+        if state is State.PREPARING:
+            engine.may_load.clear()
+        desk.drafting.draft()
+        await desk.state(state)
+        desk.drafting.discard()
+        assert desk.drafting.state is State.IDLE
+        engine.may_load.set()
+        engine.how = ""
+        await desk.settled()  # the engine is free again, and what was late was dropped
+        assert desk.drafting.variants == [DRAFT]
+        desk.drafting.discard()
+
+    run(scenario())
+    document = desk.page.document()
+    assert desk.page.text() == TEXT
+    assert not document.isModified()
+    assert not document.isUndoAvailable()
+    assert desk.page.draft.anchor is None
+
+
+def test_stop_makes_what_stands_the_draft(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    engine.how = "endless"
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        await desk.until(lambda: desk.drafting.step > 3)
+        desk.drafting.stop()
+        assert desk.drafting.state is State.SETTLED
+        desk.drafting.keep()
+
+    run(scenario())
+    assert desk.page.text() == f"{TEXT}\n\nIt rained"
+
+
+def test_stop_before_anything_stands_backs_out(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    engine.may_load.clear()
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        desk.drafting.stop()
+        engine.may_load.set()
+
+    run(scenario())
+    assert desk.drafting.state is State.IDLE
+    assert desk.page.draft.anchor is None
+
+
+def test_a_second_ctrl_enter_keeps_at_the_anchor_and_waits_elsewhere(
+    desk: Desk, run: Run, engine: ScriptedEngine
+) -> None:
+    async def scenario() -> None:
+        desk.drafting.draft()
+        desk.drafting.draft()
+        await desk.state(State.SETTLED)
+        assert len(engine.requests) == 1
+        put_caret(desk.page, 4)
+        desk.drafting.draft()
+        assert (desk.drafting.state, desk.page.text()) == (State.SETTLED, TEXT)
+        put_caret(desk.page, END)
+        desk.drafting.draft()
+
+    run(scenario())
+    assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
+
+
+def test_retry_keeps_the_drafts_before_it_within_reach(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    desk.settings.change(seed=7)
+
+    async def scenario() -> None:
+        await desk.settled()
+        engine.how = "endless"
+        desk.drafting.retry()
+        await desk.until(lambda: desk.drafting.step > 0)
+        desk.drafting.stop()
+
+    run(scenario())
+    assert desk.drafting.variants == [DRAFT, "It rained"]
+    assert [request.seed for request in engine.requests] == [7, 8]
+    desk.drafting.show_variant(5)
+    assert desk.page.draft.settled_text == "It rained"
+    desk.drafting.show_variant(0)
+    desk.drafting.keep()
+    assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
+
+
+def test_a_retry_that_fails_brings_the_former_draft_back(
+    desk: Desk, run: Run, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        await desk.settled()
+        engine.how = "lose the device"
+        desk.drafting.retry()
+        await desk.until(lambda: bool(desk.messages))
+
+    run(scenario())
+    assert desk.drafting.state is State.SETTLED
+    assert desk.page.draft.settled_text == DRAFT
+    caplog.clear()
+
+
+def test_the_request_carries_the_text_and_the_settings(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    desk.settings.change(
+        max_steps=12, canvases=2, seed=5, t_max=0.9, t_min=0.2, entropy_bound=0.3, context_tokens=512
+    )
+    desk.settings.change(early_stop=False)
+    place = TEXT.index("morning")
+    put_caret(desk.page, place)
+    run(desk.settled())
+    request = engine.requests[0]
+    assert (request.before, request.after) == (TEXT[:place], TEXT[place:])
+    assert (request.max_steps, request.canvases, request.seed, request.context_tokens) == (12, 2, 5, 512)
+    assert (request.t_max, request.t_min, request.entropy_bound, request.early_stop) == (0.9, 0.2, 0.3, False)
+
+
+def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    cursor = desk.page.textCursor()
+    cursor.setPosition(4)
+    cursor.setPosition(9, cursor.MoveMode.KeepAnchor)
+    desk.page.setTextCursor(cursor)
+
+    async def scenario() -> None:
+        await desk.settled()
+        desk.drafting.keep()
+
+    run(scenario())
+    assert (engine.requests[0].before, engine.requests[0].after) == ("ferry", "")
+    assert desk.page.text() == TEXT[:9] + DRAFT + TEXT[9:]
+
+
+def test_a_draft_asked_for_while_the_model_loads_waits_and_then_comes(
+    desk: Desk, run: Run, engine: ScriptedEngine
+) -> None:
+    engine.may_load.clear()
+
+    async def scenario() -> None:
+        desk.drafting.load()
+        desk.drafting.draft()
+        assert desk.drafting.loading is not None
+        assert desk.drafting.state is State.PREPARING
+        engine.may_load.set()
+        await desk.state(State.SETTLED)
+        assert desk.drafting.ready is not None
+
+    run(scenario())
+
+
+def test_a_model_that_cannot_be_loaded_is_told_with_its_remedy(
+    desk: Desk, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.settings.change(model="missing")
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        await desk.until(lambda: bool(desk.messages) and desk.drafting.state is State.IDLE)
+
+    run(scenario())
+    assert desk.messages[0] == ("There is no model 'missing'.", "Choose another one.")
+    assert desk.page.text() == TEXT
+    caplog.clear()
+
+
+@pytest.mark.parametrize("how", ["die", "exit", "half", "noise", "unknown", "lose the device", "raise"])
+def test_a_fault_of_the_engine_costs_no_text_and_the_next_draft_works(
+    qtbot: QtBot,
+    run: Run,
+    tmp_path: Path,
+    how: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    page = make_page(qtbot)
+    put_caret(page, END)
+    worker = EngineThread(lambda: Telling(EngineProcess(COMMAND)))
+    drafting = Drafting(page, worker, SettingsStore(tmp_path / "settings.json"))
+    messages: list[tuple[str, str]] = []
+    drafting.failed.connect(lambda *message: messages.append(message))
+    worker.start()
+    Telling.how = how
+
+    async def scenario() -> None:
+        drafting.draft()
+        while not messages or drafting.state is not State.IDLE:
+            await asyncio.sleep(0.002)
+        assert page.text() == TEXT
+        assert page.draft.anchor is None
+        Telling.how = ""
+        drafting.draft()
+        while drafting.state is not State.SETTLED:
+            await asyncio.sleep(0.002)
+        drafting.keep()
+        await drafting.close()
+
+    run(scenario())
+    assert page.text() == f"{TEXT}\n\n{DRAFT}"
+    message, remedy = messages[0]
+    assert message
+    assert remedy or how == "lose the device"
+    assert worker.close()
+    caplog.clear()
+
+
+class Telling:
+    """Passes an instruction on to an engine."""
+
+    how = ""
+
+    def __init__(self, engine: EngineProcess) -> None:
+        self._engine = engine
+        self.load, self.unload, self.close = engine.load, engine.unload, engine.close
+
+    def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        return self._engine.draft(msgspec.structs.replace(request, instruction=self.how), cancelled)
+
+
+def test_an_engine_that_does_not_move_is_told_and_waiting_goes_on(
+    desk: Desk, run: Run, engine: ScriptedEngine, emitted: Emitted
+) -> None:
+    engine.may_load.clear()
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        await desk.until(lambda: desk.drafting.stalled)
+        desk.drafting.wait_longer()
+        assert not desk.drafting.stalled
+        engine.may_load.set()
+        await desk.state(State.SETTLED)
+
+    run(scenario())
+
+
+def test_typing_elsewhere_goes_on_while_a_draft_develops(
+    desk: Desk, run: Run, engine: ScriptedEngine, qtbot: QtBot
+) -> None:
+    engine.how = "endless"
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        await desk.until(lambda: desk.drafting.step > 1)
+        put_caret(desk.page, 0)
+        for letter in "Once ":
+            qtbot.keyClicks(desk.page, letter)
+            await asyncio.sleep(0.01)
+        desk.drafting.stop()
+        desk.drafting.keep()
+
+    run(scenario())
+    assert desk.page.text() == f"Once {TEXT}\n\nIt rained"
+    assert desk.page.textCursor().position() == 5

@@ -1,0 +1,137 @@
+"""A tiny random DiffusionGemma, the bundled model, and a shortened way to run a session."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
+
+from engine import catalogue
+from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
+from engine.model import Model
+from engine.session import Session
+
+SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Vocabulary 99, hidden 32, 2 layers (one sliding, window 16), canvas 16; random weights in fp32."""
+    folder = tmp_path_factory.mktemp("tiny")
+    config = DiffusionGemmaConfig(
+        canvas_length=16,
+        text_config={
+            "vocab_size": 99,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "moe_intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "global_head_dim": 16,
+            "num_experts": 4,
+            "top_k_experts": 2,
+            "sliding_window": 16,
+            "max_position_embeddings": 1024,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "use_bidirectional_attention": "vision",
+        },
+        vision_config={
+            "model_type": "gemma4_vision",
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 1,
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+        },
+    )
+    torch.manual_seed(0)
+    model = DiffusionGemmaForBlockDiffusion(config)
+    with torch.no_grad():  # as drawn, every prediction is almost uniform
+        model.lm_head.weight.mul_(20.0)
+    model.generation_config.eos_token_id = 1
+    model.generation_config.pad_token_id = 0
+    model.save_pretrained(folder)
+    characters = [*sorted(pre_tokenizers.ByteLevel.alphabet())[:94], "Ċ"]
+    tokenizer = Tokenizer(
+        models.BPE({t: i for i, t in enumerate([*SPECIAL, *characters])}, merges=[], unk_token="<unk>")
+    )
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing("<bos> $A", special_tokens=[("<bos>", 2)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names})
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Model:
+    return Model(tiny_folder, torch.device("cpu"), "fp32")
+
+
+@pytest.fixture(scope="session")
+def starter() -> Model:
+    return Model(catalogue.STARTER.folder, torch.device("cpu"), "fp32")
+
+
+@pytest.fixture(scope="session")
+def loaded_starter() -> Session:
+    session = Session()
+    events = load(session)
+    assert events[-1].__class__.__name__ == "Ready", events[-1]
+    return session
+
+
+@pytest.fixture
+def tiny_session(tiny_folder: Path) -> Session:
+    session = Session()
+    load(session, model=str(tiny_folder))
+    return session
+
+
+@pytest.fixture
+def broken_copy(
+    tiny_folder: Path, tmp_path: Path
+) -> Callable[[Callable[[dict[str, torch.Tensor]], None]], Path]:
+    """A copy of the tiny model whose tensors were changed."""
+
+    def make(change: Callable[[dict[str, torch.Tensor]], None]) -> Path:
+        folder = tmp_path / "broken"
+        folder.mkdir()
+        for path in tiny_folder.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(copy.copy(tensors), folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+
+    return make
+
+
+def load(session: Session, model: str = "starter", device: str = "cpu") -> list[LoadEvent]:
+    return list(session.load(LoadRequest(request_id="l", model=model, device=device), threading.Event()))
+
+
+def draft(session: Session, before: str = "It rained", **fields: Any) -> list[DraftEvent]:
+    request = DraftRequest(request_id="d", before=before, **fields)
+    return list(session.draft(request, threading.Event()))

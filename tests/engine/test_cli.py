@@ -1,0 +1,134 @@
+"""The command line as a process: what is printed where, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.events import Finished, Frame, Loading, Prefilled, Ready, decode_event
+
+ENGINE = [sys.executable, "-m", "engine"]
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*ENGINE, *arguments], input=stdin, capture_output=True, cwd=ROOT, timeout=120)
+
+
+def test_draft_prints_events_and_nothing_else(tmp_path: Path) -> None:
+    before = tmp_path / "before.txt"
+    before.write_text("Dear Anna,\n\nThank you for your letter. ")
+    done = run("draft", "--before", str(before), "--seed", "7", "--steps", "8", "--events")
+    assert done.returncode == 0, done.stderr
+    events = [decode_event(line) for line in done.stdout.splitlines()]
+    kinds = [type(event) for event in events]
+    assert kinds[0] is Loading
+    assert kinds.index(Ready) < kinds.index(Prefilled) < kinds.index(Frame)
+    assert isinstance(events[-1], Finished)
+
+
+def test_draft_prints_the_paragraph_alone_and_reads_standard_input() -> None:
+    done = run("draft", "--before", "-", "--steps", "6", stdin="Dear Émile,\n\n".encode())
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert b"step" not in done.stdout
+    assert b"\x1b" not in done.stdout
+    assert "Starter model" in done.stderr.decode()
+
+
+def test_a_draft_sharpens_in_place_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*ENGINE, "draft", "--steps", "3"], stdout=theirs, stderr=subprocess.DEVNULL, cwd=ROOT
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 65536):
+                shown += block
+        except OSError:  # Linux tells the end of a terminal so
+            pass
+        assert process.wait(60) == 0
+    os.close(ours)
+    assert b"step 0 of up to 3" in shown
+    last = shown.rpartition(b"\x1b[J")[2].decode()
+    assert "step" not in last
+    assert last.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["draft", "--before", "/nowhere.txt"], "/nowhere.txt"),
+        (["draft", "--steps", "0"], "0"),
+        (["draft", "--steps", "129"], "129"),
+        (["draft", "--steps", "many"], "many"),
+        (["draft", "--seed", "-1"], "-1"),
+        (["draft", "--canvases", "9"], "9"),
+        (["draft", "--model", "nix"], "nix"),
+        (["draft", "--device", "cuda:99"], "cuda:99"),
+        (["paint"], "paint"),
+        ([], "COMMAND"),
+    ],
+)
+def test_wrong_usage_and_input_exit_with_2_and_a_plain_message(arguments: list[str], named: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert named in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_a_file_that_is_not_utf8_exits_with_2(tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("Émile".encode("latin-1"))
+    done = run("draft", "--before", str(tmp_path / "latin.txt"))
+    assert done.returncode == 2
+    assert "UTF-8" in done.stderr.decode()
+
+
+def test_a_model_that_is_not_there_exits_with_1() -> None:
+    done = run("draft", "--model", "diffusiongemma-26b")
+    assert done.returncode == 1
+    assert "config.json" in done.stderr.decode()
+
+
+def test_an_interrupt_exits_with_130() -> None:
+    command = [*ENGINE, "draft", "--events", "--no-early-stop", "--steps", "128", "--canvases", "4"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if isinstance(decode_event(line), Frame):
+                break
+        process.send_signal(signal.SIGINT)
+        rest, _errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert json.loads(rest.splitlines()[-1])["type"] == "cancelled"
+
+
+def test_devices() -> None:
+    rows = json.loads(run("devices", "--json").stdout)
+    assert set(rows[-1]) == {"id", "name", "total_bytes", "free_bytes"}
+    assert rows[-1]["id"] == "cpu"
+    assert run("devices").stdout.decode().splitlines()[-1].startswith("cpu\t")
+
+
+def test_models_plans_for_a_card_of_a_given_size() -> None:
+    rows = json.loads(run("models", "--json", "--memory", "24000000000").stdout)
+    assert [row["name"] for row in rows] == ["starter", "diffusiongemma-26b"]
+    assert set(rows[0]) == {"name", "source", "installed", "plans"}
+    assert [row["installed"] for row in rows] == [True, False]
+    for row, fits in zip(rows, (True, False), strict=True):
+        assert [plan["context_tokens"] for plan in row["plans"]] == [2048, 8192, 32768]
+        for plan in row["plans"]:
+            assert set(plan) == {
+                "precision", "context_tokens", "weights_bytes", "total_bytes", "fits", "verdict"
+            }  # fmt: skip
+            assert plan["fits"] is fits
+    assert run("models", "--memory", "-5").returncode == 2

@@ -1,0 +1,381 @@
+"""A session: what a load and a draft say, on the bundled model and on a tiny random one."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from engine.events import (
+    Cancelled,
+    Committed,
+    DraftEvent,
+    DraftRequest,
+    Failed,
+    Finished,
+    Frame,
+    Loading,
+    LoadRequest,
+    Prefilled,
+    Ready,
+)
+from engine.session import Session
+from tests.engine.conftest import draft, load
+
+BEFORE = "Dear Anna,\n\nThank you for your letter."
+
+
+def frames_of(events: list[DraftEvent]) -> list[Frame]:
+    return [event for event in events if isinstance(event, Frame)]
+
+
+def finished_of(events: list[DraftEvent]) -> Finished:
+    assert isinstance(events[-1], Finished), events[-1]
+    return events[-1]
+
+
+def failed_of(events: list[Any]) -> Failed:
+    assert isinstance(events[-1], Failed), events[-1]
+    assert events[-1].message
+    return events[-1]
+
+
+def _unchanged(_tensors: dict[str, torch.Tensor]) -> None: ...
+
+
+def text_of(frame: Frame) -> str:
+    return "".join(token.text for token in frame.tokens)
+
+
+# ------------------------------------------------------------------ load
+
+
+def test_a_load_tells_its_stages_the_devices_and_what_is_ready() -> None:
+    events = load(Session())
+    loading = [event for event in events if isinstance(event, Loading)]
+    assert all(isinstance(event, Loading) for event in events[:-1])
+    assert [event.fraction for event in loading] == sorted(event.fraction for event in loading)
+    assert loading[0].devices == ()
+    assert [device.id for device in loading[1].devices][-1] == "cpu"
+    ready = events[-1]
+    assert isinstance(ready, Ready)
+    assert ready.label.startswith("Starter model")
+    assert ready.device.id == "cpu"
+    assert (ready.canvas_tokens, ready.max_steps, ready.continues_only) == (256, 96, True)
+    assert (ready.t_min, ready.t_max, ready.entropy_bound) == (0.3, 0.5, 0.05)
+    assert ready.memory_bytes > 16e6
+
+
+def test_a_load_can_be_cancelled() -> None:
+    cancelled = threading.Event()
+    session = Session()
+    events = session.load(LoadRequest(request_id="l", model="starter", device="cpu"), cancelled)
+    next(events)
+    cancelled.set()
+    assert isinstance(list(events)[-1], Cancelled)
+    assert failed_of(draft(session)).kind == "bug"
+
+
+def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
+    failed = failed_of(load(Session(), device="cuda:7"))
+    assert failed.kind == "device-missing"
+    assert "cuda:7" in failed.message
+    assert "cpu" in failed.remedy
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_file_is_named(broken_copy: Callable[..., Path], name: str) -> None:
+    folder = broken_copy(_unchanged)
+    (folder / name).unlink()
+    failed = failed_of(load(Session(), model=str(folder)))
+    assert failed.kind == "weights-missing"
+    assert name in failed.message
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_truncated_file_is_named(broken_copy: Callable[..., Path], name: str) -> None:
+    folder = broken_copy(_unchanged)
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[: len(data) * 2 // 3])
+    failed = failed_of(load(Session(), model=str(folder)))
+    assert failed.kind == "weights-broken"
+    assert name in failed.message
+
+
+def test_a_tensor_that_is_missing_is_never_made_up(
+    broken_copy: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "model.decoder.layers.1.mlp.up_proj.weight"
+    folder = broken_copy(lambda tensors: tensors.pop(name))
+    failed = failed_of(load(Session(), model=str(folder)))
+    assert failed.kind == "weights-broken"
+    assert name in failed.details
+    caplog.clear()  # the library reports it too
+
+
+def test_a_tensor_of_another_shape_is_refused(
+    broken_copy: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["model.decoder.layers.1.mlp.up_proj.weight"] = torch.zeros(3, 3)
+
+    assert failed_of(load(Session(), model=str(broken_copy(change)))).kind == "weights-broken"
+    caplog.clear()
+
+
+def test_a_failed_load_leaves_a_session_that_can_load(tiny_folder: Path) -> None:
+    session = Session()
+    failed_of(load(session, model="nix"))
+    assert isinstance(load(session, model=str(tiny_folder))[-1], Ready)
+
+
+def test_weights_in_several_files_load(tiny_folder: Path, tmp_path: Path) -> None:
+    import json
+
+    from safetensors.torch import load_file
+
+    for path in tiny_folder.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tensors = load_file(tiny_folder / "model.safetensors")
+    names = sorted(tensors)
+    index: dict[str, str] = {}
+    for number, part in enumerate((names[::2], names[1::2])):
+        save_file(
+            {name: tensors[name] for name in part}, tmp_path / f"part-{number}.safetensors", {"format": "pt"}
+        )
+        index |= dict.fromkeys(part, f"part-{number}.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    assert isinstance(load(Session(), model=str(tmp_path))[-1], Ready)
+    (tmp_path / "part-1.safetensors").unlink()
+    failed = failed_of(load(Session(), model=str(tmp_path)))
+    assert (failed.kind, "part-1.safetensors" in failed.message) == ("weights-missing", True)
+
+
+# ------------------------------------------------------------------ draft
+
+
+@pytest.fixture(scope="module")
+def seventh(loaded_starter: Session) -> list[DraftEvent]:
+    return draft(loaded_starter, BEFORE + " ", seed=7, max_steps=40)
+
+
+def test_a_draft_is_prefilled_developed_committed_and_finished(seventh: list[DraftEvent]) -> None:
+    kinds = [type(event) for event in seventh]
+    frames = frames_of(seventh)
+    assert kinds == [Prefilled, *[Frame] * len(frames), Committed, Finished]
+    prefilled = seventh[0]
+    assert isinstance(prefilled, Prefilled)
+    assert (prefilled.prompt, prefilled.cut_chars, prefilled.reused_tokens) == (BEFORE, 0, 0)
+    assert [frame.step for frame in frames] == list(range(len(frames)))
+    assert all(len(frame.tokens) == 256 for frame in frames)
+    finished = finished_of(seventh)
+    assert finished.stats.steps == frames[-1].step
+    assert finished.stats.stopped_early == (finished.stats.steps < 40)
+    assert 0 < finished.stats.tokens <= 256
+
+
+def test_a_draft_sharpens_from_noise_to_what_is_committed(seventh: list[DraftEvent]) -> None:
+    frames = frames_of(seventh)
+    assert all(token.entropy == pytest.approx(math.log(4096), abs=1e-3) for token in frames[0].tokens)
+    assert not any(token.accepted for token in frames[0].tokens)
+    means = [sum(token.entropy for token in frame.tokens) / 256 for frame in frames]
+    assert means[0] > means[1] > means[-1]
+    assert any(token.accepted for token in frames[1].tokens)
+    finished = finished_of(seventh)
+    assert text_of(frames[-1]) == finished.text
+    assert finished.text.strip()
+    assert not finished.text.startswith(" ")  # the space stands before the caret
+    assert "<eos>" not in "".join(map(text_of, frames))
+
+
+def test_the_same_seed_gives_the_same_text_and_another_seed_another(
+    loaded_starter: Session, seventh: list[DraftEvent]
+) -> None:
+    again = draft(loaded_starter, BEFORE + " ", seed=7, max_steps=40)
+    assert [frame.tokens for frame in frames_of(again)] == [frame.tokens for frame in frames_of(seventh)]
+    other = draft(loaded_starter, BEFORE + " ", seed=8, max_steps=40)
+    assert finished_of(other).text != finished_of(seventh).text
+
+
+def test_variant_n_is_the_draft_of_seed_plus_n(loaded_starter: Session) -> None:
+    both = draft(loaded_starter, BEFORE, seed=7, variants=2, max_steps=6)
+    texts = [event.text for event in both if isinstance(event, Finished)]
+    assert [event.variant for event in both if isinstance(event, Finished)] == [0, 1]
+    alone = draft(loaded_starter, BEFORE, seed=8, max_steps=6)
+    assert finished_of(alone).text == texts[1] != texts[0]
+
+
+def test_canvases_follow_each_other(tiny_session: Session) -> None:
+    """A tiny random model never ends by itself within two canvases of this seed."""
+    events = draft(tiny_session, canvases=2, max_steps=3, seed=1)
+    committed = [event for event in events if isinstance(event, Committed)]
+    assert [event.canvas for event in committed] == [0, 1]
+    assert finished_of(events).text == "".join(event.text for event in committed)
+    assert finished_of(events).stats.tokens == 32
+    assert {frame.canvas for frame in frames_of(events)} == {0, 1}
+
+
+def test_nothing_follows_the_end_token(loaded_starter: Session) -> None:
+    events = draft(loaded_starter, BEFORE, seed=7, canvases=3)
+    assert len([event for event in events if isinstance(event, Committed)]) == 1
+
+
+def test_pins_hold_from_the_first_frame_and_in_the_text(loaded_starter: Session) -> None:
+    model = loaded_starter.model
+    word = model.tokenizer.encode(" otters")
+    pins = tuple((5 + n, token) for n, token in enumerate(word))
+    events = draft(loaded_starter, BEFORE, seed=7, max_steps=12, pins=pins)
+    for frame in frames_of(events):
+        assert "".join(frame.tokens[position].text for position, _ in pins) == " otters"
+        assert all(frame.tokens[position].pinned for position, _ in pins)
+        assert sum(token.pinned for token in frame.tokens) == len(pins)
+    assert " otters" in finished_of(events).text
+
+
+def test_a_canvas_pinned_throughout_is_finished_at_once(tiny_session: Session) -> None:
+    pins = tuple((n, 40 + n) for n in range(16))
+    events = draft(tiny_session, pins=pins)
+    assert finished_of(events).stats.steps == 0
+    assert len(frames_of(events)) == 1
+
+
+def test_a_trailing_indentation_is_not_doubled(loaded_starter: Session) -> None:
+    before = "```python\ndef f(x):\n    "
+    events = draft(loaded_starter, before, max_steps=4)
+    prefilled = events[0]
+    assert isinstance(prefilled, Prefilled)
+    assert prefilled.prompt == before[:-1]
+
+
+def test_an_empty_document_can_be_drafted_into(loaded_starter: Session) -> None:
+    assert finished_of(draft(loaded_starter, "", max_steps=8)).text
+
+
+def test_a_cancel_is_seen_between_two_steps(loaded_starter: Session) -> None:
+    cancelled = threading.Event()
+    events: list[DraftEvent] = []
+    for event in loaded_starter.draft(DraftRequest(request_id="d", before=BEFORE), cancelled):
+        events.append(event)
+        if isinstance(event, Frame) and event.step == 2:
+            cancelled.set()
+    assert isinstance(events[-1], Cancelled)
+    assert frames_of(events)[-1].step == 2
+
+
+def test_a_cancel_is_seen_between_two_chunks_of_a_prefill(
+    loaded_starter: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, cancelled = loaded_starter.model, threading.Event()
+    chunks: list[int] = []
+
+    def prefill(cache: object, ids: list[int]) -> None:
+        chunks.append(len(ids))
+        cancelled.set()
+
+    monkeypatch.setattr(model, "prefill", prefill)
+    request = DraftRequest(request_id="d", before="It rained all day. " * 300)
+    assert isinstance(list(loaded_starter.draft(request, cancelled))[-1], Cancelled)
+    assert chunks == [512]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_steps", 0),
+        ("max_steps", 129),
+        ("canvases", 0),
+        ("canvases", 5),
+        ("variants", 5),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("context_tokens", 3),
+        ("entropy_bound", math.nan),
+        ("t_min", 9.0),
+        ("pins", ((16, 5),)),
+        ("pins", ((-1, 5),)),
+        ("pins", ((3, 99),)),
+        ("pins", ((3, 5), (3, 6))),
+    ],
+)
+def test_what_is_out_of_range_is_named(tiny_session: Session, field: str, value: Any) -> None:
+    failed = failed_of(draft(tiny_session, **{field: value}))
+    assert failed.kind == "input"
+    named = value[-1] if field == "pins" else (value,)
+    assert any(str(part) in failed.message for part in named)
+    assert failed.remedy
+
+
+def test_temperatures_in_the_wrong_order_are_refused(tiny_session: Session) -> None:
+    assert failed_of(draft(tiny_session, t_min=0.9, t_max=0.2)).kind == "input"
+
+
+def logits_of(token: int | None = None, fill: float = 0.0) -> Callable[..., torch.Tensor]:
+    def denoise(cache: object, canvas: torch.Tensor, soft: object) -> torch.Tensor:
+        logits = torch.full((16, 99), fill)
+        if token is not None:
+            logits[:, token] = 50.0
+        return logits
+
+    return denoise
+
+
+@pytest.mark.parametrize(
+    "denoise", [logits_of(token=0), logits_of(token=1), logits_of(fill=math.nan), logits_of(fill=math.inf)]
+)
+def test_padding_nothing_and_no_numbers_are_refused(
+    tiny_session: Session, monkeypatch: pytest.MonkeyPatch, denoise: Callable[..., torch.Tensor]
+) -> None:
+    monkeypatch.setattr(tiny_session.model, "denoise", denoise)
+    failed = failed_of(draft(tiny_session))
+    assert failed.kind == "output"
+    assert failed.remedy
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_running_out_of_memory_is_told_and_the_next_draft_works(
+    tiny_session: Session, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def denoise(*_arguments: object) -> torch.Tensor:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tiny_session.model, "denoise", denoise)
+        assert failed_of(draft(tiny_session)).kind == "out-of-memory"
+    assert finished_of(draft(tiny_session, max_steps=2)).text
+
+
+def test_the_cache_of_a_failed_draft_is_freed(tiny_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    import weakref
+
+    caches: list[weakref.ref[object]] = []
+
+    def denoise(cache: object, *_arguments: object) -> torch.Tensor:
+        caches.append(weakref.ref(cache))
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(tiny_session.model, "denoise", denoise)
+    events: Iterator[DraftEvent] = tiny_session.draft(
+        DraftRequest(request_id="d", before="x"), threading.Event()
+    )
+    assert any(isinstance(event, Failed) for event in events)
+    assert caches
+    assert caches[0]() is None
+
+
+def test_a_draft_without_a_model_fails_and_unload_takes_it_away(tiny_session: Session) -> None:
+    tiny_session.unload()
+    assert failed_of(draft(tiny_session)).kind == "bug"
+    tiny_session.close()
