@@ -234,10 +234,11 @@ class Drafting(QObject):
     async def _run_draft(self, request: DraftRequest) -> None:
         while self._load_id is not None and self._load_task is not None:
             await asyncio.wait({self._load_task})
+        if request.request_id != self._request_id:
+            return
         if self.ready is None:  # the load has told why
-            if request.request_id == self._request_id:
-                self._request_id = None
-                self._back_out()
+            self._request_id = None
+            self._back_out()
             return
         async for event in self._worker.draft(request):
             if event.request_id != self._request_id:

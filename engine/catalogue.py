@@ -46,7 +46,7 @@ class KnownModel:
 
 STARTER = KnownModel(
     name="starter",
-    label="Starter model (a stand-in that shows how drafting works)",
+    label="Starter model (stand-in)",
     source="bundled",
     licence="Apache-2.0",
     describes=BUNDLED / "starter",

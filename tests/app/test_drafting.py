@@ -301,7 +301,7 @@ def test_a_fault_of_the_engine_costs_no_text_and_the_next_draft_works(
         assert page.draft.anchor is None
         Telling.how = ""
         drafting.draft()
-        while drafting.state is not State.SETTLED:
+        while drafting.variants != [DRAFT]:
             await asyncio.sleep(0.002)
         drafting.keep()
         await drafting.close()

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from itertools import pairwise
+from time import monotonic
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -305,11 +306,8 @@ def test_enter_and_tab_keep_a_settled_draft(
     assert page.text() == TEXT
 
 
-def _later(monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> None:
-    import app.editor.page
-
-    clock = app.editor.page.monotonic
-    monkeypatch.setattr("app.editor.page.monotonic", lambda: clock() + seconds)
+def _later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.editor.page.monotonic", lambda: monotonic() + 1)
 
 
 @pytest.mark.parametrize(
@@ -317,8 +315,8 @@ def _later(monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> None:
     [
         lambda page: page.draft.show_frame(frame(2)),
         lambda page: page.draft.settle(DRAFT),
-        lambda page: (page.draft.settle(DRAFT), put_caret(page, 4)),
-        lambda page: (page.draft.settle(DRAFT), page.insertPlainText("x")),
+        lambda page: [page.draft.settle(DRAFT), page.setTextCursor(_at(page, 4))],
+        lambda page: [page.draft.settle(DRAFT), page.insertPlainText("x")],
     ],
     ids=["developing", "just settled", "caret elsewhere", "typed since"],
 )

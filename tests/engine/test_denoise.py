@@ -26,7 +26,7 @@ class Table:
         self.canvases: list[torch.Tensor] = []
         self.soft: list[torch.Tensor | None] = []
 
-    def denoise(self, cache: None, canvas: torch.Tensor, soft: torch.Tensor | None) -> torch.Tensor:
+    def denoise(self, cache: None, canvas: torch.Tensor, soft: torch.Tensor | None) -> torch.Tensor:  # noqa: ARG002
         self.canvases.append(canvas.clone())
         self.soft.append(soft)
         return self._logits.clone()

@@ -1,0 +1,224 @@
+"""The window as a writer uses it: files, closing, faults, names."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox, QSlider
+from pytestqt.qtbot import QtBot
+
+from app.__main__ import parse
+from app.documents.recovery import RecoveryStore
+from app.drafting import State
+from app.engine_thread import EngineThread
+from app.main_window import MainWindow
+from app.settings import SettingsStore
+from tests.app.conftest import Run
+from tests.app.test_page import TEXT, put_caret
+from tests.fakes import TEXT as DRAFT
+from tests.fakes import FakeEngine
+
+Open = Callable[[], MainWindow]
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
+    opened: list[tuple[MainWindow, EngineThread, RecoveryStore]] = []
+
+    def open_one() -> MainWindow:
+        worker, recovery = EngineThread(FakeEngine), RecoveryStore()
+        window = MainWindow(SettingsStore(tmp_path / "settings.json"), worker, recovery)
+        qtbot.addWidget(window, before_close_func=_forget_changes)
+        worker.start()
+        window.show()
+        opened.append((window, worker, recovery))
+        return window
+
+    yield open_one
+    for window, worker, recovery in opened:
+        run(window.drafting.close())
+        assert worker.close()
+        window.document.close()
+        recovery.close()
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    app.setStyleSheet("")
+
+
+def _forget_changes(window: MainWindow) -> None:
+    window.page.document().setModified(False)
+
+
+@pytest.fixture
+def window(open_window: Open) -> MainWindow:
+    return open_window()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "ferry.md"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+async def settle(window: MainWindow) -> None:
+    window.drafting.draft()
+    while window.drafting.state is not State.SETTLED:
+        await asyncio.sleep(0.002)
+
+
+def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Path) -> None:
+    window.open_path(file)
+    assert window.page.text() == TEXT
+    put_caret(window.page, len(TEXT) + 1)
+    run(settle(window))
+    window.drafting.keep()
+    assert window.save()
+    assert file.read_text(encoding="utf-8") == f"{TEXT}\n\n{DRAFT}"
+    assert not window.page.document().isModified()
+    window.open_path(file)
+    assert window.page.text() == f"{TEXT}\n\n{DRAFT}"
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [(b"\xff\xfe latin", "UTF-8"), (b"a\0b", "zero byte"), (None, "ferry.md")]
+)
+def test_a_file_that_cannot_be_opened_is_told_and_the_open_text_stays(
+    window: MainWindow, run: Run, file: Path, content: bytes | None, word: str
+) -> None:
+    window.page.set_text(TEXT)
+    run(settle(window))
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    window.open_path(file)
+    assert word in window.notice.text
+    assert window.page.text() == TEXT
+    assert window.drafting.state is State.SETTLED
+
+
+def test_saving_over_a_file_that_another_program_changed_is_refused(window: MainWindow, file: Path) -> None:
+    window.open_path(file)
+    window.page.insertPlainText("Mine. ")
+    file.write_text("Theirs.", encoding="utf-8")
+    assert not window.save()
+    assert "ferry.md" in window.notice.text
+    assert file.read_text(encoding="utf-8") == "Theirs."
+    assert window.page.document().isModified()
+
+
+def test_opening_another_document_gives_the_draft_up(window: MainWindow, run: Run, file: Path) -> None:
+    run(settle(window))
+    window.open_path(file)
+    assert window.drafting.state is State.IDLE
+    assert window.page.draft.anchor is None
+    assert window.bar.isHidden()
+
+
+def test_unsaved_text_is_asked_for_and_cancel_keeps_the_window(window: MainWindow, qtbot: QtBot) -> None:
+    window.page.insertPlainText("x")
+    event = QCloseEvent()
+    window.closeEvent(event)
+    assert not event.isAccepted()
+    box = window.findChild(QMessageBox)
+    assert box is not None
+    qtbot.mouseClick(box.button(QMessageBox.StandardButton.Cancel), Qt.MouseButton.LeftButton)
+    assert window.isVisible()
+    assert window.page.text() == "x"
+
+
+def test_discarding_unsaved_text_closes(window: MainWindow, qtbot: QtBot) -> None:
+    window.page.insertPlainText("x")
+    window.close()
+    box = window.findChild(QMessageBox)
+    assert box is not None
+    with qtbot.waitSignal(window.closed):
+        qtbot.mouseClick(box.button(QMessageBox.StandardButton.Discard), Qt.MouseButton.LeftButton)
+
+
+def test_closing_while_a_draft_develops_ends_it(window: MainWindow, run: Run, qtbot: QtBot) -> None:
+    async def scenario() -> None:
+        window.drafting.draft()
+        with qtbot.waitSignal(window.closed):
+            window.close()
+
+    run(scenario())
+    assert window.drafting.state is State.IDLE
+
+
+def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> None:
+    dead = RecoveryStore()
+    window = open_window()
+    window.page.insertPlainText("Not saved.")
+    window.document._recovery.write_now()
+    window.document._store.submit(lambda: None).result()
+    # The run ends without closing its document: its lock goes, its copy stays.
+    window.document._store._lock = None
+    dead.close()
+    later = open_window()
+    later.start(None)
+    assert "not saved" in later.notice.text
+    later.notice._on_act()
+    assert later.page.text() == "Not saved."
+    assert later.page.document().isModified()
+
+
+def test_every_control_has_a_name(window: MainWindow) -> None:
+    controls = [*window.findChildren(QAbstractButton), *window.findChildren(QSlider)]
+    ours = [control for control in controls if not control.objectName().startswith("qt_")]
+    assert len(ours) > 10
+    assert [control for control in ours if not (control.accessibleName() or control.text())] == []
+
+
+def test_the_draft_button_stands_where_a_draft_could_go_and_never_over_text(window: MainWindow) -> None:
+    window.resize(1100, 700)
+    window.page.set_text(TEXT)
+    window.page.setFocus()
+    put_caret(window.page, len(TEXT) + 1)
+    QApplication.processEvents()
+    assert window.button.isVisible()
+    last = window.page.cursorRect().translated(window.page.viewport().geometry().topLeft())
+    assert window.button.geometry().top() > last.bottom()
+    put_caret(window.page, 10)
+    assert window.button.isHidden()
+
+
+def test_the_bar_stands_under_the_draft_with_what_can_be_done(window: MainWindow, run: Run) -> None:
+    run(settle(window))
+    bar = window.bar
+    assert bar.isVisible()
+    assert bar.geometry().top() == round(window.page.draft.bar_top() or 0)
+    shown = [button for button in (bar.keep, bar.retry, bar.discard, bar.stop) if button.isVisible()]
+    assert shown == [bar.keep, bar.retry, bar.discard]
+
+
+def test_settings_are_applied_at_once(window: MainWindow) -> None:
+    window._settings.change(font_size_px=30, theme="dark", panel_open=True)
+    assert window.page.font().pixelSize() == 30
+    assert window.page.theme.name == "dark"
+    assert window.panel.isVisible()
+    assert window.panel.geometry().left() >= window.page.geometry().right()
+    window.zoom(-1)
+    assert window.page.font().pixelSize() == 28
+
+
+def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, run: Run) -> None:
+    window.page.set_text("one two\nthree")
+    window.status.count_words()
+    assert window.status.words.text() == "3 words"
+    run(settle(window))
+    assert "CPU" in window.status.model.text()
+    assert "up to 3 steps" in window.status.state.text()
+
+
+def test_the_command_line(qapp: QApplication) -> None:
+    options = parse(["notes.md", "--in-thread", "--device", "cuda:1", "--model", "/models/x"])
+    assert (options.file, options.in_thread) == (Path("notes.md"), True)
+    assert (options.device, options.model) == ("cuda:1", "/models/x")
+    with pytest.raises(SystemExit) as ended:
+        parse(["--no-such-thing"])
+    assert ended.value.code == 2

@@ -1,0 +1,37 @@
+"""Measures one thing in a process of its own and prints what it found as JSON: `-m tests.bench.child NAME`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Python at the module, with folders of its own and, unless told otherwise, without a display."""
+    home = tempfile.mkdtemp(prefix="mezzotint-bench-")
+    folders = {f"XDG_{name}_HOME": f"{home}/{name}" for name in ("CONFIG", "DATA", "CACHE", "STATE")}
+    environment = {"QT_QPA_PLATFORM": "offscreen", **os.environ, **folders}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What the probe of this name, in app_probes.py, found."""
+    child = start("tests.bench.app_probes", name)
+    said, _ = child.communicate()
+    if child.returncode:
+        raise SystemExit(f"The probe {name!r} failed (see above).")
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
