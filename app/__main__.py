@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from app import resources
 from app.crash import log_to, report_faults
 from app.documents.recovery import RecoveryStore
 from app.engine_thread import EngineThread
+from app.garbage import GarbageCollector
 from app.main_window import MainWindow
 from app.settings import SettingsStore, default_path
 from app.theme import ui_font
@@ -51,6 +53,7 @@ def make_application(arguments: list[str]) -> QApplication:
     app.setApplicationName("Mezzotint")
     app.setDesktopFileName("mezzotint")
     app.setWindowIcon(QIcon(str(resources.APP_ICON)))
+    app.setQuitOnLastWindowClosed(False)  # main() ends the loop, once the engine and the recovery are closed
     resources.load_fonts()
     app.setFont(ui_font())
     return app
@@ -61,8 +64,10 @@ async def _until_closed(window: MainWindow, worker: EngineThread, recovery: Reco
     window.closed.connect(gone.set)
     await gone.wait()
     await window.drafting.close()
-    worker.close()
+    ended = worker.close()
     recovery.close()
+    if not ended:  # a step that hangs inside this process cannot be ended in another way
+        os._exit(1)
 
 
 def main() -> int:
@@ -78,6 +83,7 @@ def main() -> int:
         report_faults(loop, window.notice.tell)
         signal.signal(signal.SIGINT, lambda *_: window.close())
         window.show()
+        GarbageCollector(window)
         worker.start()
         window.start(options.file)
         QTimer.singleShot(0, window.drafting, window.drafting.load)

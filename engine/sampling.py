@@ -60,7 +60,7 @@ def pin(prediction: Prediction, pinned: Tensor, ids: Tensor) -> Prediction:
 def accept(entropy: Tensor, bound: float) -> Tensor:
     """The positions to accept, at least one free one. entropy: (canvas,). arXiv 2505.24857, section 3."""
     ascending, order = torch.sort(entropy, stable=True)
-    within = torch.cumsum(ascending, dim=-1) - ascending <= bound * 2
+    within = torch.cumsum(ascending, dim=-1) - ascending <= bound
     return torch.zeros_like(within).scatter(-1, order, within)
 
 

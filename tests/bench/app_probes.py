@@ -1,0 +1,273 @@
+"""What is measured inside the running app: `-m tests.bench.app_probes NAME` prints the findings as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import statistics
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
+from PySide6.QtGui import QKeyEvent, QPaintEvent, QTextCursor
+
+from app import __main__ as app_main
+from app.drafting import State
+from app.editor.page import Page
+from app.main_window import MainWindow
+from app.resources import FOLDER
+from engine.events import DraftRequest, Frame, Prefilled, Token
+
+Found = dict[str, Any]
+TEXT = (
+    "The ferry was late again. Clara sat on her suitcase at the end of the pier and watched the lights come "
+    "on along the harbour, one window after another, as if somebody were walking through the town.\n"
+)
+KEYS, FRAMES, CANCELS = 300, 360, 12
+LONG_DRAFT = {"max_steps": 128, "canvases": 4, "early_stop": False}
+
+
+# ------------------------------------------------------------------ the app as `python -m app` starts it
+
+
+def drive(probe: Callable[[MainWindow], Awaitable[Found]]) -> Found:
+    """Start the app and run the probe on its event loop, from before the first paint on."""
+    found: list[Found] = []
+
+    class Window(MainWindow):
+        def __init__(self, *parts: Any) -> None:
+            super().__init__(*parts)
+            QTimer.singleShot(0, self, self._on_started)
+
+        def _on_started(self) -> None:
+            self._task = asyncio.ensure_future(self._probe())
+
+        async def _probe(self) -> None:
+            try:
+                found.append(await probe(self))
+            finally:
+                self.page.document().setModified(False)
+                self.close()
+
+    app_main.MainWindow = Window  # type: ignore[misc]
+    sys.argv = sys.argv[:1]
+    app_main.main()
+    return found[0]
+
+
+async def until(holds: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    end = perf_counter() + timeout_s
+    while not holds():
+        if perf_counter() > end:
+            raise TimeoutError
+        await asyncio.sleep(0.005)
+
+
+async def ready(window: MainWindow) -> None:
+    await until(lambda: window.drafting.ready is not None)
+
+
+async def draft_to_step(window: MainWindow, step: int) -> None:
+    window.drafting.draft()
+    await until(lambda: window.drafting.state is State.DENOISING and window.drafting.step >= step)
+
+
+# ------------------------------------------------------------------ probes
+
+
+async def stall(window: MainWindow) -> Found:
+    """The longest time that the event loop stood still, from the first paint until the model is ready."""
+    beats: list[float] = []
+    timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
+    timer.timeout.connect(lambda: beats.append(perf_counter()))
+    painted = _watch_paints(window.page)
+    await until(lambda: bool(painted))
+    timer.start()
+    await ready(window)
+    await asyncio.sleep(0.3)
+    gaps = [after - before for before, after in zip(beats, beats[1:], strict=False)]
+    return {"longest_ms": 1000 * max(gaps)}
+
+
+async def keys(window: MainWindow) -> Found:
+    """From when a key is due until it is painted, in 100,000 words: idle, then while a draft develops beside."""
+    window.page.set_text(TEXT * (100_000 // len(TEXT.split())))
+    window._settings.change(**LONG_DRAFT)
+    await ready(window)
+    await asyncio.sleep(1.0)
+    page = window.page
+    _put_caret(page, page.document().blockCount() // 2)
+    idle = await _type(page, KEYS // 2)
+    await draft_to_step(window, 1)
+    page.moveCursor(QTextCursor.MoveOperation.PreviousBlock)
+    page.moveCursor(QTextCursor.MoveOperation.EndOfBlock)
+    drafting = await _type(page, KEYS, lambda: window.drafting.state is State.DENOISING)
+    window.drafting.discard()
+    await asyncio.sleep(1.0)
+    idle += await _type(page, KEYS // 2)
+    return {"idle_ms": idle, "drafting_ms": drafting}
+
+
+async def frames(window: MainWindow) -> Found:
+    """256 words, each in ink of its own: taken by the page, laid out, painted."""
+    window.page.set_text(TEXT * 3)
+    _put_caret(window.page, 2)
+    await asyncio.sleep(0.3)
+    view, painted_ms = window.page.draft, []
+    view.begin(window.page.textCursor(), 6)
+    for frame in _made_up_frames():
+        view._frame_timer.stop()
+        await asyncio.sleep(0)
+        began = perf_counter()
+        view.show_frame(frame)
+        window.page.viewport().repaint()
+        painted_ms.append(1000 * (perf_counter() - began))
+    view.clear()
+    return {"painted_ms": painted_ms[10:]}
+
+
+async def cancels(window: MainWindow) -> Found:
+    """Stop and Discard in turn: how soon the window is idle, and in how many steps the engine is free."""
+    window._settings.change(**LONG_DRAFT)
+    await ready(window)
+    idle_ms, free_steps = [], []
+    for turn in range(CANCELS):
+        window.page.set_text(TEXT)
+        _put_caret(window.page, 0)
+        await draft_to_step(window, 4 + turn)
+        request = window.drafting._request
+        assert request is not None
+        step_s = await _step_s(window)
+        began = perf_counter()
+        (window.drafting.discard if turn % 2 else window.drafting.stop)()
+        await until(lambda: window.drafting.state in (State.IDLE, State.SETTLED))
+        idle_ms.append(1000 * (perf_counter() - began))
+        free_steps.append((await _next_draft_begins(window, request) - began) / step_s)
+        window.drafting.discard()
+    return {"idle_ms": idle_ms, "free_steps": free_steps}
+
+
+async def memory(window: MainWindow) -> Found:
+    """The app's own process, a draft done and kept."""
+    window.page.set_text(TEXT)
+    _put_caret(window.page, 0)
+    await ready(window)
+    window.drafting.draft()
+    await until(lambda: window.drafting.state is State.SETTLED)
+    window.drafting.keep()
+    await asyncio.sleep(0.5)
+    return {"resident_mb": _kb_of("/proc/self/status", "VmRSS") / 1000}
+
+
+# ------------------------------------------------------------------ how
+
+
+def _watch_paints(page: Page) -> list[float]:
+    """When each of the page's paint events ended."""
+    ends: list[float] = []
+    paint = Page.paintEvent
+
+    def paint_and_note(self: Page, event: QPaintEvent) -> None:
+        paint(self, event)
+        ends.append(perf_counter())
+
+    Page.paintEvent = paint_and_note  # type: ignore[method-assign]
+    return ends
+
+
+def _put_caret(page: Page, block: int) -> None:
+    cursor = QTextCursor(page.document().findBlockByNumber(block))
+    cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
+    page.setTextCursor(cursor)
+    page.centerCursor()
+
+
+async def _type(page: Page, count: int, while_: Callable[[], bool] = lambda: True) -> list[float]:
+    """ms from when each key was due until the next paint event after it had ended."""
+    pauses = random.Random(1)
+    ends, taken = _watch_paints(page), []
+    for _ in range(count):
+        if not while_():
+            break
+        pause_s = pauses.uniform(0.02, 0.045)
+        due = perf_counter() + pause_s
+        pressed = asyncio.Event()
+
+        def press(pressed: asyncio.Event = pressed) -> None:
+            for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+                key = QKeyEvent(kind, Qt.Key.Key_E, Qt.KeyboardModifier.NoModifier, "e")
+                QCoreApplication.sendEvent(page, key)
+            ends.clear()
+            pressed.set()
+
+        QTimer.singleShot(round(1000 * pause_s), Qt.TimerType.PreciseTimer, page, press)
+        await pressed.wait()
+        await until(lambda: bool(ends))
+        taken.append(1000 * (ends[0] - due))
+    return taken
+
+
+async def _step_s(window: MainWindow) -> float:
+    """The time of a step, from some that are under way."""
+    drafting, seen = window.drafting, [(window.drafting.step, perf_counter())]
+    while len(seen) < 6:
+        before = drafting.step
+        await until(lambda before=before: drafting.step != before)  # type: ignore[misc]
+        seen.append((drafting.step, perf_counter()))
+    times = [
+        (b_at - a_at) / (b_step - a_step)
+        for (a_step, a_at), (b_step, b_at) in zip(seen, seen[1:], strict=False)
+    ]
+    return statistics.median(times)
+
+
+async def _next_draft_begins(window: MainWindow, request: DraftRequest) -> float:
+    """When the engine began to read the next request's prompt."""
+    events = window.drafting._worker.draft(
+        DraftRequest(request_id=uuid.uuid4().hex, before=request.before, max_steps=1)
+    )
+    async for event in events:
+        if isinstance(event, Prefilled):
+            began = perf_counter() - event.prefill_s
+    return began
+
+
+def _made_up_frames() -> list[Frame]:
+    """Noise from the bundled model's vocabulary that turns into a text, a little at each frame."""
+    vocabulary = json.loads((FOLDER / "models/starter/tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+    words = [word.replace("Ġ", " ") for word in vocabulary if word.startswith("Ġ") and word[1:].isalpha()]
+    rng = random.Random(7)
+    final = [rng.choice(words) for _ in range(256)]
+    made = []
+    for number in range(FRAMES + 10):
+        share = (number % 48) / 48
+        tokens = tuple(
+            Token(word, entropy := rng.expovariate(0.3 + 3 * share), entropy < 0.1, False)
+            if rng.random() < share
+            else Token(rng.choice(words), rng.uniform(1.0, 8.0), False, False)
+            for word in final
+        )
+        made.append(
+            Frame(
+                request_id="", variant=0, canvas=0, step=number, max_steps=999, elapsed_s=0.0, tokens=tokens
+            )
+        )
+    return made
+
+
+def _kb_of(file: str, name: str) -> int:
+    for line in Path(file).read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1])
+    raise LookupError(name)
+
+
+PROBES = {probe.__name__: probe for probe in (stall, keys, frames, cancels, memory)}
+
+if __name__ == "__main__":
+    print(json.dumps(drive(PROBES[sys.argv[1]])))
