@@ -155,8 +155,7 @@ def _without_spelled_thought(
     end_at = joined.find(thought)
     if end_at < 0:
         return [""] * len(texts), thought
-    left = end_at + len(thought)
-    left += len(joined) - left - len(joined[left:].lstrip())
+    left = len(joined) - len(joined[end_at + len(thought) :].lstrip())
     shown = []
     for text in texts:
         shown.append(text[left:])

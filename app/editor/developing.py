@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import (
@@ -58,7 +59,7 @@ def _legible(char: str, accepted: bool, metrics: QFontMetricsF) -> str:
 
 
 def utf16_length(text: str) -> int:
-    return len(text) + sum(char > "\uffff" for char in text)
+    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
 
 
 class DraftText:
@@ -111,21 +112,18 @@ class DraftText:
         flags = QTextLayout.GlyphRunRetrievalFlag
         wanted = flags.RetrieveGlyphIndexes | flags.RetrieveGlyphPositions | flags.RetrieveStringIndexes
         for run in layout.glyphRuns(-1, -1, wanted):
-            font = run.rawFont()
-            glyphs, places, strings = run.glyphIndexes(), run.positions(), run.stringIndexes()
-            first = 0
-            for at in range(1, len(glyphs) + 1):
-                owner = owners[strings[first]] if strings[first] < len(owners) else -1
-                if at < len(glyphs) and owners[min(strings[at], len(owners) - 1)] == owner:
-                    continue
+            font, glyphs, places = run.rawFont(), run.glyphIndexes(), run.positions()
+            marks = [owners[index] for index in run.stringIndexes()]
+            changes = [at for at in range(1, len(marks)) if marks[at] != marks[at - 1]]
+            for first, end in pairwise((0, *changes, len(marks))):
+                owner = marks[first]
                 if owner >= 0:
                     part = QGlyphRun()
                     part.setRawFont(font)
-                    part.setGlyphIndexes(glyphs[first:at])
-                    part.setPositions(places[first:at])
+                    part.setGlyphIndexes(glyphs[first:end])
+                    part.setPositions(places[first:end])
                     self._runs[owner].append(part)
                     self._tops[owner].append(places[first].y())
-                first = at
 
     def bottom_of(self, token: int) -> float:
         """Bottom of the last line that the token has ink on; 0 where it has none."""

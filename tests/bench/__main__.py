@@ -108,10 +108,12 @@ def keys() -> list[Figure]:
 
 
 def frames() -> list[Figure]:
-    taken = measured("frames")["painted_ms"]
+    found = measured("frames")
+    wall, processor = found["wall_ms"], found["processor_ms"]
     return [
-        Figure(name="frame of 256 tokens, median", unit="ms", ours=statistics.median(taken)),
-        Figure(name="frame of 256 tokens, p99", unit="ms", ours=percentile(taken, 0.99), at_most=8),
+        Figure(name="frame of 256 tokens, median", unit="ms", ours=statistics.median(wall)),
+        Figure(name="frame of 256 tokens, p99", unit="ms", ours=percentile(wall, 0.99), at_most=8),
+        Figure(name="frame of 256 tokens, p99, processor time", unit="ms", ours=percentile(processor, 0.99)),
     ]
 
 

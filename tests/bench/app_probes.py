@@ -8,9 +8,9 @@ import random
 import statistics
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
@@ -35,9 +35,9 @@ LONG_DRAFT = {"max_steps": 128, "canvases": 4, "early_stop": False}
 # ------------------------------------------------------------------ the app as `python -m app` starts it
 
 
-def drive(probe: Callable[[MainWindow], Awaitable[Found]]) -> Found:
+def drive(probe: Callable[[MainWindow], Coroutine[Any, Any, Found]]) -> Found:
     """Start the app and run the probe on its event loop, from before the first paint on."""
-    found: list[Found] = []
+    tasks: list[asyncio.Task[Found]] = []
 
     class Window(MainWindow):
         def __init__(self, *parts: Any) -> None:
@@ -45,11 +45,11 @@ def drive(probe: Callable[[MainWindow], Awaitable[Found]]) -> Found:
             QTimer.singleShot(0, self, self._on_started)
 
         def _on_started(self) -> None:
-            self._task = asyncio.ensure_future(self._probe())
+            tasks.append(asyncio.get_running_loop().create_task(self._probe()))
 
-        async def _probe(self) -> None:
+        async def _probe(self) -> Found:
             try:
-                found.append(await probe(self))
+                return await probe(self)
             finally:
                 self.page.document().setModified(False)
                 self.close()
@@ -57,7 +57,7 @@ def drive(probe: Callable[[MainWindow], Awaitable[Found]]) -> Found:
     app_main.MainWindow = Window  # type: ignore[misc]
     sys.argv = sys.argv[:1]
     app_main.main()
-    return found[0]
+    return tasks[0].result()
 
 
 async def until(holds: Callable[[], bool], timeout_s: float = 120.0) -> None:
@@ -85,8 +85,8 @@ async def stall(window: MainWindow) -> Found:
     beats: list[float] = []
     timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
     timer.timeout.connect(lambda: beats.append(perf_counter()))
-    painted = _watch_paints(window.page)
-    await until(lambda: bool(painted))
+    paints = _watch_paints()
+    await until(lambda: bool(paints))
     timer.start()
     await ready(window)
     await asyncio.sleep(0.3)
@@ -100,16 +100,16 @@ async def keys(window: MainWindow) -> Found:
     window._settings.change(**LONG_DRAFT)
     await ready(window)
     await asyncio.sleep(1.0)
-    page = window.page
+    page, paints = window.page, _watch_paints()
     _put_caret(page, page.document().blockCount() // 2)
-    idle = await _type(page, KEYS // 2)
+    idle = await _type(page, paints, KEYS // 2)
     await draft_to_step(window, 1)
     page.moveCursor(QTextCursor.MoveOperation.PreviousBlock)
     page.moveCursor(QTextCursor.MoveOperation.EndOfBlock)
-    drafting = await _type(page, KEYS, lambda: window.drafting.state is State.DENOISING)
+    drafting = await _type(page, paints, KEYS, lambda: window.drafting.state is State.DENOISING)
     window.drafting.discard()
     await asyncio.sleep(1.0)
-    idle += await _type(page, KEYS // 2)
+    idle += await _type(page, paints, KEYS // 2)
     return {"idle_ms": idle, "drafting_ms": drafting}
 
 
@@ -118,17 +118,18 @@ async def frames(window: MainWindow) -> Found:
     window.page.set_text(TEXT * 3)
     _put_caret(window.page, 2)
     await asyncio.sleep(0.3)
-    view, painted_ms = window.page.draft, []
+    view, wall_ms, processor_ms = window.page.draft, [], []
     view.begin(window.page.textCursor(), 6)
     for frame in _made_up_frames():
         view._frame_timer.stop()
         await asyncio.sleep(0)
-        began = perf_counter()
+        began, began_processor = perf_counter(), thread_time()
         view.show_frame(frame)
         window.page.viewport().repaint()
-        painted_ms.append(1000 * (perf_counter() - began))
+        wall_ms.append(1000 * (perf_counter() - began))
+        processor_ms.append(1000 * (thread_time() - began_processor))
     view.clear()
-    return {"painted_ms": painted_ms[10:]}
+    return {"wall_ms": wall_ms[10:], "processor_ms": processor_ms[10:]}
 
 
 async def cancels(window: MainWindow) -> Found:
@@ -167,8 +168,8 @@ async def memory(window: MainWindow) -> Found:
 # ------------------------------------------------------------------ how
 
 
-def _watch_paints(page: Page) -> list[float]:
-    """When each of the page's paint events ended."""
+def _watch_paints() -> list[float]:
+    """When each of the page's paint events from now on ended."""
     ends: list[float] = []
     paint = Page.paintEvent
 
@@ -187,28 +188,29 @@ def _put_caret(page: Page, block: int) -> None:
     page.centerCursor()
 
 
-async def _type(page: Page, count: int, while_: Callable[[], bool] = lambda: True) -> list[float]:
-    """ms from when each key was due until the next paint event after it had ended."""
-    pauses = random.Random(1)
-    ends, taken = _watch_paints(page), []
+async def _type(
+    page: Page, paints: list[float], count: int, while_: Callable[[], bool] = lambda: True
+) -> list[float]:
+    """ms from when each key was due until the next of the paint events had ended."""
+    pauses, taken = random.Random(1), []
     for _ in range(count):
         if not while_():
             break
-        pause_s = pauses.uniform(0.02, 0.045)
-        due = perf_counter() + pause_s
+        pause_ms = pauses.randint(20, 45)
+        due = perf_counter() + pause_ms / 1000
         pressed = asyncio.Event()
 
         def press(pressed: asyncio.Event = pressed) -> None:
             for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
                 key = QKeyEvent(kind, Qt.Key.Key_E, Qt.KeyboardModifier.NoModifier, "e")
                 QCoreApplication.sendEvent(page, key)
-            ends.clear()
+            paints.clear()
             pressed.set()
 
-        QTimer.singleShot(round(1000 * pause_s), Qt.TimerType.PreciseTimer, page, press)
+        QTimer.singleShot(pause_ms, page, press)
         await pressed.wait()
-        await until(lambda: bool(ends))
-        taken.append(1000 * (ends[0] - due))
+        await until(lambda: bool(paints))
+        taken.append(1000 * (paints[0] - due))
     return taken
 
 
@@ -240,7 +242,7 @@ async def _next_draft_begins(window: MainWindow, request: DraftRequest) -> float
 def _made_up_frames() -> list[Frame]:
     """Noise from the bundled model's vocabulary that turns into a text, a little at each frame."""
     vocabulary = json.loads((FOLDER / "models/starter/tokenizer.json").read_text("utf-8"))["model"]["vocab"]
-    words = [word.replace("Ġ", " ") for word in vocabulary if word.startswith("Ġ") and word[1:].isalpha()]
+    words = [word.replace("Ġ", " ") for word in vocabulary if word.replace("Ġ", "").isascii()]
     rng = random.Random(7)
     final = [rng.choice(words) for _ in range(256)]
     made = []

@@ -25,6 +25,7 @@ from engine.events import (
     Prefilled,
     Ready,
 )
+from engine.pieces import Pieces
 from engine.session import Session
 from tests.engine.conftest import draft, load
 
@@ -211,14 +212,25 @@ def test_variant_n_is_the_draft_of_seed_plus_n(loaded_starter: Session) -> None:
     assert finished_of(alone).text == texts[1] != texts[0]
 
 
-def test_canvases_follow_each_other(tiny_session: Session) -> None:
+def test_canvases_follow_each_other(tiny_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny random model never ends by itself within two canvases of this seed."""
+    model = tiny_session.model
+    prefill, read = model.prefill, list[list[int]]()
+
+    def spy(cache: Any, ids: list[int]) -> None:
+        read.append(ids)
+        prefill(cache, ids)
+
+    monkeypatch.setattr(model, "prefill", spy)
     events = draft(tiny_session, canvases=2, max_steps=3, seed=1)
     committed = [event for event in events if isinstance(event, Committed)]
     assert [event.canvas for event in committed] == [0, 1]
     assert finished_of(events).text == "".join(event.text for event in committed)
     assert finished_of(events).stats.tokens == 32
     assert {frame.canvas for frame in frames_of(events)} == {0, 1}
+    assert [len(ids) for ids in read] == [10, 16]
+    shown = Pieces(model.tokenizer.data).texts(read[1])[0]
+    assert "".join(shown) == committed[0].text
 
 
 def test_nothing_follows_the_end_token(loaded_starter: Session) -> None:
