@@ -54,6 +54,7 @@ class MainWindow(QMainWindow):
         self._build_actions()
         self._connect()
         self._shown_settings: Settings | None = None
+        self._told_failure = False
         self._on_settings(settings.current)
         self._on_title()
         self.page.setFocus()
@@ -165,6 +166,7 @@ class MainWindow(QMainWindow):
         self.page.keep_asked.connect(self.drafting.keep)
         self.page.discard_asked.connect(self.drafting.discard)
         self.drafting.failed.connect(self._on_failed)
+        self.drafting.changed.connect(self._on_drafting_changed)
         self.drafting.model_changed.connect(self._on_model_changed)
         self.document.changed.connect(self._on_title)
         self.document.failed.connect(self.notice.tell)
@@ -335,6 +337,13 @@ class MainWindow(QMainWindow):
 
     def _on_failed(self, message: str, remedy: str) -> None:
         self.notice.tell(message, remedy)
+        self._told_failure = True
+
+    def _on_drafting_changed(self) -> None:
+        """A draft that is begun anew takes the message about the last one away."""
+        if self._told_failure and self.drafting.state is State.PREPARING:
+            self._told_failure = False
+            self.notice.hide()
 
     def _on_model_changed(self) -> None:
         ready = self.drafting.ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.widgets import tool_button
 
@@ -19,8 +19,9 @@ class Notice(QFrame):
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setAccessibleName("Message")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._act = tool_button("", "Do this", self._on_act)
+        self._act = QPushButton()
         self._act.setProperty("link", True)
+        self._act.clicked.connect(self._on_act)
         close = tool_button("×", "Close the message", self.hide)
         self._on_asked: Callable[[], object] = self.hide
         row = QHBoxLayout(self)
@@ -41,7 +42,6 @@ class Notice(QFrame):
         self._text.setText(f"{message} {remedy}".strip())
         self._act.setVisible(act is not None)
         self._act.setText(label)
-        self._act.setAccessibleName(label)
         self._on_asked = act or self.hide
         self.show()
 

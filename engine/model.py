@@ -98,8 +98,10 @@ class Model:
                 hidden, position_embeddings=rotary[kind], position_ids=positions, past_key_values=cache
             )
         logits = self.text_model.lm_head(decoder.norm(hidden))[0].to(torch.float32)
+        # cap · tanh(x / cap), by way of tanh(x) = 2 σ(2x) − 1: on a processor σ takes a third of the time.
         cap = self.text_model.final_logit_softcapping
-        return logits.div_(cap).tanh_().mul_(cap)  # type: ignore[no-any-return]
+        capped: Tensor = logits.mul_(2 / cap).sigmoid_().mul_(2 * cap).sub_(cap)
+        return capped
 
     def soft_embedding(self, prediction: Prediction) -> Tensor:
         """The mean embedding under each row's probabilities: (canvas, hidden)."""

@@ -66,7 +66,7 @@ def accept(entropy: Tensor, bound: float) -> Tensor:
 
 def sample(probabilities: Tensor, rows: Tensor, uniform: Tensor) -> Tensor:
     """One id for each row of the index `rows`, by inverse CDF. uniform: a number in [0, 1) for each."""
-    cdf = probabilities[rows].cumsum(dim=-1)
+    cdf = probabilities.index_select(0, rows).cumsum(dim=-1)
     # The first entry above the threshold has p > 0, so a forbidden token is never drawn.
     threshold = uniform[:, None] * cdf[:, -1:]
     return torch.searchsorted(cdf, threshold, right=True).squeeze(-1).clamp_(max=cdf.shape[-1] - 1)
