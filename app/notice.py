@@ -21,6 +21,7 @@ class Notice(QFrame):
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._act = QPushButton()
         self._act.setProperty("link", True)
+        self._act.setAccessibleName("Do what the message offers")
         self._act.clicked.connect(self._on_act)
         close = tool_button("×", "Close the message", self.hide)
         self._on_asked: Callable[[], object] = self.hide
@@ -42,6 +43,7 @@ class Notice(QFrame):
         self._text.setText(f"{message} {remedy}".strip())
         self._act.setVisible(act is not None)
         self._act.setText(label)
+        self._act.setAccessibleName(label)
         self._on_asked = act or self.hide
         self.show()
 

@@ -9,6 +9,7 @@ import statistics
 import sys
 import uuid
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any
@@ -30,6 +31,19 @@ TEXT = (
 )
 KEYS, FRAMES, CANCELS = 300, 360, 12
 LONG_DRAFT = {"max_steps": 128, "canvases": 4, "early_stop": False}
+
+
+paint = Page.paintEvent
+paints: list[float] = []
+"""When each of the page's paint events ended."""
+
+
+def paint_and_note(page: Page, event: QPaintEvent) -> None:
+    paint(page, event)
+    paints.append(perf_counter())
+
+
+Page.paintEvent = paint_and_note  # type: ignore[method-assign]
 
 
 # ------------------------------------------------------------------ the app as `python -m app` starts it
@@ -85,31 +99,30 @@ async def stall(window: MainWindow) -> Found:
     beats: list[float] = []
     timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
     timer.timeout.connect(lambda: beats.append(perf_counter()))
-    paints = _watch_paints()
     await until(lambda: bool(paints))
     timer.start()
     await ready(window)
     await asyncio.sleep(0.3)
-    gaps = [after - before for before, after in zip(beats, beats[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(beats)]
     return {"longest_ms": 1000 * max(gaps)}
 
 
 async def keys(window: MainWindow) -> Found:
-    """From when a key is due until it is painted, in 100,000 words: idle, then while a draft develops beside."""
+    """From when a key is due until it is painted, in 100,000 words: idle, and while a draft develops."""
     window.page.set_text(TEXT * (100_000 // len(TEXT.split())))
     window._settings.change(**LONG_DRAFT)
     await ready(window)
     await asyncio.sleep(1.0)
-    page, paints = window.page, _watch_paints()
+    page = window.page
     _put_caret(page, page.document().blockCount() // 2)
-    idle = await _type(page, paints, KEYS // 2)
+    idle = await _type(page, KEYS // 2)
     await draft_to_step(window, 1)
     page.moveCursor(QTextCursor.MoveOperation.PreviousBlock)
     page.moveCursor(QTextCursor.MoveOperation.EndOfBlock)
-    drafting = await _type(page, paints, KEYS, lambda: window.drafting.state is State.DENOISING)
+    drafting = await _type(page, KEYS, lambda: window.drafting.state is State.DENOISING)
     window.drafting.discard()
     await asyncio.sleep(1.0)
-    idle += await _type(page, paints, KEYS // 2)
+    idle += await _type(page, KEYS // 2)
     return {"idle_ms": idle, "drafting_ms": drafting}
 
 
@@ -168,19 +181,6 @@ async def memory(window: MainWindow) -> Found:
 # ------------------------------------------------------------------ how
 
 
-def _watch_paints() -> list[float]:
-    """When each of the page's paint events from now on ended."""
-    ends: list[float] = []
-    paint = Page.paintEvent
-
-    def paint_and_note(self: Page, event: QPaintEvent) -> None:
-        paint(self, event)
-        ends.append(perf_counter())
-
-    Page.paintEvent = paint_and_note  # type: ignore[method-assign]
-    return ends
-
-
 def _put_caret(page: Page, block: int) -> None:
     cursor = QTextCursor(page.document().findBlockByNumber(block))
     cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
@@ -188,9 +188,7 @@ def _put_caret(page: Page, block: int) -> None:
     page.centerCursor()
 
 
-async def _type(
-    page: Page, paints: list[float], count: int, while_: Callable[[], bool] = lambda: True
-) -> list[float]:
+async def _type(page: Page, count: int, while_: Callable[[], bool] = lambda: True) -> list[float]:
     """ms from when each key was due until the next of the paint events had ended."""
     pauses, taken = random.Random(1), []
     for _ in range(count):
@@ -221,10 +219,7 @@ async def _step_s(window: MainWindow) -> float:
         before = drafting.step
         await until(lambda before=before: drafting.step != before)  # type: ignore[misc]
         seen.append((drafting.step, perf_counter()))
-    times = [
-        (b_at - a_at) / (b_step - a_step)
-        for (a_step, a_at), (b_step, b_at) in zip(seen, seen[1:], strict=False)
-    ]
+    times = [(b_at - a_at) / (b_step - a_step) for (a_step, a_at), (b_step, b_at) in pairwise(seen)]
     return statistics.median(times)
 
 

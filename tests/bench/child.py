@@ -1,4 +1,4 @@
-"""Measures one thing in a process of its own and prints what it found as JSON: `-m tests.bench.child NAME`."""
+"""Starts what is measured in processes of their own, none of which touches the user's settings."""
 
 from __future__ import annotations
 
