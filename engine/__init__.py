@@ -1,1 +1,1 @@
-"""The drafting engine: a block-diffusion language model, from text around the caret to denoised paragraphs."""
+"""The drafting engine: a block-diffusion language model, from the text around the caret to paragraphs."""

@@ -12,9 +12,9 @@ from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
 class Engine(Protocol):
     """One model at a time, one request at a time, driven from one thread.
 
-    A fault that users can reach is no exception: the last event of a load is ready, cancelled or failed; that of
-    a draft is cancelled or failed, or there is one finished for each variant. `cancelled` may be set from any
-    thread and is seen between two steps at the latest.
+    A fault that users can reach is no exception: the last event of a load is ready, cancelled or failed; that
+    of a draft is cancelled or failed, or there is one finished for each variant. `cancelled` may be set from
+    any thread and is seen between two steps at the latest.
     """
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRectF
@@ -142,7 +143,7 @@ class DraftText:
         clip: QRectF,
     ) -> None:
         """Draw the glyphs of all tokens whose baseline lies in `clip`; inks: share of full ink per token."""
-        pens = [mix(paper, ink_colour, level / 32) for level in range(33)]
+        pens = _shades(paper.rgb(), ink_colour.rgb())
         top, bottom = clip.top() - origin.y(), clip.bottom() - origin.y()
         shown = -1
         for runs, tops, strength in zip(self._runs, self._tops, inks, strict=True):
@@ -153,6 +154,12 @@ class DraftText:
                         painter.setPen(pens[level])
                         shown = level
                     painter.drawGlyphRun(origin, run)
+
+
+@lru_cache(maxsize=4)
+def _shades(paper: int, ink_colour: int) -> tuple[QColor, ...]:
+    """From bare paper to full ink in 32 steps; colours as 0xAARRGGBB."""
+    return tuple(mix(QColor(paper), QColor(ink_colour), level / 32) for level in range(33))
 
 
 def mix(paper: QColor, ink_colour: QColor, share: float) -> QColor:

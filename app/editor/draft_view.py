@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor, QTextLine
 
 from app.editor.developing import FADE_OUT, NOISE_INK, DraftText, ink, legible, mix
 from app.editor.placement import Joint, Place
@@ -16,6 +16,7 @@ from engine.events import Frame, Token
 if TYPE_CHECKING:
     from app.editor.page import Page
 
+NEAR_CHARACTERS = 1000
 FRAME_INTERVAL_MS = 170
 """At most six whole frames a second (WCAG 2.3.1)."""
 PLACEHOLDER = "Begin here."
@@ -43,7 +44,12 @@ class DraftView(QObject):
         self.settled_at = 0.0
         self.reduced_motion = False
         self._joint = Joint(Place.INLINE, "\n", False)
+        self._line_at = (-1, -1)
+        """The document's revision and the place that the line was found for."""
+        self._line_found = ("", "")
         self._text: DraftText | None = None
+        self._laid_out: tuple[object, ...] = ()
+        """What the layout was made from."""
         self._pieces: list[str] = []
         self._from: list[float] = []
         self._to: list[float] = []
@@ -126,12 +132,19 @@ class DraftView(QObject):
         return self._joint.insertion(self.settled_text or "", *self._line())
 
     def _line(self) -> tuple[str, str]:
-        """The anchor's paragraph before and after it."""
+        """The anchor's paragraph before and after it, as far as it matters for how the draft joins it."""
+        assert self.anchor is not None
+        block, place = self.anchor.block(), self.anchor.position()
+        start, end = block.position(), block.position() + block.length() - 1
+        before = self._page.text_between(max(start, place - NEAR_CHARACTERS), place)
+        return before, self._page.text_between(place, min(end, place + NEAR_CHARACTERS))
+
+    def _last_line(self) -> QTextLine:
+        """The line of the page that an inline draft continues."""
         assert self.anchor is not None
         block = self.anchor.block()
-        start, end = block.position(), block.position() + block.length() - 1
-        place = self.anchor.position()
-        return self._page.text_between(start, place), self._page.text_between(place, end)
+        self._page.page_layout.blockBoundingRect(block)  # lays it out
+        return block.layout().lineAt(block.layout().lineCount() - 1)
 
     @property
     def _place(self) -> Place:
@@ -161,21 +174,22 @@ class DraftView(QObject):
             )
 
     def relayout(self) -> None:
-        """Lay the draft out again: the width, the font, or the line that it continues has changed."""
+        """Lay the draft out again if its width, its font or the line that it continues has changed."""
         if self.anchor is None:
             return
         page = self._page
-        lead = self._line()[0] if self._place is Place.INLINE else ""
+        lead = ""
+        if self._place is Place.INLINE:
+            start = self.anchor.block().position() + self._last_line().textStart()
+            lead = page.text_between(start, self.anchor.position())
         margin = page.document().documentMargin()
-        self._text = DraftText(
-            self._pieces,
-            page.font(),
-            page.document().defaultTextOption(),
-            page.viewport().width() - 2 * margin,
-            margin,
-            page.line_height,
-            lead,
-        )
+        width = page.viewport().width() - 2 * margin
+        laid_out = (self._pieces, page.font(), width, margin, page.line_height, lead)
+        if self._text is None or laid_out != self._laid_out:
+            option = page.document().defaultTextOption()
+            self._text = DraftText(self._pieces, page.font(), option, width, margin, page.line_height, lead)
+            self._laid_out = laid_out
+            page.viewport().update()
         self._resize_gap()
 
     # ---------------------------------------------------------------- frames and fades
@@ -212,6 +226,7 @@ class DraftView(QObject):
         self._fade_began = monotonic()
         if not self.reduced_motion:
             self._fade_timer.start()
+        self._page.viewport().update(self._rect().toAlignedRect())
         self.relayout()
         if tokens and self._text is not None:
             self._grow(tokens, self._text)
@@ -222,7 +237,7 @@ class DraftView(QObject):
             i for i, token in enumerate(tokens) if token.entropy < CERTAIN_NATS and self._pieces[i].strip()
         ]
         bottom = max((text.bottom_of(index) for index in sure), default=0.0)
-        lines = sum(line <= bottom for line in text.line_bottoms) - self._first_line()
+        lines = sum(line <= bottom for line in text.line_bottoms)
         if lines > self._lines:
             self._lines = lines
             self._resize_gap()
@@ -240,19 +255,13 @@ class DraftView(QObject):
 
     # ---------------------------------------------------------------- geometry
 
-    def _first_line(self) -> int:
-        """Index, in the laid-out text, of the line that the draft begins on."""
-        if self._place is not Place.INLINE or self.anchor is None:
-            return 0
-        return max(0, self.anchor.block().layout().lineCount() - 1)
-
     def shown_text(self) -> str:
         """What stands in the gap now."""
         return "".join(self._pieces)
 
     def line_count(self) -> int:
         """Lines that the draft takes in the page."""
-        return len(self._text.line_bottoms) - self._first_line() if self._text is not None else 0
+        return len(self._text.line_bottoms) if self._text is not None else 0
 
     def _offset(self) -> float:
         """Space between the anchor's paragraph and the first line of the draft."""
@@ -265,17 +274,16 @@ class DraftView(QObject):
         assert self.anchor is not None
         block = self.anchor.block()
         top = self._page.block_top(block)
-        layout = block.layout()
         if self._place is Place.INLINE:
-            return top + (layout.lineAt(0).y() if layout.lineCount() else 0.0)
+            return top + self._last_line().y()
         return top + self._page.page_layout.text_bottom(block) + self._offset()
 
     def _shown_height(self) -> float:
-        """Height of the lines that are shown or reserved, those of the lead included."""
+        """Height of the lines that are shown or reserved."""
         bottoms = self._text.line_bottoms if self._text is not None else []
         if self.settled_text is not None:
             return bottoms[-1] if bottoms else 0.0
-        count = self._first_line() + self._lines
+        count = self._lines
         if count <= len(bottoms):
             return bottoms[count - 1] if count else 0.0
         return (bottoms[-1] if bottoms else 0.0) + (count - len(bottoms)) * self._page.line_height
@@ -288,18 +296,17 @@ class DraftView(QObject):
     def _resize_gap(self) -> None:
         assert self.anchor is not None
         layout = self._page.page_layout
-        block = self.anchor.block()
-        layout.blockBoundingRect(block)
         if self._place is Place.INLINE:
-            lines = block.layout()
-            own = sum(lines.lineAt(i).height() for i in range(lines.lineCount()))
-            height = max(0.0, self._shown_height() - own)
+            height = max(0.0, self._shown_height() - self._last_line().height())
         else:
             height = self._offset() + self._shown_height()
-        layout.set_gap(self.anchor, height + BAR_SPACE_PX)
+        height += BAR_SPACE_PX
+        changed = height != layout.gap_height or layout.anchor is not self.anchor
+        layout.set_gap(self.anchor, height)
         self._page.sync_gap_scroll()
-        self._page.viewport().update()
-        self.changed.emit()
+        if changed:
+            self._page.viewport().update()
+            self.changed.emit()
 
     # ---------------------------------------------------------------- marks
 

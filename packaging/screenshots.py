@@ -1,0 +1,146 @@
+"""Takes the pictures of the README: `screenshots.py DIR [--scale 2] [--theme dark]`.
+
+The bundled model drafts once, in a process of its own; the real window then shows that draft step by step,
+slowly enough to take each picture at the same step every time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+sys.path.insert(0, str(ROOT))
+
+LETTER = (
+    "Dear Anna,\n\nThank you for your letter, which reached us on Monday. The garden is in flower now, and "
+    "the evenings are warm."
+)
+SEED = 10
+WIDTH, HEIGHT = 1180, 760
+PACE_S = 0.4
+DEVELOPING = 0.4
+"""Share of the steps after which the picture of a developing draft is taken."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Take the README's pictures of the real window.")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where the pictures go")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="pixels of the picture for each of the window's"
+    )
+    parser.add_argument("--theme", choices=["light", "dark", "sepia"], default="light")
+    options = parser.parse_args()
+    if Path(sys.prefix) != ROOT / ".venv" and VENV_PYTHON.exists():
+        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        prepare(Path(home), options.scale)
+        trace = Path(home) / "draft.jsonl"
+        steps = record(trace)
+        photograph(trace, steps, Path(home), options.folder, options.theme)
+    return 0
+
+
+def prepare(home: Path, scale: float) -> None:
+    """Settings and files of its own, before Qt is there; no display needed."""
+    from system import has_display
+
+    for name in ("CONFIG", "DATA", "CACHE", "STATE"):
+        os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
+    os.environ["QT_SCALE_FACTOR"] = str(scale)
+    if not has_display():
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def record(trace: Path) -> int:
+    """Let the bundled model draft as the app would ask it to; the number of steps that took."""
+    from app.editor.placement import Surroundings
+    from app.settings import Settings
+    from engine.events import DraftRequest, Failed, Finished, LoadRequest, encode
+    from engine.process import EngineProcess
+
+    before = Surroundings(LETTER, "").prompt_before
+    load = LoadRequest(request_id="picture", model="starter", device="cpu")
+    draft = DraftRequest(
+        request_id="picture", before=before, seed=SEED, context_tokens=Settings().context_tokens
+    )
+    engine, never, steps = EngineProcess(), threading.Event(), 0
+    with trace.open("wb") as file:
+        for events in (engine.load(load, never), engine.draft(draft, never)):
+            for event in events:
+                file.write(encode(event))
+                if isinstance(event, Failed):
+                    raise SystemExit(f"The model could not draft: {event.message}")
+                if isinstance(event, Finished):
+                    print(event.text)
+                    steps = event.stats.steps
+    engine.close()
+    return steps
+
+
+def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) -> None:
+    import qasync
+    from PySide6.QtGui import QTextCursor
+
+    from app.__main__ import make_application
+    from app.documents.recovery import RecoveryStore
+    from app.drafting import State
+    from app.engine_thread import EngineThread
+    from app.main_window import MainWindow
+    from app.settings import SettingsStore, default_path
+    from engine.replay import Replay
+
+    application = make_application(["mezzotint"])
+    settings, recovery = SettingsStore(default_path()), RecoveryStore()
+    settings.change(theme=theme, reduced_motion="off")
+    worker = EngineThread(lambda: Replay(trace, PACE_S))
+    letter = home / "Letter to Anna.md"
+    letter.write_text(LETTER, "utf-8")
+
+    async def pictures(window: MainWindow) -> None:
+        drafting = window.drafting
+
+        async def take(name: str, when: Callable[[], bool] = lambda: True) -> None:
+            while not when():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(PACE_S / 2)  # fades have ended, the next step has not come
+            window.grab().save(str(folder / f"{name}.png"))
+
+        window.open_path(letter)
+        window.page.moveCursor(QTextCursor.MoveOperation.End)
+        drafting.load()
+        while drafting.ready is None:
+            await asyncio.sleep(0.01)
+        drafting.draft()
+        await take("noise", lambda: drafting.state is State.DENOISING)
+        await take("developing", lambda: drafting.step >= DEVELOPING * steps)
+        await take("settled", lambda: drafting.state is State.SETTLED)
+        settings.change(panel_open=True)
+        await take("settings")
+        settings.change(panel_open=False)
+        drafting.keep()
+        await take("kept")
+        window.page.document().setModified(False)
+        await drafting.close()
+
+    with qasync.QEventLoop(application) as loop:
+        window = MainWindow(settings, worker, recovery)
+        window.resize(WIDTH, HEIGHT)
+        window.show()
+        worker.start()
+        loop.run_until_complete(pictures(window))
+        window.close()
+        worker.close()
+        recovery.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,362 @@
+"""Set-up: which torch, what is installed again, what the system lacks, the launcher."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import desktop_entry
+import dev
+import pytest
+import system
+import torch_build
+
+Calls = list[list[str]]
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux without a graphics card."""
+    monkeypatch.delenv("MEZZOTINT_TORCH", raising=False)
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: "")
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty checkout whose set-up would put its environment in `.venv`."""
+    venv = tmp_path / ".venv"
+    requirements = tmp_path / "requirements"
+    requirements.mkdir()
+    for name in ("cpu", "cuda", "base", "dev"):
+        (requirements / f"{name}.txt").write_text(f"{name}==1\n")
+    monkeypatch.setattr(dev, "VENV", venv)
+    monkeypatch.setattr(dev, "VENV_PYTHON", venv / "bin" / "python")
+    monkeypatch.setattr(dev, "STAMP", venv / "mezzotint-requirements")
+    monkeypatch.setattr(dev, "REQUIREMENTS", requirements)
+    return tmp_path
+
+
+@pytest.fixture
+def calls(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """What the set-up starts, instead of starting it; making an environment makes an empty one."""
+    seen: Calls = []
+
+    def call(command: list[str], **options: object) -> int:
+        seen.append(command)
+        if "venv" in command:
+            dev.VENV_PYTHON.parent.mkdir(parents=True)
+            dev.VENV_PYTHON.touch()
+        return 0
+
+    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(dev, "runs", Path.exists)
+    monkeypatch.setattr(dev, "pip_takes_cpu_build", lambda _: False)
+    return seen
+
+
+# ------------------------------------------------------------------ which torch
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_without_a_card_the_backend_is_the_processor() -> None:
+    assert torch_build.find_backend() == "cpu"
+
+
+@pytest.mark.usefixtures("bare_machine")
+@pytest.mark.parametrize(
+    ("row", "backend"),
+    [
+        ("580.65.06, 8.9", "cuda"),
+        ("591.44, 12.0", "cuda"),
+        ("570.133.20, 8.9", "cuda126"),
+        ("580.65.06, 6.1", "cuda126"),
+        ("580.65.06, 12.0\n580.65.06, 6.1", "cuda126"),
+        ("[N/A], [N/A]", "cuda"),
+    ],
+)
+def test_the_driver_and_the_card_choose_the_cuda_build(
+    row: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: row)
+    assert torch_build.find_backend() == backend
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_a_card_is_found_without_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "glob", lambda self, _: iter([self / "0000:01:00.0"]))
+    assert torch_build.find_backend() == "cuda"
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_an_amd_card_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda self: self == Path("/dev/kfd"))
+    assert torch_build.find_backend() == "rocm"
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    assert torch_build.find_backend() == "mps"
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    with pytest.raises(system.SetUpError, match="Intel"):
+        torch_build.find_backend()
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_the_user_may_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: "580.65.06, 8.9")
+    monkeypatch.setenv("MEZZOTINT_TORCH", "cpu")
+    assert torch_build.find_backend() == "cpu"
+    monkeypatch.setenv("MEZZOTINT_TORCH", "gpu")
+    with pytest.raises(system.SetUpError, match=r"MEZZOTINT_TORCH is gpu.*cuda"):
+        torch_build.find_backend()
+
+
+@pytest.mark.parametrize("backend", torch_build.BUILDS)
+def test_each_build_has_exact_pins(backend: str) -> None:
+    for file in dev.requirement_files(backend):
+        pins = file.read_text().split()
+        assert pins
+        assert all(pin.count("==") == 1 for pin in pins)
+
+
+@pytest.mark.parametrize(
+    ("version", "on_linux", "on_windows"),
+    [("2.13.0+cpu", True, True), ("2.13.0", False, True), ("2.13.0+cu130", False, False)],
+)
+def test_a_cpu_build_is_known_by_its_version(
+    version: str, on_linux: bool, on_windows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert torch_build.is_cpu_build(version) is on_linux
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert torch_build.is_cpu_build(version) is on_windows
+
+
+@pytest.mark.parametrize(("backend", "clash"), [("cuda", True), ("cpu", False)])
+def test_a_cpu_build_beside_an_nvidia_card_is_an_error(
+    backend: str, clash: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "find_backend", lambda: backend)
+    monkeypatch.setattr(dev, "installed", lambda _: True)
+    monkeypatch.setattr(dev, "torch_version", lambda: "2.13.0+cpu")
+    if not clash:
+        dev.set_up(graphical=False)
+        return
+    with pytest.raises(system.SetUpError, match=r"NVIDIA card.*\+cpu[^$]*Delete the folder"):
+        dev.set_up(graphical=False)
+
+
+# ------------------------------------------------------------------ what is installed, and when again
+
+
+def test_an_install_is_remembered_until_a_requirement_changes(checkout: Path, calls: Calls) -> None:
+    assert not dev.installed("cpu")
+    dev.install("cpu")
+    assert dev.installed("cpu")
+    assert not dev.installed("cuda")
+    (checkout / "requirements" / "dev.txt").write_text("dev==2\n")
+    assert not dev.installed("cpu")
+    dev.install("cpu")
+    assert dev.installed("cpu")
+    assert sum("venv" in command for command in calls) == 1
+
+
+def test_torch_comes_from_the_index_of_its_build(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    dev.install("cuda")
+    assert calls[-1][calls[-1].index("--extra-index-url") + 1] == "https://download.pytorch.org/whl/cu130"
+    dev.install("cpu")
+    assert calls[-1][calls[-1].index("--extra-index-url") + 1] == "https://download.pytorch.org/whl/cpu"
+    monkeypatch.setattr(dev, "pip_takes_cpu_build", lambda _: True)
+    dev.install("cpu")
+    assert "--extra-index-url" not in calls[-1]
+
+
+def test_the_size_is_told_first(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
+    dev.install("cuda")
+    said = capsys.readouterr().out
+    assert "NVIDIA cards" in said
+    assert "3 GB are downloaded; 8 GB of disk" in said
+    assert "MEZZOTINT_TORCH=cpu" in said
+
+
+def test_a_failed_install_is_not_remembered(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    dev.install("cpu")
+    monkeypatch.setattr(subprocess, "call", lambda *_, **__: 1)
+    with pytest.raises(system.SetUpError, match="pip could not install"):
+        dev.install("cpu")
+    assert not dev.installed("cpu")
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_full_disk_stops_the_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 1e9})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(system.SetUpError, match="Make room"):
+        dev.install("cuda")
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"), [((3, 10), False), ((3, 11), True), ((3, 14), True), ((3, 15), False)]
+)
+def test_the_python_version_is_checked(version: tuple[int, int], fits: bool) -> None:
+    if fits:
+        dev.check_python(version)
+        return
+    with pytest.raises(system.SetUpError, match=rf"This is Python 3\.{version[1]}; Mezzotint needs 3\.11"):
+        dev.check_python(version)
+
+
+# ------------------------------------------------------------------ what the system lacks
+
+
+@pytest.fixture
+def lacking(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Libraries that this Linux system does not have."""
+    names: set[str] = set()
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(system, "can_load", lambda library: library not in names)
+    monkeypatch.setattr(system, "has_font", lambda: True)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    return names
+
+
+def test_missing_libraries_and_fonts_are_found(lacking: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert system.missing_for_qt() == {}
+    lacking.add("libEGL.so.1")
+    monkeypatch.setattr(system, "has_font", lambda: False)
+    assert system.missing_for_qt() == {"libEGL.so.1": "libegl1", "a font": "fonts-dejavu-core"}
+
+
+def test_libraries_of_a_display_are_wanted_where_there_is_one(
+    lacking: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking.update({"libxcb-cursor.so.0", "libwayland-cursor.so.0"})
+    assert system.missing_for_qt() == {}
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert list(system.missing_for_qt()) == ["libxcb-cursor.so.0"]
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert list(system.missing_for_qt()) == ["libwayland-cursor.so.0"]
+
+
+def tools(*names: str) -> object:
+    return lambda name: f"/usr/bin/{name}" if name in names else None
+
+
+def test_a_user_gets_the_line_to_run(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", tools("apt-get"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(system.SetUpError) as error:
+        system.install_system_packages({"libEGL.so.1": "libegl1", "libGL.so.1": "libgl1"})
+    assert "libEGL.so.1, libGL.so.1" in str(error.value)
+    line = "sudo apt-get update && sudo apt-get install -y --no-install-recommends libegl1 libgl1"
+    assert line in str(error.value).splitlines()[-1]
+    assert calls == []
+
+
+def test_root_gets_the_packages(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", tools("apt-get"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    system.install_system_packages({"libEGL.so.1": "libegl1"})
+    assert [command[:2] for command in calls] == [["apt-get", "update"], ["apt-get", "install"]]
+    assert calls[1][-1] == "libegl1"
+
+
+def test_other_systems_get_their_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", tools("dnf"))
+    with pytest.raises(system.SetUpError, match=r"sudo dnf install 'libEGL\.so\.1\(\)\(64bit\)'"):
+        system.install_system_packages({"libEGL.so.1": "libegl1"})
+
+
+# ------------------------------------------------------------------ the launcher
+
+
+def arguments_of(entry: str) -> list[str]:
+    """Exec as a desktop reads it: first the string's escapes, then the quotes, then the field codes."""
+    value = read(entry)["Exec"].replace("\\\\", "\\")
+    words = re.findall(r'"((?:\\.|[^"\\])*)"|(\S+)', value)
+    return [re.sub(r"\\(.)", r"\1", quoted or bare).replace("%%", "%") for quoted, bare in words]
+
+
+def read(entry: str) -> dict[str, str]:
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(entry)
+    return dict(parser["Desktop Entry"])
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "with spaces", 'a "quote"', "100%", "$HOME", "back\\slash", "`tick`", "é"]
+)
+def test_the_launcher_starts_the_app_from_any_folder_name(name: str) -> None:
+    root = Path("/home/writer") / name
+    python = root / ".venv" / "bin" / "python"
+    entry = desktop_entry.desktop_entry(root, python)
+    assert arguments_of(entry) == [str(python), "-m", "app", "%f"]
+    assert read(entry)["Path"].replace("\\\\", "\\") == str(root)
+
+
+def test_the_launcher_opens_texts_without_a_terminal() -> None:
+    entry = read(desktop_entry.desktop_entry(dev.ROOT, dev.VENV_PYTHON))
+    assert entry["Terminal"] == "false"
+    assert entry["MimeType"] == "text/plain;text/markdown;"
+    assert Path(entry["Icon"]).is_file()
+
+
+def test_the_shortcut_goes_to_the_menu_and_the_desktop(
+    own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(dev, "set_up", lambda **_: None)
+    monkeypatch.setattr("shutil.which", tools())
+    (own_folders / "Desktop").mkdir()
+    assert dev.shortcut([]) == 0
+    launcher = Path(os.environ["XDG_DATA_HOME"]) / "applications" / "mezzotint.desktop"
+    icon = own_folders / "Desktop" / "mezzotint.desktop"
+    assert launcher.read_text() == icon.read_text() == desktop_entry.desktop_entry(dev.ROOT, dev.VENV_PYTHON)
+    assert os.access(icon, os.X_OK)
+
+
+def test_only_linux_has_the_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(system.SetUpError, match="Linux only"):
+        dev.shortcut([])
+
+
+# ------------------------------------------------------------------ run and test
+
+
+def test_without_a_display_run_drafts_in_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: Calls = []
+    monkeypatch.setattr(dev, "has_display", lambda: False)
+    monkeypatch.setattr(dev, "set_up", lambda **_: None)
+    monkeypatch.setattr(dev, "become", started.append)
+    dev.run([])
+    assert started[0][:4] == ["-m", "engine", "draft", "--before"]
+    assert Path(started[0][4]).is_file()
+    assert "no display" in capsys.readouterr().out
+    dev.run(["letter.txt"])
+    assert started[1][4] == "letter.txt"
+
+
+def test_all_checks_run_pytest_last_and_one_failure_fails(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "set_up", lambda **_: None)
+    assert dev.test(["-k", "dev"]) == 0
+    assert [command[2] for command in calls] == ["ruff", "ruff", "mypy", "pytest"]
+    assert calls[-1][3:] == ["-k", "dev"]
+    monkeypatch.setattr(subprocess, "call", lambda command, **_: int("mypy" in command))
+    assert dev.test([]) == 1
