@@ -48,8 +48,7 @@ def open_session() -> Engine:
 
 
 def make_application(arguments: list[str]) -> QApplication:
-    app = QApplication(arguments)
-    app.setStyle("Fusion")
+    app = QApplication([*arguments, "-style", "fusion"])  # setStyle() would return a style, slow to wrap
     app.setApplicationName("Mezzotint")
     app.setDesktopFileName("mezzotint")
     app.setWindowIcon(QIcon(str(resources.APP_ICON)))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeySequence, QTextCursor
 from PySide6.QtWidgets import (
     QApplication,
-    QFileDialog,
     QHBoxLayout,
     QMainWindow,
     QMenu,
-    QMessageBox,
     QVBoxLayout,
     QWidget,
 )
@@ -26,11 +26,14 @@ from app.editor.page import Page
 from app.engine_thread import EngineThread
 from app.notice import Notice
 from app.settings import Settings, SettingsStore, limits
-from app.settings_panel import SettingsPanel
 from app.status import StatusLine
 from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
 from app.widgets import quiet_label, tool_button
 
+if TYPE_CHECKING:
+    from app.settings_panel import SettingsPanel
+
+# What the first paint does not need, the dialogs and the settings panel, is imported where it is used.
 FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
 
 
@@ -48,7 +51,6 @@ class MainWindow(QMainWindow):
         self.bar = DraftBar(self.page, self.drafting)
         self.button = DraftButton(self.page, self.drafting)
         self.notice = Notice()
-        self.panel = SettingsPanel(settings)
         self.status = StatusLine(self.page, self.drafting, self)
         self._build()
         self._build_actions()
@@ -74,7 +76,7 @@ class MainWindow(QMainWindow):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addLayout(writing, 1)
-        row.addWidget(self.panel)
+        self._row = row
         centre = QWidget()
         centre.setLayout(row)
         self.setCentralWidget(centre)
@@ -143,7 +145,8 @@ class MainWindow(QMainWindow):
                 else:
                     menu.addAction(action)
             self.menuBar().addMenu(menu)
-        self.menuBar().setCornerWidget(self._toolbar())
+        self._corner = self._toolbar()
+        self.menuBar().setCornerWidget(self._corner)
         page.document().undoAvailable.connect(self.undo_action.setEnabled)
         page.document().redoAvailable.connect(self.redo_action.setEnabled)
         self.undo_action.setEnabled(False)
@@ -152,7 +155,7 @@ class MainWindow(QMainWindow):
     def _toolbar(self) -> QWidget:
         corner = QWidget(self.menuBar())
         row = QHBoxLayout(corner)
-        row.setContentsMargins(0, 0, 16, 0)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         self.title = quiet_label("Document")
         row.addWidget(self.title)
@@ -171,7 +174,6 @@ class MainWindow(QMainWindow):
         self.document.changed.connect(self._on_title)
         self.document.failed.connect(self.notice.tell)
         self.page.document().modificationChanged.connect(self._on_title)
-        self.panel.closed.connect(self._on_panel_closed)
         self._settings.changed.connect(self._on_settings)
         self._settings.failed.connect(self.notice.tell)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme)
@@ -204,6 +206,8 @@ class MainWindow(QMainWindow):
         self._when_saved(self._ask_open)
 
     def _ask_open(self) -> None:
+        from PySide6.QtWidgets import QFileDialog
+
         dialog = QFileDialog(self, "Open", self.document.folder(), FILTER)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self._on_open_selected)
@@ -231,6 +235,8 @@ class MainWindow(QMainWindow):
         return self._save_to(self.document.path)
 
     def save_as(self) -> None:
+        from PySide6.QtWidgets import QFileDialog
+
         dialog = QFileDialog(self, "Save as", str(self.document.path or self.document.folder()), FILTER)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("md")
@@ -258,6 +264,8 @@ class MainWindow(QMainWindow):
         if not self.page.document().isModified():
             act()  # type: ignore[operator]
             return
+        from PySide6.QtWidgets import QMessageBox
+
         buttons = QMessageBox.StandardButton
         box = QMessageBox(self)
         box.setText(f"Save the changes to {self.document.name}?")
@@ -303,6 +311,26 @@ class MainWindow(QMainWindow):
             self.page.setTextCursor(QTextCursor(self.page.draft.anchor))
             self.page.setFocus()
 
+    @cached_property
+    def panel(self) -> SettingsPanel:
+        """Built when it is first opened."""
+        from app.settings_panel import SettingsPanel
+
+        panel = SettingsPanel(self._settings)
+        panel.closed.connect(self._on_panel_closed)
+        self._row.addWidget(panel)
+        self._show_model_in(panel)
+        return panel
+
+    def _panel_is_built(self) -> bool:
+        return "panel" in vars(self)
+
+    def _show_model_in(self, panel: SettingsPanel) -> None:
+        ready = self.drafting.ready
+        panel.show_devices(self.drafting.devices, ready.device if ready is not None else None)
+        if ready is not None:
+            panel.show_model(ready)
+
     def _on_panel_asked(self, checked: bool) -> None:
         self._settings.change(panel_open=checked)
 
@@ -322,7 +350,8 @@ class MainWindow(QMainWindow):
             self.page.set_prose_font(prose_font(settings))
         if shown is not None and (shown.model, shown.device) != (settings.model, settings.device):
             self.drafting.load()
-        self.panel.setVisible(settings.panel_open)
+        if settings.panel_open or self._panel_is_built():
+            self.panel.setVisible(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
 
     def _on_scheme(self) -> None:
@@ -346,12 +375,11 @@ class MainWindow(QMainWindow):
             self.notice.hide()
 
     def _on_model_changed(self) -> None:
-        ready = self.drafting.ready
-        self.panel.show_devices(self.drafting.devices, ready.device if ready is not None else None)
-        if ready is not None:
-            self.panel.show_model(ready)
+        if self._panel_is_built():
+            self._show_model_in(self.panel)
 
     def _on_title(self) -> None:
         mark = "•" if self.page.document().isModified() else ""
         self.title.setText(f"{self.document.name} {mark}".strip())
+        self.menuBar().setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
         self.setWindowTitle(f"{self.document.name}{mark} – Mezzotint")

@@ -21,7 +21,7 @@ class StatusLine(QStatusBar):
         self._drafting = drafting
         self._last = ""
         self.setSizeGripEnabled(False)
-        self.setContentsMargins(12, 0, 12, 0)
+        self.setContentsMargins(24, 0, 24, 0)
         self.model = quiet_label("Model and device")
         self.state = quiet_label("State")
         self.words = quiet_label("Word count")

@@ -28,7 +28,7 @@ def desktop_entry(root: Path, python: Path) -> str:
         "MimeType": "text/plain;text/markdown;",
         "Categories": "Office;WordProcessor;",
         "StartupNotify": "true",
-        "StartupWMClass": "mezzotint",
+        "StartupWMClass": "Mezzotint",
     }
     return "[Desktop Entry]\n" + "".join(f"{key}={value}\n" for key, value in lines.items())
 

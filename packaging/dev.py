@@ -139,7 +139,7 @@ def check_python(version: tuple[int, ...]) -> None:
 
 
 def requirement_files(backend: str) -> list[Path]:
-    return [REQUIREMENTS / f"{name}.txt" for name in (backend, "base", "dev")]
+    return [REQUIREMENTS / f"{name}.txt" for name in (backend, "base", "dev", "transitive")]
 
 
 def fingerprint(backend: str) -> str:
@@ -167,7 +167,9 @@ def install(backend: str) -> None:
     STAMP.unlink(missing_ok=True)
     if not runs(VENV_PYTHON) and subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]) != 0:
         raise SetUpError(f"Python could not make the environment {VENV} (see above).")
-    command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+    if not sys.stdout.isatty():  # on a terminal pip shows how far the download is
+        command += ["--quiet", "--quiet"]
     if backend in TORCH_INDEX and not pip_takes_cpu_build(backend):
         command += ["--extra-index-url", TORCH_INDEX[backend]]
     for file in requirement_files(backend):

@@ -20,13 +20,13 @@ VENV_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bi
 sys.path.insert(0, str(ROOT))
 
 LETTER = (
-    "Dear Anna,\n\nThank you for your letter, which reached us on Monday. The garden is in flower now, and "
-    "the evenings are warm."
+    "Dear Clara,\n\nThank you for your long letter. We were so glad to hear that you have settled in, and "
+    "the photograph of the harbour stands on the kitchen shelf."
 )
-SEED = 10
-WIDTH, HEIGHT = 1180, 760
+SEED = 42
+WIDTH, HEIGHT = 1180, 780
 PACE_S = 0.4
-DEVELOPING = 0.4
+DEVELOPING = 0.2
 """Share of the steps after which the picture of a developing draft is taken."""
 
 
@@ -99,10 +99,11 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
     from engine.replay import Replay
 
     application = make_application(["mezzotint"])
+    application.setCursorFlashTime(0)
     settings, recovery = SettingsStore(default_path()), RecoveryStore()
     settings.change(theme=theme, reduced_motion="off")
     worker = EngineThread(lambda: Replay(trace, PACE_S))
-    letter = home / "Letter to Anna.md"
+    letter = home / "Letter to Clara.md"
     letter.write_text(LETTER, "utf-8")
 
     async def pictures(window: MainWindow) -> None:
@@ -127,6 +128,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         await take("settings")
         settings.change(panel_open=False)
         drafting.keep()
+        await asyncio.sleep(1.0)  # the words are counted a moment later
         await take("kept")
         window.page.document().setModified(False)
         await drafting.close()

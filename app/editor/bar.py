@@ -51,6 +51,7 @@ class DraftBar(QFrame):
         row.setSpacing(4)
         self.progress = ProgressLine()
         self.label = quiet_label("Progress")
+        self.label.setContentsMargins(8, 0, 4, 0)
         self.keep = tool_button("Keep  ↵", "Keep the draft", drafting.keep)
         self.keep.setProperty("primary", True)
         self.retry = tool_button("Retry", "Draft again", drafting.retry)
@@ -98,7 +99,7 @@ class DraftBar(QFrame):
         self.next.setEnabled(drafting.shown_variant + 1 < len(drafting.variants))
         self.label.setText(self._progress_text())
         self.progress.set_share(self._share())
-        self.label.setMinimumWidth(self.label.fontMetrics().horizontalAdvance("step 88 of up to 128") + 8)
+        self.label.setMinimumWidth(self._label_width())
         self.place()
         self.show()
 
@@ -109,6 +110,13 @@ class DraftBar(QFrame):
         if drafting.state is State.DENOISING:
             return f"step {drafting.step} of up to {drafting.max_steps}"
         return "Reading your text" if drafting.loading is None else "Waiting for the model"
+
+    def _label_width(self) -> int:
+        """Room for any step, so that the buttons stand still."""
+        steps = str(self._drafting.max_steps)
+        text = f"step {'8' * len(steps)} of up to {steps}"
+        margins = self.label.contentsMargins()
+        return self.label.fontMetrics().horizontalAdvance(text) + margins.left() + margins.right() + 2
 
     def _share(self) -> float:
         drafting = self._drafting

@@ -55,11 +55,11 @@ class Page(QPlainTextEdit):
         self.setAccessibleName("Page")
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setCursorWidth(2)
         self.setPlaceholderText(PLACEHOLDER)
         self.line_height = 1.0
         self.page_layout = PageLayout(self.document(), 1.0)
         self.document().setDocumentLayout(self.page_layout)
+        self.setCursorWidth(2)  # the document's layout keeps it
         self.draft = DraftView(self)
         self._changed_at = 0.0
         self.set_prose_font(font)

@@ -35,7 +35,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     venv = tmp_path / ".venv"
     requirements = tmp_path / "requirements"
     requirements.mkdir()
-    for name in ("cpu", "cuda", "base", "dev"):
+    for name in ("cpu", "cuda", "base", "dev", "transitive"):
         (requirements / f"{name}.txt").write_text(f"{name}==1\n")
     monkeypatch.setattr(dev, "VENV", venv)
     monkeypatch.setattr(dev, "VENV_PYTHON", venv / "bin" / "python")
@@ -238,6 +238,10 @@ def test_missing_libraries_and_fonts_are_found(lacking: set[str], monkeypatch: p
     assert system.missing_for_qt() == {"libEGL.so.1": "libegl1", "a font": "fonts-dejavu-core"}
 
 
+def test_a_library_that_is_not_there_cannot_be_loaded() -> None:
+    assert not system.can_load("libthere-is-no-such.so.1")
+
+
 def test_libraries_of_a_display_are_wanted_where_there_is_one(
     lacking: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,7 +289,9 @@ def arguments_of(entry: str) -> list[str]:
     """Exec as a desktop reads it: first the string's escapes, then the quotes, then the field codes."""
     value = read(entry)["Exec"].replace("\\\\", "\\")
     words = re.findall(r'"((?:\\.|[^"\\])*)"|(\S+)', value)
-    return [re.sub(r"\\(.)", r"\1", quoted or bare).replace("%%", "%") for quoted, bare in words]
+    fields = {"%": "%", "f": "letter.txt"}
+    unquoted = [re.sub(r"\\(.)", r"\1", quoted or bare) for quoted, bare in words]
+    return [re.sub("%(.)", lambda code: fields[code[1]], word) for word in unquoted]
 
 
 def read(entry: str) -> dict[str, str]:
@@ -302,7 +308,7 @@ def test_the_launcher_starts_the_app_from_any_folder_name(name: str) -> None:
     root = Path("/home/writer") / name
     python = root / ".venv" / "bin" / "python"
     entry = desktop_entry.desktop_entry(root, python)
-    assert arguments_of(entry) == [str(python), "-m", "app", "%f"]
+    assert arguments_of(entry) == [str(python), "-m", "app", "letter.txt"]
     assert read(entry)["Path"].replace("\\\\", "\\") == str(root)
 
 
