@@ -11,9 +11,9 @@ from collections.abc import Coroutine
 from enum import Enum
 from typing import assert_never
 
-import msgspec
 from PySide6.QtCore import QObject, Signal
 
+from app.editor.developing import utf16_length
 from app.editor.page import Page
 from app.engine_thread import EngineThread
 from app.settings import SettingsStore
@@ -68,7 +68,8 @@ class Drafting(QObject):
         self._request_id: str | None = None
         self._load_id: str | None = None
         self._load_task: asyncio.Task[None] | None = None
-        self._request: DraftRequest | None = None
+        self._selected = ""
+        self._canvases = 1
         self._retries = 0
         self._recent_lines: deque[int] = deque(maxlen=8)
         self.state = State.IDLE
@@ -102,6 +103,7 @@ class Drafting(QObject):
                 self._on_load_event(event)
 
     def _on_load_event(self, event: Event) -> None:
+        self.stalled = False
         match event:
             case Loading():
                 self.loading = event
@@ -122,7 +124,7 @@ class Drafting(QObject):
 
     def draft(self) -> None:
         """Draft at the caret. Where a draft stands already: keep it if the caret is at it, else go to it."""
-        if self.state is State.SETTLED and self._page.draft_owns_keys():
+        if self.state is State.SETTLED and self._page.at_draft():
             self.keep()
         elif self.state is not State.IDLE:
             self._page.show_gap()
@@ -131,48 +133,30 @@ class Drafting(QObject):
 
     def _begin(self) -> None:
         cursor = self._page.textCursor()
-        selected = self._page.text_between(cursor.selectionStart(), cursor.selectionEnd())
+        self._selected = self._page.text_between(cursor.selectionStart(), cursor.selectionEnd()).rstrip("\n")
+        if self._selected:
+            cursor.setPosition(cursor.selectionStart() + utf16_length(self._selected))
+            self._page.setTextCursor(cursor)
         self.variants, self._retries = [], 0
         lines = round(statistics.median(self._recent_lines)) if self._recent_lines else FIRST_RESERVED_LINES
         self._page.draft.set_reduced_motion(reduces_motion(self._settings.current))
         self._page.draft.begin(cursor, lines * self._settings.current.canvases)
-        around = self._page.surroundings(cursor.selectionEnd())
-        chosen = self._settings.current
-        if selected:
-            cursor.setPosition(cursor.selectionEnd())
-            self._page.setTextCursor(cursor)
-            before, after = selected + around.prompt_before[len(around.before) :], ""
-        else:
-            before, after = around.prompt_before, around.after
         self._page.show_gap()
-        self._send(
-            DraftRequest(
-                request_id="",
-                before=before,
-                after=after,
-                canvases=chosen.canvases,
-                max_steps=chosen.max_steps,
-                early_stop=chosen.early_stop,
-                t_min=chosen.t_min,
-                t_max=chosen.t_max,
-                entropy_bound=chosen.entropy_bound,
-                context_tokens=chosen.context_tokens,
-            )
-        )
+        self._send()
 
     def retry(self) -> None:
         """Another draft in the same place; those before it stay within reach."""
-        if self.state is not State.SETTLED or self._request is None:
+        if self.state is not State.SETTLED:
             return
         self._retries += 1
         self._page.draft.restart()
-        self._send(self._request)
+        self._send()
 
     def stop(self) -> None:
         """What stands becomes the draft."""
         if self.state not in (State.PREPARING, State.DENOISING):
             return
-        text = self._page.draft.shown_text() if self.state is State.DENOISING else ""
+        text = self._page.draft.standing()
         self._give_up()
         if text.strip():
             self._settle(text)
@@ -217,14 +201,30 @@ class Drafting(QObject):
 
     # ---------------------------------------------------------------- one request
 
-    def _send(self, request: DraftRequest) -> None:
-        seed = self._settings.current.seed
-        request = msgspec.structs.replace(
-            request,
+    def _request_here(self) -> DraftRequest:
+        """A request for the draft's place, by the text and the settings as they are now."""
+        chosen = self._settings.current
+        before, after = self._page.draft.prompt()
+        if self._selected:
+            before, after = self._selected + self._page.draft.separator(), ""
+        seed = secrets.randbits(63) if chosen.seed is None else (chosen.seed + self._retries) % 2**63
+        return DraftRequest(
             request_id=uuid.uuid4().hex,
-            seed=secrets.randbits(63) if seed is None else (seed + self._retries) % 2**63,
+            before=before,
+            after=after,
+            canvases=chosen.canvases,
+            max_steps=chosen.max_steps,
+            seed=seed,
+            early_stop=chosen.early_stop,
+            t_min=chosen.t_min,
+            t_max=chosen.t_max,
+            entropy_bound=chosen.entropy_bound,
+            context_tokens=chosen.context_tokens,
         )
-        self._request, self._request_id = request, request.request_id
+
+    def _send(self) -> None:
+        request = self._request_here()
+        self._request_id, self._canvases = request.request_id, request.canvases
         self.step, self.max_steps, self.stalled = 0, request.max_steps or 0, False
         self._set_state(State.PREPARING)
         if self.ready is None and self._load_id is None:
@@ -285,7 +285,7 @@ class Drafting(QObject):
         self.variants.append(text)
         self.shown_variant = len(self.variants) - 1
         self._page.draft.settle(text)
-        self._recent_lines.append(self._page.draft.line_count())
+        self._recent_lines.append(max(1, round(self._page.draft.line_count() / self._canvases)))
         self._set_state(State.SETTLED)
         self._page.announce("The draft is ready. Its facts are unchecked.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.documents.files import ChangedOnDisk, DocumentError
+from app.documents.files import DocumentError
 from app.documents.open_document import OpenDocument
 from app.documents.recovery import RecoveryStore
 from app.drafting import Drafting, State
@@ -50,7 +51,7 @@ class MainWindow(QMainWindow):
         self.document = OpenDocument(self.page.document(), recovery, self)
         self.bar = DraftBar(self.page, self.drafting)
         self.button = DraftButton(self.page, self.drafting)
-        self.notice = Notice()
+        self.notice, self.offer = Notice(), Notice()
         self.status = StatusLine(self.page, self.drafting, self)
         self._build()
         self._build_actions()
@@ -68,10 +69,11 @@ class MainWindow(QMainWindow):
         writing.setContentsMargins(0, 0, 0, 0)
         writing.setSpacing(0)
         writing.addWidget(self.page, 1)
-        message = QHBoxLayout()
-        message.setContentsMargins(24, 0, 24, 12)
-        message.addWidget(self.notice)
-        writing.addLayout(message)
+        messages = QVBoxLayout()
+        messages.setContentsMargins(24, 0, 24, 12)
+        messages.addWidget(self.offer)
+        messages.addWidget(self.notice)
+        writing.addLayout(messages)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
@@ -106,7 +108,7 @@ class MainWindow(QMainWindow):
                 self._action("Open…", key.Open, self.open),
                 None,
                 self._action("Save", key.Save, self.save),
-                self._action("Save as…", "Ctrl+Shift+S", self.save_as),
+                self._action("Save as…", "Ctrl+Shift+S", lambda: self.save_as()),
                 None,
                 self._action("Quit", "Ctrl+Q", self.close),
             ],
@@ -181,19 +183,29 @@ class MainWindow(QMainWindow):
     # ---------------------------------------------------------------- documents
 
     def start(self, path: Path | None) -> None:
-        """Open what the command line named, or offer what an earlier run left."""
+        """Open what the command line named, and offer what an earlier run left."""
         if path is not None:
             self.open_path(path)
-        elif (left := self.document.left_behind()) is not None:
-            name = Path(left.path).name if left.path else "An unsaved text"
-            self.notice.tell(
-                f"{name} was not saved when Mezzotint last ended.",
-                label="Restore it",
-                act=self._restore,
-            )
+        self._offer_restore()
+
+    def _offer_restore(self) -> None:
+        left = self.document.left_behind()
+        if left is None:
+            self.offer.hide()
+            return
+        name = Path(left.path).name if left.path else "An unsaved text"
+        self.offer.tell(
+            f"{name} was not saved when Mezzotint last ended.", label="Restore it", act=self._restore
+        )
 
     def _restore(self) -> None:
-        self._when_saved(self.document.restore)
+        self._when_saved(self._restore_now)
+
+    def _restore_now(self) -> None:
+        self.drafting.discard()
+        self.document.restore()
+        self._offer_restore()
+        self.page.setFocus()
 
     def new(self) -> None:
         self._when_saved(self._new_now)
@@ -223,46 +235,48 @@ class MainWindow(QMainWindow):
         except DocumentError as error:
             self.notice.tell(error.message, error.remedy)
             return
+        self.notice.hide()
         self.drafting.discard()
         self.document.show(opened)
-        self.notice.hide()
+        self.page.moveCursor(QTextCursor.MoveOperation.Start)
 
-    def save(self) -> bool:
-        """Whether the text stands in its file now; without a file a dialog asks for one."""
+    def save(self) -> None:
+        """Save; without a file, ask for one first."""
         if self.document.path is None:
             self.save_as()
-            return False
-        return self._save_to(self.document.path)
+        else:
+            self._save_to(self.document.path)
 
-    def save_as(self) -> None:
+    def save_as(self, then: Callable[[], object] | None = None) -> None:
+        """then: what to do once the text is saved."""
         from PySide6.QtWidgets import QFileDialog
 
         dialog = QFileDialog(self, "Save as", str(self.document.path or self.document.folder()), FILTER)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("md")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._on_save_selected)
+
+        def on_selected(path: str) -> None:
+            if self._save_to(Path(path), anew=True) and then is not None:
+                then()
+
+        dialog.fileSelected.connect(on_selected)
         dialog.open()
 
-    def _on_save_selected(self, path: str) -> None:
-        self._save_to(Path(path), anew=True)
-
     def _save_to(self, path: Path, anew: bool = False) -> bool:
+        """Whether the text stands in the file now. anew: the writer chose this file just now."""
+        self.notice.hide()
         try:
             self.document.save(path, overwrite=anew)
-        except ChangedOnDisk as error:
-            self.notice.tell(error.message, error.remedy, "Save as…", self.save_as)
-            return False
         except DocumentError as error:
             self.notice.tell(error.message, error.remedy, "Save as…", self.save_as)
             return False
-        self.notice.hide()
         return True
 
-    def _when_saved(self, act: object) -> None:
+    def _when_saved(self, act: Callable[[], object]) -> None:
         """Ask about unsaved text first; act once nothing is left to lose or the writer gave it up."""
         if not self.page.document().isModified():
-            act()  # type: ignore[operator]
+            act()
             return
         from PySide6.QtWidgets import QMessageBox
 
@@ -275,8 +289,11 @@ class MainWindow(QMainWindow):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def on_finished(answer: int) -> None:
-            if answer == buttons.Discard or (answer == buttons.Save and self.save()):
-                act()  # type: ignore[operator]
+            path = self.document.path
+            if answer == buttons.Discard or (answer == buttons.Save and path and self._save_to(path)):
+                act()
+            elif answer == buttons.Save and path is None:
+                self.save_as(act)
 
         box.finished.connect(on_finished)
         box.open()
@@ -373,6 +390,10 @@ class MainWindow(QMainWindow):
         if self._told_failure and self.drafting.state is State.PREPARING:
             self._told_failure = False
             self.notice.hide()
+        if self.drafting.stalled and self.drafting.state is State.IDLE:
+            self.notice.tell(
+                "The engine has not moved for a while.", "", "Restart it", self.drafting.restart_engine
+            )
 
     def _on_model_changed(self) -> None:
         if self._panel_is_built():
@@ -380,6 +401,8 @@ class MainWindow(QMainWindow):
 
     def _on_title(self) -> None:
         mark = "•" if self.page.document().isModified() else ""
-        self.title.setText(f"{self.document.name} {mark}".strip())
+        name = f"{self.document.name} {mark}".strip()
+        self.title.setText(self.title.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 260))
+        self.title.setToolTip(str(self.document.path or ""))
         self.menuBar().setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
         self.setWindowTitle(f"{self.document.name}{mark} – Mezzotint")

@@ -48,5 +48,4 @@ class Notice(QFrame):
         self.show()
 
     def _on_act(self) -> None:
-        self.hide()
         self._on_asked()

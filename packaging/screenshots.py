@@ -67,7 +67,7 @@ def record(trace: Path) -> int:
     from engine.events import DraftRequest, Failed, Finished, LoadRequest, encode
     from engine.process import EngineProcess
 
-    before = Surroundings(LETTER, "").prompt_before
+    before = LETTER + Surroundings(LETTER, "").joint.separator
     load = LoadRequest(request_id="picture", model="starter", device="cpu")
     draft = DraftRequest(
         request_id="picture", before=before, seed=SEED, context_tokens=Settings().context_tokens

@@ -139,12 +139,15 @@ def _bytes_of(path: Path) -> bytes:
 
 def _check_writable(path: Path) -> None:
     elsewhere = "Save it under another name or in another folder; your text is still here."
-    if path.is_dir():
-        raise DocumentError(f"“{path.name}” is a folder.", elsewhere)
-    if not path.parent.is_dir():
-        raise DocumentError(f"The folder “{path.parent}” is not there.", elsewhere)
-    if path.exists() and not path.stat().st_mode & 0o222:
-        raise DocumentError(f"“{path.name}” is read-only.", elsewhere)
+    try:
+        if path.is_dir():
+            raise DocumentError(f"“{path.name}” is a folder.", elsewhere)
+        if not path.parent.is_dir():
+            raise DocumentError(f"The folder “{path.parent}” is not there.", elsewhere)
+        if path.exists() and not path.stat().st_mode & 0o222:
+            raise DocumentError(f"“{path.name}” is read-only.", elsewhere)
+    except OSError as error:  # a name that is too long, say
+        raise _unwritable(path, error.strerror or str(error)) from error
 
 
 def _unwritable(path: Path, reason: str) -> DocumentError:

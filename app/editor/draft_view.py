@@ -44,9 +44,6 @@ class DraftView(QObject):
         self.settled_at = 0.0
         self.reduced_motion = False
         self._joint = Joint(Place.INLINE, "\n", False)
-        self._line_at = (-1, -1)
-        """The document's revision and the place that the line was found for."""
-        self._line_found = ("", "")
         self._text: DraftText | None = None
         self._laid_out: tuple[object, ...] = ()
         """What the layout was made from."""
@@ -54,7 +51,7 @@ class DraftView(QObject):
         self._from: list[float] = []
         self._to: list[float] = []
         self._lines = 0
-        self._committed = ""
+        self._committed = self._standing = ""
         self._pending: Frame | None = None
         self._frame_timer = QTimer(self, singleShot=True, interval=FRAME_INTERVAL_MS)
         self._frame_timer.timeout.connect(self._on_frame_due)
@@ -68,17 +65,16 @@ class DraftView(QObject):
         """Open the gap; reserved_lines: what such a draft usually takes."""
         self.clear()
         self.anchor = QTextCursor(anchor)
-        self.anchor.setPosition(anchor.selectionEnd())
         self._page.setPlaceholderText("")
         self._joint = self._page.surroundings(self.anchor.position()).joint
         self._lines = reserved_lines
-        self._committed = ""
+        self._committed = self._standing = ""
         self.relayout()
 
     def restart(self) -> None:
         """The same place, a new draft: the gap stays as high as it is."""
         self.settled_text = None
-        self._committed = ""
+        self._committed = self._standing = ""
         self._lines = self.line_count()
         self._show([], [])
 
@@ -87,12 +83,15 @@ class DraftView(QObject):
         if self.anchor is None or self.settled_text is not None:
             return
         self._pending = frame
+        if frame.step:
+            self._standing = self._committed + "".join(token.text for token in frame.tokens)
         if not self._frame_timer.isActive():
             self._on_frame_due()
 
     def commit(self, text: str) -> None:
         """A canvas is finished; what follows is drawn behind it."""
         self._committed += text
+        self._standing, self._pending = self._committed, None  # a frame of that canvas is out of date
 
     def settle(self, text: str) -> None:
         """The draft as it will be kept; its gap takes its height."""
@@ -126,6 +125,20 @@ class DraftView(QObject):
     def shown(self, text: str) -> str:
         """The model's text as it is shown and kept here."""
         return self._joint.shown(text, *self._line())
+
+    def standing(self) -> str:
+        """What stands in the gap now, in the model's own characters; nothing while it is all noise."""
+        return self.shown(self._standing)
+
+    def prompt(self) -> tuple[str, str]:
+        """The text before the draft, as the draft finds it, and the text after it."""
+        assert self.anchor is not None
+        around = self._page.surroundings(self.anchor.position())
+        return around.before + self.separator(), around.after
+
+    def separator(self) -> str:
+        """What stands between the text before the draft and the draft."""
+        return self._joint.insertion("", *self._line())
 
     def insertion(self) -> str:
         """What keep puts in at the anchor."""
@@ -254,10 +267,6 @@ class DraftView(QObject):
         self._page.viewport().update(self._rect().toAlignedRect())
 
     # ---------------------------------------------------------------- geometry
-
-    def shown_text(self) -> str:
-        """What stands in the gap now."""
-        return "".join(self._pieces)
 
     def line_count(self) -> int:
         """Lines that the draft takes in the page."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from math import ceil
 from time import monotonic
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
     QFont,
     QFontMetricsF,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -22,7 +23,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
-from app.documents.text import document_text, set_document_text
+from app.documents.text import document_text
+from app.editor.developing import utf16_length
 from app.editor.draft_view import PLACEHOLDER, DraftView
 from app.editor.layout import PARAGRAPH_SPACE_RATIO, PageLayout
 from app.editor.placement import Surroundings
@@ -33,6 +35,7 @@ CONTEXT_CHARACTERS = 400_000
 """The most text on either side of the caret that a draft can look at: more than any context holds."""
 SETTLED_KEY_DELAY_S = 0.3
 """Enter and Tab keep a draft only this long after it settled: keys already on their way are the writer's."""
+_KEEP_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab)
 _MOUSE_EVENTS = {
     QEvent.Type.MouseButtonPress: "mousePressEvent",
     QEvent.Type.MouseMove: "mouseMoveEvent",
@@ -106,11 +109,6 @@ class Page(QPlainTextEdit):
     def text(self) -> str:
         return document_text(self.document())
 
-    def set_text(self, text: str) -> None:
-        """Another document: the undo stack starts afresh and a draft's place is gone."""
-        self.draft.clear()
-        set_document_text(self.document(), text)
-
     def surroundings(self, position: int) -> Surroundings:
         """The text around a UTF-16 position, as far as a context may reach."""
         end = self.document().characterCount() - 1
@@ -135,9 +133,13 @@ class Page(QPlainTextEdit):
         caret_was_there = self.textCursor().position() == anchor.position()
         cursor = QTextCursor(anchor)
         self.draft.clear()
+        start = cursor.position()
         cursor.beginEditBlock()
-        cursor.insertText(insertion)
+        cursor.insertText(insertion[-1:])  # as two commands: Qt merges what is typed next into a lone one
+        cursor.setPosition(start)
+        cursor.insertText(insertion[:-1])
         cursor.endEditBlock()
+        cursor.setPosition(start + utf16_length(insertion))
         if caret_was_there:
             self.setTextCursor(cursor)
 
@@ -179,10 +181,17 @@ class Page(QPlainTextEdit):
         self.verticalScrollBar().setEnabled(last > 0)
 
     def show_gap(self) -> None:
-        """Scroll as little as will do, so that the draft's gap can be seen; the caret's line stays."""
-        scroll = self.verticalScrollBar()
-        anchor = self.draft.anchor
-        while anchor is not None and (top := self.draft.bar_top()) is not None:
+        """Scroll as little as will do, so that the draft's gap can be seen; the anchor's line stays."""
+        scroll, anchor = self.verticalScrollBar(), self.draft.anchor
+        if anchor is None:
+            return
+        block = anchor.block()
+        self.page_layout.blockBoundingRect(block)  # lays it out
+        inside = block.layout().lineForTextPosition(anchor.positionInBlock()).lineNumber()
+        line, rows = block.firstLineNumber() + inside, int(self.viewport().height() / self.line_height)
+        if not scroll.value() <= line < scroll.value() + rows:
+            scroll.setValue(max(0, line - rows // 3))
+        while (top := self.draft.bar_top()) is not None:
             room = self.cursorRect(anchor).top() > self.line_height
             if top + 48 <= self.viewport().height() or not room or scroll.value() == scroll.maximum():
                 return
@@ -198,31 +207,35 @@ class Page(QPlainTextEdit):
 
     # ---------------------------------------------------------------- input
 
-    def draft_owns_keys(self) -> bool:
-        """Whether Esc belongs to the draft: the caret is at its anchor and nothing is selected."""
+    def at_draft(self) -> bool:
+        """Whether the caret is at the draft's anchor."""
         anchor, cursor = self.draft.anchor, self.textCursor()
         return anchor is not None and not cursor.hasSelection() and cursor.position() == anchor.position()
 
-    def draft_takes_enter(self) -> bool:
-        """Whether Enter and Tab keep the draft: it settled a while ago and nothing was typed since."""
+    def _draft_takes_keys(self) -> bool:
+        """Whether Enter, Tab and Esc are a settled draft's: it settled a while ago, nothing was typed."""
         settled = self.draft.settled_text is not None and self._changed_at < self.draft.settled_at
-        return (
-            self.draft_owns_keys() and settled and monotonic() - self.draft.settled_at >= SETTLED_KEY_DELAY_S
-        )
+        return self.at_draft() and settled and monotonic() - self.draft.settled_at >= SETTLED_KEY_DELAY_S
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         key = event.key()
-        if plain and key == Qt.Key.Key_Escape and self.draft_owns_keys():
+        developing = self.at_draft() and self.draft.settled_text is None
+        if plain and key == Qt.Key.Key_Escape and (developing or self._draft_takes_keys()):
             self.discard_asked.emit()
-        elif (
-            plain
-            and key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab)
-            and self.draft_takes_enter()
-        ):
+        elif plain and key in _KEEP_KEYS and self._draft_takes_keys():
             self.keep_asked.emit()
+        elif event.matches(QKeySequence.StandardKey.InsertLineSeparator):
+            self.textCursor().insertText("\n")  # a plain text has one kind of line break
+            self.ensureCursorVisible()
         else:
             super().keyPressEvent(event)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        """Plain text, without zero bytes: a file that holds one is no text file."""
+        if source.hasText():
+            self.insertPlainText(source.text().replace("\0", ""))
+            self.ensureCursorVisible()
 
     def event(self, event: QEvent) -> bool:
         """The margins beside the column belong to the page: the wheel scrolls, the mouse selects."""

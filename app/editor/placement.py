@@ -10,6 +10,7 @@ from functools import cached_property
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]*_]*$")
 _BLANK_LINE = re.compile(r"\S[ \t]*\n[ \t]*\n[ \t]*\S")
 _NEAR_CHARACTERS = 10_000
+_OPENS_WORD = re.compile(r"\w|[“‘„«(\[{]|[\"']\w")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 
 
@@ -49,7 +50,7 @@ class Joint:
             text = text.lstrip()
         elif line_before[-1].isspace():
             text = text.lstrip(" \t")
-        if place is Place.WITHIN and text and line_after[0].isalnum():
+        if place is Place.WITHIN and text and _OPENS_WORD.match(line_after):
             text += " "
         return text
 
@@ -65,12 +66,6 @@ class Surroundings:
 
     before: str
     after: str
-
-    @property
-    def prompt_before(self) -> str:
-        """The text before the draft as the draft will find it."""
-        joint = self.joint
-        return self.before + (joint.separator if joint.begun is Place.NEW_PARAGRAPH else "")
 
     @cached_property
     def joint(self) -> Joint:

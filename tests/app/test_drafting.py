@@ -215,6 +215,39 @@ def test_a_retry_that_fails_brings_the_former_draft_back(
     caplog.clear()
 
 
+def test_a_retry_takes_the_text_and_the_settings_as_they_are_now(
+    desk: Desk, run: Run, engine: ScriptedEngine, qtbot: QtBot
+) -> None:
+    async def scenario() -> None:
+        await desk.settled()
+        qtbot.keyClicks(desk.page, " However,")
+        desk.settings.change(max_steps=7)
+        desk.drafting.retry()
+        await desk.until(lambda: len(desk.drafting.variants) == 2)
+
+    run(scenario())
+    assert [request.before for request in engine.requests] == [f"{TEXT}\n\n", f"{TEXT} However,\n\n"]
+    assert [request.max_steps for request in engine.requests] == [None, 7]
+
+
+def test_a_selected_paragraph_mark_does_not_move_the_draft(
+    desk: Desk, run: Run, engine: ScriptedEngine
+) -> None:
+    first = TEXT.index("\n")
+    cursor = desk.page.textCursor()
+    cursor.setPosition(0)
+    cursor.setPosition(first + 1, cursor.MoveMode.KeepAnchor)
+    desk.page.setTextCursor(cursor)
+
+    async def scenario() -> None:
+        await desk.settled()
+        desk.drafting.keep()
+
+    run(scenario())
+    assert engine.requests[0].before == TEXT[:first] + "\n\n"
+    assert desk.page.text() == f"{TEXT[:first]}\n\n{DRAFT}{TEXT[first:]}"
+
+
 def test_the_request_carries_the_text_and_the_settings(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
     desk.settings.change(
         max_steps=12, canvases=2, seed=5, t_max=0.9, t_min=0.2, entropy_bound=0.3, context_tokens=512

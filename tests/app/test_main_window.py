@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox, QSlider, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMessageBox, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.__main__ import parse
 from app.documents.recovery import RecoveryStore
+from app.documents.text import set_document_text
 from app.drafting import State
 from app.engine_thread import EngineThread
 from app.main_window import MainWindow
@@ -76,7 +77,7 @@ def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Pat
     put_caret(window.page, len(TEXT) + 1)
     run(settle(window))
     window.drafting.keep()
-    assert window.save()
+    window.save()
     assert file.read_text(encoding="utf-8") == f"{TEXT}\n\n{DRAFT}"
     assert not window.page.document().isModified()
     window.open_path(file)
@@ -89,7 +90,7 @@ def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Pat
 def test_a_file_that_cannot_be_opened_is_told_and_the_open_text_stays(
     window: MainWindow, run: Run, file: Path, content: bytes | None, word: str
 ) -> None:
-    window.page.set_text(TEXT)
+    set_document_text(window.page.document(), TEXT)
     run(settle(window))
     if content is None:
         file.unlink()
@@ -105,7 +106,7 @@ def test_saving_over_a_file_that_another_program_changed_is_refused(window: Main
     window.open_path(file)
     window.page.insertPlainText("Mine. ")
     file.write_text("Theirs.", encoding="utf-8")
-    assert not window.save()
+    window.save()
     assert "ferry.md" in window.notice.text
     assert file.read_text(encoding="utf-8") == "Theirs."
     assert window.page.document().isModified()
@@ -161,10 +162,80 @@ def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> N
     dead.close()
     later = open_window()
     later.start(None)
-    assert "not saved" in later.notice.text
-    later.notice._on_act()
+    assert "not saved" in later.offer.text
+    later.offer._on_act()
     assert later.page.text() == "Not saved."
     assert later.page.document().isModified()
+
+
+def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window: Open, file: Path) -> None:
+    window = open_window()
+    window.page.insertPlainText("Not saved.")
+    window.document._recovery.write_now()
+    window.document._store.submit(lambda: None).result()
+    window.document._store._lock = None
+    later = open_window()
+    later.start(file)
+    later.notice.tell("A failure.")
+    assert later.offer.isVisible()
+    later.offer._on_act()
+    assert later.page.text() == "Not saved."
+    assert later.offer.isHidden()
+
+
+def test_saving_an_untitled_text_on_closing_closes(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.page.insertPlainText("x")
+    window.close()
+    box = window.findChild(QMessageBox)
+    assert box is not None
+    qtbot.mouseClick(box.button(QMessageBox.StandardButton.Save), Qt.MouseButton.LeftButton)
+    dialog = window.findChild(QFileDialog)
+    assert dialog is not None
+    with qtbot.waitSignal(window.closed):
+        dialog.fileSelected.emit(str(tmp_path / "saved.md"))
+    assert (tmp_path / "saved.md").read_text(encoding="utf-8") == "x"
+
+
+def test_a_file_held_by_another_window_is_told(open_window: Open, file: Path) -> None:
+    first, second = open_window(), open_window()
+    first.open_path(file)
+    second.open_path(file)
+    assert "another window" in second.notice.text
+    assert second.notice.isVisible()
+
+
+@pytest.mark.parametrize("name", ["no/such/folder.md", "n" * 300 + ".md"])
+def test_a_place_that_cannot_be_saved_to_is_told_and_the_text_stays(
+    window: MainWindow, tmp_path: Path, name: str
+) -> None:
+    window.page.insertPlainText("Dear text.")
+    assert not window._save_to(tmp_path / name, anew=True)
+    assert "could not be saved" in window.notice.text or "not there" in window.notice.text
+    assert window.page.document().isModified()
+
+
+def test_a_long_name_leaves_the_menus_in_view(window: MainWindow, tmp_path: Path) -> None:
+    window.resize(1000, 700)
+    long = tmp_path / ("word " * 40 + ".md")
+    long.write_text("x", encoding="utf-8")
+    window.open_path(long)
+    QApplication.processEvents()
+    corner = window.menuBar().cornerWidget()
+    assert corner.geometry().left() > window.menuBar().actionGeometry(window.menuBar().actions()[-1]).right()
+
+
+def test_ctrl_enter_goes_to_a_draft_that_is_out_of_view(window: MainWindow, run: Run) -> None:
+    lines = 5000
+    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(lines)) + "\n")
+    put_caret(window.page, window.page.document().characterCount() - 1)
+    run(settle(window))
+    for caret in (0, window.page.document().characterCount() // 2):
+        window.page.verticalScrollBar().setValue(0 if caret else lines)
+        put_caret(window.page, caret)
+        window.drafting.draft()
+        assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height()
 
 
 def test_every_control_has_a_name(window: MainWindow) -> None:
@@ -180,7 +251,7 @@ def _name(control: QWidget) -> str:
 
 def test_the_draft_button_stands_where_a_draft_could_go_and_never_over_text(window: MainWindow) -> None:
     window.resize(1100, 700)
-    window.page.set_text(TEXT)
+    set_document_text(window.page.document(), TEXT)
     window.page.setFocus()
     put_caret(window.page, len(TEXT) + 1)
     QApplication.processEvents()
@@ -211,7 +282,7 @@ def test_settings_are_applied_at_once(window: MainWindow) -> None:
 
 
 def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, run: Run) -> None:
-    window.page.set_text("one two\nthree")
+    set_document_text(window.page.document(), "one two\nthree")
     window.status.count_words()
     assert window.status.words.text() == "3 words"
     run(settle(window))

@@ -6,11 +6,12 @@ from itertools import pairwise
 from time import monotonic
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QMimeData, QPoint, Qt
 from PySide6.QtGui import QFont, QInputMethodEvent, QTextCursor
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.documents.text import set_document_text
 from app.editor.page import Page
 from app.theme import LIGHT, palette
 from engine.events import Frame, Token
@@ -33,7 +34,7 @@ def make_page(qtbot: QtBot, text: str = TEXT, height: int = 700) -> Page:
     qtbot.addWidget(page)
     page.setPalette(palette(LIGHT))
     page.resize(900, height)
-    page.set_text(text)
+    set_document_text(page.document(), text)
     page.show()
     qtbot.waitExposed(page)
     return page
@@ -199,14 +200,57 @@ def test_keep_is_one_undo_step_and_redo_brings_it_back(
     assert page.text() == kept
 
 
-def test_typing_behind_a_kept_draft_is_an_undo_step_of_its_own(qtbot: QtBot, page: Page) -> None:
-    begin(page, len(TEXT) + 1)
+@pytest.mark.parametrize("text", [TEXT, TEXT + " And then"])
+def test_typing_behind_a_kept_draft_is_an_undo_step_of_its_own(qtbot: QtBot, text: str) -> None:
+    page = make_page(qtbot, text)
+    begin(page, len(text) + 1)
     page.draft.settle(DRAFT)
     page.keep_draft()
     kept = page.text()
-    qtbot.keyClicks(page, " x")
+    qtbot.keyClicks(page, " more")
     page.undo()
     assert page.text() == kept
+    page.undo()
+    assert page.text() == text
+
+
+def test_stop_takes_the_models_own_characters_and_nothing_of_a_committed_canvas_twice(page: Page) -> None:
+    begin(page, len(TEXT) + 1)
+    odd = Frame(
+        request_id="a",
+        variant=0,
+        canvas=0,
+        step=3,
+        max_steps=9,
+        elapsed_s=0.0,
+        tokens=(Token("It\u00a0is ", 0.0, True, False), Token("naïve 🦊", 2.0, False, False)),
+    )
+    page.draft.show_frame(odd)
+    assert page.draft.standing() == "It\u00a0is naïve 🦊"
+    page.draft.commit("It was. ")
+    page.draft._on_frame_due()
+    assert page.draft.standing() == "It was."
+
+
+def test_stop_on_noise_takes_nothing(page: Page) -> None:
+    put_caret(page, len(TEXT) + 1)
+    page.draft.begin(page.textCursor(), 3)
+    page.draft.show_frame(frame(0))
+    assert page.draft.standing() == ""
+
+
+def test_shift_enter_makes_a_plain_line_break(qtbot: QtBot, page: Page) -> None:
+    put_caret(page, 0)
+    qtbot.keyClick(page, Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert page.text() == "\n" + TEXT
+
+
+def test_a_pasted_zero_byte_is_left_out(page: Page) -> None:
+    data = QMimeData()
+    data.setText("a\0b")
+    put_caret(page, 0)
+    page.insertFromMimeData(data)
+    assert page.text() == "ab" + TEXT
 
 
 @pytest.mark.parametrize("text", [TEXT, TEXT + "\n", TEXT + " And then", ""])
@@ -335,8 +379,16 @@ def test_enter_is_the_writers_otherwise(
     assert page.blockCount() == before + 1
 
 
-def test_escape_discards_at_the_anchor_alone(qtbot: QtBot, page: Page) -> None:
+def test_escape_discards_at_the_anchor_alone(
+    qtbot: QtBot, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin(page, len(TEXT) + 1)
+    with qtbot.waitSignal(page.discard_asked):
+        qtbot.keyClick(page, Key.Key_Escape)
+    page.draft.settle(DRAFT)
+    with qtbot.assertNotEmitted(page.discard_asked):
+        qtbot.keyClick(page, Key.Key_Escape)  # it was meant for the noise
+    _later(monkeypatch)
     with qtbot.waitSignal(page.discard_asked):
         qtbot.keyClick(page, Key.Key_Escape)
     put_caret(page, 3)

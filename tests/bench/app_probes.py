@@ -18,6 +18,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPaintEvent, QTextCursor
 
 from app import __main__ as app_main
+from app.documents.text import set_document_text
 from app.drafting import State
 from app.editor.page import Page
 from app.main_window import MainWindow
@@ -109,7 +110,7 @@ async def stall(window: MainWindow) -> Found:
 
 async def keys(window: MainWindow) -> Found:
     """From when a key is due until it is painted, in 100,000 words: idle, and while a draft develops."""
-    window.page.set_text(TEXT * (100_000 // len(TEXT.split())))
+    set_document_text(window.page.document(), TEXT * (100_000 // len(TEXT.split())))
     window._settings.change(**LONG_DRAFT)
     await ready(window)
     await asyncio.sleep(1.0)
@@ -128,9 +129,10 @@ async def keys(window: MainWindow) -> Found:
 
 async def frames(window: MainWindow) -> Found:
     """256 words, each in ink of its own: taken by the page, laid out, painted."""
-    window.page.set_text(TEXT * 3)
+    await ready(window)
+    set_document_text(window.page.document(), TEXT * 3)
     _put_caret(window.page, 2)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(1.0)
     view, wall_ms, processor_ms = window.page.draft, [], []
     view.begin(window.page.textCursor(), 6)
     for frame in _made_up_frames():
@@ -151,24 +153,23 @@ async def cancels(window: MainWindow) -> Found:
     await ready(window)
     idle_ms, free_steps = [], []
     for turn in range(CANCELS):
-        window.page.set_text(TEXT)
+        set_document_text(window.page.document(), TEXT)
         _put_caret(window.page, 0)
         await draft_to_step(window, 4 + turn)
-        request = window.drafting._request
-        assert request is not None
+        request = window.drafting._request_here()
         step_s = await _step_s(window)
         began = perf_counter()
         (window.drafting.discard if turn % 2 else window.drafting.stop)()
         await until(lambda: window.drafting.state in (State.IDLE, State.SETTLED))
         idle_ms.append(1000 * (perf_counter() - began))
-        free_steps.append((await _next_draft_begins(window, request) - began) / step_s)
+        free_steps.append((await _next_draft_begins(window) - began) / step_s)
         window.drafting.discard()
     return {"idle_ms": idle_ms, "free_steps": free_steps}
 
 
 async def memory(window: MainWindow) -> Found:
     """The app's own process, a draft done and kept."""
-    window.page.set_text(TEXT)
+    set_document_text(window.page.document(), TEXT)
     _put_caret(window.page, 0)
     await ready(window)
     window.drafting.draft()
@@ -223,10 +224,10 @@ async def _step_s(window: MainWindow) -> float:
     return statistics.median(times)
 
 
-async def _next_draft_begins(window: MainWindow, request: DraftRequest) -> float:
+async def _next_draft_begins(window: MainWindow) -> float:
     """When the engine began to read the next request's prompt."""
     events = window.drafting._worker.draft(
-        DraftRequest(request_id=uuid.uuid4().hex, before=request.before, max_steps=1)
+        DraftRequest(request_id=uuid.uuid4().hex, before=TEXT, max_steps=1)
     )
     async for event in events:
         if isinstance(event, Prefilled):

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+HOMES = tempfile.TemporaryDirectory(prefix="mezzotint-bench-")  # gone when the measuring ends
 
 
 def start(module: str, *arguments: str) -> subprocess.Popen[str]:
     """Python at the module, with folders of its own and, unless told otherwise, without a display."""
-    home = tempfile.mkdtemp(prefix="mezzotint-bench-")
+    home = tempfile.mkdtemp(dir=HOMES.name)
     folders = {f"XDG_{name}_HOME": f"{home}/{name}" for name in ("CONFIG", "DATA", "CACHE", "STATE")}
     environment = {"QT_QPA_PLATFORM": "offscreen", **os.environ, **folders}
     return subprocess.Popen(
