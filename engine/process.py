@@ -196,6 +196,7 @@ class _Child:
         log.info("engine process %d started", self._process.pid)
         self.loaded = False
         self.killed = False
+        self._output_ended = False
         self._events: queue.SimpleQueue[Event | EngineError] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=20)
         self._threads = [
@@ -237,7 +238,8 @@ class _Child:
         return event
 
     def alive(self) -> bool:
-        return self._process.poll() is None and self._threads[0].is_alive()
+        # While the reader waits for the process's end, poll() finds its lock held and says nothing.
+        return not self._output_ended and self._process.poll() is None and self._threads[0].is_alive()
 
     def death(self) -> EngineError:
         """Why the child is gone, or is about to be."""
@@ -284,6 +286,7 @@ class _Child:
             if len(line) == LINE_BYTES:
                 self._events.put(_garbled(line, "the line is too long"))
                 return
+        self._output_ended = True
         self._events.put(self.death())
 
     def _read_stderr(self, stderr: IO[bytes]) -> None:
