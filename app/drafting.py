@@ -34,7 +34,7 @@ from engine.events import (
     Stats,
 )
 
-FIRST_RESERVED_LINES = 6
+FIRST_RESERVED_LINES = 4
 """Lines kept free for a draft before the first one has told how long they are."""
 
 

@@ -164,6 +164,7 @@ class MainWindow(QMainWindow):
         for action in (self.draft_action, self.panel_action):
             button = tool_button(action.text(), action.text())
             button.setDefaultAction(action)
+            button.setProperty("accent", action is self.draft_action)
             row.addWidget(button)
         return corner
 

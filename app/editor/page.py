@@ -97,7 +97,7 @@ class Page(QPlainTextEdit):
         column = QFontMetricsF(self.font()).horizontalAdvance(_COLUMN) + 2 * self.document().documentMargin()
         side = max(24, int((self.width() - column) / 2))
         bar = self.verticalScrollBar().sizeHint().width()
-        self.setViewportMargins(side, 8, max(8, side - bar), 0)
+        self.setViewportMargins(side, 20, max(8, side - bar), 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

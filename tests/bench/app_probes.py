@@ -156,7 +156,6 @@ async def cancels(window: MainWindow) -> Found:
         set_document_text(window.page.document(), TEXT)
         _put_caret(window.page, 0)
         await draft_to_step(window, 4 + turn)
-        request = window.drafting._request_here()
         step_s = await _step_s(window)
         began = perf_counter()
         (window.drafting.discard if turn % 2 else window.drafting.stop)()
