@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import platformdirs
-import qasync
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
@@ -77,11 +76,14 @@ def main() -> int:
     settings = SettingsStore(default_path(), **chosen)
     recovery = RecoveryStore()
     worker = EngineThread(open_session if options.in_thread else EngineProcess)
+    window = MainWindow(settings, worker, recovery)
+    window.show()
+    app.processEvents()  # the window is there before what it is not drawn with
+    import qasync
+
     with qasync.QEventLoop(app) as loop:
-        window = MainWindow(settings, worker, recovery)
         report_faults(loop, window.notice.tell)
         signal.signal(signal.SIGINT, lambda *_: window.close())
-        window.show()
         GarbageCollector(window)
         worker.start()
         window.start(options.file)

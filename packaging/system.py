@@ -108,7 +108,7 @@ def elsewhere(missing: dict[str, str]) -> str:
     for tool in ("dnf", "zypper"):
         if shutil.which(tool):
             wanted = [f"'{library}()(64bit)'" for library in libraries]
-            wanted += [] if len(libraries) == len(missing) else ["dejavu-sans-fonts"]
+            wanted += ["dejavu-sans-fonts"] if "a font" in missing else []
             return f"Run this line, then try again:\n\n  sudo {tool} install {' '.join(wanted)}"
     return "Install the packages that hold them, then try again."
 

@@ -280,6 +280,8 @@ def test_other_systems_get_their_own_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("shutil.which", tools("dnf"))
     with pytest.raises(system.SetUpError, match=r"sudo dnf install 'libEGL\.so\.1\(\)\(64bit\)'"):
         system.install_system_packages({"libEGL.so.1": "libegl1"})
+    with pytest.raises(system.SetUpError, match=r"sudo dnf install dejavu-sans-fonts$"):
+        system.install_system_packages({"a font": "fonts-dejavu-core"})
 
 
 # ------------------------------------------------------------------ the launcher
