@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import platformdirs
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -78,7 +78,8 @@ def main() -> int:
     worker = EngineThread(open_session if options.in_thread else EngineProcess)
     window = MainWindow(settings, worker, recovery)
     window.show()
-    app.processEvents()  # the window is there before what it is not drawn with
+    # The window is painted before what it is not drawn with is imported.
+    app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
     import qasync
 
     with qasync.QEventLoop(app) as loop:

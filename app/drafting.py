@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import statistics
-import uuid
 from collections import deque
 from collections.abc import Coroutine
 from enum import Enum
@@ -89,7 +88,7 @@ class Drafting(QObject):
         """Load the model that the settings name on the device they name; a running load is given up."""
         if self._load_id is not None:
             self._worker.cancel(self._load_id)
-        self._load_id = uuid.uuid4().hex
+        self._load_id = secrets.token_hex(16)
         self.ready = None
         chosen = self._settings.current
         request = LoadRequest(request_id=self._load_id, model=chosen.model, device=chosen.device)
@@ -209,7 +208,7 @@ class Drafting(QObject):
             before, after = self._selected + self._page.draft.separator(), ""
         seed = secrets.randbits(63) if chosen.seed is None else (chosen.seed + self._retries) % 2**63
         return DraftRequest(
-            request_id=uuid.uuid4().hex,
+            request_id=secrets.token_hex(16),
             before=before,
             after=after,
             canvases=chosen.canvases,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import uuid
+import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ class RecoveryStore(QObject):
     def __init__(self, root: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._root = root or platformdirs.user_state_path("mezzotint", appauthor=False) / "recovery"
-        self._folder = self._root / uuid.uuid4().hex
+        self._folder = self._root / secrets.token_hex(16)
         self._lock: QLockFile | None = None
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class RecoveryStore(QObject):
         self.submit(lambda: file.unlink(missing_ok=True))
 
     def new_file(self) -> Path:
-        return self._folder / f"{uuid.uuid4().hex}{_SUFFIX}"
+        return self._folder / f"{secrets.token_hex(16)}{_SUFFIX}"
 
     def submit(self, job: Callable[[], None]) -> Future[None]:
         """Run a job after those before it, in a thread of its own."""

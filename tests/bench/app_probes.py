@@ -18,6 +18,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPaintEvent, QTextCursor
 
 from app import __main__ as app_main
+from app.crash import report_faults
 from app.documents.text import set_document_text
 from app.drafting import State
 from app.editor.page import Page
@@ -54,21 +55,25 @@ def drive(probe: Callable[[MainWindow], Coroutine[Any, Any, Found]]) -> Found:
     """Start the app and run the probe on its event loop, from before the first paint on."""
     tasks: list[asyncio.Task[Found]] = []
 
+    windows: list[MainWindow] = []
+
     class Window(MainWindow):
         def __init__(self, *parts: Any) -> None:
             super().__init__(*parts)
-            QTimer.singleShot(0, self, self._on_started)
+            windows.append(self)
 
-        def _on_started(self) -> None:
-            tasks.append(asyncio.get_running_loop().create_task(self._probe()))
+    async def run_probe() -> Found:
+        try:
+            return await probe(windows[0])
+        finally:
+            windows[0].page.document().setModified(False)
+            windows[0].close()
 
-        async def _probe(self) -> Found:
-            try:
-                return await probe(self)
-            finally:
-                self.page.document().setModified(False)
-                self.close()
+    def report_and_start(loop: asyncio.AbstractEventLoop, tell: Callable[[str, str], None]) -> None:
+        report_faults(loop, tell)
+        tasks.append(loop.create_task(run_probe()))
 
+    setattr(app_main, "report_faults", report_and_start)  # noqa: B010
     setattr(app_main, "MainWindow", Window)  # noqa: B010
     sys.argv = sys.argv[:1]
     app_main.main()
@@ -97,10 +102,9 @@ async def draft_to_step(window: MainWindow, step: int) -> None:
 
 async def stall(window: MainWindow) -> Found:
     """The longest time that the event loop stood still, from the first paint until the model is ready."""
-    beats: list[float] = []
+    beats = paints[:1]
     timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
     timer.timeout.connect(lambda: beats.append(perf_counter()))
-    await until(lambda: bool(paints))
     timer.start()
     await ready(window)
     await asyncio.sleep(0.3)
