@@ -1,96 +1,16 @@
-"""The command line and the wiring of the app."""
+"""`python -m app`: start-up makes no garbage worth a search, so none is made until the window collects."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import os
-import signal
+import gc
 import sys
-from pathlib import Path
-
-import platformdirs
-from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QApplication
-
-from app import resources
-from app.crash import log_to, report_faults
-from app.documents.recovery import RecoveryStore
-from app.engine_thread import EngineThread
-from app.garbage import GarbageCollector
-from app.main_window import MainWindow
-from app.settings import SettingsStore, default_path
-from app.theme import ui_font
-from engine.engine import Engine
-from engine.process import EngineProcess
-
-
-def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
-    )
-    parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open")
-    parser.add_argument(
-        "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
-    )
-    parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
-    parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
-    return parser.parse_args(arguments)
-
-
-def open_session() -> Engine:
-    """The engine in the worker thread itself: brings torch into this process."""
-    from engine.session import Session
-
-    return Session()
-
-
-def make_application(arguments: list[str]) -> QApplication:
-    app = QApplication([*arguments, "-style", "fusion"])  # setStyle() would return a style, slow to wrap
-    app.setApplicationName("Mezzotint")
-    app.setDesktopFileName("mezzotint")
-    app.setWindowIcon(QIcon(str(resources.APP_ICON)))
-    app.setQuitOnLastWindowClosed(False)  # main() ends the loop, once the engine and the recovery are closed
-    resources.load_fonts()
-    app.setFont(ui_font())
-    return app
-
-
-async def _until_closed(window: MainWindow, worker: EngineThread, recovery: RecoveryStore) -> None:
-    gone = asyncio.Event()
-    window.closed.connect(gone.set)
-    await gone.wait()
-    await window.drafting.close()
-    ended = worker.close()
-    recovery.close()
-    if not ended:  # a step that hangs inside this process cannot be ended in another way
-        os._exit(1)
 
 
 def main() -> int:
-    options = parse(sys.argv[1:])
-    log_to(platformdirs.user_log_path("mezzotint", appauthor=False))
-    app = make_application(sys.argv[:1])
-    chosen = {name: value for name in ("model", "device") if (value := getattr(options, name)) is not None}
-    settings = SettingsStore(default_path(), **chosen)
-    recovery = RecoveryStore()
-    worker = EngineThread(open_session if options.in_thread else EngineProcess)
-    window = MainWindow(settings, worker, recovery)
-    window.show()
-    # The window is painted before what it is not drawn with is imported.
-    app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-    import qasync
+    gc.disable()  # see app.garbage
+    from app.start import start
 
-    with qasync.QEventLoop(app) as loop:
-        report_faults(loop, window.notice.tell)
-        signal.signal(signal.SIGINT, lambda *_: window.close())
-        GarbageCollector(window)
-        worker.start()
-        window.start(options.file)
-        QTimer.singleShot(0, window.drafting, window.drafting.load)
-        loop.run_until_complete(_until_closed(window, worker, recovery))
-    return 0
+    return start()
 
 
 if __name__ == "__main__":

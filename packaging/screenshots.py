@@ -90,12 +90,12 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
     import qasync
     from PySide6.QtGui import QTextCursor
 
-    from app.__main__ import make_application
     from app.documents.recovery import RecoveryStore
     from app.drafting import State
     from app.engine_thread import EngineThread
     from app.main_window import MainWindow
     from app.settings import SettingsStore, default_path
+    from app.start import make_application
     from engine.replay import Replay
 
     application = make_application(["mezzotint"])

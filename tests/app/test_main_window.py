@@ -10,13 +10,13 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMessageBox, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.__main__ import parse
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
 from app.drafting import State
 from app.engine_thread import EngineThread
 from app.main_window import MainWindow
 from app.settings import SettingsStore
+from app.start import parse
 from tests.app.conftest import Run
 from tests.app.test_page import TEXT, put_caret
 from tests.fakes import TEXT as DRAFT

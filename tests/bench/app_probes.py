@@ -17,7 +17,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPaintEvent, QTextCursor
 
-from app import __main__ as app_main
+from app import start as app_main
 from app.crash import report_faults
 from app.documents.text import set_document_text
 from app.drafting import State
@@ -76,7 +76,7 @@ def drive(probe: Callable[[MainWindow], Coroutine[Any, Any, Found]]) -> Found:
     setattr(app_main, "report_faults", report_and_start)  # noqa: B010
     setattr(app_main, "MainWindow", Window)  # noqa: B010
     sys.argv = sys.argv[:1]
-    app_main.main()
+    app_main.start()
     return tasks[0].result()
 
 

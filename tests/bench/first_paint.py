@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -30,6 +31,7 @@ def bare() -> None:
 
 
 def real() -> None:
+    gc.disable()  # as app.__main__ does before anything else
     from app import __main__
     from app.editor.page import Page
 
