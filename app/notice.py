@@ -22,7 +22,7 @@ class Notice(QFrame):
         self._act = QPushButton()
         self._act.setProperty("link", True)
         self._act.setAccessibleName("Do what the message offers")
-        self._act.clicked.connect(self._on_act)
+        self._act.clicked.connect(lambda: self._on_asked())
         close = tool_button("×", "Close the message", self.hide)
         self._on_asked: Callable[[], object] = self.hide
         row = QHBoxLayout(self)
@@ -46,6 +46,3 @@ class Notice(QFrame):
         self._act.setAccessibleName(label)
         self._on_asked = act or self.hide
         self.show()
-
-    def _on_act(self) -> None:
-        self._on_asked()

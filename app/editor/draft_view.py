@@ -1,4 +1,4 @@
-"""The draft beside the document: its gap in the page, its frames, its fades. It never touches that."""
+"""The draft beside the document, which it never touches: its gap in the page, its frames, its fades."""
 
 from __future__ import annotations
 

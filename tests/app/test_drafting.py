@@ -294,6 +294,22 @@ def test_a_draft_asked_for_while_the_model_loads_waits_and_then_comes(
     run(scenario())
 
 
+def test_a_draft_given_up_while_the_model_loads_is_never_asked_for(
+    desk: Desk, run: Run, engine: ScriptedEngine
+) -> None:
+    engine.may_load.clear()
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        desk.drafting.discard()
+        engine.may_load.set()
+        await desk.until(lambda: desk.drafting.ready is not None)
+        await desk.settled()
+
+    run(scenario())
+    assert len(engine.requests) == 1
+
+
 def test_a_model_that_cannot_be_loaded_is_told_with_its_remedy(
     desk: Desk, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -230,6 +230,7 @@ def test_stop_takes_the_models_own_characters_and_nothing_of_a_committed_canvas_
     page.draft.commit("It was. ")
     page.draft._on_frame_due()
     assert page.draft.standing() == "It was."
+    assert "".join(page.draft._pieces).count("It was.") == 0  # no frame of that canvas was shown behind it
 
 
 def test_stop_on_noise_takes_nothing(page: Page) -> None:
