@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
+from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest, PrepareRequest
 
 
 class Engine(Protocol):
@@ -18,6 +18,9 @@ class Engine(Protocol):
     """
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]: ...
+
+    def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
+        """Read ahead until `cancelled`. Whatever goes wrong is the next draft's to tell."""
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]: ...
 

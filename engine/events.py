@@ -25,12 +25,37 @@ class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
     device: str = "auto"
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in a text where a draft should come. after and instruction act only on a chat model."""
+
+    before: str
+    after: str = ""
+    instruction: str = ""
+
+
+class PrepareRequest(Message, frozen=True, kw_only=True, tag="prepare"):
+    """Read the prompt of a draft to come, while nothing else is asked for. Answered by nothing.
+
+    Any request that comes later ends it; what was read by then is kept.
+    """
+
+    before: str
+    after: str = ""
+    instruction: str = ""
+    context_tokens: int | None = None
+
+
 class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
     """Draft `canvases` canvases between two texts. None means: the model's own default.
 
     before, after: the text around the caret; after acts only where the model has a chat template.
-    seed: of variant 0, 0 … 2**63 - 1; variant n uses seed + n.
+    more: further places to draft for in the same batch. The drafts are numbered place by place: the variant
+    number of variant n at place p is p · variants + n.
+    seed: of draft 0, 0 … 2**63 - 1; draft n uses seed + n.
     pins: (position in the first canvas, token id) that hold from the first frame.
+    length_tokens: an end token is pinned there; min_tokens: no end token comes before.
+    start: a text that the first canvas begins from instead of noise; strength: the share of its positions
+    that are renoised first, 0 … 1.
     t_min, t_max: temperatures; entropy_bound: nats; context_tokens: the prompt's budget.
     """
 
@@ -47,6 +72,11 @@ class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
     entropy_bound: float | None = None
     context_tokens: int | None = None
     pins: tuple[tuple[int, int], ...] = ()
+    more: tuple[Place, ...] = ()
+    length_tokens: int | None = None
+    min_tokens: int = 0
+    start: str = ""
+    strength: float = 1.0
 
 
 class CancelRequest(Message, frozen=True, kw_only=True, tag="cancel"):
@@ -57,19 +87,20 @@ class UnloadRequest(Message, frozen=True, kw_only=True, tag="unload"):
     """Free the model's memory; answered by nothing."""
 
 
-Request = LoadRequest | DraftRequest | CancelRequest | UnloadRequest
+Request = LoadRequest | PrepareRequest | DraftRequest | CancelRequest | UnloadRequest
 
 
 # ------------------------------------------------------------------ events, engine → app
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """A place where a model can run. Bytes are 0 where the system does not tell."""
+    """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs."""
 
     id: str
     name: str
     total_bytes: int
     free_bytes: int
+    uuid: str = ""
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):
@@ -98,8 +129,11 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
 
 
 class Prefilled(Message, frozen=True, kw_only=True, tag="prefilled"):
-    """The prompt was read. prompt: exactly what the model was given; cut_chars: left out of `before`."""
+    """A prompt was read. prompt: exactly what the model was given; cut_chars: left out of `before`;
+    reused_tokens: read for an earlier request; place: 0, or which of `more` (from 1).
+    """
 
+    place: int = 0
     prompt_tokens: int
     reused_tokens: int
     prefill_s: float
@@ -136,7 +170,9 @@ class Committed(Message, frozen=True, kw_only=True, tag="committed"):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a draft cost. steps: denoising steps of all its canvases; tokens: committed ones."""
+    """What a draft cost. steps: denoising steps of all its canvases; tokens: committed ones;
+    denoise_s: of its batch; peak_bytes: the most memory held on the device, 0 where that is not told.
+    """
 
     steps: int
     tokens: int
@@ -147,6 +183,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     precision: str
     stopped_early: bool
+    peak_bytes: int = 0
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
