@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.editor.developing import utf16_length
 from app.editor.page import Page
+from app.editor.placement import Place
 from app.engine_thread import EngineThread
 from app.settings import SettingsStore
 from app.theme import reduces_motion
@@ -200,12 +201,22 @@ class Drafting(QObject):
 
     # ---------------------------------------------------------------- one request
 
+    def request_at_caret(self) -> DraftRequest:
+        """What draft() would send now, with nothing selected."""
+        around = self._page.surroundings(self._page.textCursor().position())
+        opens_paragraph = around.joint.begun is Place.NEW_PARAGRAPH
+        return self._request(around.before + around.joint.separator * opens_paragraph, around.after)
+
     def _request_here(self) -> DraftRequest:
-        """A request for the draft's place, by the text and the settings as they are now."""
-        chosen = self._settings.current
+        """A request for the draft's place, by the text as it is now."""
         before, after = self._page.draft.prompt()
         if self._selected:
             before, after = self._selected + self._page.draft.separator(), ""
+        return self._request(before, after)
+
+    def _request(self, before: str, after: str) -> DraftRequest:
+        """By the settings as they are now."""
+        chosen = self._settings.current
         seed = secrets.randbits(63) if chosen.seed is None else (chosen.seed + self._retries) % 2**63
         return DraftRequest(
             request_id=secrets.token_hex(16),

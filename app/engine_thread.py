@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, QThread, QTimer, Signal
 
 from engine.engine import Engine
 from engine.errors import failure
-from engine.events import Cancelled, DraftRequest, Event, Frame, LoadRequest
+from engine.events import Cancelled, DraftRequest, Event, Frame, LoadRequest, PrepareRequest
 from engine.process import EngineProcess
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class EngineThread(QThread):
         self._first_hang_s = first_hang_s
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._jobs: WeakValueDictionary[str, _Job] = WeakValueDictionary()
-        self._running: _Job | None = None
+        self._unfinished: list[_Job] = []  # the first of them runs, or will as soon as it can
+        self._reading_ahead = threading.Event()  # cancels the last prepare
         self._closed = False
         self._watch = QTimer(self)
         self._watch.setInterval(round(min(1.0, hang_s / 4, first_hang_s / 4) * 1000))
@@ -73,8 +74,14 @@ class EngineThread(QThread):
         if job := self._jobs.get(request_id):
             job.cancel()
 
+    def prepare(self, request: PrepareRequest) -> None:
+        """Read ahead until anything else is asked for. Tells nothing; without a model it does nothing."""
+        cancelled = threading.Event()
+        self._ask(partial(self._prepare, request, cancelled))
+        self._reading_ahead = cancelled
+
     def unload(self) -> None:
-        self._work.put(self._unload)
+        self._ask(self._unload)
 
     def restart(self) -> bool:
         """End the engine's process; what runs in it fails. False if the engine has no process of its own."""
@@ -89,7 +96,7 @@ class EngineThread(QThread):
         self._watch.stop()
         for job in list(self._jobs.values()):
             job.cancel()
-        self._work.put(None)
+        self._ask(None)
         for _ in range(CLOSE_TRIES):
             if self.wait(CLOSE_TRY_MS):
                 return True
@@ -103,10 +110,16 @@ class EngineThread(QThread):
             job.cancel()
         return job
 
+    def _ask(self, work: Callable[[], None] | None) -> None:
+        self._reading_ahead.set()
+        self._work.put(work)
+
     async def _iterate(self, job: _Job) -> AsyncGenerator[Event, None]:
         wake = asyncio.Event()
         job.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, wake.set)
-        self._work.put(partial(self._run_job, job))
+        job.moved_at = time.monotonic()
+        self._unfinished.append(job)
+        self._ask(partial(self._run_job, job))
         self._watch.start()
         try:
             while not job.cancelled.is_set():
@@ -125,8 +138,8 @@ class EngineThread(QThread):
     def _on_watch(self) -> None:
         if not self._jobs:
             self._watch.stop()
-        job = self._running
-        if job and not job.cancelled.is_set() and job.is_stalled(self._hang_s, self._first_hang_s):
+        job = next((job for job in list(self._unfinished) if not job.cancelled.is_set()), None)
+        if job and job.is_stalled(self._hang_s, self._first_hang_s):
             self.stalled.emit(job.request.request_id)
 
     # ---------------------------------------------------------------- called in the worker thread
@@ -139,9 +152,9 @@ class EngineThread(QThread):
 
     def _run_job(self, job: _Job) -> None:
         if job.cancelled.is_set():
+            self._unfinished.remove(job)
             return
         job.moved_at = time.monotonic()
-        self._running = job
         request = job.request
         try:
             self._engine = self._engine or self._open_engine()
@@ -152,8 +165,15 @@ class EngineThread(QThread):
             log.exception("%s failed", type(request).__name__)
             job.post(failure(error, request.request_id))
         finally:
-            self._running = None
+            self._unfinished.remove(job)
             job.end()
+
+    def _prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
+        try:
+            if self._engine:
+                self._engine.prepare(request, cancelled)
+        except Exception:
+            log.exception("reading ahead failed")
 
     def _unload(self) -> None:
         if self._engine:

@@ -26,6 +26,7 @@ from app.editor.bar import DraftBar, DraftButton
 from app.editor.page import Page
 from app.engine_thread import EngineThread
 from app.notice import Notice
+from app.reading_ahead import ReadingAhead
 from app.settings import Settings, SettingsStore, limits
 from app.status import StatusLine
 from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
@@ -48,6 +49,7 @@ class MainWindow(QMainWindow):
         self._settings = settings
         self.page = Page(prose_font(settings.current))
         self.drafting = Drafting(self.page, worker, settings, self)
+        self.reading_ahead = ReadingAhead(self.page, worker, settings, self.drafting)
         self.document = OpenDocument(self.page.document(), recovery, self)
         self.bar = DraftBar(self.page, self.drafting)
         self.button = DraftButton(self.page, self.drafting)

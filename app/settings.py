@@ -29,6 +29,13 @@ class Settings:
     t_min: Annotated[float, Meta(title="Temperature at the end", ge=0.01, le=2.0)] | None = None
     entropy_bound: Annotated[float, Meta(title="Entropy bound", ge=0.0, le=10.0)] | None = None
     early_stop: Annotated[bool, Meta(title="Stop once the draft has settled")] = True
+    read_ahead: Annotated[
+        bool,
+        Meta(
+            title="Read along while I pause",
+            description="While you pause, the engine reads around the caret, so that a draft comes sooner.",
+        ),
+    ] = True
     theme: Annotated[Literal["system", "light", "dark", "sepia"], Meta(title="Theme")] = "system"
     font_family: Annotated[str, Meta(title="Font", min_length=1, max_length=200)] = "Vollkorn"
     font_size_px: Annotated[int, Meta(title="Size", ge=12, le=40)] = 20
@@ -51,6 +58,11 @@ def _meta(name: str) -> Meta:
 def label(name: str) -> str:
     """The setting's name, for the writer."""
     return _meta(name).title or name
+
+
+def explanation(name: str) -> str:
+    """What the setting does, for the writer, in a sentence; empty where the label says it all."""
+    return _meta(name).description or ""
 
 
 def limits(name: str) -> tuple[float, float]:

@@ -9,17 +9,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO, assert_never
 
-from engine import events
+from engine import catalogue, events, plans
 from engine.errors import EngineError
 from engine.events import DraftRequest, LoadRequest
 from engine.session import Session, check_ranges
 from engine.terminal import Sharpening
 
 REQUEST_ID = "cli"
-CONTEXTS = (2048, 8192, 32768)
 USAGE_KINDS = ("input", "device-missing")
 
 
@@ -148,53 +148,61 @@ def _devices(options: argparse.Namespace, out: TextIO) -> int:
     from engine import hardware
 
     present = hardware.devices()
+    if fault := hardware.idle_card():
+        print(fault, file=sys.stderr)
     if options.json:
         rows = [
             {"id": d.id, "name": d.name, "total_bytes": d.total_bytes, "free_bytes": d.free_bytes}
+            | ({"uuid": d.uuid} if d.uuid else {})
             for d in present
         ]
         print(json.dumps(rows, indent=1, ensure_ascii=False), file=out)
         return 0
     for device in present:
-        free, total = hardware.gigabytes(device.free_bytes), hardware.gigabytes(device.total_bytes)
-        print(f"{device.id}\t{device.name}\t{free} of {total} free", file=out)
+        free, total = plans.gigabytes(device.free_bytes), plans.gigabytes(device.total_bytes)
+        print(f"{device.id}\t{device.name}\t{free} of {total} free\t{device.uuid}".rstrip(), file=out)
     return 0
 
 
 def _models(options: argparse.Namespace, out: TextIO) -> int:
-    from dataclasses import asdict
+    if options.memory is None:
+        from engine import hardware
 
-    from engine import catalogue, hardware, model
-
-    if options.memory is not None and options.memory < 0:
+        device = hardware.devices()[0]
+        free, total = plans.usable_bytes(device), device.total_bytes
+        place = "this computer" if device.id == "cpu" else f"the {device.name}"
+    elif options.memory < 0:
         raise EngineError("input", f"The memory is {options.memory} bytes.", "Give a number of bytes.")
-    memory = hardware.devices()[0].total_bytes if options.memory is None else options.memory
-    rows = []
-    for known in catalogue.KNOWN:
-        config, weights = model.describe(known.describes)
-        plans = [
-            hardware.plan("bf16", tokens, weights, model.working_bytes(config, tokens), memory)
-            for tokens in CONTEXTS
-        ]
-        rows.append((known, plans))
+    else:
+        free, total, place = plans.on_card(options.memory), 0, "this card"
+    rows = [
+        (known, plans.table(plans.read_shape(known.describes), known.precisions, free, total, place))
+        for known in catalogue.KNOWN
+    ]
     if options.json:
         values = [
             {
                 "name": known.name,
+                "label": known.label,
                 "source": known.source,
+                "licence": known.licence,
+                "good_at": known.good_at,
                 "installed": known.installed,
-                "plans": [asdict(plan) for plan in plans],
+                "disk_bytes": known.download_bytes,
+                "free_disk_bytes": known.free_disk_bytes,
+                "plans": [asdict(plan) for plan in table],
             }
-            for known, plans in rows
+            for known, table in rows
         ]
         print(json.dumps(values, indent=1, ensure_ascii=False), file=out)
         return 0
-    for known, plans in rows:
-        state = "installed" if known.installed else "not installed"
+    for known, table in rows:
+        state = "installed" if known.installed else f"{plans.gigabytes(known.download_bytes)} to download"
         print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
-        for plan in plans:
-            verdict = "fits" if plan.fits else "does not fit"
-            print(f"\t{plan.precision}, context {plan.context_tokens}: {verdict}, {plan.verdict}", file=out)
+        print(f"\t{known.good_at}", file=out)
+        for plan in table:
+            need = plans.gigabytes(plan.total_bytes)
+            print(f"\t{plan.precision}, context {plan.context_tokens}: {need}, {plan.verdict}", file=out)
     return 0
 
 

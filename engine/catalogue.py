@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import platformdirs
 from safetensors import SafetensorError, safe_open
 
 from engine.errors import EngineError
+from engine.plans import Precision
 
 BUNDLED = Path(__file__).parent.parent / "resources" / "models"
 INDEX = "model.safetensors.index.json"
@@ -18,13 +20,18 @@ SINGLE = "model.safetensors"
 
 @dataclass(frozen=True)
 class KnownModel:
-    """describes: a folder that holds at least the configuration; source: where the weights come from."""
+    """describes: a folder that holds at least the configuration; source: where the weights come from;
+    precisions: those worth choosing from, the largest first; download_bytes: about; 0 if bundled.
+    """
 
     name: str
     label: str
     source: str
     licence: str
+    good_at: str
     describes: Path
+    precisions: tuple[Precision, ...]
+    download_bytes: int
     bundled: bool
 
     @property
@@ -34,6 +41,12 @@ class KnownModel:
             if self.bundled
             else platformdirs.user_data_path("mezzotint") / "models" / self.name
         )
+
+    @property
+    def free_disk_bytes(self) -> int:
+        """Free where the model lies or would lie."""
+        folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        return shutil.disk_usage(folder).free
 
     @property
     def installed(self) -> bool:
@@ -49,7 +62,10 @@ STARTER = KnownModel(
     label="Starter model (stand-in)",
     source="bundled",
     licence="Apache-2.0",
+    good_at="Shows on any computer how drafting works; its everyday English is often clumsy.",
     describes=BUNDLED / "starter",
+    precisions=("fp32", "bf16"),
+    download_bytes=0,
     bundled=True,
 )
 GEMMA_26B = KnownModel(
@@ -57,7 +73,10 @@ GEMMA_26B = KnownModel(
     label="DiffusionGemma 26B",
     source="google/diffusiongemma-26B-A4B-it",
     licence="Apache-2.0",
+    good_at="Writes paragraphs that follow your text and your instruction; check every fact it states.",
     describes=BUNDLED / "diffusiongemma-26b",
+    precisions=("bf16", "4-bit", "4-bit-tight"),
+    download_bytes=51_700_000_000,
     bundled=False,
 )
 KNOWN = (STARTER, GEMMA_26B)

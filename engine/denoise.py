@@ -1,21 +1,33 @@
-"""One canvas: the denoising loop, a generator of steps."""
+"""A batch of canvases: the denoising loop, a generator of steps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from engine import sampling
+from engine.errors import EngineError
 
-CacheT = TypeVar("CacheT", contravariant=True)
+CERTAIN = 1e-5  # nats: then all other tokens together have a probability below 1e-6
+UNIFORM_BITS = 24  # as many as fp32 holds exactly
 
 
-class Denoiser(Protocol[CacheT]):
+class Batch(Protocol):
+    """The canvases of a batch. See engine.canvases."""
+
+    def __len__(self) -> int: ...
+    def keep(self, indices: Tensor) -> None: ...
+
+
+BatchT = TypeVar("BatchT", bound=Batch, contravariant=True)
+
+
+class Denoiser(Protocol[BatchT]):
     """What the loop needs of a model."""
 
     @property
@@ -25,11 +37,15 @@ class Denoiser(Protocol[CacheT]):
     @property
     def vocab_size(self) -> int: ...
 
-    def denoise(self, cache: CacheT, canvas: Tensor, soft: Tensor | None) -> Tensor:
-        """canvas: (canvas,) ids; soft: (canvas, hidden) → fresh logits (canvas, vocab) fp32."""
+    def denoise(self, canvases: BatchT, ids: Tensor, soft: Tensor | None) -> Tensor:
+        """ids: (batch, canvas); soft: (batch · canvas, hidden) → (batch · canvas, vocab) fp32, the caller's
+        until the next call.
+        """
 
-    def soft_embedding(self, prediction: sampling.Prediction) -> Tensor:
-        """The self-conditioning embedding for the next step: (canvas, hidden)."""
+    def soft_embedding(self, draft: Tensor, spread: Tensor, probabilities: Tensor, rows: Tensor) -> Tensor:
+        """The self-conditioning embedding: that of the draft, (batch · canvas,) ids, save that its rows
+        `spread` have the mean under probabilities[rows] → (batch · canvas, hidden).
+        """
 
 
 @dataclass(frozen=True)
@@ -46,9 +62,25 @@ class Sampler:
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one step shows, on the CPU. draft, entropy, accepted: (canvas,); step 0 is the random canvas."""
+class Given:
+    """What the writer gives a canvas: pins by position; banned ids, which may not come before position
+    banned_before; start, (canvas,) ids to begin from, the share strength of them renoised.
+    """
 
+    pins: Mapping[int, int] = field(default_factory=dict)
+    banned: Collection[int] = ()
+    banned_before: int = 0
+    start: Sequence[int] | None = None
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step shows of one canvas of the batch, on the CPU. draft, entropy, accepted: (canvas,);
+    step 0 is the canvas that the model sees first.
+    """
+
+    canvas: int
     number: int
     draft: Tensor
     entropy: Tensor
@@ -56,67 +88,122 @@ class Step:
     last: bool
 
 
-def denoise_canvas(
-    model: Denoiser[CacheT],
-    cache: CacheT,
+def denoise_canvases(
+    model: Denoiser[BatchT],
+    canvases: BatchT,
     sampler: Sampler,
-    generator: torch.Generator,
-    pins: Mapping[int, int],
+    generators: Sequence[torch.Generator],
+    given: Given,
 ) -> Iterator[Step]:
-    """Denoise one canvas after the tokens in the cache; the last step's draft is what to commit.
+    """Denoise one canvas for each generator; a canvas's last step holds the draft to commit, and then it
+    stops costing.
 
-    Stages: 1 start from noise; then for each step 2 decode, 3 predict, 4 accept, 5 sample and renoise,
-    6 stop or go on. All draws come from the CPU generator and do not depend on what the model says.
+    Stages: 1 start from noise; then for each step 2 decode, 3 predict, 4 accept, 5 stop or go on, 6 sample
+    and renoise. All draws come from the CPU generators and do not depend on what the model says. What is as
+    large as the vocabulary stays on the device: each step takes ids in and three numbers a position out.
     """
     size, vocab, device = model.canvas_tokens, model.vocab_size, model.device
+    free = torch.ones(size, dtype=torch.bool)
+    free[list(given.pins)] = False
+    pinned = (~free).nonzero().squeeze(-1)
+    pinned_ids = torch.tensor([given.pins[position] for position in pinned.tolist()], dtype=torch.long)
 
-    # 1. Noise, except where the writer's tokens stand.
-    pinned = torch.zeros(size, dtype=torch.bool)
-    pinned_ids = torch.zeros(size, dtype=torch.long)
-    for position, token in pins.items():
-        pinned[position], pinned_ids[position] = True, token
-    noise = torch.randint(vocab, (size,), generator=generator)
-    start = torch.where(pinned, pinned_ids, noise)
-    ignorance = torch.full((size,), math.log(vocab)).masked_fill(pinned, 0.0)
-    free_count = size - len(pins)
-    yield Step(0, start, ignorance, pinned, last=free_count == 0)
-    if free_count == 0:
+    # 1. Noise, or the text to begin from, except where the writer's tokens stand.
+    ids = torch.stack([_start(given, size, vocab, generator) for generator in generators])
+    ids[:, pinned] = pinned_ids
+    ignorance = torch.full((size,), math.log(vocab)).masked_fill(~free, 0.0)
+    for canvas, start in enumerate(ids):
+        yield Step(canvas, 0, start, ignorance, ~free, last=not free.any())
+    if not free.any():
         return
 
-    canvas, pinned, pinned_ids = start.to(device), pinned.to(device), pinned_ids.to(device)
+    banned = torch.tensor(list(given.banned), dtype=torch.long).to(device)
+    going = list(range(len(ids)))
+    drafts: list[list[Tensor]] = [[] for _ in going]
     soft: Tensor | None = None
-    drafts: list[Tensor] = []
+    inward = ids.flatten().to(device)
     for number in range(1, sampler.max_steps + 1):
-        noise = torch.randint(vocab, (size,), generator=generator).to(device)
-        uniform = torch.rand(size, generator=generator).to(device)
-
         # 2. Logits, soft-capped by the model.
-        logits = model.denoise(cache, canvas, soft)
+        logits = model.denoise(canvases, inward.view(-1, size), soft)
+        if given.banned_before:
+            logits.view(-1, size, vocab)[:, : given.banned_before].index_fill_(-1, banned, -math.inf)
 
         # 3. Probabilities, entropies and draft at this step's temperature.
         steps_left = sampler.max_steps - number + 1
         tau = sampling.temperature(sampler.t_min, sampler.t_max, steps_left, sampler.max_steps)
         prediction = sampling.predict(logits, tau)
-        if pins:
-            prediction = sampling.pin(prediction, pinned, pinned_ids)
+        if given.pins:
+            rows = (torch.arange(len(going))[:, None] * size + pinned).flatten()
+            sampling.pin(prediction, rows.to(device), pinned_ids.repeat(len(going)).to(device))
+        outward = torch.stack((prediction.draft, prediction.entropy, prediction.top)).cpu()
+        draft, entropy, top = outward.view(3, -1, size)
+        if entropy.isnan().any():
+            raise EngineError(
+                "output",
+                "The model's output is not a number.",
+                "Try again, or choose another device or precision in the settings.",
+            )
 
         # 4. Accept the positions of lowest entropy.
-        accepted = sampling.accept(prediction.entropy, sampler.entropy_bound)
+        draft = draft.long()
+        accepted = sampling.accept(entropy, sampler.entropy_bound)
 
-        # 5. Sample what was accepted, renoise the rest, write the writer's tokens back.
-        rows = accepted.nonzero().squeeze(-1)
-        canvas = noise
-        canvas[rows] = sampling.sample(prediction.probabilities, rows, uniform[rows])
-        canvas = torch.where(pinned, pinned_ids, canvas)
-
-        # 6. Stop when the draft is stable and its free positions are certain.
-        drafts = [*drafts, prediction.draft][-1 - sampler.stability_threshold :]
-        mean_entropy = float(prediction.entropy.sum()) / free_count
-        stop = sampler.early_stop and sampling.settled(
-            drafts, sampler.stability_threshold, mean_entropy, sampler.confidence_threshold
-        )
-        last = stop or number == sampler.max_steps
-        yield Step(number, prediction.draft.cpu(), prediction.entropy.cpu(), accepted.cpu(), last)
-        if last:
+        # 5. Stop where the draft is stable and its free positions are certain.
+        staying = []
+        for row, canvas in enumerate(going):
+            drafts[canvas] = [*drafts[canvas], draft[row]][-1 - sampler.stability_threshold :]
+            stop = sampler.early_stop and sampling.settled(
+                drafts[canvas],
+                sampler.stability_threshold,
+                entropy[row, free].mean().item(),
+                sampler.confidence_threshold,
+            )
+            last = stop or number == sampler.max_steps
+            yield Step(canvas, number, draft[row], entropy[row], accepted[row], last)
+            if not last:
+                staying.append(row)
+        if not staying:
             return
-        soft = model.soft_embedding(prediction)
+
+        # 6. Sample what was accepted, renoise the rest, write the writer's tokens back.
+        if len(staying) < len(going):
+            canvases.keep(torch.tensor(staying, device=device))
+        going = [going[row] for row in staying]
+        noise = torch.stack([torch.randint(vocab, (size,), generator=generators[n]) for n in going])
+        uniform = torch.stack(
+            [torch.randint(2**UNIFORM_BITS, (size,), generator=generators[n]) for n in going]
+        )
+        draft, entropy, top, accepted = (each[staying] for each in (draft, entropy, top, accepted))
+        ids = torch.where(accepted, draft, noise)
+        ids[:, pinned] = pinned_ids
+        beyond = (accepted & (uniform / 2**UNIFORM_BITS >= top)).flatten().nonzero().squeeze(-1)
+        spread = (entropy > CERTAIN).flatten().nonzero().squeeze(-1)
+        row_of = (torch.tensor(staying)[:, None] * size + torch.arange(size)).flatten()
+        count = ids.numel()
+        packed = torch.cat(
+            (
+                ids.flatten(),
+                draft.flatten(),
+                spread,
+                row_of[spread],
+                beyond,
+                row_of[beyond],
+                uniform.flatten()[beyond],
+            )
+        ).to(device)
+        sizes = (count, count, len(spread), len(spread), len(beyond), len(beyond), len(beyond))
+        inward, drafted, spread, spread_rows, beyond, beyond_rows, drawn = torch.split(packed, list(sizes))
+        if len(beyond):
+            inward = inward.clone()
+            inward[beyond] = sampling.sample_beyond_draft(prediction, beyond_rows, drawn / 2**UNIFORM_BITS)
+        soft = model.soft_embedding(drafted, spread, prediction.probabilities, spread_rows)
+
+
+def _start(given: Given, size: int, vocab: int, generator: torch.Generator) -> Tensor:
+    noise = torch.randint(vocab, (size,), generator=generator)
+    if given.start is None:
+        return noise
+    renoised = torch.randperm(size, generator=generator)[: round(given.strength * size)]
+    ids = torch.tensor(given.start)
+    ids[renoised] = noise[renoised]
+    return ids

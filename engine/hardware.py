@@ -5,16 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import torch
 
 from engine.errors import EngineError
 from engine.events import Device
-
-Precision = Literal["bf16", "fp32"]
+from engine.nvidia import nvidia_gpus
+from engine.plans import Precision as Precision
+from engine.plans import usable_bytes
 
 
 def devices() -> tuple[Device, ...]:
@@ -23,25 +24,64 @@ def devices() -> tuple[Device, ...]:
 
 
 def resolve(device_id: str, present: tuple[Device, ...]) -> Device:
-    """`auto` is the best one there is. Raises device-missing; another device is never taken instead."""
+    """device_id: `auto` for the best one there is, an id, or a UUID or what one alone begins with.
+
+    Raises device-missing; another device is never taken instead.
+    """
     wanted = {"auto": present[0].id, "cuda": "cuda:0", "xpu": "xpu:0", "mps:0": "mps"}.get(
         device_id, device_id
     )
-    for device in present:
-        if device.id == wanted:
-            return device
+    found = [d for d in present if wanted == d.id or (wanted and d.uuid.startswith(wanted))]
+    if len(found) == 1:
+        return found[0]
     here = ", ".join(f"{device.id} ({device.name})" for device in present)
     raise EngineError(
-        "device-missing", f"There is no device “{device_id}” here.", f"Choose auto or one of: {here}."
+        "device-missing",
+        f"Several devices here have a UUID that begins with “{device_id}”."
+        if found
+        else f"There is no device “{device_id}” here.",
+        f"Choose auto or one of: {here}." + (f" {fault}" if (fault := idle_card()) else ""),
     )
 
 
-def best_precision(device: Device, bf16_bytes: int) -> Precision:
-    """bf16, save on a processor without bf16 arithmetic: there fp32 is five times as fast, if it fits."""
-    if device.id != "cpu" or 2 * bf16_bytes > device.free_bytes // 2:
-        return "bf16"
+def idle_card() -> str | None:
+    """Why PyTorch cannot use the NVIDIA card that is here, and what to do; None if all is well."""
+    gpus = nvidia_gpus()
+    if not gpus or torch.cuda.is_available():
+        return None
+    message = (
+        f"This computer has an NVIDIA card ({gpus[0].name}), but PyTorch {torch.__version__} cannot use it"
+    )
+    command = "“python3 packaging/dev.py run”"
+    if torch.version.cuda is None:
+        unset = " with MEZZOTINT_TORCH unset" if "MEZZOTINT_TORCH" in os.environ else ""
+        return f"{message}: it is another build. Run {command}{unset}: it installs the build for the card."
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return None  # hidden on purpose
+    return (
+        f"{message}: the card's driver does not suit CUDA {torch.version.cuda}. Update the driver, or set"
+        f" MEZZOTINT_TORCH=cuda126 and run {command}: it installs the build for older drivers."
+    )
+
+
+def best_precision(
+    device: Device, bf16_bytes: int, packed_bytes: Mapping[Precision, int] | None = None
+) -> Precision:
+    """bf16 if that fits, else the first of packed_bytes that does, else the last: then a load may fail.
+
+    A processor without bf16 arithmetic takes fp32, which is five times as fast there, where half of what is
+    free is enough for it.
+    """
+    free = usable_bytes(device)
+    if device.id == "cpu" and 2 * bf16_bytes <= free // 2 and not _computes_in_bf16():
+        return "fp32"
+    choices: list[tuple[Precision, int]] = [("bf16", bf16_bytes), *(packed_bytes or {}).items()]
+    return next((precision for precision, needed in choices if not free or needed <= free), choices[-1][0])
+
+
+def _computes_in_bf16() -> bool:
     abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16" if any(has for name, has in abilities.items() if name.endswith("bf16")) else "fp32"
+    return any(has for name, has in abilities.items() if name.endswith("bf16"))
 
 
 def limit_threads() -> None:
@@ -59,43 +99,49 @@ def free_unused_memory() -> None:
         torch.xpu.empty_cache()
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a model needs at one precision and context size, and whether that fits."""
-
-    precision: str
-    context_tokens: int
-    weights_bytes: int
-    total_bytes: int
-    fits: bool
-    verdict: str
+def peak_bytes(device: torch.device | str) -> int:
+    """The most memory that tensors held there since reset_peak(); 0 where torch does not tell."""
+    memory = _memory_module(device)
+    return memory.max_memory_allocated(torch.device(device)) if memory else 0
 
 
-def plan(
-    precision: str, context_tokens: int, weights_bytes: int, working_bytes: int, memory_bytes: int
-) -> Plan:
-    total = weights_bytes + working_bytes
-    fits = total <= memory_bytes
-    verdict = f"needs {gigabytes(total)} of {gigabytes(memory_bytes)}"
-    if not fits:
-        verdict += f": {gigabytes(total - memory_bytes)} too much"
-    return Plan(precision, context_tokens, weights_bytes, total, fits, verdict)
+def reset_peak(device: torch.device | str) -> None:
+    if memory := _memory_module(device):
+        memory.reset_peak_memory_stats(torch.device(device))
 
 
-def gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+def _memory_module(device: torch.device | str) -> Any:
+    return {"cuda": torch.cuda, "xpu": torch.xpu}.get(torch.device(device).type)
 
 
 def _cuda() -> tuple[Device, ...]:
-    """NVIDIA, and AMD through ROCm, which torch calls cuda too."""
+    """NVIDIA, and AMD through ROCm, which torch calls cuda too. Largest first.
+
+    The driver is asked for the memory: asking CUDA takes some of it, on every card.
+    """
     if not torch.cuda.is_available():
         return ()
+    told = {gpu.uuid: gpu for gpu in nvidia_gpus() if gpu.total_bytes}
     found = []
     for index in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(index)
-        name = torch.cuda.get_device_name(index)
-        found.append(Device(id=f"cuda:{index}", name=name, total_bytes=total, free_bytes=free))
-    return tuple(found)
+        properties = torch.cuda.get_device_properties(index)
+        uuid = _uuid(properties)
+        if gpu := told.get(uuid):
+            free, total = gpu.free_bytes, gpu.total_bytes
+        else:
+            free, total = torch.cuda.mem_get_info(index)
+        found.append(
+            Device(id=f"cuda:{index}", name=properties.name, total_bytes=total, free_bytes=free, uuid=uuid)
+        )
+    return tuple(sorted(found, key=lambda device: -device.total_bytes))
+
+
+def _uuid(properties: Any) -> str:
+    """As the driver writes it. ROCm's sixteen bytes are the letters of AMD's."""
+    uuid = str(properties.uuid).removeprefix("GPU-")
+    if torch.version.hip:
+        uuid = bytes.fromhex(uuid.replace("-", "")).decode("ascii", "replace")
+    return f"GPU-{uuid}"
 
 
 def _xpu() -> tuple[Device, ...]:
@@ -103,10 +149,13 @@ def _xpu() -> tuple[Device, ...]:
         return ()
     found = []
     for index in range(torch.xpu.device_count()):
-        total = torch.xpu.get_device_properties(index).total_memory
+        properties = torch.xpu.get_device_properties(index)
+        total = properties.total_memory
         free = total - torch.xpu.memory_reserved(index)
-        name = torch.xpu.get_device_name(index)
-        found.append(Device(id=f"xpu:{index}", name=name, total_bytes=total, free_bytes=free))
+        uuid = str(getattr(properties, "uuid", ""))
+        found.append(
+            Device(id=f"xpu:{index}", name=properties.name, total_bytes=total, free_bytes=free, uuid=uuid)
+        )
     return tuple(found)
 
 

@@ -5,29 +5,34 @@ from __future__ import annotations
 import copy
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.canvases import Canvases
 from engine.catalogue import check_files
 from engine.denoise import Sampler
 from engine.errors import EngineError
 from engine.hardware import Precision
-from engine.sampling import Prediction
+from engine.modules import replace_modules
+from engine.sampling import chunks
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
 
 from transformers import AutoTokenizer, DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import DynamicCache
 from transformers.utils import logging as transformers_logging
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 DEFAULT_CONTEXT_TOKENS = 8192
 MOST_CANVASES = 4
-CERTAIN = 1e-5  # nats: then all other tokens together have a probability below 1e-6
+ROLL_BACK_TOKENS = 1024  # kept beyond a sliding window, so that the text can be changed or shortened
+PRODUCT_BYTES = 2**26
+_ANSWER = "\ue000"
 DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -57,12 +62,16 @@ class Model:
         self.text_model: Any = (
             _load_weights(folder, DTYPES[precision]).to(device).eval().requires_grad_(False)
         )
+        replace_modules(self.text_model)
         config = self.text_model.config
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
+        self.prefill_tokens = 128 if device.type == "cpu" else 512
         self.max_context_tokens = context_limit(config)
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = _generation_defaults(self.text_model)
+        self.end_id = self.tokenizer.end_id
+        self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id
         self.weights_bytes: int = sum(parameter.nbytes for parameter in self.text_model.parameters())
 
     def memory_bytes(self, context_tokens: int) -> int:
@@ -70,48 +79,67 @@ class Model:
         return needed
 
     def new_cache(self) -> DynamicCache:
-        return DynamicCache(config=self.text_model.config.text_config)
+        cache = DynamicCache(config=self.text_model.config.text_config)
+        for layer in _sliding(cache):
+            layer.activate_past_recording()
+        return cache
 
-    def prefill(self, cache: Cache, ids: list[int]) -> None:
-        """Append ids to the cache through the causal encoder."""
+    def prefill(self, cache: DynamicCache, ids: list[int]) -> Tensor:
+        """Append ids to the cache through the causal encoder → its last hidden states, (1, ids, hidden)."""
         start = cache.get_seq_length()
         positions = torch.arange(start, start + len(ids), device=self.device)[None]
-        self.text_model.model.encoder.language_model(
+        output = self.text_model.model.encoder.language_model(
             input_ids=torch.tensor([ids], device=self.device), past_key_values=cache, position_ids=positions
         )
+        for layer in _sliding(cache):
+            kept = layer.sliding_window - 1 + ROLL_BACK_TOKENS
+            layer.keys, layer.values = layer.keys[:, :, -kept:], layer.values[:, :, -kept:]
+        hidden: Tensor = output.last_hidden_state
+        return hidden
 
-    def denoise(self, cache: Cache, canvas: Tensor, soft: Tensor | None) -> Tensor:
-        """canvas: (canvas,) ids; soft: (canvas, hidden), None at first → logits (canvas, vocab) fp32.
+    def open_canvases(self, caches: Sequence[DynamicCache]) -> Canvases:
+        """Room for one canvas after each cache. The caches are not written."""
+        text = text_config(self.text_model.config)
+        return Canvases(caches, text.layer_types, text.sliding_window, self.canvas_tokens)
+
+    def denoise(self, canvases: Canvases, ids: Tensor, soft: Tensor | None) -> Tensor:
+        """ids: (batch, canvas); soft: (batch · canvas, hidden), None at first → logits
+        (batch · canvas, vocab) fp32.
 
         The library's decoder forward, save that the soft embedding comes from outside: it would take a second
-        softmax over logits. The cache is only read.
+        softmax over logits.
         """
         decoder = self.text_model.model.decoder
-        embeddings = decoder.embed_tokens(canvas[None])
-        soft = torch.zeros_like(embeddings) if soft is None else soft[None]
+        embeddings = decoder.embed_tokens(ids)
+        soft = torch.zeros_like(embeddings) if soft is None else soft.view_as(embeddings)
         hidden = decoder.self_conditioning(embeddings, soft)
-        start = cache.get_seq_length()
-        positions = torch.arange(start, start + canvas.shape[0], device=self.device)[None]
-        rotary = {kind: decoder.rotary_emb(hidden, positions, kind) for kind in decoder.unique_layer_types}
-        for layer, kind in zip(decoder.layers, decoder.text_config.layer_types, strict=True):
+        rotary = {
+            kind: decoder.rotary_emb(hidden, canvases.positions, kind) for kind in decoder.unique_layer_types
+        }
+        for layer, kind in zip(decoder.layers, canvases.layer_types, strict=True):
             hidden = layer(
-                hidden, position_embeddings=rotary[kind], position_ids=positions, past_key_values=cache
+                hidden,
+                position_embeddings=rotary[kind],
+                attention_mask=canvases.masks[kind],
+                position_ids=canvases.positions,
+                past_key_values=canvases,
             )
-        logits = self.text_model.lm_head(decoder.norm(hidden))[0].to(torch.float32)
+        logits = self.text_model.lm_head(decoder.norm(hidden)).view(-1, self.vocab_size).to(torch.float32)
         # cap · tanh(x / cap), by way of tanh(x) = 2 σ(2x) − 1: on a processor σ takes a third of the time.
         cap = self.text_model.final_logit_softcapping
         capped: Tensor = logits.mul_(2 / cap).sigmoid_().mul_(2 * cap).sub_(cap)
         return capped
 
-    def soft_embedding(self, prediction: Prediction) -> Tensor:
-        """The mean embedding under each row's probabilities: (canvas, hidden)."""
+    def soft_embedding(self, draft: Tensor, spread: Tensor, probabilities: Tensor, rows: Tensor) -> Tensor:
+        """See Denoiser. Where one token has all the probability, its embedding is the mean: no product over
+        the vocabulary.
+        """
         embedding = self.text_model.model.decoder.embed_tokens
         weight: Tensor = embedding.weight
-        # Where one token has all the probability, its embedding is the mean: no product over the vocabulary.
-        mean = weight[prediction.draft]
-        spread = (prediction.entropy > CERTAIN).nonzero().squeeze(-1)
-        mean[spread] = prediction.probabilities[spread].to(weight.dtype) @ weight
-        scaled: Tensor = mean * embedding.embed_scale.to(weight.dtype)
+        mean = weight[draft]
+        for part in chunks(len(rows), probabilities[0].nbytes, PRODUCT_BYTES):
+            mean[spread[part]] = probabilities[rows[part]].to(weight.dtype) @ weight
+        scaled: Tensor = mean.mul_(embedding.embed_scale.to(weight.dtype))
         return scaled
 
 
@@ -120,6 +148,24 @@ def fork(cache: DynamicCache) -> DynamicCache:
     forked = copy.copy(cache)
     forked.layers = [copy.copy(layer) for layer in cache.layers]
     return forked
+
+
+def roll_back(cache: DynamicCache, count: int) -> bool:
+    """Forget all but the first `count` tokens. False, and nothing done, where a window no longer reaches."""
+    gone = cache.get_seq_length() - count
+    sliding, layers = _sliding(cache), list[Any](cache.layers)
+    if any(layer.keys.shape[2] - gone < min(count, layer.sliding_window - 1) for layer in sliding):
+        return False
+    for layer in layers:
+        end = layer.keys.shape[2] - gone
+        layer.keys, layer.values = layer.keys[:, :, :end], layer.values[:, :, :end]
+    for layer in sliding:
+        layer.cumulative_length = count
+    return True
+
+
+def _sliding(cache: DynamicCache) -> list[Any]:
+    return [layer for layer in list[Any](cache.layers) if layer.is_sliding]
 
 
 class Tokenizer:
@@ -158,6 +204,15 @@ class Tokenizer:
         around = self._tokenizer.encode("", add_special_tokens=True)
         before = [index for index in around if index != self._tokenizer.eos_token_id]
         return before or [self._tokenizer.bos_token_id or self._tokenizer.pad_token_id or 0]
+
+    @property
+    def end_id(self) -> int:
+        """What ends a text: in a chat what the template puts behind an answer, else the tokenizer's own."""
+        if not self.chats:
+            return int(self._tokenizer.eos_token_id)
+        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _ANSWER}]
+        whole: str = self._tokenizer.apply_chat_template(turns, tokenize=False)
+        return self.encode_template(whole.partition(_ANSWER)[2])[0]
 
     @property
     def chats(self) -> bool:

@@ -32,6 +32,7 @@ from engine.events import (
     LoadEvent,
     Loading,
     LoadRequest,
+    PrepareRequest,
     Ready,
     Request,
     decode_event,
@@ -85,6 +86,15 @@ class EngineProcess:
                 yield from self._converse(child, request, cancelled)
         except EngineError as error:
             yield self._failed(error, request)
+
+    def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
+        """Told to a child that has its model, which reads on until its next request. Starts no child."""
+        child = self._child
+        if child and child.loaded and child.alive() and not cancelled.is_set():
+            try:
+                child.send(request)
+            except EngineError as error:
+                log.info("nothing is read ahead: %s", error.message)
 
     def unload(self) -> None:
         """Ends the child: a GPU's memory comes back for certain only then."""

@@ -20,6 +20,7 @@ from engine.events import (
     LoadEvent,
     Loading,
     LoadRequest,
+    PrepareRequest,
     Ready,
     decode_event,
 )
@@ -38,6 +39,8 @@ class Replay:
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         return self._replay(self._load, request.request_id, cancelled)
+
+    def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None: ...
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         return self._replay(self._draft, request.request_id, cancelled)

@@ -1,22 +1,31 @@
-"""Pure tensor functions of the entropy-bound sampler: temperature, distribution, accept, sample, stop."""
+"""Pure tensor functions of the entropy-bound sampler: temperature, distribution, accept, sample, stop.
+
+A row is one position of one canvas. What is as large as the logits is worked on in chunks of rows and in
+place, so that there is never a second copy of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.errors import EngineError
+CACHE_BYTES, DEVICE_BYTES = 2**21, 2**26  # a chunk: what a processor's cache holds; what keeps a GPU busy
+LOWEST = -1e4  # exp() of it is 0; 0 · −inf would not be a number
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """probabilities: (canvas, vocab) fp32; entropy: (canvas,) in nats; draft: (canvas,) its argmax."""
+    """probabilities: (rows, vocab) fp32, in the logits' memory; of each row (rows,) fp32: entropy in nats,
+    draft, the argmax's id, and its probability top. Where the model's output was no number, entropy is none.
+    """
 
     probabilities: Tensor
     entropy: Tensor
     draft: Tensor
+    top: Tensor
 
 
 def temperature(t_min: float, t_max: float, steps_left: int, max_steps: int) -> float:
@@ -25,51 +34,60 @@ def temperature(t_min: float, t_max: float, steps_left: int, max_steps: int) -> 
 
 
 def predict(logits: Tensor, tau: float) -> Prediction:
-    """logits: (canvas, vocab) fp32, overwritten. −inf is legal; NaN, +inf or nothing finite in a row raise.
+    """logits: (rows, vocab) fp32, overwritten. −inf is legal; NaN, +inf or nothing finite in a row are told.
 
-    Entropy comes from the one softmax: with d = z − max z it is −ln p(draft) − Σ p·d, which stays exact where
-    one token has all the probability.
+    Entropy comes from the one softmax: with d = (z − max z) / τ it is −ln p(draft) − Σ p·d, which stays exact
+    where one token has all the probability.
     """
-    top, draft = logits.max(dim=-1, keepdim=True)
-    if not torch.isfinite(top).all():
-        raise EngineError(
-            "output",
-            "The model's output is not a number.",
-            "Try again, or choose another device or precision in the settings.",
-        )
-    # p is 0 at −1e4 too, and 0 · −1e4 is 0 where 0 · −inf is not a number.
-    shifted = logits.sub_(top).div_(tau).clamp_(min=-1e4)
-    probabilities = shifted.softmax(dim=-1)
-    log_total = -probabilities.gather(-1, draft).squeeze(-1).log()
-    entropy = (log_total - torch.linalg.vecdot(probabilities, shifted)).clamp_(min=0.0)
-    return Prediction(probabilities, entropy, draft.squeeze(-1))
+    entropy, draft, top = (logits.new_empty(len(logits)) for _ in range(3))
+    chunk_bytes = CACHE_BYTES if logits.device.type == "cpu" else DEVICE_BYTES
+    for rows in chunks(len(logits), logits[0].nbytes, chunk_bytes):
+        scores = logits[rows]
+        best = _argmax(scores)[:, None]
+        scores.sub_(scores.gather(-1, best)).div_(tau).clamp_(min=LOWEST)
+        probabilities = scores.softmax(dim=-1)
+        highest = probabilities.gather(-1, best).squeeze(-1)
+        entropy[rows] = (-highest.log() - torch.linalg.vecdot(probabilities, scores)).clamp_(min=0.0)
+        draft[rows] = best.squeeze(-1).to(draft.dtype)
+        top[rows] = highest
+        scores.copy_(probabilities)
+    return Prediction(logits, entropy, draft, top)
 
 
-def pin(prediction: Prediction, pinned: Tensor, ids: Tensor) -> Prediction:
-    """Force the rows of pinned positions one-hot. pinned: (canvas,) bool; ids: (canvas,)."""
-    probabilities = prediction.probabilities
-    probabilities[pinned] = 0.0
-    probabilities[pinned, ids[pinned]] = 1.0
-    return Prediction(
-        probabilities,
-        prediction.entropy.masked_fill(pinned, 0.0),
-        torch.where(pinned, ids, prediction.draft),
-    )
+def pin(prediction: Prediction, rows: Tensor, ids: Tensor) -> None:
+    """Force pinned rows one-hot. rows, ids: (pins,)."""
+    prediction.probabilities[rows] = 0.0
+    prediction.probabilities[rows, ids] = 1.0
+    prediction.entropy[rows] = 0.0
+    prediction.draft[rows] = ids.to(prediction.draft.dtype)
+    prediction.top[rows] = 1.0
 
 
 def accept(entropy: Tensor, bound: float) -> Tensor:
-    """The positions to accept, at least one free one. entropy: (canvas,). arXiv 2505.24857, section 3."""
+    """The positions to accept in each canvas, at least one free one. entropy: (batch, canvas).
+
+    Rule: arXiv 2505.24857, section 3.
+    """
     ascending, order = torch.sort(entropy, stable=True)
     within = torch.cumsum(ascending, dim=-1) - ascending <= bound
     return torch.zeros_like(within).scatter(-1, order, within)
 
 
-def sample(probabilities: Tensor, rows: Tensor, uniform: Tensor) -> Tensor:
-    """One id for each row of the index `rows`, by inverse CDF. uniform: a number in [0, 1) for each."""
-    cdf = probabilities.index_select(0, rows).cumsum(dim=-1)
-    # The first entry above the threshold has p > 0, so a forbidden token is never drawn.
-    threshold = uniform[:, None] * cdf[:, -1:]
-    return torch.searchsorted(cdf, threshold, right=True).squeeze(-1).clamp_(max=cdf.shape[-1] - 1)
+def sample_beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -> Tensor:
+    """One id for each of `rows` by inverse CDF, where the draft comes first in the order of tokens.
+
+    uniform: one number in [top, 1) for each row: below top it falls on the draft, and no row has to be read.
+    """
+    cdf = prediction.probabilities.index_select(0, rows)
+    draft = prediction.draft.index_select(0, rows).long()[:, None]
+    cdf = cdf.scatter_(-1, draft, 0.0).cumsum_(dim=-1)
+    last = cdf[:, -1:]
+    threshold = (uniform - prediction.top.index_select(0, rows))[:, None].clamp_(min=0.0)
+    # The first entry above the threshold has p > 0, so a forbidden token is never drawn; what rounding leaves
+    # above the last entry falls below it.
+    threshold = torch.minimum(threshold, torch.nextafter(last, torch.zeros_like(last)))
+    drawn = torch.searchsorted(cdf, threshold, right=True).clamp_(max=cdf.shape[-1] - 1)
+    return torch.where(last > 0, drawn, draft).squeeze(-1)
 
 
 def settled(drafts: list[Tensor], stability: int, mean_entropy: float, confidence: float) -> bool:
@@ -77,3 +95,21 @@ def settled(drafts: list[Tensor], stability: int, mean_entropy: float, confidenc
     if mean_entropy >= confidence or len(drafts) <= stability:
         return False
     return all(torch.equal(drafts[-1], earlier) for earlier in drafts[-1 - stability : -1])
+
+
+def chunks(rows: int, row_bytes: int, chunk_bytes: int) -> Iterator[slice]:
+    """All rows in pieces of about chunk_bytes."""
+    size = max(1, chunk_bytes // row_bytes)
+    for start in range(0, rows, size):
+        yield slice(start, min(rows, start + size))
+
+
+def _argmax(scores: Tensor) -> Tensor:
+    """The first of the largest, as argmax; on a processor max() is vectorised and argmax() is not."""
+    rows, vocab = scores.shape
+    width = next((width for width in (512, 64) if vocab % width == 0), 0)
+    if not width or scores.device.type != "cpu":
+        return scores.argmax(dim=-1)
+    blocks = scores.view(rows, -1, width)
+    block = blocks.amax(dim=-1).argmax(dim=-1)
+    return block * width + blocks[torch.arange(rows), block].argmax(dim=-1)

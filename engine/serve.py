@@ -20,6 +20,7 @@ from engine.events import (
     Event,
     Failed,
     LoadRequest,
+    PrepareRequest,
     Request,
     UnloadRequest,
     decode_request,
@@ -56,7 +57,8 @@ def serve(open_engine: Callable[[], Engine]) -> None:
                 emit(event)
         except Exception as error:
             log.exception("%s failed", type(request).__name__)
-            emit(failure(error, request.request_id))
+            if not isinstance(request, PrepareRequest):
+                emit(failure(error, request.request_id))
 
 
 def _answer(engine: Engine, request: Request, cancelled: threading.Event) -> Iterator[Event]:
@@ -65,6 +67,8 @@ def _answer(engine: Engine, request: Request, cancelled: threading.Event) -> Ite
             yield from engine.load(request, cancelled)
         case DraftRequest():
             yield from engine.draft(request, cancelled)
+        case PrepareRequest():
+            engine.prepare(request, cancelled)
         case UnloadRequest():
             engine.unload()
         case CancelRequest():
@@ -76,6 +80,7 @@ def _answer(engine: Engine, request: Request, cancelled: threading.Event) -> Ite
 def _read(stdin: BinaryIO, jobs: queue.SimpleQueue[_Job], emit: Callable[[Event], None]) -> None:
     """The thread that reads. A request's cancel event lives as long as somebody works on the request."""
     cancels: WeakValueDictionary[str, threading.Event] = WeakValueDictionary()
+    reading_ahead = threading.Event()  # cancels the last prepare; each request cancels the one before it
     try:
         for line in stdin:
             try:
@@ -89,7 +94,10 @@ def _read(stdin: BinaryIO, jobs: queue.SimpleQueue[_Job], emit: Callable[[Event]
                 if cancelled := cancels.get(request.request_id):
                     cancelled.set()
             else:
+                reading_ahead.set()
                 cancelled = cancels[request.request_id] = threading.Event()
+                if isinstance(request, PrepareRequest):
+                    reading_ahead = cancelled
                 jobs.put((request, cancelled))
                 del cancelled
     finally:

@@ -6,9 +6,10 @@ torch is imported by load(), so that its first event comes at once.
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ from engine.events import (
     LoadEvent,
     Loading,
     LoadRequest,
+    Place,
     Prefilled,
+    PrepareRequest,
     Ready,
     Stats,
     Token,
@@ -33,13 +36,15 @@ from engine.events import (
 from engine.pieces import Pieces, Reader
 
 if TYPE_CHECKING:
-    import torch
     from transformers.cache_utils import DynamicCache
 
-    from engine.denoise import Sampler, Step
+    from engine.denoise import Given, Sampler, Step
     from engine.model import Model
+    from engine.prefix import Prefix
 
-PREFILL_CHUNK = 512
+log = logging.getLogger(__name__)
+
+MOST_DRAFTS = 8
 
 
 class _CancelledError(Exception):
@@ -51,6 +56,7 @@ class _Loaded:
     model: Model
     pieces: Pieces
     device: Device
+    prefix: Prefix
 
 
 class Session:
@@ -98,12 +104,13 @@ class Session:
             hardware.limit_threads()
 
         from engine.model import Model
+        from engine.prefix import Prefix
 
         yield loading("Reading the model", 0.6)
         precision = hardware.best_precision(device, sum(path.stat().st_size for path in weights))
         model = Model(folder, torch.device(device.id), precision)
         pieces = Pieces(model.tokenizer.data)
-        self._loaded = _Loaded(model, pieces, device)
+        self._loaded = _Loaded(model, pieces, device, Prefix(model))
         if cancelled.is_set():
             raise _CancelledError
         yield Ready(
@@ -127,15 +134,35 @@ class Session:
             check_ranges(request)
             if self._loaded is None:
                 raise EngineError("bug", "No model is loaded.", "Load a model first.")
-            yield from _Draft(self._loaded, request, cancelled).events()
+            yield from _Run(self._loaded, request, cancelled).events()
             return
         except _CancelledError:
             yield Cancelled(request_id=request.request_id)
             return
         except Exception as error:
             event = failure(_known_fault(error), request.request_id)
+        if self._loaded is not None:
+            self._loaded.prefix.clear()
         self._free_unused()
         yield event
+
+    def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
+        if self._loaded is None:
+            return
+
+        def proceed() -> None:
+            if cancelled.is_set():
+                raise _CancelledError
+
+        place = Place(before=request.before, after=request.after, instruction=request.instruction)
+        try:
+            self._loaded.prefix.read(_prompt(self._loaded.model, place, request.context_tokens).ids, proceed)
+        except _CancelledError:
+            return
+        except Exception:
+            log.info("reading ahead failed", exc_info=True)
+            self._loaded.prefix.clear()
+            self._free_unused()
 
     def unload(self) -> None:
         if self._loaded is not None:
@@ -154,138 +181,123 @@ class Session:
         hardware.free_unused_memory()
 
 
-class _Draft:
-    """The run of one request."""
+class _Run:
+    """The run of one request: its drafts share every step's network pass."""
 
     def __init__(self, loaded: _Loaded, request: DraftRequest, cancelled: threading.Event) -> None:
+        self._loaded = loaded
         self._model = loaded.model
-        self._pieces = loaded.pieces
-        self._device = loaded.device
         self._request = request
         self._cancelled = cancelled
         self._sampler = _sampler(loaded.model.sampler, request)
+        self._start = _start(loaded.model, request)
         _check_pins(request, loaded.model)
 
     def events(self) -> Iterator[DraftEvent]:
+        from engine import hardware
+
         request, model = self._request, self._model
-        given = prompt.build(
-            model.tokenizer, request.before, request.after, request.instruction, self._context_tokens()
-        )
-        began = time.perf_counter()
-        cache = model.new_cache()
-        self._append(cache, given.ids)
-        prefill_s = time.perf_counter() - began
-        yield Prefilled(
-            request_id=request.request_id,
-            prompt_tokens=len(given.ids),
-            reused_tokens=0,
-            prefill_s=prefill_s,
-            prompt=given.text,
-            cut_chars=given.cut_chars,
-        )
-        for variant in range(request.variants):
-            reader = Reader(self._pieces, model.end_ids, given.lead)
-            yield from self._variant(variant, cache, reader, prefill_s)
-
-    def _context_tokens(self) -> int:
-        wanted = self._request.context_tokens
-        return (
-            self._model.default_context_tokens
-            if wanted is None
-            else min(wanted, self._model.max_context_tokens)
-        )
-
-    def _variant(
-        self, variant: int, prefilled: DynamicCache, reader: Reader, prefill_s: float
-    ) -> Iterator[DraftEvent]:
-        import torch
-
-        from engine.model import fork
-
-        request = self._request
-        generator = torch.Generator().manual_seed(request.seed + variant)
-        cache = fork(prefilled)
-        texts: list[str] = []
-        steps = tokens = 0
-        denoise_s = 0.0
-        stopped_early = True
-        for canvas in range(request.canvases):
+        hardware.reset_peak(self._loaded.device.id)
+        drafts: list[_Draft] = []
+        first = Place(before=request.before, after=request.after, instruction=request.instruction)
+        for number, place in enumerate((first, *request.more)):
             began = time.perf_counter()
-            last: Step | None = None
-            for step in self._steps(cache, generator, first_canvas=canvas == 0):
-                last = step
-                if step.last:
-                    break
-                shown = step.draft.tolist()
-                texts_now = reader.show(shown) if step.number else reader.noise(shown)
-                yield self._frame(variant, canvas, step, time.perf_counter() - began, texts_now)
-            assert last is not None
-            ids = last.draft.tolist()
-            reading = reader.finish(ids)
-            text = "".join(reading.texts)
-            self._refuse_empty(ids, text, canvas)
-            elapsed = time.perf_counter() - began
-            yield self._frame(variant, canvas, last, elapsed, reading.texts)
-            yield Committed(request_id=request.request_id, variant=variant, canvas=canvas, text=text)
-            texts.append(text)
-            steps += last.number
-            tokens += reading.tokens
-            denoise_s += elapsed
-            stopped_early &= last.number < self._sampler.max_steps
-            if reading.ended or canvas == request.canvases - 1:
-                break
-            began = time.perf_counter()
-            self._append(cache, ids)
-            prefill_s += time.perf_counter() - began
-        yield Finished(
-            request_id=request.request_id,
-            variant=variant,
-            text="".join(texts),
-            stats=Stats(
-                steps=steps,
-                tokens=tokens,
+            given = _prompt(model, place, request.context_tokens)
+            cache, reused = self._loaded.prefix.read(given.ids, self._check_cancelled)
+            prefill_s = time.perf_counter() - began
+            yield Prefilled(
+                request_id=request.request_id,
+                place=number,
+                prompt_tokens=len(given.ids),
+                reused_tokens=reused,
                 prefill_s=prefill_s,
-                denoise_s=denoise_s,
-                tokens_per_s=tokens / max(denoise_s, 1e-9),
-                tokens_per_step=tokens / max(1, steps),
-                device=self._device.id,
-                precision=self._model.precision,
-                stopped_early=stopped_early,
-            ),
+                prompt=given.text,
+                cut_chars=given.cut_chars,
+            )
+            for _ in range(request.variants):
+                reader = Reader(self._loaded.pieces, model.end_ids, given.lead)
+                drafts.append(_Draft(len(drafts), request.seed, cache, reader, prefill_s))
+        canvas = 0
+        while drafts:
+            yield from self._canvases(canvas, drafts)
+            drafts = [draft for draft in drafts if not draft.ended]
+            for draft in drafts:
+                draft.read_committed(model, self._check_cancelled)
+            canvas += 1
+
+    def _canvases(self, canvas: int, drafts: list[_Draft]) -> Iterator[DraftEvent]:
+        """One canvas of each draft, in one batch."""
+        from engine.denoise import denoise_canvases
+
+        began = time.perf_counter()
+        given = self._given(canvas)
+        canvases = self._model.open_canvases([draft.cache for draft in drafts])
+        generators = [draft.generator for draft in drafts]
+        for step in denoise_canvases(self._model, canvases, self._sampler, generators, given):
+            draft, elapsed = drafts[step.canvas], time.perf_counter() - began
+            ids = step.draft.tolist()
+            if step.last:
+                yield from self._commit(canvas, draft, step, ids, elapsed, given)
+            else:
+                texts = draft.reader.show(ids) if step.number else draft.reader.noise(ids)
+                yield self._frame(canvas, draft, step, elapsed, texts, given)
+            self._check_cancelled()
+
+    def _commit(
+        self, canvas: int, draft: _Draft, step: Step, ids: list[int], elapsed_s: float, given: Given
+    ) -> Iterator[DraftEvent]:
+        request = self._request
+        reading = draft.reader.finish(ids)
+        text = "".join(reading.texts)
+        self._refuse_empty(ids, text, canvas)
+        yield self._frame(canvas, draft, step, elapsed_s, reading.texts, given)
+        yield Committed(request_id=request.request_id, variant=draft.number, canvas=canvas, text=text)
+        draft.commit(ids, text, step.number, reading.tokens, elapsed_s)
+        draft.stopped_early &= step.number < self._sampler.max_steps
+        draft.ended = reading.ended or canvas == request.canvases - 1
+        if draft.ended:
+            yield Finished(
+                request_id=request.request_id,
+                variant=draft.number,
+                text="".join(draft.texts),
+                stats=draft.stats(self._loaded.device, self._model.precision),
+            )
+
+    def _given(self, canvas: int) -> Given:
+        """What the writer gives the canvas of that number: positions are the draft's."""
+        from engine.denoise import Given
+
+        request, model = self._request, self._model
+        begins = canvas * model.canvas_tokens
+        pins = dict(request.pins) if canvas == 0 else {}
+        end = -1 if request.length_tokens is None else request.length_tokens - begins
+        if 0 <= end < model.canvas_tokens:
+            pins[end] = model.end_id
+        return Given(
+            pins=pins,
+            banned=model.end_ids,
+            banned_before=min(max(0, request.min_tokens - begins), model.canvas_tokens),
+            start=self._start if canvas == 0 else None,
+            strength=request.strength,
         )
-
-    def _append(self, cache: DynamicCache, ids: list[int]) -> None:
-        for start in range(0, len(ids), PREFILL_CHUNK):
-            self._check_cancelled()
-            self._model.prefill(cache, ids[start : start + PREFILL_CHUNK])
-        self._check_cancelled()
-
-    def _steps(
-        self, cache: DynamicCache, generator: torch.Generator, *, first_canvas: bool
-    ) -> Iterator[Step]:
-        from engine.denoise import denoise_canvas
-
-        pins = dict(self._request.pins) if first_canvas else {}
-        for step in denoise_canvas(self._model, cache, self._sampler, generator, pins):
-            yield step
-            self._check_cancelled()
 
     def _check_cancelled(self) -> None:
         if self._cancelled.is_set():
             raise _CancelledError
 
-    def _frame(self, variant: int, canvas: int, step: Step, elapsed_s: float, texts: list[str]) -> Frame:
-        pinned = dict(self._request.pins) if canvas == 0 else {}
+    def _frame(
+        self, canvas: int, draft: _Draft, step: Step, elapsed_s: float, texts: list[str], given: Given
+    ) -> Frame:
         columns = zip(texts, step.entropy.tolist(), step.accepted.tolist(), strict=True)
         return Frame(
             request_id=self._request.request_id,
-            variant=variant,
+            variant=draft.number,
             canvas=canvas,
             step=step.number,
             max_steps=self._sampler.max_steps,
             elapsed_s=elapsed_s,
             tokens=tuple(
-                Token(text, round(entropy, 4), accepted, position in pinned)
+                Token(text, round(entropy, 4), accepted, position in given.pins)
                 for position, (text, entropy, accepted) in enumerate(columns)
             ),
         )
@@ -303,6 +315,59 @@ class _Draft:
             )
 
 
+class _Draft:
+    """One draft of a batch: what it was given, and what stands."""
+
+    def __init__(
+        self, number: int, seed: int, prefilled: DynamicCache, reader: Reader, prefill_s: float
+    ) -> None:
+        import torch
+
+        from engine.model import fork
+
+        self.number = number
+        self.cache = fork(prefilled)
+        self.generator = torch.Generator().manual_seed((seed + number) % 2**63)
+        self.reader = reader
+        self.texts: list[str] = []
+        self.stopped_early = True
+        self.ended = False
+        self._committed: list[int] = []
+        self._steps = self._tokens = 0
+        self._prefill_s, self._denoise_s = prefill_s, 0.0
+
+    def commit(self, ids: list[int], text: str, steps: int, tokens: int, denoise_s: float) -> None:
+        self._committed = ids
+        self.texts.append(text)
+        self._steps += steps
+        self._tokens += tokens
+        self._denoise_s += denoise_s
+
+    def read_committed(self, model: Model, proceed: Callable[[], None]) -> None:
+        """Prefill the canvas before the next one."""
+        began = time.perf_counter()
+        for start in range(0, len(self._committed), model.prefill_tokens):
+            proceed()
+            model.prefill(self.cache, self._committed[start : start + model.prefill_tokens])
+        self._prefill_s += time.perf_counter() - began
+
+    def stats(self, device: Device, precision: str) -> Stats:
+        from engine import hardware
+
+        return Stats(
+            steps=self._steps,
+            tokens=self._tokens,
+            prefill_s=self._prefill_s,
+            denoise_s=self._denoise_s,
+            tokens_per_s=self._tokens / max(self._denoise_s, 1e-9),
+            tokens_per_step=self._tokens / max(1, self._steps),
+            device=device.id,
+            precision=precision,
+            stopped_early=self.stopped_early,
+            peak_bytes=hardware.peak_bytes(device.id),
+        )
+
+
 def check_ranges(request: DraftRequest) -> None:
     """What can be told without the model. Raises input, naming the value and the range."""
 
@@ -314,10 +379,34 @@ def check_ranges(request: DraftRequest) -> None:
     within("The number of canvases", request.canvases, 1, 4)
     within("The number of variants", request.variants, 1, 4)
     within("The seed", request.seed, 0, 2**63 - 1)
+    within("The number of drafts in one batch", (1 + len(request.more)) * request.variants, 1, MOST_DRAFTS)
     within("The context size in tokens", request.context_tokens, 64, 2**20)
+    within("The least length in tokens", request.min_tokens, 0, request.length_tokens or 2**20)
+    within("The share to renoise", request.strength, 0.0, 1.0)
     within("The lower temperature", request.t_min, 0.0, 5.0)
     within("The upper temperature", request.t_max, 0.01, 5.0)
     within("The entropy bound", request.entropy_bound, 0.0, 100.0)
+
+
+def _prompt(model: Model, place: Place, context_tokens: int | None) -> prompt.Prompt:
+    wanted = model.default_context_tokens if context_tokens is None else context_tokens
+    budget = min(wanted, model.max_context_tokens)
+    return prompt.build(model.tokenizer, place.before, place.after, place.instruction, budget)
+
+
+def _start(model: Model, request: DraftRequest) -> list[int] | None:
+    """The canvas to begin from: the text, an end token, and what the model fills the rest with."""
+    if not request.start:
+        return None
+    ids = model.tokenizer.encode(request.start)
+    room = model.canvas_tokens - len(ids)
+    if room < 0:
+        raise EngineError(
+            "input",
+            f"The text to begin from has {len(ids)} tokens.",
+            f"Choose a passage of at most {model.canvas_tokens} tokens.",
+        )
+    return (ids + [model.end_id] + [model.fill_id] * room)[: model.canvas_tokens]
 
 
 def _check_pins(request: DraftRequest, model: Model) -> None:
@@ -341,6 +430,27 @@ def _check_pins(request: DraftRequest, model: Model) -> None:
                 f"Position {position} is pinned to two tokens ({taken[position]} and {token}).",
                 "Pin each position once.",
             )
+    most = request.canvases * model.canvas_tokens
+    length = most if request.length_tokens is None else request.length_tokens
+    if not 1 <= length <= most:
+        raise EngineError("input", f"The length is {length} tokens.", f"Choose from 1 to {most}.")
+    if request.min_tokens > most:
+        raise EngineError(
+            "input", f"The least length is {request.min_tokens} tokens.", f"Choose from 0 to {most}."
+        )
+    if taken.get(length, model.end_id) != model.end_id:
+        raise EngineError(
+            "input",
+            f"The draft should end at position {length}, where the token {taken[length]} is pinned.",
+            "Choose another length, or take that pin away.",
+        )
+    early = [position for position, token in taken.items() if token in model.end_ids]
+    if early and min(early) < request.min_tokens:
+        raise EngineError(
+            "input",
+            f"An end token is pinned at position {min(early)}, before the least length {request.min_tokens}.",
+            "Lower the least length, or take that pin away.",
+        )
 
 
 def _sampler(defaults: Sampler, request: DraftRequest) -> Sampler:

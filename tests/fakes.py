@@ -23,6 +23,7 @@ from engine.events import (
     Loading,
     LoadRequest,
     Prefilled,
+    PrepareRequest,
     Ready,
     Stats,
     Token,
@@ -35,7 +36,7 @@ TEXT = "It rained. Émile read on 🦊."
 
 
 class FakeEngine:
-    """A draft has STEPS steps and says TEXT, unless its instruction is a word below.
+    """A draft has STEPS steps and says TEXT, unless its instruction is a word below, as a prepare's may be.
 
     out: the file descriptor of the protocol, to write to it what is no event.
     """
@@ -56,6 +57,14 @@ class FakeEngine:
             return
         self._loaded = True
         yield ready(request.request_id)
+
+    def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
+        """Reads on and on if its instruction is "endless"; what is never given up costs the model."""
+        self._misbehave(request.instruction)
+        if request.instruction == "endless":
+            print("reading ahead", file=sys.stderr, flush=True)
+            self._loaded = self._loaded and cancelled.wait(10)
+            print("given up" if cancelled.is_set() else "never given up", file=sys.stderr, flush=True)
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         if not self._loaded:

@@ -19,6 +19,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from app.engine_thread import EngineThread
+from engine import process
 from engine.engine import Engine
 from engine.events import (
     Cancelled,
@@ -31,7 +32,9 @@ from engine.events import (
     Frame,
     LoadRequest,
     Prefilled,
+    PrepareRequest,
     Ready,
+    Request,
 )
 from engine.process import EngineProcess
 from engine.replay import Replay
@@ -55,6 +58,10 @@ def draft(request_id: str, instruction: str = "", variants: int = 1) -> DraftReq
     return DraftRequest(
         request_id=request_id, before="A letter. ", instruction=instruction, variants=variants
     )
+
+
+def prepare(instruction: str = "", before: str = "A letter. ") -> PrepareRequest:
+    return PrepareRequest(request_id="ahead", before=before, instruction=instruction)
 
 
 @pytest.fixture
@@ -211,6 +218,128 @@ def test_a_slow_consumer_gets_the_newest_frames_and_every_commit(start: Start, r
         ]
 
     run(scenario())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_draft_does_not_wait_for_a_prepare(engine: str, start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES[engine])
+        worker.prepare(prepare("endless"))  # no engine yet
+        await collect(worker.load(LOAD))
+        for count in range(3):
+            worker.prepare(prepare("endless"))
+            worker.prepare(prepare("endless"))
+            drafted = await collect(worker.draft(draft(f"{count}")))
+            assert isinstance(drafted[-1], Finished), drafted[-1]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_prepare_is_given_up_at_once_for_an_unload_and_at_the_end(
+    engine: str, start: Start, run: Run
+) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES[engine])
+        await collect(worker.load(LOAD))
+        worker.prepare(prepare("endless"))
+        worker.unload()
+        await collect(worker.load(LOAD))
+        worker.prepare(prepare("endless"))
+        assert worker.close()
+
+    run(scenario())
+
+
+class Reading(fakes.FakeEngine):
+    """Reads ahead in chunks that end when they may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_chunk, self.chunk_may_end = threading.Event(), threading.Event()
+        self.chunks = 0
+
+    def prepare(self, _: PrepareRequest, cancelled: threading.Event) -> None:
+        while self.chunks < 3 and not cancelled.is_set():
+            self.in_chunk.set()
+            assert self.chunk_may_end.wait(10)
+            self.chunks += 1
+
+
+def test_a_draft_starts_as_soon_as_the_chunk_in_hand_is_read(start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        engine = Reading()
+        worker = start(lambda: engine)
+        await collect(worker.load(LOAD))
+        worker.prepare(prepare())
+        assert engine.in_chunk.wait(5)
+        drafting = asyncio.create_task(collect(worker.draft(draft("1"))))
+        await asyncio.sleep(0)
+        engine.chunk_may_end.set()
+        assert isinstance((await drafting)[-1], Finished)
+        assert engine.chunks == 1
+
+    run(scenario())
+
+
+def test_a_draft_behind_a_chunk_that_hangs_is_told(start: Start, run: Run, emitted: Emitted) -> None:
+    async def scenario() -> None:
+        engine = Reading()
+        worker = start(lambda: engine, first_hang_s=0.3)
+        await collect(worker.load(LOAD))
+        worker.prepare(prepare())
+        assert engine.in_chunk.wait(5)
+        given_up = asyncio.create_task(collect(worker.draft(draft("1"))))
+        drafting = asyncio.create_task(collect(worker.draft(draft("2"))))
+        await asyncio.sleep(0)
+        worker.cancel("1")
+        await given_up
+        assert await emitted(worker.stalled) == ("2",)
+        engine.chunk_may_end.set()
+        assert isinstance((await drafting)[-1], Finished)
+
+    run(scenario())
+
+
+def test_a_process_that_takes_no_more_text_is_told_and_can_be_restarted(
+    start: Start, run: Run, emitted: Emitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sends = threading.Event()
+    send = process._Child.send
+
+    def send_and_note(child: process._Child, request: Request) -> None:
+        if isinstance(request, PrepareRequest):
+            sends.set()
+        send(child, request)
+
+    async def scenario() -> None:
+        worker = start(ENGINES["process"], first_hang_s=0.3)
+        ready = (await collect(worker.load(LOAD)))[-1]
+        assert isinstance(ready, Ready)
+        os.kill(int(ready.label), signal.SIGSTOP)
+        worker.prepare(prepare(before="more than a pipe holds" * 100_000))
+        assert sends.wait(5)
+        drafting = asyncio.create_task(collect(worker.draft(draft("1"))))
+        assert await emitted(worker.stalled) == ("1",)
+        assert worker.restart()
+        assert isinstance((await drafting)[-1], Finished)
+
+    monkeypatch.setattr(process._Child, "send", send_and_note)
+    run(scenario())
+
+
+def test_a_fault_in_a_prepare_is_only_logged(
+    start: Start, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        worker = start(fakes.FakeEngine)
+        await collect(worker.load(LOAD))
+        worker.prepare(prepare("raise"))
+        assert isinstance((await collect(worker.draft(draft("1"))))[-1], Finished)
+
+    run(scenario())
+    assert "layer 7" in caplog.text
+    caplog.clear()
 
 
 @pytest.mark.parametrize("engine", ["process", "thread"])

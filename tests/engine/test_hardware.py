@@ -1,6 +1,8 @@
-"""Devices, precision and plans."""
+"""Devices and precision. CUDA and NVIDIA's driver are faked."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,9 +10,18 @@ import torch
 from engine import hardware
 from engine.errors import EngineError
 from engine.events import Device
+from engine.hardware import Precision
+from engine.nvidia import Gpu
+from engine.plans import RUNTIME_BYTES
 
-GPU = Device(id="cuda:0", name="A GPU", total_bytes=24_000_000_000, free_bytes=20_000_000_000)
-CPU = Device(id="cpu", name="A processor", total_bytes=16_000_000_000, free_bytes=8_000_000_000)
+GB = 10**9
+GPU = Device(
+    id="cuda:0", name="A GPU", total_bytes=24 * GB, free_bytes=20 * GB, uuid="GPU-8932f937-d72c-4106"
+)
+OTHER = Device(
+    id="cuda:1", name="Another", total_bytes=12 * GB, free_bytes=12 * GB, uuid="GPU-8944aaaa-d72c-4106"
+)
+CPU = Device(id="cpu", name="A processor", total_bytes=16 * GB, free_bytes=8 * GB)
 
 
 def test_the_processor_is_always_there() -> None:
@@ -20,17 +31,145 @@ def test_the_processor_is_always_there() -> None:
     assert 0 < cpu.free_bytes <= cpu.total_bytes
 
 
-@pytest.mark.parametrize(("asked", "found"), [("auto", GPU), ("cuda:0", GPU), ("cuda", GPU), ("cpu", CPU)])
-def test_a_device_is_found_by_its_id(asked: str, found: Device) -> None:
-    assert hardware.resolve(asked, (GPU, CPU)) == found
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("auto", GPU),
+        ("cuda:0", GPU),
+        ("cuda", GPU),
+        ("cpu", CPU),
+        (GPU.uuid, GPU),
+        (OTHER.uuid, OTHER),
+        ("GPU-8944", OTHER),
+    ],
+)
+def test_a_device_is_found_by_its_id_or_uuid(asked: str, found: Device) -> None:
+    assert hardware.resolve(asked, (GPU, OTHER, CPU)) == found
 
 
-@pytest.mark.parametrize("asked", ["cuda:1", "mps", "banana", ""])
+@pytest.mark.parametrize("asked", ["cuda:2", "mps", "banana", "", "GPU-89", "GPU-0000"])
 def test_an_absent_device_is_an_error_that_lists_the_others(asked: str) -> None:
     with pytest.raises(EngineError) as caught:
-        hardware.resolve(asked, (GPU, CPU))
+        hardware.resolve(asked, (GPU, OTHER, CPU))
     assert caught.value.kind == "device-missing"
-    assert "cuda:0 (A GPU)" in caught.value.remedy
+    assert f"“{asked}”" in caught.value.message
+    assert "cuda:0 (A GPU), cuda:1 (Another), cpu (A processor)" in caught.value.remedy
+
+
+# ------------------------------------------------------------------ cards
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
+    """The cards that the driver tells; CUDA counts them the other way round."""
+    gpus = [
+        Gpu(0, "Small", "GPU-0-small", 8 * GB, 7 * GB),
+        Gpu(1, "Large", "GPU-1-large", 24 * GB, 20 * GB),
+    ]
+    monkeypatch.setattr(hardware, "nvidia_gpus", lambda: tuple(gpus))
+    return gpus
+
+
+@pytest.fixture
+def cuda(driver: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A torch that sees those cards. The list: where CUDA was asked for the memory, and took some."""
+    asked: list[int] = []
+
+    def mem_get_info(index: int) -> tuple[int, int]:
+        asked.append(index)
+        return 5 * GB, 6 * GB
+
+    def properties(index: int) -> SimpleNamespace:
+        gpu = driver[-1 - index]
+        return SimpleNamespace(name=gpu.name, uuid=gpu.uuid.removeprefix("GPU-"))
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(driver))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", mem_get_info)
+    return asked
+
+
+def test_cards_have_the_memory_that_the_driver_tells_of_their_uuid(cuda: list[int]) -> None:
+    large, small, cpu = hardware.devices()
+    assert (large.id, large.name, large.uuid) == ("cuda:0", "Large", "GPU-1-large")
+    assert (large.total_bytes, large.free_bytes) == (24 * GB, 20 * GB)
+    assert (small.id, small.total_bytes, small.free_bytes) == ("cuda:1", 8 * GB, 7 * GB)
+    assert cpu.id == "cpu"
+    assert cuda == []
+
+
+def test_the_largest_card_is_the_best(driver: list[Gpu], cuda: list[int]) -> None:
+    driver.reverse()
+    assert [device.id for device in hardware.devices()] == ["cuda:1", "cuda:0", "cpu"]
+
+
+def test_cuda_is_asked_where_the_driver_does_not_tell_the_memory(driver: list[Gpu], cuda: list[int]) -> None:
+    driver[1] = Gpu(1, "GB10", "GPU-1-large", 0, 0)
+    shared = next(device for device in hardware.devices() if device.name == "GB10")
+    assert (shared.total_bytes, shared.free_bytes) == (6 * GB, 5 * GB)
+    assert cuda == [0]
+
+
+def test_amds_uuid_is_what_hip_understands(cuda: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    as_torch_has_it = "39653864-3335-6533-6131-333430666464"
+    monkeypatch.setattr(torch.version, "hip", "7.2")
+    monkeypatch.setattr(hardware, "nvidia_gpus", lambda: ())
+    card = SimpleNamespace(name="R9700", uuid=as_torch_has_it)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _index: card)
+    assert hardware.devices()[0].uuid == "GPU-9e8d35e3a1340fdd"
+
+
+def test_a_build_for_the_processor_beside_a_card_is_told_with_the_remedy(
+    driver: list[Gpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.delenv("MEZZOTINT_TORCH", raising=False)
+    told = hardware.idle_card()
+    assert told is not None
+    assert "Small" in told
+    assert "python3 packaging/dev.py run" in told
+    assert "MEZZOTINT_TORCH" not in told
+    with pytest.raises(EngineError) as caught:
+        hardware.resolve("GPU-1-large", (CPU,))
+    assert told in caught.value.remedy
+    monkeypatch.setenv("MEZZOTINT_TORCH", "cpu")
+    assert "MEZZOTINT_TORCH unset" in str(hardware.idle_card())
+
+
+def test_a_driver_too_old_is_told_unless_the_cards_are_hidden(
+    driver: list[Gpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert "Update the driver" in str(hardware.idle_card())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert hardware.idle_card() is None
+
+
+def test_a_card_that_is_used_is_not_idle(cuda: list[int]) -> None:
+    assert hardware.idle_card() is None
+
+
+def test_without_a_card_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "nvidia_gpus", lambda: ())
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert hardware.idle_card() is None
+
+
+def test_the_peak_is_the_devices_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    reset: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7 + device.index)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    hardware.reset_peak("cuda:1")
+    assert reset == [torch.device("cuda:1")]
+    assert hardware.peak_bytes("cuda:1") == 8
+    for silent in ("cpu", "mps"):
+        hardware.reset_peak(silent)
+        assert hardware.peak_bytes(silent) == 0
+
+
+# ------------------------------------------------------------------ precision
 
 
 @pytest.mark.parametrize(
@@ -50,9 +189,24 @@ def test_a_processor_without_bf16_computes_in_fp32(
     assert hardware.best_precision(device, weights) == precision
 
 
-def test_a_plan_says_whether_it_fits() -> None:
-    fits = hardware.plan("bf16", 2048, 10_000_000_000, 1_000_000_000, 24_000_000_000)
-    assert (fits.fits, fits.total_bytes) == (True, 11_000_000_000)
-    too_much = hardware.plan("bf16", 2048, 52_000_000_000, 1_000_000_000, 24_000_000_000)
-    assert not too_much.fits
-    assert "29.0 GB too much" in too_much.verdict
+PACKED: dict[Precision, int] = {"4-bit": 17 * GB, "4-bit-tight": 15 * GB}
+
+
+@pytest.mark.parametrize(
+    ("free", "precision"),
+    [
+        (52 * GB, "bf16"),
+        (51 * GB, "4-bit"),
+        (17 * GB, "4-bit"),
+        (16 * GB, "4-bit-tight"),
+        (8 * GB, "4-bit-tight"),
+    ],
+)
+def test_a_card_gets_the_best_precision_that_fits(free: int, precision: str) -> None:
+    card = Device(id="cuda:0", name="", total_bytes=80 * GB, free_bytes=free + RUNTIME_BYTES)
+    assert hardware.best_precision(card, 52 * GB, PACKED) == precision
+
+
+def test_where_the_memory_is_not_told_bf16_is_tried() -> None:
+    card = Device(id="mps", name="", total_bytes=0, free_bytes=0)
+    assert hardware.best_precision(card, 52 * GB, PACKED) == "bf16"

@@ -25,6 +25,7 @@ from engine.events import (
     Frame,
     Loading,
     LoadRequest,
+    PrepareRequest,
     Ready,
 )
 from engine.process import EngineProcess
@@ -51,6 +52,11 @@ def load(engine: EngineProcess) -> int:
 def draft(engine: EngineProcess, instruction: str = "", request_id: str = "1") -> list[Event]:
     request = DraftRequest(request_id=request_id, before="", instruction=instruction)
     return list(engine.draft(request, threading.Event()))
+
+
+def prepare(engine: EngineProcess, instruction: str = "", before: str = "It rained. ") -> None:
+    request = PrepareRequest(request_id="ahead", before=before, instruction=instruction)
+    engine.prepare(request, threading.Event())
 
 
 def failed(events: list[Event]) -> Failed:
@@ -125,6 +131,53 @@ def test_a_draft_dropped_halfway_is_cancelled(engine: EngineProcess) -> None:
     next(events)
     del events
     assert {event.request_id for event in draft(engine, request_id="2")} == {"2"}
+
+
+def test_a_draft_does_not_wait_for_a_prepare(engine: EngineProcess) -> None:
+    pid = load(engine)
+    prepare(engine, "endless")
+    events = draft(engine)
+    assert {event.request_id for event in events} == {"1"}
+    assert isinstance(events[-1], Finished)
+    prepare(engine, "raise")
+    prepare(engine, before="abc\ud83e")
+    assert draft(engine, request_id="2")[-1].request_id == "2"
+    assert load(engine) == pid
+
+
+def test_a_prepare_starts_no_engine_and_loads_none(engine: EngineProcess) -> None:
+    EngineProcess(["/nowhere/python"]).prepare(
+        PrepareRequest(request_id="ahead", before=""), threading.Event()
+    )
+    failed(list(engine.load(LoadRequest(request_id="1", model="missing"), threading.Event())))
+    prepare(engine, "die")  # nobody takes it
+    (loading, _) = engine.load(LOAD, threading.Event())
+    assert isinstance(loading, Loading)
+    assert loading.stage == "Reading weights"
+
+
+def test_a_cancelled_prepare_is_not_sent(engine: EngineProcess) -> None:
+    pid = load(engine)
+    cancelled = threading.Event()
+    cancelled.set()
+    engine.prepare(PrepareRequest(request_id="ahead", before="", instruction="die"), cancelled)
+    assert load(engine) == pid
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_dead_engine_is_no_error_of_a_prepare(
+    seen: bool, engine: EngineProcess, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pidfd = os.pidfd_open(load(engine))
+    prepare(engine, "die")
+    assert_ends(pidfd)
+    with monkeypatch.context() as patch:
+        if not seen:
+            patch.setattr(module._Child, "alive", lambda _: True)
+        prepare(engine)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert isinstance(draft(engine)[-1], Finished)
+    caplog.clear()
 
 
 def test_late_events_of_another_request_are_skipped(engine: EngineProcess) -> None:

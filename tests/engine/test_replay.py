@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Cancelled, Committed, DraftRequest, Finished, Frame, LoadRequest, Prefilled, Ready
+from engine.events import (
+    Cancelled,
+    Committed,
+    DraftRequest,
+    Finished,
+    Frame,
+    LoadRequest,
+    Prefilled,
+    PrepareRequest,
+    Ready,
+)
 from engine.replay import Replay
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "draft.jsonl"
@@ -17,6 +27,7 @@ def test_plays_its_load_and_its_draft() -> None:
     replay = Replay(GOLDEN)
     loaded = list(replay.load(LoadRequest(request_id="1", model="any"), threading.Event()))
     assert isinstance(loaded[-1], Ready)
+    replay.prepare(PrepareRequest(request_id="1", before=""), threading.Event())
     drafted = list(replay.draft(DraftRequest(request_id="2", before=""), threading.Event()))
     assert {event.request_id for event in drafted} == {"2"}
     assert isinstance(drafted[0], Prefilled)

@@ -21,6 +21,7 @@ from engine.events import (
     Frame,
     LoadRequest,
     Prefilled,
+    PrepareRequest,
     Ready,
     Request,
     UnloadRequest,
@@ -48,6 +49,11 @@ class Child:
         assert self.process.stdout
         return map(decode_event, self.process.stdout)
 
+    def told(self) -> str:
+        """The next line on stderr."""
+        assert self.process.stderr
+        return self.process.stderr.readline().decode().rstrip()
+
     def until(self, kind: type[Event], request_id: str) -> list[Event]:
         seen: list[Event] = []
         for event in self.events():
@@ -70,6 +76,10 @@ def draft(request_id: str, instruction: str = "") -> DraftRequest:
     return DraftRequest(request_id=request_id, before="", instruction=instruction)
 
 
+def prepare(instruction: str = "") -> PrepareRequest:
+    return PrepareRequest(request_id="ahead", before="It rained. ", instruction=instruction)
+
+
 def test_requests_are_answered_in_order(child: Child) -> None:
     child.send(LOAD, draft("1"), draft("2"), UnloadRequest(request_id="3"), draft("4"))
     events = child.until(Failed, "4")
@@ -85,6 +95,45 @@ def test_a_cancel_does_not_queue_behind_the_draft(child: Child) -> None:
     child.send(CancelRequest(request_id="2"), CancelRequest(request_id="1"), CancelRequest(request_id="?"))
     child.until(Cancelled, "1")
     assert sum(isinstance(event, Frame) for event in child.until(Cancelled, "2")) <= 1
+
+
+def test_a_prepare_is_answered_by_nothing(child: Child) -> None:
+    of_the_future = encode(prepare()).replace(b'"before"', b'"colour":"blue","before"')
+    child.send(prepare(), LOAD, prepare(), of_the_future, draft("1"))
+    assert {event.request_id for event in child.until(Finished, "1")} == {"load", "1"}
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        LOAD,
+        draft("1"),
+        prepare(),
+        UnloadRequest(request_id="2"),
+        CancelRequest(request_id="ahead"),
+    ],
+)
+def test_a_prepare_is_given_up_for_any_later_request(child: Child, later: Request) -> None:
+    child.send(LOAD, prepare("endless"))
+    assert child.told() == "reading ahead"
+    child.send(later)
+    assert child.told() == "given up"
+
+
+def test_a_prepare_that_waits_is_given_up_for_a_later_draft(child: Child) -> None:
+    child.send(LOAD, draft("1", "endless"))
+    child.until(Frame, "1")
+    child.send(prepare("endless"), draft("2"), CancelRequest(request_id="1"))
+    assert [child.told(), child.told()] == ["reading ahead", "given up"]
+    child.until(Finished, "2")
+
+
+def test_a_prepare_that_fails_is_only_logged(child: Child) -> None:
+    child.send(LOAD, prepare("raise"), draft("1"))
+    assert not any(isinstance(event, Failed) for event in child.until(Finished, "1"))
+    child.process.kill()
+    assert child.process.stderr
+    assert b"KeyError: 'layer 7'" in child.process.stderr.read()
 
 
 def test_a_request_id_may_serve_a_load_and_a_draft(child: Child) -> None:

@@ -1,0 +1,1 @@
+"""The models on this machine: downloading, importing, listing and removing them."""

@@ -1,0 +1,61 @@
+"""Room on the disk, and what to say when it cannot be written to."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.models.messages import ModelError
+
+SPARE_BYTES = 10**9
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB"
+
+
+def check_room(folder: Path, missing_bytes: int) -> None:
+    """Raises ModelError unless the disk takes that much and SPARE_BYTES are left."""
+    free = shutil.disk_usage(folder).free
+    if missing_bytes + SPARE_BYTES > free:
+        raise ModelError(
+            "disk",
+            f"There is not enough room: {gigabytes(missing_bytes)} are missing of this model, "
+            f"{gigabytes(SPARE_BYTES)} should stay free, and the disk has {gigabytes(free)} free.",
+            "Make room on the disk and try again.",
+            str(folder),
+        )
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turns an OSError inside into a ModelError."""
+    try:
+        yield
+    except OSError as error:
+        raise _fault(error, folder) from error
+
+
+def _fault(error: OSError, folder: Path) -> ModelError:
+    if error.errno in FULL:
+        free = gigabytes(shutil.disk_usage(folder.parent).free)
+        return ModelError(
+            "disk",
+            f"The disk is full ({free} free). What is there so far is kept.",
+            "Make room on the disk, then resume.",
+            str(error),
+        )
+    if error.errno == errno.EFBIG:
+        return ModelError(
+            "disk", "This disk cannot hold files as large as this model's.", "Use another disk.", str(error)
+        )
+    return ModelError(
+        "folder",
+        f"“{folder.parent}” cannot be written to: {error.strerror or error}.",
+        "Allow Mezzotint to write there, then try again.",
+        str(error),
+    )

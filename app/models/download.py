@@ -1,0 +1,307 @@
+"""One model on its way: a download or an import, in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+from PySide6.QtCore import QLockFile, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+
+from app.documents.files import held_lock
+from app.models import library
+from app.models.messages import (
+    Checked,
+    Done,
+    Failed,
+    HubOrder,
+    ImportOrder,
+    ModelError,
+    Order,
+    Progress,
+    Report,
+    Waiting,
+    decode_report,
+    encode,
+)
+from app.models.rate import Rate
+
+log = logging.getLogger(__name__)
+
+QUIET_MS = 3000
+"""Without a report for so long, nothing is moving."""
+AGAIN = "Try again: it goes on from where it was."
+
+
+class State(Enum):
+    QUEUED = "queued"
+    CHECKING = "checking"
+    DOWNLOADING = "downloading"
+    VERIFYING = "verifying"
+    PAUSED = "paused"
+    FAILED = "failed"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+RUNNING = (State.CHECKING, State.DOWNLOADING, State.VERIFYING)
+
+
+class Download(QObject):
+    """One model on its way, from the Hub or from a folder. Made by Downloads.
+
+    waiting: what went wrong and passes perhaps, empty while all is well; fault: why it failed or was paused.
+    """
+
+    state_changed = Signal(State)
+    progressed = Signal()
+    ended = Signal()  # its process has gone, or it needed none
+
+    def __init__(self, order: Order, record: library.Record | None, parent: QObject) -> None:
+        """record: of an earlier try."""
+        super().__init__(parent)
+        self._order = order
+        self._process: QProcess | None = None
+        self._lock: QLockFile | None = None
+        self._rate = Rate()
+        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
+        self._quiet.timeout.connect(self._on_quiet)
+        self.folder = Path(order.folder)
+        self.state = State.PAUSED if record else State.QUEUED
+        self.file = ""
+        self.done_bytes = _bytes_in(library.partial(self.folder)) if record else 0
+        self.total_bytes = record.total_bytes if record else 0
+        self.licence = record.licence if record else ""
+        self.waiting, self.waiting_s = "", 0.0
+        self.fault: Failed | None = None
+
+    @property
+    def name(self) -> str:
+        """A repository, or the folder that is imported."""
+        return self._order.repo if isinstance(self._order, HubOrder) else self._order.source
+
+    @property
+    def is_import(self) -> bool:
+        return isinstance(self._order, ImportOrder)
+
+    @property
+    def has_process(self) -> bool:
+        return self._process is not None
+
+    @property
+    def bytes_per_s(self) -> float:
+        return self._rate.bytes_per_s
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None where nobody can tell."""
+        return self._rate.seconds_left(self.total_bytes - self.done_bytes)
+
+    # ---------------------------------------------------------------- what the writer does
+
+    def pause(self) -> None:
+        """What is there so far is kept."""
+        if self.state in (State.QUEUED, *RUNNING):
+            self._enter(State.PAUSED)
+            self._kill()
+
+    def resume(self, token: str | None = None) -> None:
+        """After a pause or a failure. None: with the token that it had."""
+        if self.state not in (State.PAUSED, State.FAILED):
+            return
+        if token is not None and isinstance(self._order, HubOrder):
+            self._order = msgspec.structs.replace(self._order, token=token.strip())
+        self.fault = None
+        self._enter(State.QUEUED)
+
+    def cancel(self) -> None:
+        """What is there so far is deleted."""
+        if self.state in (State.DONE, State.CANCELLED):
+            return
+        self._enter(State.CANCELLED)
+        if self._process:
+            self._kill()
+        else:
+            self._take_away()
+
+    # ---------------------------------------------------------------- its process
+
+    def start(self) -> None:
+        """Called by Downloads, when its turn has come."""
+        self._enter(State.CHECKING)
+        if not self._take_lock():
+            self.ended.emit()
+            return
+        process = self._process = QProcess(self)
+        process.setProcessEnvironment(_environment())
+        process.started.connect(self._on_started)
+        process.readyReadStandardOutput.connect(self._on_output)
+        process.finished.connect(self._on_finished)
+        process.errorOccurred.connect(self._on_error)
+        process.start(sys.executable, ["-m", "app.models.fetch"])
+
+    def close(self) -> None:
+        """The app ends: what is there so far is kept."""
+        self.pause()
+        if self._process:
+            self._process.waitForFinished(2000)
+
+    def _kill(self) -> None:
+        if self._process:
+            self._process.kill()
+
+    def _on_started(self) -> None:
+        if self._process:
+            self._process.write(encode(self._order))  # its stdin stays open: it ends with that
+
+    def _on_output(self) -> None:
+        process = self._process
+        while process and process.canReadLine():
+            line = bytes(process.readLine().data())
+            try:
+                report = decode_report(line)
+            except ValueError as error:
+                self._fail(_died("said what cannot be understood", f"{error}\n{line[:500]!r}"))
+                self._kill()
+                return
+            if self.state in RUNNING or isinstance(report, Done):
+                self._on_report(report)
+
+    def _on_report(self, report: Report) -> None:
+        self.waiting = ""
+        match report:
+            case Checked():
+                self.licence, self.total_bytes = report.licence, report.total_bytes
+                self._pin(report.revision)
+            case Progress():
+                self._on_progress(report)
+            case Waiting():
+                self._quiet.stop()
+                self._rate.reset()
+                self.waiting, self.waiting_s = report.message, report.seconds
+                self.progressed.emit()
+            case Done():
+                self._enter(State.DONE)
+            case Failed():
+                self._fail(report)
+            case _:
+                assert_never(report)
+
+    def _on_progress(self, report: Progress) -> None:
+        state = State(report.stage)
+        if state is not self.state:
+            self._rate.reset()
+            self._enter(state)
+        self.file, self.done_bytes, self.total_bytes = report.file, report.done_bytes, report.total_bytes
+        self._rate.update(report.elapsed_s, report.done_bytes)
+        self._quiet.start()
+        self.progressed.emit()
+
+    def _on_quiet(self) -> None:
+        self._rate.reset()
+        self.progressed.emit()
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart:  # there will be no finished signal
+            self._on_finished(-1)
+
+    def _on_finished(self, code: int) -> None:
+        process = self._process
+        if process is None:
+            return
+        self._on_output()
+        last_words = bytes(process.readAllStandardError().data()).decode(errors="replace")[-4000:]
+        if last_words:
+            log.info("download of %s: %s", self.name, last_words)
+        if self.state in RUNNING:
+            self._fail(_died("stopped unexpectedly", f"{process.errorString()} ({code})\n{last_words}"))
+        self._process = None
+        process.deleteLater()
+        if self.state is State.CANCELLED:
+            self._take_away()
+        else:
+            self._lock = None
+            self.ended.emit()
+
+    # ---------------------------------------------------------------- what becomes of it
+
+    def _enter(self, state: State) -> None:
+        self._quiet.stop()
+        self.waiting = ""
+        if state not in (State.DOWNLOADING, State.VERIFYING):
+            self._rate.reset()
+        self.state = state
+        self.state_changed.emit(state)
+
+    def _fail(self, fault: Failed) -> None:
+        """A disk that fills up is a pause: nothing is wrong with the download."""
+        log.info("download of %s: %s %s", self.name, fault.message, fault.details)
+        self.fault = fault
+        full = fault.kind == "disk" and self.state is State.DOWNLOADING
+        self._enter(State.PAUSED if full else State.FAILED)
+
+    def _pin(self, revision: str) -> None:
+        if isinstance(self._order, HubOrder):
+            self._order = msgspec.structs.replace(self._order, revision=revision)
+
+    def _take_lock(self) -> bool:
+        """False, with a fault, while another window has it, or where nothing can be written."""
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = self._lock or lock(self.folder)
+            fault = Failed(
+                kind="input",
+                message=f"Another window of Mezzotint is busy with {self.name}.",
+                remedy="Look there, or close it.",
+            )
+        except OSError as error:
+            fault = Failed(
+                kind="folder",
+                message=f"“{self.folder.parent}” cannot be written to: {error.strerror or error}.",
+                remedy="Allow Mezzotint to write there, then try again.",
+            )
+        if not self._lock:
+            self._fail(fault)
+        return self._lock is not None
+
+    def _take_away(self) -> None:
+        partial = library.partial(self.folder)
+        if self._take_lock():
+            try:
+                if partial.exists():
+                    library.discard(partial)
+            except ModelError as error:
+                self._fail(error.failed)
+            self._lock = None
+        self.ended.emit()
+
+
+def lock(folder: Path) -> QLockFile | None:
+    """Of the right to change what lies at `folder` or grows beside it. Raises OSError."""
+    return held_lock(folder.with_name(folder.name + ".lock"))
+
+
+def _died(how: str, details: str) -> Failed:
+    return Failed(kind="died", message=f"The download {how}.", remedy=AGAIN, details=details)
+
+
+def _bytes_in(folder: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in folder.iterdir() if file.name != library.RECORD)
+    except OSError:
+        return 0
+
+
+def _environment() -> QProcessEnvironment:
+    """`-m app` finds this package, and none of the same name in the working directory."""
+    environment = QProcessEnvironment.systemEnvironment()
+    root = str(Path(__file__).resolve().parent.parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment.insert("PYTHONPATH", os.pathsep.join(paths))
+    environment.insert("PYTHONSAFEPATH", "1")
+    environment.insert("PYTHONUTF8", "1")
+    return environment

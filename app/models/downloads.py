@@ -1,0 +1,122 @@
+"""All downloads and imports of models: those that run, those that wait, those of earlier runs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from app.models import library
+from app.models.download import Download, State, lock
+from app.models.messages import HubOrder, ImportOrder, ModelError, Order
+from engine.catalogue import KNOWN
+
+log = logging.getLogger(__name__)
+
+HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
+REPO = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
+
+
+class Downloads(QObject):
+    """All that are not done, one download and one import at a time; the others wait.
+
+    Those of earlier runs are found again, paused. added, removed: from `items`; finished: it is done.
+    """
+
+    added = Signal(Download)
+    removed = Signal(Download)
+    finished = Signal(Download)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.items: list[Download] = []
+        self._root = library.models_folder()
+        library.sweep(self._root)
+        for folder in library.unfinished(self._root):
+            self._find_again(folder)
+
+    def download(self, repo: str, token: str = "") -> Download:
+        """repo: owner/model, or its address. Raises ModelError for what can be no model's name."""
+        repo = HUB_PAGE.sub("", repo.strip(), count=1).strip("/")
+        if not REPO.fullmatch(repo) or ".." in repo or "--" in repo:
+            raise ModelError(
+                "input", f"“{repo}” is no model's name.", "Write it as the Hub does: owner/model."
+            )
+        folder = folder_of(repo)
+        for item in self.items:
+            if item.folder == folder:
+                item.resume(token or None)
+                return item
+        return self._add(HubOrder(folder=str(folder), repo=repo, token=token.strip()))
+
+    def import_model(self, source: Path, name: str = "") -> Download:
+        """Copy the model in `source`. name: that of the catalogue's model it is. Raises ModelError."""
+        source = source.resolve()
+        name = name or source.name
+        folder = self._root / name
+        if not library.plain_name(name):
+            raise ModelError("input", f"“{source}” has no name to go by.", "Choose the model's own folder.")
+        if folder.exists() or any(item.folder == folder for item in self.items):
+            raise ModelError(
+                "input",
+                f"There is a model named “{name}” already.",
+                "Remove it first, or rename the folder that you import.",
+            )
+        return self._add(ImportOrder(folder=str(folder), source=str(source)))
+
+    def close(self) -> None:
+        """Ends every process. What is there so far is found again by the next run."""
+        for item in self.items:
+            item.ended.disconnect(self._on_ended)
+            item.state_changed.disconnect(self._on_state)
+            item.close()
+
+    def _add(self, order: Order, record: library.Record | None = None) -> Download:
+        item = Download(order, record, self)
+        item.state_changed.connect(self._on_state)
+        item.ended.connect(self._on_ended)
+        self.items.append(item)
+        self.added.emit(item)
+        self._start_next()
+        return item
+
+    def _find_again(self, folder: Path) -> None:
+        record = library.read_record(library.partial(folder))
+        try:
+            held = lock(folder)
+            if held and not record:  # it had not come far enough to be of use
+                library.discard(library.partial(folder))
+        except (OSError, ModelError) as error:
+            log.warning("An unfinished download cannot be offered: %s", error)
+            return
+        if held and record and record.repo:
+            self._add(HubOrder(folder=str(folder), repo=record.repo, revision=record.revision), record)
+        elif held and record:
+            self._add(ImportOrder(folder=str(folder), source=record.source), record)
+
+    def _start_next(self) -> None:
+        for item in list(self.items):
+            busy = {other.is_import for other in self.items if other.has_process}
+            if item.state is State.QUEUED and item.is_import not in busy:
+                item.start()
+
+    def _on_state(self, state: State) -> None:
+        if state is State.QUEUED:
+            self._start_next()
+
+    def _on_ended(self) -> None:
+        for item in list(self.items):
+            if item.state in (State.DONE, State.CANCELLED) and not item.has_process:
+                self.items.remove(item)
+                if item.state is State.DONE:
+                    self.finished.emit(item)
+                self.removed.emit(item)
+        self._start_next()
+
+
+def folder_of(repo: str) -> Path:
+    """Where a repository's model is, or will be."""
+    known = (known.folder for known in KNOWN if known.source.casefold() == repo.casefold())
+    return next(known, library.models_folder() / repo.replace("/", "--"))

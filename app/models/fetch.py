@@ -1,0 +1,87 @@
+"""The process that fetches a model: `python -m app.models.fetch`.
+
+An order comes as the first line of stdin, reports go to stdout. It ends when stdin ends, so that it never
+outlives the app.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import BinaryIO, assert_never
+
+from app.models.copying import copy_model
+from app.models.messages import (
+    Failed,
+    HubOrder,
+    ImportOrder,
+    ModelError,
+    Order,
+    Report,
+    Tell,
+    decode_order,
+    encode,
+)
+
+# Read by huggingface_hub when it is imported. No token but the order's, no request but the download's.
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "0",
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DEBUG": "0",
+}
+
+
+def perform(order: Order, tell: Tell) -> None:
+    """The last report is done or failed."""
+    try:
+        match order:
+            case HubOrder():
+                from app.models.hub import HubDownload
+
+                HubDownload(order, tell).run()
+            case ImportOrder():
+                copy_model(order, tell)
+            case _:
+                assert_never(order)
+    except ModelError as error:
+        tell(error.failed)
+    except Exception as error:
+        tell(
+            Failed(
+                kind="bug",
+                message=f"Something in Mezzotint failed ({type(error).__name__}).",
+                remedy="Try again. If it happens again, please report it with the log.",
+                details=traceback.format_exc(),
+            )
+        )
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the app's terminal is the app's
+    os.environ.update(ENVIRONMENT)
+    reports = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    order = decode_order(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+
+    def tell(report: Report) -> None:
+        reports.write(encode(report))
+        reports.flush()
+
+    perform(order, tell)
+
+
+def _end_with(stdin: BinaryIO) -> None:
+    stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""The models on this machine: those of the catalogue, those in the models folder, those the writer added."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import threading
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from app.models.messages import ModelError
+from engine.catalogue import KNOWN, check_files
+from engine.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+RECORD = "download.json"
+PARTIAL, TRASH = ".partial", ".trash-"
+LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
+# What a model needs beside its weights and their index.
+SMALL = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    *LICENCES,
+)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Lies in a model's folder, from its first byte on: where the files come from."""
+
+    repo: str = ""
+    revision: str = ""
+    source: str = ""
+    licence: str = ""
+    total_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalModel:
+    """model: what a load takes; problem: why it cannot be loaded, empty if it can; repo: where it comes from;
+    removable: the folder is Mezzotint's own.
+    """
+
+    model: str
+    label: str
+    folder: Path
+    size_bytes: int
+    licence: str
+    licence_file: Path | None
+    repo: str
+    removable: bool
+    problem: str
+
+
+def models_folder() -> Path:
+    return platformdirs.user_data_path("mezzotint") / "models"
+
+
+def local_models(added: Iterable[Path] = ()) -> list[LocalModel]:
+    """added: folders elsewhere. A folder that is incomplete is listed with its problem."""
+    root = models_folder()
+    known = [known.folder for known in KNOWN if known.bundled or known.folder.is_dir()]
+    others = sorted(folder for folder in _folders(root) if (folder / "config.json").is_file())
+    return [_local_model(folder) for folder in dict.fromkeys((*known, *others, *added))]
+
+
+def read_record(folder: Path) -> Record | None:
+    try:
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=Record)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def write_record(folder: Path, record: Record) -> None:
+    if read_record(folder) != record:
+        (folder / RECORD).write_bytes(msgspec.json.encode(record))
+
+
+def partial(folder: Path) -> Path:
+    """Where a model grows until it is whole."""
+    return folder.with_name(folder.name + PARTIAL)
+
+
+def install(folder: Path) -> None:
+    """Put the whole model that grew beside `folder` in its place. Raises ModelError if it is not whole."""
+    grown = partial(folder)
+    try:
+        check_files(grown)
+    except EngineError as error:
+        raise ModelError("unfit", error.message, "Choose another model.", error.details) from error
+    if folder.exists():
+        discard(folder)
+    grown.rename(folder)
+
+
+def unfinished(root: Path) -> list[Path]:
+    """The folders, not yet there, of models whose download or import was interrupted."""
+    found = (folder for folder in _folders(root, hidden=True) if folder.name.endswith(PARTIAL))
+    return sorted(folder.with_suffix("") for folder in found)
+
+
+def sweep(root: Path) -> list[threading.Thread]:
+    """Delete what removals that were cut short have left."""
+    return [_delete(folder) for folder in _folders(root, hidden=True) if folder.name.startswith(TRASH)]
+
+
+def remove(model: LocalModel) -> None:
+    """Raises ModelError for a model that is not Mezzotint's own, or whose folder cannot be moved."""
+    if model.folder.parent != models_folder():
+        raise ModelError("input", f"“{model.label}” does not lie in Mezzotint's own folder.")
+    discard(model.folder)
+
+
+def discard(folder: Path) -> threading.Thread:
+    """Gone at once; the space comes back when the thread has ended. Raises ModelError."""
+    trash = folder.with_name(TRASH + secrets.token_hex(8))
+    try:
+        folder.rename(trash)
+    except OSError as error:
+        raise ModelError(
+            "folder",
+            f"“{folder}” cannot be removed: {error.strerror}.",
+            "Close other programs that use it, and try again.",
+        ) from error
+    return _delete(trash)
+
+
+def plain_name(name: str) -> bool:
+    """Whether a name from elsewhere is that of a file or folder right here, and not one of ours."""
+    return (
+        bool(name)
+        and name == Path(name).name
+        and not name.startswith(".")
+        and not name.endswith((PARTIAL, "."))
+        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+        and not set(name) & set('<>:"/\\|?*')
+    )
+
+
+def _delete(trash: Path) -> threading.Thread:
+    def work() -> None:
+        if trash.is_symlink():  # a folder that was moved to another disk by hand
+            trash.unlink()
+        else:
+            shutil.rmtree(trash, ignore_errors=True)
+
+    thread = threading.Thread(target=work, name="delete model", daemon=True)
+    thread.start()
+    return thread
+
+
+def _folders(root: Path, *, hidden: bool = False) -> list[Path]:
+    """Without those that are unfinished or on their way out, unless hidden."""
+    try:
+        folders = [folder for folder in root.iterdir() if folder.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        log.warning("The models folder cannot be read: %s", error)
+        return []
+    return [folder for folder in folders if hidden or plain_name(folder.name)]
+
+
+def _local_model(folder: Path) -> LocalModel:
+    known = next((known for known in KNOWN if known.folder == folder), None)
+    record = read_record(folder) or Record()
+    try:
+        check_files(folder)
+        problem = ""
+    except EngineError as error:
+        problem = error.message
+    licences = (folder / name for name in LICENCES)
+    return LocalModel(
+        model=known.name if known else str(folder),
+        label=known.label if known else record.repo or folder.name,
+        folder=folder,
+        size_bytes=_size_bytes(folder),
+        licence=record.licence or (known.licence if known else ""),
+        licence_file=next((file for file in licences if file.is_file()), None),
+        repo=record.repo,
+        removable=folder.parent == models_folder(),
+        problem=problem,
+    )
+
+
+def _size_bytes(folder: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    except OSError:
+        return 0

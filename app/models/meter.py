@@ -1,0 +1,44 @@
+"""Counts the bytes of a download or a copy and tells about them."""
+
+from __future__ import annotations
+
+import time
+
+from app.models.messages import Progress, Stage, Tell
+
+EVERY_S = 0.25
+
+
+class Meter:
+    """Tells at the start and the end of a stage, and every EVERY_S in between."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._began_s = time.monotonic()
+        self._told_s = 0.0
+        self._stage: Stage = "downloading"
+        self._total_bytes = 0
+        self.done_bytes = 0
+
+    def start(self, stage: Stage, done_bytes: int, total_bytes: int) -> None:
+        self._stage, self.done_bytes, self._total_bytes = stage, done_bytes, total_bytes
+        self._report("")
+
+    def add(self, count: int, file: str) -> None:
+        """count may be negative: bytes that are of no use."""
+        self.done_bytes += count
+        late = time.monotonic() - self._told_s >= EVERY_S
+        if self._total_bytes and (late or self.done_bytes == self._total_bytes):
+            self._report(file)
+
+    def _report(self, file: str) -> None:
+        self._told_s = time.monotonic()
+        self._tell(
+            Progress(
+                stage=self._stage,
+                file=file,
+                done_bytes=self.done_bytes,
+                total_bytes=self._total_bytes,
+                elapsed_s=self._told_s - self._began_s,
+            )
+        )

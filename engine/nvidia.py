@@ -1,0 +1,60 @@
+"""NVIDIA's cards as their driver (NVML) tells them, and how an engine gets the chosen GPU and no other."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+
+import pynvml  # type: ignore[import-untyped]
+
+_AMD_UUID = re.compile(r"GPU-[0-9a-f]{16}")  # NVIDIA's have hyphens
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """index: the driver's, which CUDA's need not be; bytes are 0 where the driver does not tell."""
+
+    index: int
+    name: str
+    uuid: str
+    total_bytes: int
+    free_bytes: int
+
+
+def nvidia_gpus() -> tuple[Gpu, ...]:
+    """Empty without NVIDIA's driver. Touches no card: no CUDA context is made."""
+    gpus = []
+    with contextlib.suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        try:
+            for index in range(pynvml.nvmlDeviceGetCount()):
+                with contextlib.suppress(pynvml.NVMLError):  # a card that was lost hides no other
+                    gpus.append(_gpu(index))
+        finally:
+            pynvml.nvmlShutdown()
+    return tuple(gpus)
+
+
+def _gpu(index: int) -> Gpu:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    total = free = 0
+    with contextlib.suppress(pynvml.NVMLError_NotSupported):  # where the processor's memory is the card's too
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        total, free = int(memory.total), int(memory.free)
+    return Gpu(index, pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle), total, free)
+
+
+def engine_environment(device: str) -> dict[str, str]:
+    """What an engine's process must find in its environment when it starts, for this choice of a device.
+
+    A GPU chosen by UUID is the only one it sees. A card that is gone hides no other, so that the engine can
+    name what there is. Indices count as the driver counts.
+    """
+    if _AMD_UUID.fullmatch(device):
+        return {"HIP_VISIBLE_DEVICES": device}
+    environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    chosen = [gpu.uuid for gpu in nvidia_gpus() if device.startswith("GPU-") and gpu.uuid.startswith(device)]
+    if len(chosen) == 1:
+        environment["CUDA_VISIBLE_DEVICES"] = chosen[0]
+    return environment

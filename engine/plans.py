@@ -1,0 +1,321 @@
+"""What a model needs in memory, from its configuration alone, and whether that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from engine.errors import EngineError
+from engine.events import Device
+
+Precision = Literal["bf16", "fp32", "fp8", "4-bit", "4-bit-tight"]
+"""4-bit: the experts in NF4, the rest in bf16. 4-bit-tight: of that rest, the linear layers in 8 bits."""
+
+CONTEXTS = (2048, 8192, 32768)
+MOST_CANVASES = 4
+ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
+PREFILL_TOKENS = 512
+CHUNK_BYTES = 2 * 2**26  # two temporaries of some rows over the vocabulary
+RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
+
+_NF4 = 1 / 2 + 1 / 64 + 4 / (64 * 256)  # 64 weights share a scale of 8 bits, 256 scales one of 32 bits
+_FP8 = 1 + 4 / 128**2
+_BYTES: dict[Precision, tuple[float, float, float, int]] = {  # a weight of an expert, a linear layer, the
+    "fp32": (4, 4, 4, 4),  #                                     rest; any other number
+    "bf16": (2, 2, 2, 2),
+    "fp8": (_FP8, _FP8, 2, 2),
+    "4-bit": (_NF4, 2, 2, 2),
+    "4-bit-tight": (_NF4, 1, 2, 2),
+}
+_ROW_SCALE_BYTES = 4  # in 8 bits each row of a linear layer has a scale
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How many weights experts, linear layers and all else have; rows: outputs of the linear layers."""
+
+    experts: int
+    linear: int
+    rows: int
+    rest: int
+
+    def bytes_in(self, precision: Precision) -> int:
+        expert, linear, rest, _ = _BYTES[precision]
+        scales = self.rows * _ROW_SCALE_BYTES if precision == "4-bit-tight" else 0
+        return round(self.experts * expert + self.linear * linear + self.rest * rest) + scales
+
+
+@dataclass(frozen=True)
+class Layer:
+    """kv: numbers kept for each token."""
+
+    weights: Weights
+    kv: int
+    sliding: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model without its vision tower. ends: what is outside the layers; activations: numbers that
+    the busiest layer makes of one token; limit_tokens: the longest prompt that leaves room for the canvases.
+    """
+
+    layers: tuple[Layer, ...]
+    ends: Weights
+    window: int
+    canvas_tokens: int
+    vocab_size: int
+    activations: int
+    limit_tokens: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a model needs at one precision and context size. A verdict tells; it forbids nothing."""
+
+    precision: Precision
+    context_tokens: int
+    weights_bytes: int
+    kv_bytes: int
+    step_bytes: int
+    total_bytes: int
+    fits: bool
+    verdict: str
+
+
+# ------------------------------------------------------------------ bytes
+
+
+def weights_bytes(shape: Shape, precision: Precision) -> int:
+    layers = sum(layer.weights.bytes_in(precision) for layer in shape.layers)
+    return layers + shape.ends.bytes_in(precision)
+
+
+def kv_bytes(shape: Shape, precision: Precision, context_tokens: int, variants: int = 1) -> int:
+    """The prefix that is kept for the next draft, and each variant's copy with room for its canvas."""
+    numbers = sum(_kv_numbers(shape, layer, context_tokens, variants) for layer in shape.layers)
+    return numbers * _BYTES[precision][3]
+
+
+def _kv_numbers(shape: Shape, layer: Layer, context_tokens: int, variants: int) -> int:
+    tokens = context_tokens + MOST_CANVASES * shape.canvas_tokens
+    kept = min(tokens, shape.window - 1 + ROLL_BACK_TOKENS) if layer.sliding else tokens
+    seen = min(tokens, shape.window - 1) if layer.sliding else tokens
+    return layer.kv * (kept + variants * (seen + shape.canvas_tokens))
+
+
+def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
+    """The logits in fp32, the scratch buffer that experts are unpacked into, and the largest of what comes
+    and goes: the logits as the weights' type has them, pieces of the softmax, or a layer's activations.
+    """
+    number = _BYTES[precision][3]
+    rows = variants * shape.canvas_tokens
+    logits = 4 * rows * shape.vocab_size
+    scratch = 2 * max(layer.weights.experts for layer in shape.layers) if precision.startswith("4-bit") else 0
+    head = number * rows * shape.vocab_size
+    activations = number * max(rows, PREFILL_TOKENS) * shape.activations
+    return logits + scratch + max(head, min(CHUNK_BYTES, logits), activations)
+
+
+def needed_bytes(shape: Shape, precision: Precision, context_tokens: int, variants: int = 1) -> int:
+    weights, step = weights_bytes(shape, precision), step_bytes(shape, precision, variants)
+    return weights + step + kv_bytes(shape, precision, context_tokens, variants)
+
+
+def usable_bytes(device: Device) -> int:
+    """What a model can take of a device; 0 where the system does not tell."""
+    free = device.free_bytes or device.total_bytes
+    return on_card(free) if free and device.id.startswith(("cuda", "xpu")) else free
+
+
+def on_card(free_bytes: int) -> int:
+    """What is left for a model once a GPU's driver and libraries have taken theirs."""
+    return max(1, free_bytes - RUNTIME_BYTES)
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+# ------------------------------------------------------------------ plans
+
+
+def table(
+    shape: Shape,
+    precisions: Sequence[Precision],
+    free_bytes: int,
+    total_bytes: int = 0,
+    place: str = "this card",
+) -> list[Plan]:
+    """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known."""
+    needs = {
+        (precision, context): needed_bytes(shape, precision, min(context, shape.limit_tokens))
+        for precision in precisions
+        for context in CONTEXTS
+    }
+
+    def verdict(precision: Precision, context: int) -> str:
+        need = needs[precision, context]
+        if not free_bytes:
+            return f"needs {gigabytes(need)}; how much {place} has free is not known"
+        if need <= free_bytes:
+            return f"fits with {gigabytes(free_bytes - need)} to spare"
+        smaller = [other for other in CONTEXTS if needs[precision, other] <= free_bytes]
+        packed = [other for other in precisions if needs[other, context] <= free_bytes]
+        choices = ["a smaller context"] * bool(smaller) + packed[:1]
+        ways = ["close other programs"] * (need <= total_bytes)
+        ways += ["choose " + " or ".join(choices)] * bool(choices)
+        lack = f"needs {gigabytes(need - free_bytes)} more than {place} has free"
+        return f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
+
+    limit = shape.limit_tokens
+    return [
+        Plan(
+            precision=precision,
+            context_tokens=context,
+            weights_bytes=weights_bytes(shape, precision),
+            kv_bytes=kv_bytes(shape, precision, min(context, limit)),
+            step_bytes=step_bytes(shape, precision),
+            total_bytes=need,
+            fits=not free_bytes or need <= free_bytes,
+            verdict=verdict(precision, context)
+            + (f" (this model reads at most {limit:,} tokens)" if context > limit else ""),
+        )
+        for (precision, context), need in needs.items()
+    ]
+
+
+def placement(
+    shape: Shape, precision: Precision, context_tokens: int, free_bytes: Sequence[int]
+) -> dict[str, int] | None:
+    """A device map that fills card after card, layer after layer; None if all cards together are too small.
+
+    A layer's encoder and decoder share their weights, so they lie together. What is outside the layers lies
+    on the first card, and so do the logits.
+    """
+    working = step_bytes(shape, precision)
+    rooms = [free - working for free in free_bytes]
+    rooms[0] -= shape.ends.bytes_in(precision)
+    device_map = dict.fromkeys(_ENDS, 0)
+    card = 0
+    for index, layer in enumerate(shape.layers):
+        kv = _kv_numbers(shape, layer, context_tokens, variants=1) * _BYTES[precision][3]
+        need = layer.weights.bytes_in(precision) + kv
+        while rooms[card] < need:
+            card += 1
+            if card == len(rooms):
+                return None
+        rooms[card] -= need
+        device_map |= {f"{stack}.layers.{index}": card for stack in _STACKS}
+    return device_map
+
+
+_STACKS = ("model.encoder.language_model", "model.decoder")
+_ENDS = (
+    *(f"{stack}.{part}" for stack in _STACKS for part in ("embed_tokens", "norm", "rotary_emb")),
+    "model.decoder.self_conditioning",
+    "lm_head",
+)
+
+
+# ------------------------------------------------------------------ the configuration
+
+
+class _Override(msgspec.Struct):
+    head_dim: int | None = None
+    num_key_value_heads: int | None = None
+
+
+class _Text(msgspec.Struct):
+    """What says how large a model is. Where a field is absent the library's default holds."""
+
+    num_experts: int
+    top_k_experts: int
+    moe_intermediate_size: int
+    vocab_size: int = 262_144
+    hidden_size: int = 2304
+    intermediate_size: int = 9216
+    num_hidden_layers: int = 30
+    num_attention_heads: int = 8
+    num_key_value_heads: int = 4
+    num_global_key_value_heads: int | None = None
+    head_dim: int = 256
+    global_head_dim: int = 512
+    layer_types: list[str] | None = None
+    per_layer_config: dict[str, _Override] | None = None
+    sliding_window: int = 512
+    use_bidirectional_attention: str | None = None
+    max_position_embeddings: int = 131_072
+    attention_bias: bool = False
+
+
+class _Config(msgspec.Struct):
+    text_config: _Text
+    canvas_length: int = 256
+
+
+def read_shape(folder: Path) -> Shape:
+    """Raises weights-missing or weights-broken."""
+    path = folder / "config.json"
+    choose = "Choose a folder with a DiffusionGemma model."
+    try:
+        return _shape(msgspec.json.decode(path.read_bytes(), type=_Config))
+    except OSError as error:
+        raise EngineError("weights-missing", f"{path} cannot be read.", choose, str(error)) from error
+    except (ValueError, IndexError) as error:
+        message = f"{path} does not describe a DiffusionGemma model."
+        raise EngineError("weights-broken", message, choose, str(error)) from error
+
+
+def _shape(config: _Config) -> Shape:
+    text = config.text_config
+    hidden, width = text.hidden_size, text.intermediate_size
+    window = text.sliding_window
+    return Shape(
+        layers=tuple(_layer(text, index) for index in range(text.num_hidden_layers)),
+        # The embedding, which is the output layer too, the last norm, and self-conditioning.
+        ends=Weights(0, 3 * width * hidden, 2 * width + hidden, (text.vocab_size + 2) * hidden),
+        window=window // 2 + 1 if text.use_bidirectional_attention == "all" else window,
+        canvas_tokens=config.canvas_length,
+        vocab_size=text.vocab_size,
+        # Copies of a token for its experts, their gates, their products, and what they give.
+        activations=4 * hidden + text.top_k_experts * (2 * hidden + 4 * text.moe_intermediate_size),
+        limit_tokens=text.max_position_embeddings - MOST_CANVASES * config.canvas_length,
+    )
+
+
+def _layer(text: _Text, index: int) -> Layer:
+    sliding = _slides(text, index)
+    size, kv_heads = text.head_dim, text.num_key_value_heads
+    if text.per_layer_config is not None:
+        for key, override in text.per_layer_config.items():
+            if int(key) == index:
+                size, kv_heads = override.head_dim or size, override.num_key_value_heads or kv_heads
+    elif not sliding:
+        size, kv_heads = text.global_head_dim, text.num_global_key_value_heads or kv_heads
+    hidden, width, experts = text.hidden_size, text.intermediate_size, text.num_experts
+    queries, keys = text.num_attention_heads * size, kv_heads * size
+    # Keys and values; in a full layer the keys are the values.
+    inward = queries + keys * (2 if sliding else 1)
+    return Layer(
+        weights=Weights(
+            experts=experts * 3 * hidden * text.moe_intermediate_size,
+            linear=(inward + queries + 3 * width + experts) * hidden,
+            rows=inward + hidden + 2 * width + hidden + experts,
+            rest=8 * hidden + experts + 2 * size + (inward + hidden if text.attention_bias else 0),
+        ),
+        kv=2 * keys,
+        sliding=sliding,
+    )
+
+
+def _slides(text: _Text, index: int) -> bool:
+    if index == text.num_hidden_layers - 1:
+        return False
+    if text.layer_types is None:
+        return (index + 1) % 6 != 0
+    return text.layer_types[index] == "sliding_attention"

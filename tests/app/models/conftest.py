@@ -1,0 +1,44 @@
+"""The Hub on 127.0.0.1, and the real client turned to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import close_session, constants
+
+from app.models import library
+from app.models.messages import HubOrder
+from tests.app.models.hub import REPO, Hub
+
+
+@pytest.fixture(autouse=True)
+def own_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in the process that downloads, whatever was imported before. This machine's proxies are off."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for name in ("http", "https", "all", "no"):
+        monkeypatch.delenv(f"{name}_proxy", raising=False)
+        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
+    close_session()
+    yield
+    close_session()
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    yield hub
+    hub.shutdown()
+    hub.server_close()
+
+
+@pytest.fixture
+def order() -> HubOrder:
+    return HubOrder(folder=str(library.models_folder() / "gemma"), repo=REPO)
+
+
+@pytest.fixture
+def folder(order: HubOrder) -> Path:
+    return Path(order.folder)

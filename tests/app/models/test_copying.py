@@ -1,0 +1,140 @@
+"""Import from a folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.models import library
+from app.models.copying import copy_model
+from app.models.messages import Checked, Done, Failed, ImportOrder, ModelError, Progress, Report
+from tests.app.models.hub import INDEX, WEIGHTS, model_files, sharded_files
+
+
+@pytest.fixture
+def source(own_folders: Path) -> Path:
+    source = own_folders / "stick" / "gemma"
+    source.mkdir(parents=True)
+    write(source, model_files())
+    return source
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        if "/" not in name:
+            (folder / name).write_bytes(data)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != library.RECORD}
+
+
+def copied(source: Path) -> tuple[list[Report], Failed | None]:
+    reports: list[Report] = []
+    order = ImportOrder(folder=str(library.models_folder() / "gemma"), source=str(source))
+    try:
+        copy_model(order, reports.append)
+    except ModelError as error:
+        return reports, error.failed
+    return reports, None
+
+
+def test_what_a_model_needs_is_copied(source: Path) -> None:
+    before = content(source)
+    reports, fault = copied(source)
+    assert fault is None
+    assert reports[-1] == Done()
+    needless = {"README.md", "modeling.py", "pytorch_model.bin"}
+    needed = {name: data for name, data in before.items() if name not in needless}
+    assert content(library.models_folder() / "gemma") == needed
+    assert content(source) == before
+    total = sum(map(len, needed.values()))
+    assert reports[0] == Checked(revision="", licence="", total_bytes=total)
+    done = [report.done_bytes for report in reports if isinstance(report, Progress)]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, total)
+
+
+def test_shards_are_copied_with_their_index(source: Path) -> None:
+    (source / WEIGHTS).unlink()
+    write(source, {name: data for name, data in sharded_files().items() if name != WEIGHTS})
+    assert copied(source)[1] is None
+    names = content(library.models_folder() / "gemma").keys()
+    assert INDEX in names
+    assert len([name for name in names if name.endswith(".safetensors")]) == 2
+
+
+def test_after_an_interruption_only_what_is_missing_is_copied(source: Path) -> None:
+    partial = library.partial(library.models_folder() / "gemma")
+    partial.mkdir(parents=True)
+    (partial / WEIGHTS).write_bytes((source / WEIGHTS).read_bytes())
+    (partial / "tokenizer.json").write_bytes(b"{")
+    copies: list[str] = []
+    reports, fault = copied(source)
+    assert fault is None
+    copies = [report.file for report in reports if isinstance(report, Progress)]
+    assert WEIGHTS not in copies
+    assert content(library.models_folder() / "gemma")["tokenizer.json"] == model_files()["tokenizer.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("config.json", b'{"model_type": "gemma4"}'),
+        ("config.json", None),
+        ("tokenizer.json", None),
+        (WEIGHTS, None),
+        (WEIGHTS, b"cut"),
+        (INDEX, b'{"weight_map": {"a": "gone.safetensors"}}'),
+    ],
+)
+def test_what_is_no_whole_model_is_refused(source: Path, name: str, data: bytes | None) -> None:
+    if data is None:
+        (source / name).unlink()
+    else:
+        (source / name).write_bytes(data)
+    fault = copied(source)[1]
+    assert fault is not None
+    assert fault.kind == "unfit"
+    assert fault.remedy == "Choose another folder."
+    assert not library.models_folder().exists()
+
+
+@pytest.mark.parametrize("where", ["../outside.safetensors", "sub/inside.safetensors"])
+def test_weights_that_lie_elsewhere_are_refused(source: Path, where: str) -> None:
+    (source / "sub").mkdir()
+    shutil.copy(source / WEIGHTS, source / where)
+    for name in (where, str((source / where).resolve())):
+        (source / INDEX).write_text(json.dumps({"weight_map": {"a": name}}))
+        fault = copied(source)[1]
+        assert fault is not None
+        assert fault.kind == "unfit"
+    assert not library.models_folder().exists()
+
+
+def test_the_room_is_looked_at_first(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=1_000_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    fault = copied(source)[1]
+    assert fault is not None
+    assert fault.kind == "disk"
+    assert not (library.partial(library.models_folder() / "gemma") / WEIGHTS).exists()
+
+
+def test_a_stick_that_is_pulled_out_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Path.open
+
+    def pulled(path: Path, mode: str = "r", **rest: object) -> object:
+        if mode == "rb" and path == source / WEIGHTS:
+            raise OSError(5, "Input/output error")
+        return original(path, mode, **rest)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", pulled)
+    fault = copied(source)[1]
+    assert fault is not None
+    assert WEIGHTS in fault.message
+    assert "connected" in fault.remedy
+    assert not (library.models_folder() / "gemma").exists()

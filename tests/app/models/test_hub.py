@@ -1,0 +1,483 @@
+"""The download itself: the real client against a Hub on 127.0.0.1."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.models import library
+from app.models.hub import DELAYS_S, HubDownload
+from app.models.messages import Checked, Done, Failed, HubOrder, ModelError, Progress, Report, Waiting
+from tests.app.models.hub import COMMIT, INDEX, LATER_COMMIT, REPO, WEIGHTS, Hub, sharded_files
+
+NEEDED = {
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "LICENSE",
+    WEIGHTS,
+}
+
+
+class Try:
+    """One try of an order: what it told, and how long it waited."""
+
+    def __init__(self, order: HubOrder, endpoint: str) -> None:
+        self.reports: list[Report] = []
+        self.waits_s: list[float] = []
+        self.fault: Failed | None = None
+        try:
+            HubDownload(order, self.reports.append, endpoint=endpoint, wait=self.waits_s.append).run()
+        except ModelError as error:
+            self.fault = error.failed
+
+    @property
+    def done(self) -> bool:
+        return self.reports[-1:] == [Done()]
+
+
+def is_whole(folder: Path, hub: Hub, names: set[str] = NEEDED) -> bool:
+    """Byte for byte, and nothing else but the record."""
+    there = {file.name: file.read_bytes() for file in folder.iterdir()}
+    there.pop(library.RECORD)
+    return there == {name: hub.files[name] for name in names}
+
+
+# ------------------------------------------------------------------ all is well
+
+
+def test_the_needed_files_and_no_others_arrive(hub: Hub, order: HubOrder, folder: Path) -> None:
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+    assert not library.partial(folder).exists()
+    assert {seen.file for seen in hub.requests[1:]} == NEEDED
+
+
+def test_a_download_tells_what_it_will_be_and_how_far_it_is(hub: Hub, order: HubOrder) -> None:
+    total = sum(len(hub.files[name]) for name in NEEDED)
+    reports = Try(order, hub.url).reports
+    assert reports[0] == Checked(revision=COMMIT, licence="apache-2.0", total_bytes=total)
+    for stage in ("downloading", "verifying"):
+        done = [
+            report.done_bytes for report in reports if isinstance(report, Progress) and report.stage == stage
+        ]
+        assert done == sorted(done)
+        assert done[0] < done[-1] == total
+
+
+def test_of_several_weights_those_of_the_index_are_fetched(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.files = sharded_files()
+    assert Try(order, hub.url).done
+    shards = {name for name in hub.files if name.startswith("model-0")}
+    assert is_whole(folder, hub, NEEDED - {WEIGHTS} | shards | {INDEX})
+    assert len(shards) == 2
+
+
+def test_the_commit_is_chosen_once(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.sha256[WEIGHTS] = "0" * 64
+    Try(order, hub.url)
+    del hub.sha256[WEIGHTS]
+    record = library.read_record(library.partial(folder))
+    assert record is not None
+    assert (record.repo, record.revision) == (REPO, COMMIT)
+    hub.requests.clear()
+    assert Try(msgspec.structs.replace(order, revision=record.revision), hub.url).done
+    assert all(COMMIT in seen.path for seen in hub.requests)
+
+
+def test_bytes_of_another_commit_are_not_mixed_in(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.faults.clear()
+    hub.sent["LICENSE"] = b"x" * len(hub.files["LICENSE"])
+    assert Try(order, hub.url).fault
+    hub.files = hub.files | {"LICENSE": b"another text", "generation_config.json": b'{"eos": 1}'}
+    hub.sent.clear()
+    hub.commit = LATER_COMMIT
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+
+
+# ------------------------------------------------------------------ a line that breaks
+
+
+def test_each_cut_is_followed_by_the_very_next_byte(hub: Hub, order: HubOrder, folder: Path) -> None:
+    size = len(hub.files[WEIGHTS])
+    hub.cuts[WEIGHTS] = [size * tenth // 10 for tenth in range(1, 10)]
+    tried = Try(order, hub.url)
+    assert tried.done
+    assert is_whole(folder, hub)
+    ranges = [seen.range for seen in hub.asked_for(WEIGHTS)]
+    assert ranges == ["", *(f"bytes={cut}-" for cut in hub.cuts[WEIGHTS])]
+    assert hub.sent_bytes(WEIGHTS) == size
+    assert tried.waits_s == [DELAYS_S[0]] * 9
+
+
+def test_an_end_without_a_length_is_a_cut_too(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.tells_length = False
+    hub.cuts[WEIGHTS] = [300_000]
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+
+
+def test_a_mirror_without_ranges_sends_all_again(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.knows_ranges = False
+    library.partial(folder).mkdir(parents=True)
+    library.write_record(library.partial(folder), library.Record(repo=REPO, revision=COMMIT))
+    (library.partial(folder) / WEIGHTS).write_bytes(hub.files[WEIGHTS][:700_000])
+    tried = Try(order, hub.url)
+    assert tried.done
+    assert is_whole(folder, hub)
+    assert max(report.done_bytes for report in tried.reports if isinstance(report, Progress)) == sum(
+        len(hub.files[name]) for name in NEEDED
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"Retry-After": "7"}, 7.0), ({"ratelimit": '"api";r=0;t=54'}, 55.0), ({}, DELAYS_S[0])],
+)
+def test_too_many_requests_are_waited_for(
+    hub: Hub, order: HubOrder, headers: dict[str, str], seconds: float
+) -> None:
+    hub.fault(429, headers)
+    tried = Try(order, hub.url)
+    assert tried.done
+    assert tried.waits_s == [seconds]
+    waiting = tried.reports[0]
+    assert isinstance(waiting, Waiting)
+    assert "too many requests" in waiting.message
+    assert waiting.seconds == seconds
+
+
+def test_patience_grows_and_ends(hub: Hub, order: HubOrder) -> None:
+    for _ in range(len(DELAYS_S) + 1):
+        hub.fault(503)
+    tried = Try(order, hub.url)
+    assert tried.waits_s == list(DELAYS_S) == sorted(DELAYS_S)
+    assert tried.fault is not None
+    assert tried.fault.kind == "network"
+    assert "503" in tried.fault.message
+    assert Try(order, hub.url).done
+
+
+# ------------------------------------------------------------------ what the Hub says no to
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "token", "kind", "words"),
+    [
+        (404, "RepoNotFound", "", "not-found", ["no model", REPO]),
+        (404, "RevisionNotFound", "", "not-found", ["version"]),
+        (401, "", "", "access", ["access token", "/settings/tokens"]),
+        (401, "RepoNotFound", "", "access", ["access token", "does not exist"]),
+        (401, "", "hf_old", "access", ["did not accept", "/settings/tokens"]),
+        (401, "GatedRepo", "", "access", ["accept its licence", f"/{REPO}"]),
+        (403, "GatedRepo", "hf_new", "access", ["accept its licence", f"/{REPO}"]),
+        (403, "", "hf_new", "access", ["accept its licence", f"/{REPO}"]),
+        (418, "", "", "network", ["418"]),
+    ],
+)
+def test_a_no_is_told_at_once(
+    hub: Hub, order: HubOrder, status: int, code: str, token: str, kind: str, words: list[str]
+) -> None:
+    hub.fault(status, {"X-Error-Code": code})
+    tried = Try(msgspec.structs.replace(order, token=token), hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == kind
+    assert all(word in tried.fault.message + tried.fault.remedy for word in words)
+    assert tried.waits_s == []
+    assert len(hub.requests) == 1
+
+
+def test_a_licence_that_guards_the_files_is_told_before_the_weights(hub: Hub, order: HubOrder) -> None:
+    """The list of a gated model's files is open to everyone."""
+    hub.refused["config.json"] = 403, "GatedRepo"
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "access"
+    assert not hub.asked_for(WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ({"config.json": b'{"model_type": "gemma4"}'}, "gemma4"),
+        ({"config.json": b"{}"}, "no model type"),
+        ({"config.json": b"[]"}, "config.json cannot be read"),
+        ({"config.json": b"not json"}, "config.json cannot be read"),
+        ({INDEX: b'{"weight_map": {"a": "../../../evil.safetensors"}}'}, "weights"),
+        ({INDEX: b'{"weight_map": {"a": "original/consolidated.safetensors"}}'}, "weights"),
+        ({INDEX: b'{"weight_map": {"a": "pytorch_model.bin"}}'}, "weights"),
+        ({INDEX: b'{"weight_map": {}}'}, None),
+        ({INDEX: b"{}"}, None),
+    ],
+)
+def test_another_kind_of_model_is_refused_before_its_weights(
+    hub: Hub, order: HubOrder, folder: Path, files: dict[str, bytes], word: str | None
+) -> None:
+    hub.files |= files | {"../../../evil.safetensors": b"evil"}
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "unfit"
+    assert (word or "weights") in tried.fault.message
+    assert not [seen for seen in hub.requests if not seen.path.endswith(".json") and "/resolve/" in seen.path]
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", WEIGHTS])
+def test_a_repository_that_lacks_something_is_refused(hub: Hub, order: HubOrder, name: str) -> None:
+    del hub.files[name]
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "unfit"
+
+
+# ------------------------------------------------------------------ bytes that are not what they should be
+
+
+def test_a_wrong_hash_costs_that_file_alone(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.files = sharded_files()
+    bad = "model-00002-of-00002.safetensors"
+    hub.sent[bad] = bytes(len(hub.files[bad]))
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "damaged"
+    assert bad in tried.fault.message
+    assert "00001" not in tried.fault.message
+    assert not folder.exists()
+    hub.sent.clear()
+    hub.requests.clear()
+    assert Try(order, hub.url).done
+    assert [seen.file for seen in hub.requests[1:]] == [bad]
+
+
+def test_small_files_are_checked_by_git_s_hash(hub: Hub, order: HubOrder) -> None:
+    hub.sent["LICENSE"] = bytes(len(hub.files["LICENSE"]))
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert "LICENSE" in tried.fault.message
+
+
+@pytest.mark.parametrize("tells_length", [True, False])
+@pytest.mark.parametrize("longer", [True, False])
+def test_a_wrong_size_is_found(
+    hub: Hub, order: HubOrder, folder: Path, longer: bool, tells_length: bool
+) -> None:
+    hub.tells_length = tells_length
+    whole = hub.files[WEIGHTS]
+    hub.sent[WEIGHTS] = whole + b"more" if longer else whole[:-4]
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "damaged"
+    assert WEIGHTS in tried.fault.message
+    assert not folder.exists()
+    hub.sent.clear()
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+
+
+def test_too_many_bytes_on_the_disk_are_fetched_again(hub: Hub, order: HubOrder, folder: Path) -> None:
+    library.partial(folder).mkdir(parents=True)
+    library.write_record(library.partial(folder), library.Record(repo=REPO, revision=COMMIT))
+    (library.partial(folder) / WEIGHTS).write_bytes(hub.files[WEIGHTS] + b"more")
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+
+
+# ------------------------------------------------------------------ the disk
+
+
+def test_the_room_is_looked_at_before_the_weights(
+    hub: Hub, order: HubOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")._replace(free=900_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "disk"
+    assert "0.9 GB free" in tried.fault.message
+    assert "1.0 GB should stay free" in tried.fault.message
+    assert not hub.asked_for(WEIGHTS)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_write_that_the_system_refuses_for_want_of_room(hub: Hub, order: HubOrder, folder: Path) -> None:
+    library.partial(folder).mkdir(parents=True)
+    library.write_record(library.partial(folder), library.Record(repo=REPO, revision=COMMIT))
+    (library.partial(folder) / WEIGHTS).symlink_to("/dev/full")
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "disk"
+    assert "full" in tried.fault.message
+    assert not folder.exists()
+
+
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    """600 KB, of which the model needs 1 MB."""
+    root = folder.parent
+    root.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(root)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield root
+    subprocess.run(["umount", str(root)], check=True)
+
+
+def test_a_disk_that_fills_up_keeps_what_is_there(
+    hub: Hub, order: HubOrder, folder: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")._replace(free=10**12)
+    with monkeypatch.context() as patch:  # there was room when the download began
+        patch.setattr(shutil, "disk_usage", lambda _: usage)
+        tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "disk"
+    assert not folder.exists()
+    kept = (library.partial(folder) / WEIGHTS).stat().st_size
+    assert kept > 400_000
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage)
+        assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+    assert hub.asked_for(WEIGHTS)[-1].range == f"bytes={kept}-"
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_folder_that_cannot_be_written_to(
+    hub: Hub, order: HubOrder, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "folder"
+    assert os.strerror(code) in tried.fault.message
+
+
+# ------------------------------------------------------------------ the way there
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def no_address(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_a_hub_that_cannot_be_reached(order: HubOrder) -> None:
+    tried = Try(order, f"http://127.0.0.1:{closed_port()}")
+    assert tried.fault is not None
+    assert tried.fault.kind == "network"
+    assert "cannot be reached" in tried.fault.message
+    assert tried.waits_s == list(DELAYS_S)
+
+
+def test_a_name_that_cannot_be_found(order: HubOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", no_address)
+    tried = Try(order, "http://hub.invalid")
+    assert tried.fault is not None
+    assert "offline" in tried.fault.message
+
+
+def test_the_way_through_a_proxy(
+    hub: Hub, order: HubOrder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", only_numbers(socket.getaddrinfo))
+    monkeypatch.setenv("HTTP_PROXY", hub.url)
+    assert Try(order, "http://hub.invalid").done
+    assert is_whole(folder, hub)
+    assert {seen.host for seen in hub.requests} == {"hub.invalid"}
+
+
+def only_numbers(real: Callable[..., object]) -> Callable[..., object]:
+    def getaddrinfo(host: str, *rest: object, **named: object) -> object:
+        if host != "127.0.0.1":
+            no_address()
+        return real(host, *rest, **named)
+
+    return getaddrinfo
+
+
+def test_a_proxy_that_does_not_answer_is_named(order: HubOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = closed_port()
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@127.0.0.1:{port}")
+    tried = Try(order, "http://hub.invalid")
+    assert tried.fault is not None
+    assert f"proxy 127.0.0.1:{port}" in tried.fault.message
+    assert "secret" not in tried.fault.message
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "proxy"),
+    [("ftp://hub", ""), ("hub", ""), ("http://hub", "gopher://proxy")],
+)
+def test_an_address_that_is_none(
+    order: HubOrder, monkeypatch: pytest.MonkeyPatch, endpoint: str, proxy: str
+) -> None:
+    if proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+    tried = Try(order, endpoint)
+    assert tried.fault is not None
+    assert "HF_ENDPOINT" in tried.fault.remedy
+    assert tried.waits_s == []
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in to the guest network</html>", b"[]", b"{}", b"null"])
+def test_a_login_page_in_between(hub: Hub, order: HubOrder, body: bytes) -> None:
+    hub.fault(200, body=body)
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert "login page" in tried.fault.remedy
+
+
+# ------------------------------------------------------------------ the token
+
+
+def test_the_token_goes_to_the_hub_and_nowhere_else(
+    hub: Hub, order: HubOrder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Hub()
+    try:
+        hub.elsewhere = store.url
+        assert Try(msgspec.structs.replace(order, token="hf_secret"), hub.url).done
+    finally:
+        store.shutdown()
+        store.server_close()
+    assert {seen.authorization for seen in hub.requests} == {"Bearer hf_secret"}
+    assert {seen.authorization for seen in store.requests} == {""}
+    assert {seen.file for seen in store.requests} == {WEIGHTS, "tokenizer.json"}
+    assert not [file for file in folder.iterdir() if b"hf_secret" in file.read_bytes()]
+
+
+def test_no_token_is_sent_that_was_not_given(
+    hub: Hub, order: HubOrder, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_from_somewhere")
+    (own_folders / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    assert Try(order, hub.url).done
+    assert {seen.authorization for seen in hub.requests} == {""}
+
+
+def test_a_token_that_can_be_none(hub: Hub, order: HubOrder) -> None:
+    tried = Try(msgspec.structs.replace(order, token="hf_ä\n"), hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "access"
+    assert "hf_" not in repr(tried.fault)
+    assert hub.requests == []

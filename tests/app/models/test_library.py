@@ -1,0 +1,165 @@
+"""What is installed, and how it is taken away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.models import library
+from app.models.downloads import folder_of
+from app.models.messages import ModelError
+from engine.catalogue import GEMMA_26B, STARTER
+from tests.app.models.hub import WEIGHTS, model_files
+
+
+def make_model(folder: Path, record: library.Record | None = None) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "LICENSE", WEIGHTS):
+        (folder / name).write_bytes(model_files(1000)[name])
+    if record:
+        library.write_record(folder, record)
+    return folder
+
+
+def test_the_catalogues_models_the_downloaded_and_the_added(own_folders: Path) -> None:
+    record = library.Record(repo="someone/tuned", revision="a" * 40, licence="mit")
+    known = make_model(GEMMA_26B.folder)
+    tuned = make_model(library.models_folder() / "someone--tuned", record)
+    added = make_model(own_folders / "stick" / "mine")
+    starter, *others = library.local_models([added])
+    assert (starter.model, starter.folder, starter.removable) == (STARTER.name, STARTER.folder, False)
+    assert [(m.model, m.label, m.licence, m.repo, m.removable) for m in others] == [
+        (GEMMA_26B.name, GEMMA_26B.label, "Apache-2.0", "", True),
+        (str(tuned), "someone/tuned", "mit", "someone/tuned", True),
+        (str(added), "mine", "", "", False),
+    ]
+    assert [m.problem for m in (starter, *others)] == [""] * 4
+    assert others[0].licence_file == known / "LICENSE"
+    assert others[2].size_bytes == sum(file.stat().st_size for file in added.iterdir())
+
+
+def test_a_model_that_is_not_whole_is_listed_with_its_problem(own_folders: Path) -> None:
+    cut = make_model(library.models_folder() / "cut") / WEIGHTS
+    cut.write_bytes(cut.read_bytes()[:-1])
+    gone = own_folders / "unplugged"
+    problems = {m.folder.name: m.problem for m in library.local_models([gone]) if m.problem}
+    assert set(problems) == {"cut", "unplugged"}
+    assert WEIGHTS in problems["cut"]
+    assert "missing" in problems["unplugged"]
+
+
+def test_what_is_not_a_model_or_not_yet_or_no_longer_one_is_left_out() -> None:
+    root = library.models_folder()
+    make_model(library.partial(root / "coming"))
+    make_model(root / f"{library.TRASH}1")
+    (root / "notes").mkdir()
+    (root / "file").write_text("")
+    assert [m.folder for m in library.local_models()] == [STARTER.folder]
+
+
+def test_a_removed_model_is_gone_with_its_bytes() -> None:
+    folder = make_model(library.models_folder() / "old")
+    (model,) = (m for m in library.local_models() if m.folder == folder)
+    library.remove(model)
+    assert not folder.exists()
+    trash = [*folder.parent.iterdir()]
+    assert all(path.name.startswith(library.TRASH) for path in trash)
+
+
+def test_discarding_gives_the_space_back_and_so_does_the_next_start() -> None:
+    folder = make_model(library.models_folder() / "old")
+    library.discard(folder).join()
+    assert [*folder.parent.iterdir()] == []
+    left = make_model(folder.parent / f"{library.TRASH}left")
+    for thread in library.sweep(folder.parent):
+        thread.join()
+    assert not left.exists()
+
+
+def test_only_mezzotints_own_folders_are_removed(own_folders: Path) -> None:
+    added = make_model(own_folders / "mine")
+    model = library.local_models([added])[-1]
+    for wrong in (model, replace(model, removable=True), library.local_models()[0]):
+        with pytest.raises(ModelError):
+            library.remove(wrong)
+    assert (added / WEIGHTS).exists()
+    assert STARTER.installed
+
+
+def test_a_folder_that_was_moved_to_another_disk_by_hand_loses_only_its_link(own_folders: Path) -> None:
+    elsewhere = make_model(own_folders / "big disk" / "gemma")
+    link = library.models_folder() / "gemma"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    (model,) = (m for m in library.local_models() if m.folder == link)
+    assert model.problem == ""
+    library.discard(model.folder).join()
+    assert [*link.parent.iterdir()] == []
+    assert (elsewhere / WEIGHTS).exists()
+
+
+def test_a_folder_that_cannot_be_moved_stays_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_model(library.models_folder() / "busy")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "The file is in use")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(ModelError, match="in use"):
+        library.discard(folder)
+    assert (folder / WEIGHTS).exists()
+
+
+def test_a_record_is_not_written_again_where_it_stands(tmp_path: Path) -> None:
+    """A write that is cut short would lose the bytes that it speaks for."""
+    record = library.Record(repo="a/b", revision="c")
+    library.write_record(tmp_path, record)
+    (tmp_path / library.RECORD).chmod(0o444)
+    before = (tmp_path / library.RECORD).stat()
+    library.write_record(tmp_path, record)
+    assert (tmp_path / library.RECORD).stat() == before
+
+
+@pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"repo": 1}', b"\xff"])
+def test_a_damaged_record_is_none(tmp_path: Path, junk: bytes) -> None:
+    (tmp_path / library.RECORD).write_bytes(junk)
+    assert library.read_record(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("gemma-4.safetensors", True),
+        ("Großes Modell", True),
+        ("", False),
+        (".", False),
+        ("..", False),
+        (".trash-1", False),
+        ("a/b", False),
+        ("/a", False),
+        ("a\\b", False),
+        ("C:a", False),
+        ("a\nb", False),
+        ("a.partial", False),
+        ("a.", False),
+        ("half \ud800", False),
+    ],
+)
+def test_names_from_elsewhere(name: str, plain: bool) -> None:
+    assert library.plain_name(name) is plain
+
+
+def test_where_a_repository_goes() -> None:
+    assert folder_of("google/DiffusionGemma-26B-A4B-it") == GEMMA_26B.folder
+    assert folder_of("someone/tuned").name == "someone--tuned"
+    assert library.models_folder() == GEMMA_26B.folder.parent
+
+
+def test_an_index_that_is_read_belongs_to_its_folder(own_folders: Path) -> None:
+    """local_models reads headers of whatever a folder's index names, and changes nothing."""
+    folder = make_model(own_folders / "odd")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": WEIGHTS}}))
+    assert library.local_models([folder])[-1].problem == ""

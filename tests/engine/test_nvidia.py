@@ -1,0 +1,108 @@
+"""NVIDIA's driver, faked, and what an engine's process is started with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pynvml  # type: ignore[import-untyped]
+import pytest
+
+from engine.nvidia import Gpu, engine_environment, nvidia_gpus
+
+FIRST, SECOND = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8944aaaa-d72c-4106-c12f-000000000000"
+GB = 10**9
+
+
+class Driver:
+    """Cards by index. broken: of that one nothing but an error is to be had; shared: it has no own memory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.cards = [("RTX 4090", FIRST), ("RTX 3060", SECOND)]
+        self.broken: int | None = None
+        self.shared: int | None = None
+        self.open = 0
+        for name in dir(self):
+            if name.startswith("nvml"):
+                monkeypatch.setattr(pynvml, name, getattr(self, name))
+
+    def nvmlInit(self) -> None:
+        self.open += 1
+
+    def nvmlShutdown(self) -> None:
+        self.open -= 1
+
+    def nvmlDeviceGetCount(self) -> int:
+        return len(self.cards)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        if index == self.broken:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return index
+
+    def nvmlDeviceGetName(self, handle: int) -> str:
+        return self.cards[handle][0]
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str:
+        return self.cards[handle][1]
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
+        if handle == self.shared:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return SimpleNamespace(total=24 * GB, free=20 * GB, used=4 * GB)
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+    return Driver(monkeypatch)
+
+
+def test_cards_are_listed_as_the_driver_has_them(driver: Driver) -> None:
+    assert nvidia_gpus() == (
+        Gpu(0, "RTX 4090", FIRST, 24 * GB, 20 * GB),
+        Gpu(1, "RTX 3060", SECOND, 24 * GB, 20 * GB),
+    )
+    assert driver.open == 0
+
+
+def test_without_a_driver_there_is_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_library() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", no_library)
+    assert nvidia_gpus() == ()
+
+
+def test_a_card_that_shares_the_computers_memory_tells_none(driver: Driver) -> None:
+    driver.shared = 0
+    assert [gpu.total_bytes for gpu in nvidia_gpus()] == [0, 24 * GB]
+
+
+def test_a_card_that_was_lost_hides_no_other(driver: Driver) -> None:
+    driver.broken = 0
+    assert [gpu.uuid for gpu in nvidia_gpus()] == [SECOND]
+    assert driver.open == 0
+
+
+@pytest.mark.parametrize("chosen", [SECOND, "GPU-8944"])
+def test_a_gpu_chosen_by_uuid_is_the_only_one_an_engine_sees(driver: Driver, chosen: str) -> None:
+    assert engine_environment(chosen) == {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_VISIBLE_DEVICES": SECOND,
+    }
+
+
+@pytest.mark.parametrize("chosen", ["GPU-89", "GPU-0000", "cuda:1", "auto", "cpu", "mps"])
+def test_otherwise_an_engine_sees_all(driver: Driver, chosen: str) -> None:
+    assert engine_environment(chosen) == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def test_an_amd_card_is_chosen_through_hip(driver: Driver) -> None:
+    assert engine_environment("GPU-9e8d35e3a1340fdd") == {"HIP_VISIBLE_DEVICES": "GPU-9e8d35e3a1340fdd"}
+
+
+def test_neither_cards_nor_plans_bring_torch_in() -> None:
+    code = "import sys, engine.nvidia, engine.plans, engine.catalogue; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0

@@ -1,0 +1,245 @@
+"""What a model needs, against what the library counts and what loading and drafting really take."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
+
+from engine import catalogue, plans
+from engine.errors import EngineError
+from engine.events import Device
+from engine.model import Model
+from engine.plans import CONTEXTS, Precision
+
+GB = 10**9
+SMALL: dict[str, Any] = {
+    "vocab_size": 99,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "moe_intermediate_size": 16,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "num_experts": 3,
+    "top_k_experts": 2,
+}
+FULL_FIRST = ["full_attention", "sliding_attention", "full_attention"]
+
+
+@pytest.fixture(scope="module")
+def large() -> plans.Shape:
+    return plans.read_shape(catalogue.GEMMA_26B.describes)
+
+
+# ------------------------------------------------------------------ the configuration
+
+
+def count(shape: plans.Shape) -> plans.Weights:
+    parts = [*(layer.weights for layer in shape.layers), shape.ends]
+    return plans.Weights(
+        *(sum(getattr(part, name) for part in parts) for name in ("experts", "linear", "rows", "rest"))
+    )
+
+
+def count_by_library(folder: Path) -> plans.Weights:
+    """The parameters of the library's own model; no memory is taken."""
+    with torch.device("meta"):
+        model: Any = DiffusionGemmaForBlockDiffusion(DiffusionGemmaConfig.from_pretrained(folder))
+    model.tie_weights()
+    experts = linear = rows = rest = 0
+    for name, parameter in model.named_parameters():
+        if "vision" in name:
+            continue
+        if ".experts." in name:
+            experts += parameter.numel()
+        elif parameter.ndim == 2 and "embed_tokens" not in name:
+            linear += parameter.numel()
+            rows += parameter.shape[0]
+        else:
+            rest += parameter.numel()
+    return plans.Weights(experts, linear, rows, rest)
+
+
+@pytest.mark.parametrize("folder", [catalogue.STARTER.describes, catalogue.GEMMA_26B.describes])
+def test_a_configuration_is_counted_as_the_library_builds_it(folder: Path) -> None:
+    assert count(plans.read_shape(folder)) == count_by_library(folder)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"global_head_dim": 24},
+        {"global_head_dim": 24, "num_global_key_value_heads": 1},
+        {"num_hidden_layers": 3, "layer_types": FULL_FIRST},
+        {"per_layer_config": {"05": {"num_key_value_heads": 1, "head_dim": 8}}},
+        {"per_layer_config": {}},
+    ],
+)
+def test_any_configuration_is_read_as_the_library_reads_it(more: dict[str, Any], tmp_path: Path) -> None:
+    """As somebody writes it, and as the library saves it."""
+    written, saved = tmp_path / "written", tmp_path / "saved"
+    written.mkdir()
+    text = SMALL | more
+    (written / "config.json").write_text(
+        json.dumps({"model_type": "diffusion_gemma", "text_config": text, "vision_config": {}})
+    )
+    config: Any = DiffusionGemmaConfig.from_pretrained(written)
+    config.save_pretrained(saved)
+    expected = count_by_library(written)
+    for folder in (written, saved):
+        shape = plans.read_shape(folder)
+        assert count(shape) == expected
+        per_layer = [config.text_config.per_layer_config[index] for index in range(len(shape.layers))]
+        assert [layer.kv for layer in shape.layers] == [
+            2 * layer.num_key_value_heads * layer.head_dim for layer in per_layer
+        ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"text_config": {"vocab_size": 5}}',
+        json.dumps({"text_config": SMALL | {"hidden_size": "many"}}),
+        json.dumps({"text_config": SMALL | {"layer_types": ["full_attention"]}}),
+        json.dumps({"text_config": SMALL | {"per_layer_config": {"all": {}}}}),
+    ],
+)
+def test_what_describes_no_such_model_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(EngineError) as caught:
+        plans.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
+    assert str(tmp_path) in caught.value.message
+
+
+def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError) as caught:
+        plans.read_shape(tmp_path)
+    assert caught.value.kind == "weights-missing"
+
+
+# ------------------------------------------------------------------ the bytes
+
+
+def held_by(model: Model) -> int:
+    """All parameters and buffers, those in two places once."""
+    tensors = [*model.text_model.parameters(), *model.text_model.buffers()]
+    return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("which", ["tiny", "starter"])
+def test_the_weights_are_as_large_as_planned(which: str, precision: Precision, tiny_folder: Path) -> None:
+    folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder
+    model = Model(folder, torch.device("cpu"), precision)
+    assert plans.weights_bytes(plans.read_shape(folder), precision) == pytest.approx(held_by(model), rel=0.05)
+
+
+def test_the_real_model_in_4_bits_is_a_third_of_bf16(large: plans.Shape) -> None:
+    assert plans.weights_bytes(large, "bf16") == pytest.approx(50.5 * GB, rel=0.001)
+    assert plans.weights_bytes(large, "fp8") == pytest.approx(26 * GB, rel=0.01)
+    assert plans.weights_bytes(large, "4-bit") == pytest.approx(16.6 * GB, rel=0.001)
+    assert plans.weights_bytes(large, "4-bit-tight") == pytest.approx(14.9 * GB, rel=0.005)
+    packed = plans._BYTES["4-bit"][0] / plans._BYTES["bf16"][0]
+    assert packed == pytest.approx(0.258, abs=0.0005)
+
+
+# ------------------------------------------------------------------ verdicts
+
+
+@pytest.mark.parametrize("memory", [24 * GB, int(24 * 2**30 * 0.98)])
+def test_a_card_of_24_gb_takes_the_real_model_in_4_bits_and_not_in_bf16(
+    memory: int, large: plans.Shape
+) -> None:
+    table = plans.table(large, catalogue.GEMMA_26B.precisions, plans.on_card(memory))
+    assert [(plan.precision, plan.context_tokens) for plan in table] == [
+        (precision, context) for precision in ("bf16", "4-bit", "4-bit-tight") for context in CONTEXTS
+    ]
+    for plan in table:
+        assert plan.fits is (plan.precision != "bf16")
+        assert plan.total_bytes == plan.weights_bytes + plan.kv_bytes + plan.step_bytes
+    needs = [plan.total_bytes for plan in table if plan.precision == "4-bit"]
+    assert needs == sorted(set(needs))
+
+
+def verdicts(shape: plans.Shape, free: int, total: int = 0) -> dict[tuple[str, int], str]:
+    table = plans.table(shape, ("bf16", "4-bit", "4-bit-tight"), free, total)
+    return {(plan.precision, plan.context_tokens): plan.verdict for plan in table}
+
+
+def test_verdicts_say_what_to_do_and_only_what_helps(large: plans.Shape) -> None:
+    at_8192, at_32768 = (plans.needed_bytes(large, "4-bit", context) for context in (8192, 32768))
+    told = verdicts(large, at_8192, total=at_32768)
+    assert told["4-bit", 2048].startswith("fits with ")
+    assert told["4-bit", 8192] == "fits with 0 MB to spare"
+    assert told["4-bit", 32768] == (
+        "needs 1.0 GB more than this card has free: close other programs, or choose a smaller context or"
+        " 4-bit-tight"
+    )
+    assert told["bf16", 2048] == "needs 32.1 GB more than this card has free: choose 4-bit"
+    assert verdicts(large, 8 * GB)["4-bit-tight", 2048] == (
+        "needs 9.7 GB more than this card has free: choose a smaller model"
+    )
+    assert "is not known" in verdicts(large, 0)["bf16", 2048]
+    assert all(plan.fits for plan in plans.table(large, ("bf16",), 0))
+
+
+def test_a_context_beyond_the_models_own_limit_is_planned_at_the_limit() -> None:
+    shape = plans.read_shape(catalogue.STARTER.describes)
+    below, at, beyond = plans.table(shape, ("fp32",), GB)
+    assert "reads at most" not in below.verdict
+    assert at.verdict.endswith("(this model reads at most 3,072 tokens)")
+    assert (at.context_tokens, beyond.context_tokens) == (8192, 32768)
+    assert below.total_bytes < at.total_bytes == beyond.total_bytes
+
+
+def test_a_card_keeps_some_memory_for_its_driver() -> None:
+    card = Device(id="cuda:0", name="", total_bytes=24 * GB, free_bytes=20 * GB)
+    assert plans.usable_bytes(card) == 20 * GB - plans.RUNTIME_BYTES
+    assert plans.usable_bytes(Device(id="cpu", name="", total_bytes=9 * GB, free_bytes=0)) == 9 * GB
+    assert plans.usable_bytes(Device(id="mps", name="", total_bytes=0, free_bytes=0)) == 0
+
+
+# ------------------------------------------------------------------ several cards
+
+
+def test_two_cards_share_a_model_layer_after_layer(large: plans.Shape) -> None:
+    cards = (30 * GB, 24 * GB)
+    device_map = plans.placement(large, "bf16", 8192, cards)
+    assert device_map
+    shared = [device_map[f"model.decoder.layers.{index}"] for index in range(30)]
+    assert shared == sorted(shared)
+    assert set(shared) == {0, 1}
+    assert shared == [device_map[f"model.encoder.language_model.layers.{index}"] for index in range(30)]
+    taken = [large.ends.bytes_in("bf16"), 0]
+    for layer, card in zip(large.layers, shared, strict=True):
+        taken[card] += layer.weights.bytes_in("bf16")
+    for card, size in zip(cards, taken, strict=True):
+        assert card - 4 * GB < size < card - plans.step_bytes(large, "bf16")
+
+
+def test_every_tensor_has_one_place(tiny: Model, tiny_folder: Path) -> None:
+    device_map = plans.placement(plans.read_shape(tiny_folder), "fp32", 512, [GB])
+    assert device_map
+    assert set(device_map.values()) == {0}
+    for name, _tensor in [*tiny.text_model.named_parameters(), *tiny.text_model.named_buffers()]:
+        assert sum(name.startswith(place + ".") for place in device_map) == 1, name
+
+
+def test_cards_too_small_together_get_nothing(large: plans.Shape) -> None:
+    assert plans.placement(large, "bf16", 8192, [24 * GB, 24 * GB]) is None
+    assert plans.placement(large, "bf16", 8192, [24 * GB, 24 * GB, 24 * GB]) is not None
