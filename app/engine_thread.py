@@ -54,7 +54,6 @@ class EngineThread(QThread):
         self._first_hang_s = first_hang_s
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._jobs: WeakValueDictionary[str, _Job] = WeakValueDictionary()
-        self._unfinished: list[_Job] = []  # the first of them runs, or will as soon as it can
         self._reading_ahead = threading.Event()  # cancels the last prepare
         self._closed = False
         self._watch = QTimer(self)
@@ -118,7 +117,6 @@ class EngineThread(QThread):
         wake = asyncio.Event()
         job.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, wake.set)
         job.moved_at = time.monotonic()
-        self._unfinished.append(job)
         self._ask(partial(self._run_job, job))
         self._watch.start()
         try:
@@ -138,7 +136,8 @@ class EngineThread(QThread):
     def _on_watch(self) -> None:
         if not self._jobs:
             self._watch.stop()
-        job = next((job for job in list(self._unfinished) if not job.cancelled.is_set()), None)
+        # The first one runs, or waits for what was given up and has not ended yet.
+        job = next((job for job in list(self._jobs.values()) if job.is_open()), None)
         if job and job.is_stalled(self._hang_s, self._first_hang_s):
             self.stalled.emit(job.request.request_id)
 
@@ -152,7 +151,6 @@ class EngineThread(QThread):
 
     def _run_job(self, job: _Job) -> None:
         if job.cancelled.is_set():
-            self._unfinished.remove(job)
             return
         job.moved_at = time.monotonic()
         request = job.request
@@ -165,7 +163,6 @@ class EngineThread(QThread):
             log.exception("%s failed", type(request).__name__)
             job.post(failure(error, request.request_id))
         finally:
-            self._unfinished.remove(job)
             job.end()
 
     def _prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
@@ -230,6 +227,10 @@ class _Job:
     def end(self) -> None:
         self._ended = True
         self.wake()
+
+    def is_open(self) -> bool:
+        """Whether the engine has been asked for it and still has something to do."""
+        return bool(self.moved_at) and not self._ended and not self.cancelled.is_set()
 
     def is_over(self) -> bool:
         with self._lock:

@@ -18,7 +18,6 @@ Precision = Literal["bf16", "fp32", "fp8", "4-bit", "4-bit-tight"]
 CONTEXTS = (2048, 8192, 32768)
 MOST_CANVASES = 4
 ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
-PREFILL_TOKENS = 512
 CHUNK_BYTES = 2 * 2**26  # two temporaries of some rows over the vocabulary
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
 
@@ -36,7 +35,7 @@ _ROW_SCALE_BYTES = 4  # in 8 bits each row of a linear layer has a scale
 
 @dataclass(frozen=True)
 class Weights:
-    """How many weights experts, linear layers and all else have; rows: outputs of the linear layers."""
+    """How many there are in experts, in linear layers and in all else; rows: outputs of the linear layers."""
 
     experts: int
     linear: int
@@ -95,17 +94,29 @@ def weights_bytes(shape: Shape, precision: Precision) -> int:
     return layers + shape.ends.bytes_in(precision)
 
 
-def kv_bytes(shape: Shape, precision: Precision, context_tokens: int, variants: int = 1) -> int:
-    """The prefix that is kept for the next draft, and each variant's copy with room for its canvas."""
-    numbers = sum(_kv_numbers(shape, layer, context_tokens, variants) for layer in shape.layers)
+def kv_bytes(
+    shape: Shape,
+    precision: Precision,
+    context_tokens: int,
+    variants: int = 1,
+    canvases: int = MOST_CANVASES,
+) -> int:
+    """While the last canvas is denoised: the prompt, kept for the next draft; and for each variant what it has
+    committed, and a copy of what the decoder sees with room for the canvas.
+    """
+    numbers = sum(_kv_numbers(shape, layer, context_tokens, variants, canvases) for layer in shape.layers)
     return numbers * _BYTES[precision][3]
 
 
-def _kv_numbers(shape: Shape, layer: Layer, context_tokens: int, variants: int) -> int:
-    tokens = context_tokens + MOST_CANVASES * shape.canvas_tokens
-    kept = min(tokens, shape.window - 1 + ROLL_BACK_TOKENS) if layer.sliding else tokens
-    seen = min(tokens, shape.window - 1) if layer.sliding else tokens
-    return layer.kv * (kept + variants * (seen + shape.canvas_tokens))
+def _kv_numbers(shape: Shape, layer: Layer, context_tokens: int, variants: int, canvases: int) -> int:
+    def last(tokens: int, most: int) -> int:
+        return min(tokens, most) if layer.sliding else tokens
+
+    grown = context_tokens + (canvases - 1) * shape.canvas_tokens
+    kept = shape.window - 1 + ROLL_BACK_TOKENS
+    seen = last(grown, shape.window - 1) + shape.canvas_tokens
+    committed = last(grown, kept) if canvases > 1 else 0
+    return layer.kv * (last(context_tokens, kept) + variants * (committed + seen))
 
 
 def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
@@ -114,16 +125,24 @@ def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
     """
     number = _BYTES[precision][3]
     rows = variants * shape.canvas_tokens
-    logits = 4 * rows * shape.vocab_size
+    logits = rows * shape.vocab_size
     scratch = 2 * max(layer.weights.experts for layer in shape.layers) if precision.startswith("4-bit") else 0
-    head = number * rows * shape.vocab_size
-    activations = number * max(rows, PREFILL_TOKENS) * shape.activations
-    return logits + scratch + max(head, min(CHUNK_BYTES, logits), activations)
+    passing = (number * logits, min(CHUNK_BYTES, 4 * logits), number * rows * shape.activations)
+    return 4 * logits + scratch + max(passing)
 
 
-def needed_bytes(shape: Shape, precision: Precision, context_tokens: int, variants: int = 1) -> int:
-    weights, step = weights_bytes(shape, precision), step_bytes(shape, precision, variants)
-    return weights + step + kv_bytes(shape, precision, context_tokens, variants)
+def needed_bytes(
+    shape: Shape,
+    precision: Precision,
+    context_tokens: int,
+    variants: int = 1,
+    canvases: int = MOST_CANVASES,
+) -> int:
+    return (
+        weights_bytes(shape, precision)
+        + kv_bytes(shape, precision, context_tokens, variants, canvases)
+        + step_bytes(shape, precision, variants)
+    )
 
 
 def usable_bytes(device: Device) -> int:
@@ -203,7 +222,7 @@ def placement(
     device_map = dict.fromkeys(_ENDS, 0)
     card = 0
     for index, layer in enumerate(shape.layers):
-        kv = _kv_numbers(shape, layer, context_tokens, variants=1) * _BYTES[precision][3]
+        kv = _kv_numbers(shape, layer, context_tokens, 1, MOST_CANVASES) * _BYTES[precision][3]
         need = layer.weights.bytes_in(precision) + kv
         while rooms[card] < need:
             card += 1
@@ -282,8 +301,8 @@ def _shape(config: _Config) -> Shape:
         window=window // 2 + 1 if text.use_bidirectional_attention == "all" else window,
         canvas_tokens=config.canvas_length,
         vocab_size=text.vocab_size,
-        # Copies of a token for its experts, their gates, their products, and what they give.
-        activations=4 * hidden + text.top_k_experts * (2 * hidden + 4 * text.moe_intermediate_size),
+        # Beside the residuals: a token's copies for its experts, their gates and products, and what they give.
+        activations=6 * hidden + text.top_k_experts * (3 * hidden + 4 * text.moe_intermediate_size),
         limit_tokens=text.max_position_embeddings - MOST_CANVASES * config.canvas_length,
     )
 
@@ -304,9 +323,10 @@ def _layer(text: _Text, index: int) -> Layer:
     return Layer(
         weights=Weights(
             experts=experts * 3 * hidden * text.moe_intermediate_size,
-            linear=(inward + queries + 3 * width + experts) * hidden,
-            rows=inward + hidden + 2 * width + hidden + experts,
-            rest=8 * hidden + experts + 2 * size + (inward + hidden if text.attention_bias else 0),
+            linear=(inward + queries + 3 * width) * hidden,
+            rows=inward + hidden + 2 * width + hidden,
+            # Norms and the router, which is never packed.
+            rest=(8 + experts) * hidden + experts + 2 * size + (inward + hidden) * text.attention_bias,
         ),
         kv=2 * keys,
         sliding=sliding,

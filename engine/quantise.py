@@ -39,6 +39,7 @@ METHOD = "mezzotint"
 BLOCK = 64  # values that share a scale
 SCALES = 256  # scales that share a peak: bitsandbytes' own number
 SHARD = "2GB"  # of which one at a time is copied from the device to be saved
+FP8_BLOCK = 128
 SAMPLES, SAMPLE_BYTES = 64, 4096
 
 log = logging.getLogger(__name__)
@@ -314,16 +315,20 @@ class _Pack(ConversionOps):
         return {f"{path}.{name}": tensor for name, tensor in packed.items()}
 
 
-def fp8_available(capability: tuple[int, int] | None) -> bool:
-    """Whether a GPU of this compute capability can run the library's FP8 with what is installed here.
+def fp8_available(capability: tuple[int, int] | None, text_config: Any) -> bool:
+    """Whether a GPU of this compute capability can run a model in the library's FP8 with what is installed.
 
-    Only folders are looked at: the library would fetch the kernel from the Hub.
+    Only folders are looked at: the library would fetch the kernel from the Hub. Experts that are no whole
+    number of its blocks wide it leaves unpacked, and then reads them as packed.
     """
-    if capability is None or capability < (8, 9) or not is_accelerate_available():
+    if capability is None or capability < (8, 9):
+        return False
+    if text_config.hidden_size % FP8_BLOCK or text_config.moe_intermediate_size % FP8_BLOCK:
         return False
     cache = Path(os.environ.get("KERNELS_CACHE") or constants.HF_HUB_CACHE)
     kernel = cache / "kernels--kernels-community--finegrained-fp8" / "snapshots"
-    return is_kernels_available() and kernel.is_dir() and any(kernel.iterdir())
+    installed: bool = is_kernels_available() and is_accelerate_available()
+    return installed and kernel.is_dir() and any(kernel.iterdir())
 
 
 # ------------------------------------------------------------------ the saved copy

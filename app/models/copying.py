@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from app.models import disk, library
 from app.models.messages import Checked, Done, ImportOrder, ModelError, Tell
 from app.models.meter import Meter
@@ -19,8 +21,9 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
     """Raises ModelError. Files that an earlier try has copied whole are not copied again."""
     source, folder = Path(order.source), Path(order.folder)
     sizes = _needed_files(source)
-    licence = (library.read_record(source) or library.Record()).licence
     total = sum(sizes.values())
+    origin = library.read_record(source) or library.Record()
+    record = msgspec.structs.replace(origin, source=order.source, total_bytes=total)
     grown = library.partial(folder)
     meter = Meter(tell)
     with disk.writing_to(folder):
@@ -28,8 +31,8 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
         here = {name for name, size in sizes.items() if _size(grown / name) == size}
         done = sum(sizes[name] for name in here)
         disk.check_room(grown, total - done)
-        library.write_record(grown, library.Record(source=order.source, licence=licence, total_bytes=total))
-        tell(Checked(revision="", licence=licence, total_bytes=total))
+        library.write_record(grown, record)
+        tell(Checked(revision="", licence=record.licence, total_bytes=total))
         meter.start("downloading", done, total)
         for name in sizes.keys() - here:
             with (grown / name).open("wb") as out:

@@ -91,10 +91,10 @@ class Downloads(QObject):
         except (OSError, ModelError) as error:
             log.warning("An unfinished download cannot be offered: %s", error)
             return
-        if held and record and record.repo:
-            self._add(HubOrder(folder=str(folder), repo=record.repo, revision=record.revision), record)
-        elif held and record:
+        if held and record and record.source:
             self._add(ImportOrder(folder=str(folder), source=record.source), record)
+        elif held and record:
+            self._add(HubOrder(folder=str(folder), repo=record.repo, revision=record.revision), record)
 
     def _start_next(self) -> None:
         for item in list(self.items):

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import BinaryIO, assert_never
+from typing import assert_never
 
 from app.models.copying import copy_model
 from app.models.messages import (
@@ -69,7 +69,7 @@ def main() -> None:
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     order = decode_order(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
 
     def tell(report: Report) -> None:
         reports.write(encode(report))
@@ -78,8 +78,9 @@ def main() -> None:
     perform(order, tell)
 
 
-def _end_with(stdin: BinaryIO) -> None:
-    stdin.read()
+def _end_with_stdin() -> None:
+    while os.read(0, 4096):  # not sys.stdin: its lock would be held when the process ends of itself
+        pass
     os._exit(0)
 
 

@@ -207,8 +207,8 @@ class HubDownload:
                 if here > file.size_bytes:
                     raise self._wrong_size(file)
                 out.write(chunk)
+                out.flush()  # a kill costs no byte that was told
                 self._meter.add(len(chunk), file.name)
-            out.flush()
             os.fsync(out.fileno())
         if here < file.size_bytes:
             raise httpx2.RemoteProtocolError(f"{file.name} ended after {here} bytes")

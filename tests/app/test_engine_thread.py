@@ -236,14 +236,9 @@ def test_a_draft_does_not_wait_for_a_prepare(engine: str, start: Start, run: Run
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_prepare_is_given_up_at_once_for_an_unload_and_at_the_end(
-    engine: str, start: Start, run: Run
-) -> None:
+def test_quitting_while_the_engine_reads_ahead(engine: str, start: Start, run: Run) -> None:
     async def scenario() -> None:
         worker = start(ENGINES[engine])
-        await collect(worker.load(LOAD))
-        worker.prepare(prepare("endless"))
-        worker.unload()
         await collect(worker.load(LOAD))
         worker.prepare(prepare("endless"))
         assert worker.close()
@@ -258,6 +253,10 @@ class Reading(fakes.FakeEngine):
         super().__init__()
         self.in_chunk, self.chunk_may_end = threading.Event(), threading.Event()
         self.chunks = 0
+        self.unloaded = threading.Event()
+
+    def unload(self) -> None:
+        self.unloaded.set()
 
     def prepare(self, _: PrepareRequest, cancelled: threading.Event) -> None:
         while self.chunks < 3 and not cancelled.is_set():
@@ -277,6 +276,21 @@ def test_a_draft_starts_as_soon_as_the_chunk_in_hand_is_read(start: Start, run: 
         await asyncio.sleep(0)
         engine.chunk_may_end.set()
         assert isinstance((await drafting)[-1], Finished)
+        assert engine.chunks == 1
+
+    run(scenario())
+
+
+def test_an_unload_waits_for_no_more_than_the_chunk_in_hand(start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        engine = Reading()
+        worker = start(lambda: engine)
+        await collect(worker.load(LOAD))
+        worker.prepare(prepare())
+        assert engine.in_chunk.wait(5)
+        worker.unload()
+        engine.chunk_may_end.set()
+        assert engine.unloaded.wait(5)
         assert engine.chunks == 1
 
     run(scenario())

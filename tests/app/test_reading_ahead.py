@@ -166,9 +166,10 @@ def test_the_same_text_is_not_read_twice_in_a_row(desk: Desk, run: Run, qtbot: Q
 
 
 def test_each_sign_of_work_begins_the_pause_anew(desk: Desk, run: Run, qtbot: QtBot) -> None:
+    put_caret(desk.page, 9)
     signs: dict[str, Callable[[], object]] = {
         "typing": partial(qtbot.keyClicks, desk.page, "a"),
-        "an edit elsewhere": partial(desk.page.document().undo),
+        "deleting": partial(qtbot.keyClick, desk.page, Qt.Key.Key_Delete),  # the caret stays
         "the caret": partial(put_caret, desk.page, 3),
         "a setting": partial(desk.settings.change, context_tokens=256),
         "a model": lambda: run(desk.loaded()),
@@ -266,6 +267,7 @@ def test_nothing_is_read_for_a_selection(desk: Desk, run: Run) -> None:
 def test_a_word_that_is_being_composed_is_waited_for(desk: Desk, run: Run) -> None:
     run(desk.loaded())
     QApplication.sendEvent(desk.page, QInputMethodEvent("に", []))
+    desk.reading.pause.stop()
     assert desk.read_in_a_pause() == []
     assert desk.reading.pause.isActive()
     composed = QInputMethodEvent("", [])

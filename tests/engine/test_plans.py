@@ -63,7 +63,7 @@ def count_by_library(folder: Path) -> plans.Weights:
             continue
         if ".experts." in name:
             experts += parameter.numel()
-        elif parameter.ndim == 2 and "embed_tokens" not in name:
+        elif parameter.ndim == 2 and "embed_tokens" not in name and "router" not in name:
             linear += parameter.numel()
             rows += parameter.shape[0]
         else:

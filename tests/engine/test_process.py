@@ -145,6 +145,17 @@ def test_a_draft_does_not_wait_for_a_prepare(engine: EngineProcess) -> None:
     assert load(engine) == pid
 
 
+def test_a_prepare_does_not_wait_for_the_child(engine: EngineProcess) -> None:
+    pid = load(engine)
+    os.kill(pid, signal.SIGSTOP)
+    preparing = threading.Thread(target=prepare, args=(engine,), daemon=True)
+    preparing.start()
+    preparing.join(10)
+    assert not preparing.is_alive()
+    os.kill(pid, signal.SIGCONT)
+    assert isinstance(draft(engine)[-1], Finished)
+
+
 def test_a_prepare_starts_no_engine_and_loads_none(engine: EngineProcess) -> None:
     EngineProcess(["/nowhere/python"]).prepare(
         PrepareRequest(request_id="ahead", before=""), threading.Event()

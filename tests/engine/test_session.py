@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -22,7 +25,9 @@ from engine.events import (
     Frame,
     Loading,
     LoadRequest,
+    Place,
     Prefilled,
+    PrepareRequest,
     Ready,
 )
 from engine.pieces import Pieces
@@ -212,17 +217,159 @@ def test_variant_n_is_the_draft_of_seed_plus_n(loaded_starter: Session) -> None:
     assert finished_of(alone).text == texts[1] != texts[0]
 
 
+def test_variants_of_one_batch_tell_their_steps_side_by_side(tiny_session: Session) -> None:
+    events = draft(tiny_session, variants=3, max_steps=4, early_stop=False, min_tokens=1)
+    assert [(frame.step, frame.variant) for frame in frames_of(events)] == [
+        (step, variant) for step in range(5) for variant in range(3)
+    ]
+    assert sorted(event.variant for event in events if isinstance(event, Finished)) == [0, 1, 2]
+
+
+def test_places_are_drafted_in_one_batch_each_with_its_own_prompt(
+    tiny_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of different lengths, longer and shorter than the sliding window."""
+    befores = ["It rained", "A much longer text than that one", "It rained"]
+    passes: list[int] = []
+    denoise = tiny_session.model.denoise
+    alone = [draft(tiny_session, before, seed=n, max_steps=3) for n, before in enumerate(befores)]
+
+    def spy(canvases: Any, ids: torch.Tensor, soft: Any) -> torch.Tensor:
+        passes.append(len(ids))
+        return denoise(canvases, ids, soft)
+
+    monkeypatch.setattr(tiny_session.model, "denoise", spy)
+    more = tuple(Place(before=before) for before in befores[1:])
+    events = draft(tiny_session, befores[0], more=more, max_steps=3, early_stop=False)
+    assert passes == [3, 3, 3]
+    prefilled = [event for event in events if isinstance(event, Prefilled)]
+    assert [(event.place, event.prompt) for event in prefilled] == list(enumerate(befores))
+    texts = {event.variant: event.text for event in events if isinstance(event, Finished)}
+    assert [texts[n] for n in range(3)] == [finished_of(events).text for events in alone]
+
+
+def test_a_length_ends_the_draft_and_a_least_length_keeps_it_going(tiny_session: Session) -> None:
+    for length in (3, 16, 20):
+        events = draft(tiny_session, canvases=2, max_steps=3, length_tokens=length, min_tokens=length)
+        assert finished_of(events).stats.tokens == length
+    pinned = [
+        token.pinned for token in frames_of(draft(tiny_session, length_tokens=3, max_steps=2))[0].tokens
+    ]
+    assert pinned == [position == 3 for position in range(16)]
+
+
+def test_a_draft_can_begin_from_a_text(tiny_session: Session) -> None:
+    first = frames_of(draft(tiny_session, start="HELLO", strength=0.0, max_steps=2))[0]
+    assert text_of(first) == "HELLO"
+    half = frames_of(draft(tiny_session, start="A" * 16, strength=0.5, max_steps=2))[0]
+    assert 8 <= text_of(half).count("A") <= 10
+    noise = frames_of(draft(tiny_session, max_steps=2))[0]
+    whole = frames_of(draft(tiny_session, start="HELLO", strength=1.0, max_steps=2))[0]
+    assert text_of(whole) == text_of(noise)
+
+
+def test_what_was_read_before_is_reused_and_changes_nothing(tiny_session: Session, tiny_folder: Path) -> None:
+    """Longer than the window, and with the caret going back and forth."""
+    tiny_session.model.prefill_tokens = 8
+    text = "".join(chr(65 + n % 26) for n in range(60))
+    changed = text[:40] + "!" + text[41:]
+    for before in (text[:50], text, text, text[:45], changed, "Q" + text, text[:9]):
+        warm = draft(tiny_session, before, max_steps=3)
+        fresh = Session()
+        load(fresh, model=str(tiny_folder))
+        fresh.model.prefill_tokens = 8
+        cold = draft(fresh, before, max_steps=3)
+        assert frames_of(warm) == [
+            msgspec.structs.replace(frame, elapsed_s=own.elapsed_s)
+            for frame, own in zip(frames_of(cold), frames_of(warm), strict=True)
+        ]
+
+
+def reused(events: list[DraftEvent]) -> int:
+    return next(event.reused_tokens for event in events if isinstance(event, Prefilled))
+
+
+def test_reading_ahead_leaves_the_draft_nothing_to_read(tiny_session: Session) -> None:
+    tiny_session.model.prefill_tokens = 8
+    tiny_session.prepare(PrepareRequest(request_id="p", before="It rained all day long."), threading.Event())
+    assert reused(draft(tiny_session, "It rained all day long.", max_steps=2)) == 24
+    assert reused(draft(tiny_session, "It rained all day long. And", max_steps=2)) == 24
+    assert reused(draft(tiny_session, "It snowed", max_steps=2)) == 0
+
+
+def test_reading_ahead_stops_between_blocks_and_keeps_what_it_read(
+    tiny_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, cancelled = tiny_session.model, threading.Event()
+    model.prefill_tokens = 8
+    prefill, read = model.prefill, list[int]()
+
+    def spy(cache: Any, ids: list[int]) -> torch.Tensor:
+        read.append(len(ids))
+        if len(read) == 2:
+            cancelled.set()
+        return prefill(cache, ids)
+
+    monkeypatch.setattr(model, "prefill", spy)
+    tiny_session.prepare(PrepareRequest(request_id="p", before="x" * 39), cancelled)
+    assert read == [8, 8]
+    assert reused(draft(tiny_session, "x" * 39, max_steps=2)) == 16
+
+
+def test_a_fault_while_reading_ahead_is_forgotten(
+    tiny_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tiny_session.model, "prefill", lambda *_: 1 / 0)
+        tiny_session.prepare(PrepareRequest(request_id="p", before="It rained"), threading.Event())
+    assert reused(draft(tiny_session, max_steps=2)) == 0
+    Session().prepare(PrepareRequest(request_id="p", before="no model"), threading.Event())
+
+
+def test_two_thousand_drafts_leave_memory_flat_and_the_first_as_it_was(tiny_session: Session) -> None:
+    """Different texts, lengths and variants, some given up, and now and then the first one again."""
+
+    def first() -> list[Any]:
+        return [frame.tokens for frame in frames_of(draft(tiny_session, max_steps=2, seed=5))]
+
+    def one(n: int) -> None:
+        cancelled = threading.Event()
+        request = DraftRequest(
+            request_id=str(n), before="word " * (n % 9), seed=n, variants=1 + n % 2, max_steps=1
+        )
+        for event in tiny_session.draft(request, cancelled):
+            if n % 7 == 0 and isinstance(event, Frame):
+                cancelled.set()
+
+    def held() -> int:
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = first()
+    for n in range(200):
+        one(n)
+    objects, resident = held(), resident_bytes()
+    for n in range(200, 2000):
+        one(n)
+    assert first() == before
+    assert held() - objects < 500
+    assert resident_bytes() - resident < 8e6
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
 def test_canvases_follow_each_other(tiny_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tiny random model never ends by itself within two canvases of this seed."""
     model = tiny_session.model
     prefill, read = model.prefill, list[list[int]]()
 
-    def spy(cache: Any, ids: list[int]) -> None:
+    def spy(cache: Any, ids: list[int]) -> torch.Tensor:
         read.append(ids)
-        prefill(cache, ids)
+        return prefill(cache, ids)
 
     monkeypatch.setattr(model, "prefill", spy)
-    events = draft(tiny_session, canvases=2, max_steps=3, seed=1)
+    events = draft(tiny_session, canvases=2, max_steps=3, min_tokens=32)
     committed = [event for event in events if isinstance(event, Committed)]
     assert [event.canvas for event in committed] == [0, 1]
     assert finished_of(events).text == "".join(event.text for event in committed)
@@ -290,10 +437,12 @@ def test_a_cancel_is_seen_between_two_chunks_of_a_prefill(
         chunks.append(len(ids))
         cancelled.set()
 
+    loaded_starter.prepare(PrepareRequest(request_id="p", before="something else"), threading.Event())
+
     monkeypatch.setattr(model, "prefill", prefill)
     request = DraftRequest(request_id="d", before="It rained all day. " * 300)
     assert isinstance(list(loaded_starter.draft(request, cancelled))[-1], Cancelled)
-    assert chunks == [512]
+    assert chunks == [model.prefill_tokens]
 
 
 @pytest.mark.parametrize(
@@ -313,13 +462,35 @@ def test_a_cancel_is_seen_between_two_chunks_of_a_prefill(
         ("pins", ((-1, 5),)),
         ("pins", ((3, 99),)),
         ("pins", ((3, 5), (3, 6))),
+        ("variants", 0),
+        ("strength", 1.5),
+        ("min_tokens", -1),
+        ("min_tokens", 17),
+        ("length_tokens", 0),
+        ("length_tokens", 17),
+        ("start", "a" * 17),
     ],
 )
 def test_what_is_out_of_range_is_named(tiny_session: Session, field: str, value: Any) -> None:
     failed = failed_of(draft(tiny_session, **{field: value}))
     assert failed.kind == "input"
-    named = value[-1] if field == "pins" else (value,)
+    named = value[-1] if field == "pins" else (len(value),) if field == "start" else (value,)
     assert any(str(part) in failed.message for part in named)
+    assert failed.remedy
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"length_tokens": 5, "min_tokens": 6},
+        {"length_tokens": 5, "pins": ((5, 9),)},
+        {"min_tokens": 5, "pins": ((4, 1),)},
+        {"variants": 3, "more": (Place(before="x"), Place(before="y"))},
+    ],
+)
+def test_what_contradicts_itself_is_refused(tiny_session: Session, fields: dict[str, Any]) -> None:
+    failed = failed_of(draft(tiny_session, **fields))
+    assert failed.kind == "input"
     assert failed.remedy
 
 
@@ -328,8 +499,8 @@ def test_temperatures_in_the_wrong_order_are_refused(tiny_session: Session) -> N
 
 
 def logits_of(token: int | None = None, fill: float = 0.0) -> Callable[..., torch.Tensor]:
-    def denoise(cache: object, canvas: torch.Tensor, soft: object) -> torch.Tensor:
-        logits = torch.full((16, 99), fill)
+    def denoise(canvases: object, ids: torch.Tensor, soft: object) -> torch.Tensor:
+        logits = torch.full((ids.numel(), 99), fill)
         if token is not None:
             logits[:, token] = 50.0
         return logits
@@ -369,7 +540,9 @@ def test_running_out_of_memory_is_told_and_the_next_draft_works(
     assert finished_of(draft(tiny_session, max_steps=2)).text
 
 
-def test_the_cache_of_a_failed_draft_is_freed(tiny_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_canvases_of_a_failed_draft_are_freed(
+    tiny_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import weakref
 
     caches: list[weakref.ref[object]] = []

@@ -86,7 +86,7 @@ class Hub(ThreadingHTTPServer):
         self.refused: dict[str, tuple[int, str]] = {}
         self.cuts: dict[str, list[int]] = {}
         self.stalls: dict[str, int] = {}
-        self.left = threading.Event()
+        self.stalled, self.left = threading.Event(), threading.Event()
         self.knows_ranges = True
         self.tells_length = True
         self.elsewhere = ""
@@ -195,6 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         seen.sent_bytes = end - begin
         if stall is not None:
+            hub.stalled.set()
             if self.connection.recv(1) == b"":
                 hub.left.set()
             self.close_connection = True

@@ -58,6 +58,14 @@ def test_what_a_model_needs_is_copied(source: Path) -> None:
     assert (done[0], done[-1]) == (0, total)
 
 
+def test_a_copy_says_where_the_model_came_from_first(source: Path) -> None:
+    library.write_record(source, library.Record(repo="someone/tuned", revision="c", licence="mit"))
+    assert copied(source)[1] is None
+    record = library.read_record(library.models_folder() / "gemma")
+    assert record is not None
+    assert (record.repo, record.licence, record.source) == ("someone/tuned", "mit", str(source))
+
+
 def test_shards_are_copied_with_their_index(source: Path) -> None:
     (source / WEIGHTS).unlink()
     write(source, {name: data for name, data in sharded_files().items() if name != WEIGHTS})
@@ -72,7 +80,6 @@ def test_after_an_interruption_only_what_is_missing_is_copied(source: Path) -> N
     partial.mkdir(parents=True)
     (partial / WEIGHTS).write_bytes((source / WEIGHTS).read_bytes())
     (partial / "tokenizer.json").write_bytes(b"{")
-    copies: list[str] = []
     reports, fault = copied(source)
     assert fault is None
     copies = [report.file for report in reports if isinstance(report, Progress)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,10 +155,3 @@ def test_where_a_repository_goes() -> None:
     assert folder_of("google/DiffusionGemma-26B-A4B-it") == GEMMA_26B.folder
     assert folder_of("someone/tuned").name == "someone--tuned"
     assert library.models_folder() == GEMMA_26B.folder.parent
-
-
-def test_an_index_that_is_read_belongs_to_its_folder(own_folders: Path) -> None:
-    """local_models reads headers of whatever a folder's index names, and changes nothing."""
-    folder = make_model(own_folders / "odd")
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": WEIGHTS}}))
-    assert library.local_models([folder])[-1].problem == ""

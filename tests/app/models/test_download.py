@@ -1,0 +1,344 @@
+"""Downloads and imports as the app sees them: real processes, a Hub on 127.0.0.1."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QProcess
+from pytestqt.qtbot import QtBot
+
+from app.models import library
+from app.models.download import RUNNING, Download, State, lock
+from app.models.downloads import Downloads
+from app.models.messages import ModelError
+from tests.app.models.hub import COMMIT, REPO, WEIGHTS, Hub
+from tests.app.models.test_hub import is_whole
+from tests.app.models.test_library import make_model
+
+TIMEOUT_MS = 20_000
+ROOT = Path(__file__).resolve().parents[3]
+AUDIT = """
+import os, sys
+
+def on_event(event, arguments):
+    if event == "socket.connect":
+        with open(os.environ["AUDIT_FILE"], "a") as file:
+            print(*arguments[1], file=file)
+    if event == "socket.getaddrinfo":
+        with open(os.environ["AUDIT_FILE"], "a") as file:
+            print("name", arguments[0], file=file)
+
+sys.addaudithook(on_event)
+"""
+PARENT = f"""
+from PySide6.QtCore import QCoreApplication
+from app.models.downloads import Downloads
+app = QCoreApplication([])
+downloads = Downloads()
+downloads.download({REPO!r})
+app.exec()
+"""
+
+
+@pytest.fixture(autouse=True)
+def endpoint(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+
+
+@pytest.fixture
+def downloads(qtbot: QtBot) -> Iterator[Downloads]:
+    downloads = Downloads()
+    yield downloads
+    downloads.close()
+
+
+@pytest.fixture
+def folder() -> Path:
+    return library.models_folder() / REPO.replace("/", "--")
+
+
+def process_of(item: Download) -> int:
+    process = item.findChild(QProcess)
+    assert isinstance(process, QProcess)
+    return int(process.processId())
+
+
+def until(qtbot: QtBot, item: Download, *states: State) -> None:
+    qtbot.waitUntil(lambda: item.state in states, timeout=TIMEOUT_MS)
+
+
+def until_gone(qtbot: QtBot, item: Download) -> None:
+    qtbot.waitUntil(lambda: not item.has_process, timeout=TIMEOUT_MS)
+
+
+def until_stalled(qtbot: QtBot, hub: Hub, item: Download, done_bytes: int) -> None:
+    """So many bytes of the weights have been sent; what is told may be a moment behind."""
+    qtbot.waitUntil(hub.stalled.is_set, timeout=TIMEOUT_MS)
+    weights = library.partial(item.folder) / WEIGHTS
+    qtbot.waitUntil(lambda: weights.exists() and weights.stat().st_size == done_bytes, timeout=TIMEOUT_MS)
+    hub.stalled.clear()
+
+
+def test_a_download_goes_to_its_end_and_speaks_to_the_hub_alone(
+    hub: Hub,
+    downloads: Downloads,
+    folder: Path,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "sitecustomize.py").write_text(AUDIT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("AUDIT_FILE", str(tmp_path / "audit"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # the engine's, not the download's
+    hub.stalls[WEIGHTS] = 500_000
+    states: list[State] = []
+    with qtbot.waitSignal(downloads.added, timeout=TIMEOUT_MS):
+        item = downloads.download(f" https://huggingface.co/{REPO}/ ", token="hf_secret\n")
+    item.state_changed.connect(states.append)
+    assert item.state is State.CHECKING
+    until_stalled(qtbot, hub, item, 500_000)
+    command = Path(f"/proc/{process_of(item)}/cmdline")
+    assert b"secret" not in (command.read_bytes() if command.exists() else b"")
+    item.pause()
+    item.resume()
+    qtbot.waitUntil(lambda: item.state is State.CHECKING, timeout=TIMEOUT_MS)
+    codes: list[int] = []
+    item.findChildren(QProcess)[-1].finished.connect(lambda code: codes.append(code))
+    with qtbot.waitSignals([downloads.finished, downloads.removed], timeout=TIMEOUT_MS):
+        pass
+    assert states == [
+        State.DOWNLOADING,
+        State.PAUSED,
+        State.QUEUED,
+        State.CHECKING,
+        State.DOWNLOADING,
+        State.VERIFYING,
+        State.DONE,
+    ]
+    assert is_whole(folder, hub)
+    assert downloads.items == []
+    assert (
+        item.done_bytes
+        == item.total_bytes
+        == sum(
+            (folder / name).stat().st_size
+            for name in (file.name for file in folder.iterdir() if file.name != library.RECORD)
+        )
+    )
+    assert {seen.authorization for seen in hub.requests} == {"Bearer hf_secret"}
+    assert hub.sent_bytes(WEIGHTS) == len(hub.files[WEIGHTS])
+    assert set((tmp_path / "audit").read_text().splitlines()) <= {
+        f"127.0.0.1 {hub.server_port}",
+        "name 127.0.0.1",
+    }
+    assert "secret" not in caplog.text
+    (model,) = (model for model in library.local_models() if model.folder == folder)
+    assert (model.problem, model.repo, model.licence) == ("", REPO, "apache-2.0")
+
+
+def test_a_killed_process_costs_no_byte(hub: Hub, downloads: Downloads, folder: Path, qtbot: QtBot) -> None:
+    item = downloads.download(REPO)
+    for place in (300_000, 600_000):
+        hub.stalls[WEIGHTS] = place
+        item.resume()
+        until_stalled(qtbot, hub, item, place)
+        os.kill(process_of(item), signal.SIGKILL)
+        until(qtbot, item, State.FAILED)
+        assert item.fault is not None
+        assert item.fault.kind == "died"
+        assert not folder.exists()
+    item.resume()
+    until(qtbot, item, State.DONE)
+    assert is_whole(folder, hub)
+    assert [seen.range for seen in hub.asked_for(WEIGHTS)] == ["", "bytes=300000-", "bytes=600000-"]
+    assert hub.sent_bytes(WEIGHTS) == len(hub.files[WEIGHTS])
+
+
+def test_the_next_run_finds_it_paused_and_goes_on(hub: Hub, folder: Path, qtbot: QtBot) -> None:
+    hub.stalls[WEIGHTS] = 700_000
+    first = Downloads()
+    item = first.download(REPO)
+    until_stalled(qtbot, hub, item, 700_000)
+    first.close()
+    assert not item.has_process
+    assert hub.left.wait(10)
+    hub.commit, hub.files = "b" * 40, hub.files  # the branch moves on
+
+    second = Downloads()
+    (item,) = second.items
+    assert (item.name, item.state, item.licence) == (REPO, State.PAUSED, "apache-2.0")
+    assert 700_000 < item.done_bytes < item.total_bytes
+    assert not item.has_process
+    third = Downloads()
+    other = third.items[0]
+    hub.commit = COMMIT
+    hub.stalls[WEIGHTS] = 800_000
+    item.resume()
+    until_stalled(qtbot, hub, item, 800_000)
+
+    other.resume()  # another window
+    assert other.state is State.FAILED
+    assert other.fault is not None
+    assert "Another window" in other.fault.message
+    other.cancel()
+    assert other.state is State.FAILED
+    assert Downloads().items == []
+    third.close()
+
+    item.pause()
+    item.resume()
+    until(qtbot, item, State.DONE)
+    until_gone(qtbot, item)
+    assert is_whole(folder, hub)
+    asked = [seen for seen in hub.requests if "/revision/" in seen.path]
+    assert [seen.path.rpartition("/")[2] for seen in asked] == ["main", COMMIT, COMMIT]
+    second.close()
+
+
+def test_a_slow_server_can_be_left(hub: Hub, downloads: Downloads, folder: Path, qtbot: QtBot) -> None:
+    hub.stalls[WEIGHTS] = 100_000
+    item = downloads.download(REPO)
+    until_stalled(qtbot, hub, item, 100_000)
+    until(qtbot, item, State.DOWNLOADING)
+    with qtbot.waitSignal(item.progressed, check_params_cb=None, timeout=TIMEOUT_MS):
+        item._quiet.setInterval(1)
+        item._quiet.start()
+    assert (item.bytes_per_s, item.seconds_left) == (0, None)  # nothing moves
+    with qtbot.waitSignal(downloads.removed, timeout=TIMEOUT_MS):
+        item.cancel()
+    assert item.state is State.CANCELLED
+    assert hub.left.wait(10)
+    assert downloads.items == []
+    assert not folder.exists()
+    assert not library.partial(folder).exists()
+    assert not folder.with_name(folder.name + ".lock").exists()
+
+
+def test_a_process_does_not_outlive_the_app(hub: Hub) -> None:
+    hub.stalls[WEIGHTS] = 100_000
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT)
+    try:
+        assert hub.stalled.wait(20)
+        assert not hub.left.is_set()
+    finally:
+        parent.kill()
+        parent.wait()
+    assert hub.left.wait(10)
+
+
+def test_a_fault_is_told_and_can_be_mended(
+    hub: Hub, downloads: Downloads, folder: Path, qtbot: QtBot
+) -> None:
+    hub.refused["config.json"] = 401, "GatedRepo"
+    item = downloads.download(REPO)
+    until(qtbot, item, State.FAILED)
+    assert item.fault is not None
+    assert item.fault.kind == "access"
+    hub.refused.clear()
+    hub.fault(429, {"Retry-After": "3600"})
+    item.resume("hf_new")
+    qtbot.waitUntil(lambda: bool(item.waiting), timeout=TIMEOUT_MS)
+    assert item.fault is None
+    assert (item.state, item.waiting_s) == (State.CHECKING, 3600)
+    assert "too many requests" in item.waiting
+    item.pause()
+    assert item.waiting == ""
+    item.resume()
+    until(qtbot, item, State.DONE)
+    assert {seen.authorization for seen in hub.requests[2:]} == {"Bearer hf_new"}
+
+
+def test_one_after_the_other_and_an_import_beside_them(
+    hub: Hub, downloads: Downloads, own_folders: Path, qtbot: QtBot
+) -> None:
+    hub.stalls[WEIGHTS] = 100_000
+    first = downloads.download(REPO)
+    second = downloads.download("someone/else")
+    assert downloads.download(REPO) is first
+    assert (first.state, second.state) == (State.CHECKING, State.QUEUED)
+    source = make_model(own_folders / "stick" / "mine")
+    copy = downloads.import_model(source)
+    assert copy.is_import
+    until(qtbot, copy, State.DONE)
+    assert (library.models_folder() / "mine" / WEIGHTS).read_bytes() == (source / WEIGHTS).read_bytes()
+    until_stalled(qtbot, hub, first, 100_000)
+    assert second.state is State.QUEUED
+    first.pause()
+    until(qtbot, second, State.FAILED)  # there is no such model
+    assert second.fault is not None
+    assert second.fault.kind == "not-found"
+    second.cancel()
+    first.cancel()
+    qtbot.waitUntil(lambda: downloads.items == [], timeout=TIMEOUT_MS)
+
+
+@pytest.mark.parametrize(
+    "repo", ["", "gemma", "a/b/c", "../../etc", "a/..", "https://example.com/a/b", "a/b c"]
+)
+def test_what_can_be_no_models_name_is_refused(downloads: Downloads, repo: str) -> None:
+    with pytest.raises(ModelError, match="no model's name"):
+        downloads.download(repo)
+    assert downloads.items == []
+
+
+def test_an_import_takes_no_name_twice(downloads: Downloads, own_folders: Path) -> None:
+    make_model(library.models_folder() / "mine")
+    with pytest.raises(ModelError, match="already"):
+        downloads.import_model(make_model(own_folders / "stick" / "mine"))
+    with pytest.raises(ModelError, match="no name"):
+        downloads.import_model(Path("/"))
+    with pytest.raises(ModelError, match="no name"):
+        downloads.import_model(own_folders, name="../out")
+    assert downloads.items == []
+
+
+@pytest.mark.parametrize(
+    ("program", "kind"),
+    [("/nowhere/python", "died"), ("/bin/true", "died"), ("/bin/echo", "died")],
+)
+def test_a_process_that_is_none(
+    downloads: Downloads, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, program: str, kind: str
+) -> None:
+    """One that cannot start, one that says nothing, one that says what cannot be understood."""
+    monkeypatch.setattr(sys, "executable", program)
+    item = downloads.download(REPO)
+    until(qtbot, item, State.FAILED)
+    until_gone(qtbot, item)
+    assert item.fault is not None
+    assert item.fault.kind == kind
+
+
+def test_a_models_folder_that_cannot_be_made(downloads: Downloads) -> None:
+    library.models_folder().parent.mkdir(parents=True)
+    library.models_folder().write_text("a file")
+    item = downloads.download(REPO)
+    assert item.state is State.FAILED
+    assert item.fault is not None
+    assert item.fault.kind == "folder"
+
+
+def test_what_never_came_far_is_swept_away(qtbot: QtBot, folder: Path) -> None:
+    partial = library.partial(folder)
+    partial.mkdir(parents=True)
+    (partial / "config.json").write_text("{}")
+    held = lock(folder)
+    assert Downloads().items == []  # another window has only just begun it
+    assert partial.exists()
+    assert held is not None
+    held.unlock()
+    assert Downloads().items == []
+    assert not partial.exists()
+
+
+def test_states_have_the_names_of_the_stages() -> None:
+    assert {state.value for state in RUNNING} >= {"downloading", "verifying"}

@@ -1,0 +1,561 @@
+"""Packed experts against the library's, and against arithmetic written out; loading them; the saved copy."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
+from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextExperts
+
+from engine import catalogue, quantise
+from engine.errors import EngineError
+from engine.model import TextModel, Tokenizer
+from engine.plans import Precision
+from engine.quantise import PackedExperts, PackedLinear, Scratch
+
+CPU = torch.device("cpu")
+STARTER = catalogue.STARTER.folder
+TEXT = (
+    "The kettle had just begun to sing when someone knocked at the back door. Anna put down her cup and"
+    " listened. Nobody ever came that way in winter, because the path was steep and the gate was always"
+    " locked. She took the lamp from the table and went to see. An old man stood in the snow with a dog beside"
+    " him. He asked whether she had some bread to spare, and a place by the fire for an hour. She looked at the"
+    " dog, which was thin and very quiet, and opened the door a little wider. They sat for a while without a"
+    " word. Outside the wind moved slowly through the trees, and the first stars came out above the hill. Then"
+    " the man began to tell her where he had been, and why he had come back after so many years to a house that"
+    " he had once been glad to leave."
+)
+
+
+def load(folder: Path, config: Any = None, dtype: torch.dtype = torch.float32) -> Any:
+    library: Any = TextModel
+    model, report = library.from_pretrained(
+        folder,
+        local_files_only=True,
+        dtype=dtype,
+        attn_implementation="sdpa",
+        experts_implementation="grouped_mm",
+        quantization_config=config,
+        output_loading_info=True,
+    )
+    assert not any(report.values()), report
+    return model.requires_grad_(False)
+
+
+def load_packed(folder: Path, precision: Precision, cache: Path | None = None, **options: Any) -> Any:
+    """As the engine does it: from the saved copy if there is one, else pack and save."""
+    place, config = quantise.prepare(folder, precision, CPU, cache)
+    model = load(place, config, **options)
+    if cache and config:
+        quantise.save(model, folder, cache)
+    return model
+
+
+@pytest.fixture(scope="module")
+def original() -> Any:
+    return load(STARTER)
+
+
+@pytest.fixture(scope="module")
+def packed() -> Any:
+    return load_packed(STARTER, "4-bit")
+
+
+@pytest.fixture(scope="module", params=quantise.PACKED)
+def packed_starter(request: pytest.FixtureRequest, packed: Any) -> Any:
+    return packed if request.param == "4-bit" else load_packed(STARTER, request.param)
+
+
+def expert_tensors(model: Any) -> list[Tensor]:
+    layers = model.model.decoder.layers
+    return [tensor for layer in layers for tensor in layer.experts.parameters()]
+
+
+# ------------------------------------------------------------------ the bundled model
+
+
+def test_packed_experts_take_less_than_three_tenths(packed_starter: Any, original: Any) -> None:
+    packed_bytes = sum(tensor.nbytes for tensor in expert_tensors(packed_starter))
+    assert packed_bytes <= 0.30 * sum(2 * tensor.numel() for tensor in expert_tensors(original))
+
+
+def test_what_is_not_packed_keeps_its_type_and_what_is_tied_stays_tied(packed_starter: Any) -> None:
+    core = packed_starter.model
+    for encoder, decoder in zip(core.encoder.language_model.layers, core.decoder.layers, strict=True):
+        assert encoder.experts is decoder.experts
+        names = [name for name, _ in decoder.named_parameters()]
+        assert names
+        for name in names:
+            assert encoder.get_parameter(name) is decoder.get_parameter(name), name
+        assert decoder.router.proj.weight.dtype == torch.float32
+    assert packed_starter.lm_head.weight is core.decoder.embed_tokens.weight
+    assert packed_starter.lm_head.weight.dtype == torch.float32
+
+
+def test_the_tight_precision_has_its_linear_layers_in_8_bits() -> None:
+    core = load_packed(STARTER, "4-bit-tight").model
+    layers = [core.decoder.self_conditioning, *(layer.mlp for layer in core.decoder.layers)]
+    layers += [layer.self_attn for layer in core.decoder.layers]
+    for layer in layers:
+        linear = [child for name, child in layer.named_children() if name.endswith("_proj")]
+        assert len(linear) >= 3
+        assert all(isinstance(child, PackedLinear) and child.weight.dtype == torch.int8 for child in linear)
+
+
+def test_logits_stay_close_on_held_out_text(packed_starter: Any, original: Any) -> None:
+    ids = Tokenizer(STARTER).encode(TEXT)
+    generator = torch.Generator().manual_seed(0)
+    prompt, canvas = torch.tensor([ids[:40]]), torch.tensor([ids[40:]])
+    noised = torch.rand(canvas.shape, generator=generator) < 0.4
+    canvas[noised] = torch.randint(4, 4096, canvas.shape, generator=generator)[noised]
+    with torch.no_grad():
+        expected, logits = (
+            model(input_ids=prompt, decoder_input_ids=canvas).logits[0]
+            for model in (original, packed_starter)
+        )
+    assert torch.cosine_similarity(logits, expected, dim=-1).mean() >= 0.99
+    assert not torch.equal(logits, expected)
+
+
+def test_drafts_can_still_be_read(packed_starter: Any) -> None:
+    """Most words are whole tokens of the tokenizer, which noise and torn words are not."""
+    tokenizer = Tokenizer(STARTER)
+    known = {token[1:] for token in tokenizer.data["model"]["vocab"] if re.fullmatch("Ġ[A-Za-z]+", token)}
+    prompt = torch.tensor([tokenizer.start_ids + tokenizer.encode(TEXT[:150])])
+    torch.manual_seed(0)
+    output: Any = packed_starter.generate(input_ids=prompt, max_new_tokens=256)
+    ids = output.sequences[0, prompt.shape[1] :]
+    words = re.findall("[A-Za-z]+", tokenizer._tokenizer.decode(ids, skip_special_tokens=True))
+    assert len(set(words)) >= 20
+    assert sum(word.lower() in known or word in known for word in words) >= 0.9 * len(words)
+
+
+# ------------------------------------------------------------------ arithmetic
+
+
+def experts_of(count: int, hidden: int, width: int) -> Any:
+    config: Any = SimpleNamespace(
+        num_experts=count,
+        hidden_size=hidden,
+        moe_intermediate_size=width,
+        hidden_activation="gelu_pytorch_tanh",
+        _experts_implementation="eager",
+    )
+    experts: Any = DiffusionGemmaTextExperts(config)
+    for tensor in experts.parameters():
+        torch.nn.init.normal_(tensor, std=0.1)
+    return experts.requires_grad_(False)
+
+
+def pack(experts: Any, scratch: Scratch | None = None) -> PackedExperts:
+    module = PackedExperts(experts, scratch or Scratch())
+    for name, tensor in module.pack(CPU, experts.gate_up_proj, experts.down_proj).items():
+        getattr(module, name).data = tensor
+    return module
+
+
+def unpack(module: PackedExperts, experts: Any) -> Any:
+    """The weights that packed ones stand for, step by step; written into the library's experts."""
+    from bitsandbytes.functional import get_4bit_type
+
+    for index in range(module.num_experts):
+        high, low = module.packed[index] >> 4, module.packed[index] & 15
+        codes = torch.stack([high, low], dim=1).flatten().long()
+        scales = module.scale_codes[module.scales[index].long()]
+        scales = scales * module.scale_peaks[index].repeat_interleave(256) + module.scale_means[index]
+        row = get_4bit_type("nf4", device="cpu")[codes]
+        row = row * scales[: len(codes) // 64].repeat_interleave(64)
+        gate_up, down = experts.gate_up_proj[index], experts.down_proj[index]
+        gate_up.copy_(row[: gate_up.numel()].view_as(gate_up))
+        down.copy_(row[gate_up.numel() :][: down.numel()].view_as(down))
+    return experts
+
+
+def routed(tokens: int, hidden: int, experts: int, top_k: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    chosen = torch.stack([torch.randperm(experts)[:top_k] for _ in range(tokens)])
+    return torch.randn(tokens, hidden), chosen, torch.rand(tokens, top_k)
+
+
+@pytest.fixture(params=["processor", "device"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """`device`: the way a GPU goes, walked on the processor."""
+    pytest.importorskip("bitsandbytes")
+    if request.param == "processor":
+        yield request.param
+        return
+
+    def into(
+        packed: Tensor,
+        scales: Tensor,
+        block: int,
+        kind: str,
+        shape: list[int],
+        dtype: torch.dtype,
+        out: Tensor,
+    ) -> None:
+        assert out.shape == tuple(shape)
+        out.copy_(torch.ops.bitsandbytes.dequantize_4bit(packed, scales, block, kind, shape, dtype))
+
+    library = torch.library.Library("bitsandbytes", "IMPL")
+    library.impl("dequantize_4bit.out", into, "CPU")
+    monkeypatch.setattr(quantise, "_on_host", lambda _tensor: False)
+    yield request.param
+    library._destroy()
+
+
+@pytest.mark.parametrize(
+    ("count", "hidden", "width", "tokens"),
+    [(4, 256, 160, 9), (4, 32, 16, 1), (16, 64, 32, 3), (7, 40, 24, 2), (3, 20, 4, 30), (9, 136, 88, 2)],
+)
+def test_packed_experts_compute_what_their_unpacked_weights_do(
+    place: str, count: int, hidden: int, width: int, tokens: int
+) -> None:
+    torch.manual_seed(count)
+    experts = experts_of(count, hidden, width)
+    given = routed(tokens, hidden, count)
+    true = experts(*given)
+    module = pack(experts)
+    expected = unpack(module, experts)(*given)
+    result = module(*given)
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
+    assert torch.cosine_similarity(result.flatten(), true.flatten(), dim=0) > 0.98
+    half = module(given[0].bfloat16(), *given[1:])
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), expected, rtol=0.1, atol=0.02)
+
+
+class Operations(TorchDispatchMode):
+    """What torch is asked to do, with the sizes of what comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        shape = kwargs["out"].shape if kwargs and "out" in kwargs else getattr(result, "shape", None)
+        self.seen.append((str(func), shape))
+        return result
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.seen]
+
+
+def operations(module: PackedExperts, given: tuple[Tensor, Tensor, Tensor]) -> Operations:
+    with Operations() as seen:
+        module(*given)
+    return seen
+
+
+@pytest.mark.parametrize("tokens", [1, 40])
+def test_the_number_of_operations_does_not_grow_with_the_experts(place: str, tokens: int) -> None:
+    few, many = (operations(pack(experts_of(n, 32, 16)), routed(tokens, 32, n)) for n in (5, 64))
+    assert abs(len(few.names) - len(many.names)) <= 12  # where all are hit there is nothing to gather
+    fewer, more = (operations(pack(experts_of(n, 32, 16)), routed(1, 32, n)) for n in (5, 64))
+    assert fewer.names == more.names
+
+
+def test_a_device_is_never_waited_for(place: str) -> None:
+    waits = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "_to_cpu", "item", "equal")
+    for tokens in (1, 40):
+        names = operations(pack(experts_of(16, 32, 16)), routed(tokens, 32, 16)).names
+        found = [name for name in names if any(wait in name for wait in waits)]
+        assert bool(found) == (place == "processor")
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 40])
+def test_only_experts_that_were_hit_are_unpacked_in_one_call(place: str, tokens: int) -> None:
+    module = pack(experts_of(32, 32, 16))
+    given = routed(tokens, 32, 32)
+    calls = [shape for name, shape in operations(module, given).seen if "dequantize_4bit" in name]
+    hit = len(given[1].unique()) if place == "processor" else min(32, 2 * tokens)
+    outer = calls[-1:]  # as a device goes, the call that stands in for its kernel is seen as well
+    assert len(calls) == (1 if place == "processor" else 2)
+    assert outer == [(hit, module.row_values)]
+
+
+def test_layers_unpack_into_one_buffer(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if place == "processor":
+        pytest.skip("bitsandbytes has no way to write into a buffer there")
+    scratch, seen = Scratch(), set()
+    layers = [pack(experts_of(8, 32, 16), scratch) for _ in range(3)]
+
+    def product(experts: Any, *_: Any) -> Tensor:
+        seen.add(experts.gate_up_proj.untyped_storage().data_ptr())
+        return torch.zeros(1)
+
+    monkeypatch.setattr(PackedExperts, "product", staticmethod(product))
+    for layer in layers:
+        layer(*routed(20, 32, 8))
+        layer(*routed(1, 32, 8))
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_8_bit_rows_come_close(bias: bool) -> None:
+    linear = torch.nn.Linear(64, 48, bias=bias).requires_grad_(False)
+    linear.weight[5] = 0
+    module = PackedLinear(linear)
+    for name, tensor in module.pack(CPU, linear.weight).items():
+        getattr(module, name).data = tensor
+    rows = torch.randn(7, 64)
+    weight = module.weight * module.scale[:, None]
+    torch.testing.assert_close(module(rows), torch.nn.functional.linear(rows, weight, linear.bias))
+    torch.testing.assert_close(module(rows), linear(rows), rtol=0, atol=0.02)
+    assert module(rows.bfloat16()).dtype == torch.bfloat16
+
+
+# ------------------------------------------------------------------ loading
+
+
+@pytest.fixture(scope="module")
+def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model that consists mostly of experts."""
+    folder = tmp_path_factory.mktemp("wide")
+    text = {
+        "vocab_size": 64,
+        "hidden_size": 256,
+        "intermediate_size": 64,
+        "moe_intermediate_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "global_head_dim": 16,
+        "num_experts": 32,
+        "top_k_experts": 2,
+        "use_bidirectional_attention": "vision",
+    }
+    vision = {
+        "model_type": "gemma4_vision",
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+    }
+    vision |= {"num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 16}
+    config = DiffusionGemmaConfig(canvas_length=16, text_config=text, vision_config=vision)
+    torch.manual_seed(0)
+    DiffusionGemmaForBlockDiffusion(config).to(torch.bfloat16).save_pretrained(folder)
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most that torch's allocator had given out at any moment of the work."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        result = work()
+    del result
+    events: Any = record.profiler.kineto_results.events()  # type: ignore[union-attr]
+    held = most = 0
+    for event in sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("precision", quantise.PACKED)
+def test_loading_takes_no_more_than_what_is_packed_and_two_tensors(
+    wide_folder: Path, precision: Precision, dtype: torch.dtype
+) -> None:
+    model = load_packed(wide_folder, precision, dtype=dtype)
+    packed_bytes = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
+    sizes = sorted(t.numel() * dtype.itemsize for t in load_file(wide_folder / "model.safetensors").values())
+    assert sum(sizes) > packed_bytes + sum(sizes[-2:])  # else the whole model could hide there
+    assert peak_bytes(lambda: load_packed(wide_folder, precision, dtype=dtype)) <= packed_bytes + sum(
+        sizes[-2:]
+    )
+
+
+@pytest.mark.parametrize("change", ["missing", "reshaped"])
+def test_experts_that_do_not_fit_are_refused(
+    broken_copy: Callable[[Callable[[dict[str, Tensor]], None]], Path], change: str
+) -> None:
+    name = "model.decoder.layers.1.experts.down_proj"
+
+    def spoil(tensors: dict[str, Tensor]) -> None:
+        tensor = tensors.pop(name)
+        if change == "reshaped":
+            tensors[name] = tensor[:, :-1].contiguous()
+
+    with pytest.raises(RuntimeError, match="conversion"):
+        load_packed(broken_copy(spoil), "4-bit")
+
+
+def test_a_precision_that_packs_nothing_changes_nothing(tiny_folder: Path, tmp_path: Path) -> None:
+    assert quantise.prepare(tiny_folder, "bf16", CPU, tmp_path) == (tiny_folder, None)
+    assert quantise.packed_precision(tiny_folder) is None
+
+
+def test_fp8_needs_card_kernel_and_whole_blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sizes = SimpleNamespace(hidden_size=256, moe_intermediate_size=128)
+    monkeypatch.setenv("KERNELS_CACHE", str(tmp_path))
+    kernel = tmp_path / "kernels--kernels-community--finegrained-fp8" / "snapshots" / "1"
+    monkeypatch.setattr(quantise, "is_kernels_available", lambda: True)
+    monkeypatch.setattr(quantise, "is_accelerate_available", lambda: True)
+    assert not quantise.fp8_available((9, 0), sizes)
+    kernel.mkdir(parents=True)
+    assert quantise.fp8_available((9, 0), sizes)
+    assert quantise.fp8_available((8, 9), sizes)
+    assert not quantise.fp8_available((8, 6), sizes)
+    assert not quantise.fp8_available(None, sizes)
+    assert not quantise.fp8_available((9, 0), SimpleNamespace(hidden_size=2816, moe_intermediate_size=704))
+    monkeypatch.setattr(quantise, "is_accelerate_available", lambda: False)
+    assert not quantise.fp8_available((9, 0), sizes)
+
+
+# ------------------------------------------------------------------ the saved copy
+
+
+@pytest.fixture
+def source(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "source"))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def packs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each layer's experts that are packed."""
+    done: list[str] = []
+    original_pack = PackedExperts.pack
+
+    def counted(self: PackedExperts, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        done.append("experts")
+        return original_pack(self, *args, **kwargs)
+
+    monkeypatch.setattr(PackedExperts, "pack", counted)
+    return done
+
+
+def same(one: Any, other: Any) -> bool:
+    left, right = one.state_dict(), other.state_dict()
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("precision", quantise.PACKED)
+def test_the_second_load_packs_nothing_and_needs_no_original(
+    source: Path, cache: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = packs(monkeypatch)
+    first = load_packed(source, precision, cache)
+    assert len(done) == 2
+    assert same(load_packed(source, precision, cache), first)
+    assert len(done) == 2
+    (copy,) = cache.iterdir()
+    names = {path.name for path in source.iterdir()}
+    shutil.rmtree(source)
+    assert names <= {path.name for path in copy.iterdir()}
+    assert quantise.packed_precision(copy) == precision
+    assert same(load_packed(copy, precision), first)
+    assert len(done) == 2
+    Tokenizer(copy)
+    with pytest.raises(EngineError, match=precision) as caught:
+        quantise.prepare(copy, "bf16", CPU)
+    assert caught.value.kind == "input"
+
+
+def retrain(source: Path, _copy: Path) -> None:
+    tensors = load_file(source / "model.safetensors")
+    for name, tensor in tensors.items():
+        if name.endswith("experts.down_proj"):
+            tensor.mul_(2)
+    save_file(tensors, source / "model.safetensors", metadata={"format": "pt"})
+
+
+def truncate(_source: Path, copy: Path) -> None:
+    path = copy / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def age(_source: Path, copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_bytes())
+    config["quantization_config"]["format"] = 0
+    (copy / "config.json").write_text(json.dumps(config))
+
+
+def lose_weights(_source: Path, copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+
+
+def garble(_source: Path, copy: Path) -> None:
+    (copy / "config.json").write_text("[3]")
+
+
+def replace_by_original(source: Path, copy: Path) -> None:
+    shutil.rmtree(copy)
+    shutil.copytree(source, copy)
+
+
+@pytest.mark.parametrize("harm", [retrain, truncate, age, lose_weights, garble, replace_by_original])
+def test_a_copy_that_does_not_match_is_made_again(
+    source: Path, cache: Path, harm: Callable[[Path, Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = packs(monkeypatch)
+    load_packed(source, "4-bit", cache)
+    harm(source, cache / "source-4-bit")
+    again = load_packed(source, "4-bit", cache)
+    assert len(done) == 4
+    assert same(again, load_packed(source, "4-bit"))
+    done.clear()
+    assert same(load_packed(source, "4-bit", cache), again)
+    assert not done
+
+
+def test_an_unreadable_format_is_named(source: Path, cache: Path) -> None:
+    load_packed(source, "4-bit", cache)
+    copy = cache / "source-4-bit"
+    age(source, copy)
+    with pytest.raises(ValueError, match="format 0"):
+        load(*quantise.prepare(copy, "4-bit", CPU))
+
+
+def test_a_full_disk_costs_only_the_copy(source: Path, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        model = load_packed(source, "4-bit", cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert same(model, load_packed(source, "4-bit"))
+    (record,) = caplog.get_records("call")
+    assert record.levelno == logging.WARNING
+    assert "not saved" in record.getMessage()
+    caplog.clear()
+    assert list(cache.iterdir()) == []
+
+
+def test_a_disk_is_not_filled_in_vain(
+    source: Path, cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(TextModel, "save_pretrained", lambda *_, **__: pytest.fail("written"))
+    load_packed(source, "4-bit", cache)
+    assert "No space left" in caplog.text
+    caplog.clear()
+    assert list(cache.iterdir()) == []
+
+
+def test_what_an_interrupted_save_left_is_cleared(source: Path, cache: Path) -> None:
+    left = cache / "source-4-bit.part"
+    left.mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(b"half")
+    load_packed(source, "4-bit", cache)
+    assert [path.name for path in cache.iterdir()] == ["source-4-bit"]
