@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.settings import Settings, SettingsStore, label, limits, problem
+from app.settings import Settings, SettingsStore, explanation, label, limits, problem
 from engine.events import Device, Ready
 
 W = TypeVar("W", bound=QWidget)
@@ -116,6 +116,11 @@ class SettingsPanel(QWidget):
         self._length = self._slider("canvases", int(low), int(high), int)
         self._context = self._slider("context_tokens", 0, len(_CONTEXTS) - 1, _CONTEXTS.__getitem__)
         self._build_seed()
+        self._read_ahead = QCheckBox(label("read_ahead"))
+        self._read_ahead.setToolTip(explanation("read_ahead"))
+        self._read_ahead.toggled.connect(lambda on: self._store.change(read_ahead=on))
+        self._rows.addSpacing(8)
+        self._rows.addWidget(self._read_ahead)
 
     def _build_seed(self) -> None:
         self._seed_kind = _named(_ComboBox(), label("seed"))
@@ -232,6 +237,8 @@ class SettingsPanel(QWidget):
                 spin.setValue(value)
         with QSignalBlocker(self._early_stop):
             self._early_stop.setChecked(settings.early_stop)
+        with QSignalBlocker(self._read_ahead):
+            self._read_ahead.setChecked(settings.read_ahead)
         _select(self._theme, settings.theme)
         _select(self._motion, settings.reduced_motion)
         _select(self._font, settings.font_family, missing="not found" if self._font.count() > 1 else "")

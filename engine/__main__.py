@@ -69,8 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true")
     models.add_argument("--memory", metavar="BYTES", type=int, help="plan for a device of that much memory")
 
-    bench = commands.add_parser("bench", help="compare with the library's own generate()")
+    bench = commands.add_parser("bench", help="measure the engine against the library and other peers")
     bench.set_defaults(run=_bench)
+    bench.add_argument("names", metavar="NAME", nargs="*", help="of a probe; all of them without one")
+    bench.add_argument("--model", metavar="NAME|DIR", default="starter")
+    bench.add_argument("--device", metavar="D", default="auto")
     bench.add_argument("--json", action="store_true")
     return parser
 
@@ -207,14 +210,21 @@ def _models(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _bench(options: argparse.Namespace, out: TextIO) -> int:
-    from engine.bench import compare
+    from engine.bench.probes import PROBES, conditions
+    from engine.bench.rows import table
+    from engine.bench.setting import Setting
 
-    rows = compare()
-    if options.json:
-        print(json.dumps(rows, indent=1), file=out)
-        return 0
-    for row in rows:
-        print("{name}: {ours} {unit}, {peer_name} {peer} {unit}: ratio {ratio}".format(**row), file=out)
+    names = options.names or list(PROBES)
+    for name in names:
+        if name not in PROBES:
+            raise EngineError("input", f"There is no probe “{name}”.", f"Choose from: {', '.join(PROBES)}.")
+    setting = Setting(options.model, options.device)
+    print(conditions(setting), file=sys.stderr if options.json else out)
+    rows = []
+    for name in names:
+        print(f"measuring {name} …", file=sys.stderr)
+        rows += PROBES[name](setting)
+    print(json.dumps(rows, indent=1, ensure_ascii=False) if options.json else table(rows), file=out)
     return 0
 
 

@@ -101,8 +101,8 @@ def kv_bytes(
     variants: int = 1,
     canvases: int = MOST_CANVASES,
 ) -> int:
-    """While the last canvas is denoised: the prompt, kept for the next draft; and for each variant what it has
-    committed, and a copy of what the decoder sees with room for the canvas.
+    """While the last canvas is denoised: the prompt, kept for the next draft, and for each variant what it
+    committed and a copy of what the decoder sees, with room for the canvas.
     """
     numbers = sum(_kv_numbers(shape, layer, context_tokens, variants, canvases) for layer in shape.layers)
     return numbers * _BYTES[precision][3]
@@ -301,7 +301,7 @@ def _shape(config: _Config) -> Shape:
         window=window // 2 + 1 if text.use_bidirectional_attention == "all" else window,
         canvas_tokens=config.canvas_length,
         vocab_size=text.vocab_size,
-        # Beside the residuals: a token's copies for its experts, their gates and products, and what they give.
+        # Residuals; and a token's copies for its experts, their gates and products, and what they give.
         activations=6 * hidden + text.top_k_experts * (3 * hidden + 4 * text.moe_intermediate_size),
         limit_tokens=text.max_position_embeddings - MOST_CANVASES * config.canvas_length,
     )

@@ -37,7 +37,8 @@ def predict(logits: Tensor, tau: float) -> Prediction:
     """logits: (rows, vocab) fp32, overwritten. −inf is legal; NaN, +inf or nothing finite in a row are told.
 
     Entropy comes from the one softmax: with d = (z − max z) / τ it is −ln p(draft) − Σ p·d, which stays exact
-    where one token has all the probability.
+    where one token has all the probability. Over a large vocabulary that softmax's sum is off by up to 1e-3:
+    divided out.
     """
     entropy, draft, top = (logits.new_empty(len(logits)) for _ in range(3))
     chunk_bytes = CACHE_BYTES if logits.device.type == "cpu" else DEVICE_BYTES
@@ -46,8 +47,9 @@ def predict(logits: Tensor, tau: float) -> Prediction:
         best = _argmax(scores)[:, None]
         scores.sub_(scores.gather(-1, best)).div_(tau).clamp_(min=LOWEST)
         probabilities = scores.softmax(dim=-1)
-        highest = probabilities.gather(-1, best).squeeze(-1)
-        entropy[rows] = (-highest.log() - torch.linalg.vecdot(probabilities, scores)).clamp_(min=0.0)
+        total = probabilities.sum(dim=-1)
+        highest = probabilities.gather(-1, best).squeeze(-1) / total
+        entropy[rows] = (-highest.log() - torch.linalg.vecdot(probabilities, scores) / total).clamp_(min=0.0)
         draft[rows] = best.squeeze(-1).to(draft.dtype)
         top[rows] = highest
         scores.copy_(probabilities)

@@ -156,13 +156,15 @@ class Session:
 
         place = Place(before=request.before, after=request.after, instruction=request.instruction)
         try:
+            proceed()
             self._loaded.prefix.read(_prompt(self._loaded.model, place, request.context_tokens).ids, proceed)
+            return
         except _CancelledError:
             return
         except Exception:
             log.info("reading ahead failed", exc_info=True)
-            self._loaded.prefix.clear()
-            self._free_unused()
+        self._loaded.prefix.clear()
+        self._free_unused()
 
     def unload(self) -> None:
         if self._loaded is not None:

@@ -168,10 +168,11 @@ class Download(QObject):
                 self._fail(_died("said what cannot be understood", f"{error}\n{line[:500]!r}"))
                 self._kill()
                 return
-            if self.state in RUNNING or isinstance(report, Done):
-                self._on_report(report)
+            self._on_report(report)
 
     def _on_report(self, report: Report) -> None:
+        if self.state not in RUNNING and not isinstance(report, Done):
+            return  # said before it was ended
         self.waiting = ""
         match report:
             case Checked():

@@ -38,13 +38,20 @@ class Downloads(QObject):
             self._find_again(folder)
 
     def download(self, repo: str, token: str = "") -> Download:
-        """repo: owner/model, or its address. Raises ModelError for what can be no model's name."""
+        """repo: owner/model, or its address. One that was begun goes on.
+
+        Raises ModelError for what can be no model's name, or is here already.
+        """
         repo = HUB_PAGE.sub("", repo.strip(), count=1).strip("/")
         if not REPO.fullmatch(repo) or ".." in repo or "--" in repo:
             raise ModelError(
                 "input", f"“{repo}” is no model's name.", "Write it as the Hub does: owner/model."
             )
         folder = folder_of(repo)
+        if library.is_whole(folder):
+            raise ModelError(
+                "input", f"“{repo}” is on this computer already.", "Remove it first to download it anew."
+            )
         for item in self.items:
             if item.folder == folder:
                 item.resume(token or None)

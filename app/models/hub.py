@@ -233,7 +233,7 @@ class HubDownload:
             before = self._meter.done_bytes
             try:
                 return act()
-            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, ImportError) as error:
                 if self._meter.done_bytes > before:
                     tries = 0
                 fault = explain(error, self._endpoint, self._order.repo, with_token=bool(self._order.token))

@@ -21,6 +21,14 @@ from app.models.messages import ModelError
 
 LONGEST_WAIT_S = 3600.0
 PASSING = (408, 425, 429, 500, 502, 503, 504)
+# An address or a proxy that the client does not understand; ImportError: a kind of proxy that it lacks.
+UNUSABLE = (
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    httpx2.InvalidURL,
+    ValueError,
+    ImportError,
+)
 KEPT = "What is there so far is kept."
 
 
@@ -30,9 +38,7 @@ def may_pass(error: Exception) -> bool:
         return error.response.status_code in PASSING
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
         return False
-    return isinstance(error, httpx2.TransportError) and not isinstance(
-        error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError
-    )
+    return isinstance(error, httpx2.TransportError) and not isinstance(error, UNUSABLE)
 
 
 def told_wait_s(error: Exception) -> float | None:
@@ -53,9 +59,7 @@ def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> 
     host = urlsplit(endpoint).netloc or endpoint
     causes = list(_causes(error))
     message, remedy = f"The connection to {host} was cut.", "Check the network connection and try again."
-    if isinstance(
-        error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError | httpx2.InvalidURL | ValueError
-    ):
+    if isinstance(error, UNUSABLE):
         message = f"The address of the Hub or of the proxy cannot be used: {error}"
         remedy = "Correct HF_ENDPOINT, HTTP_PROXY or HTTPS_PROXY, and start Mezzotint again."
     elif any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):

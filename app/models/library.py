@@ -89,6 +89,10 @@ def write_record(folder: Path, record: Record) -> None:
         (folder / RECORD).write_bytes(msgspec.json.encode(record))
 
 
+def is_whole(folder: Path) -> bool:
+    return not _problem(folder)
+
+
 def partial(folder: Path) -> Path:
     """Where a model grows until it is whole."""
     return folder.with_name(folder.name + PARTIAL)
@@ -177,11 +181,6 @@ def _folders(root: Path, *, hidden: bool = False) -> list[Path]:
 def _local_model(folder: Path) -> LocalModel:
     known = next((known for known in KNOWN if known.folder == folder), None)
     record = read_record(folder) or Record()
-    try:
-        check_files(folder)
-        problem = ""
-    except EngineError as error:
-        problem = error.message
     licences = (folder / name for name in LICENCES)
     return LocalModel(
         model=known.name if known else str(folder),
@@ -192,8 +191,16 @@ def _local_model(folder: Path) -> LocalModel:
         licence_file=next((file for file in licences if file.is_file()), None),
         repo=record.repo,
         removable=folder.parent == models_folder(),
-        problem=problem,
+        problem=_problem(folder),
     )
+
+
+def _problem(folder: Path) -> str:
+    try:
+        check_files(folder)
+    except EngineError as error:
+        return error.message
+    return ""
 
 
 def _size_bytes(folder: Path) -> int:

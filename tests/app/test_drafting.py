@@ -371,7 +371,12 @@ class Telling:
 
     def __init__(self, engine: EngineProcess) -> None:
         self._engine = engine
-        self.load, self.unload, self.close = engine.load, engine.unload, engine.close
+        self.load, self.prepare, self.unload, self.close = (
+            engine.load,
+            engine.prepare,
+            engine.unload,
+            engine.close,
+        )
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         return self._engine.draft(msgspec.structs.replace(request, instruction=self.how), cancelled)

@@ -300,7 +300,10 @@ def test_a_draft_behind_a_chunk_that_hangs_is_told(start: Start, run: Run, emitt
     async def scenario() -> None:
         engine = Reading()
         worker = start(lambda: engine, first_hang_s=0.3)
+        unasked, unread = worker.draft(draft("unasked")), worker.draft(draft("unread"))
         await collect(worker.load(LOAD))
+        await anext(unread)
+        await collect(worker.draft(draft("0")))  # after the unread one
         worker.prepare(prepare())
         assert engine.in_chunk.wait(5)
         given_up = asyncio.create_task(collect(worker.draft(draft("1"))))
@@ -311,6 +314,8 @@ def test_a_draft_behind_a_chunk_that_hangs_is_told(start: Start, run: Run, emitt
         assert await emitted(worker.stalled) == ("2",)
         engine.chunk_may_end.set()
         assert isinstance((await drafting)[-1], Finished)
+        await unread.aclose()
+        await unasked.aclose()
 
     run(scenario())
 
@@ -495,6 +500,7 @@ def test_the_real_engine(open_engine: Callable[[], Engine], start: Start, run: R
         await until(events, Frame)
         worker.cancel("1")
         assert await collect(events) == [Cancelled(request_id="1")]
+        worker.prepare(prepare(before="The rain had stopped. "))
         request = DraftRequest(request_id="2", before="The rain had stopped. ", max_steps=3, early_stop=False)
         drafted = await collect(worker.draft(request))
         assert isinstance(drafted[-1], Finished), drafted[-1]

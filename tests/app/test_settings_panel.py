@@ -74,6 +74,10 @@ def number(panel: SettingsPanel, name: str) -> QDoubleSpinBox:
     return next(box for box in panel.findChildren(QDoubleSpinBox) if box.accessibleName() == name)
 
 
+def check(panel: SettingsPanel, text: str) -> QCheckBox:
+    return next(box for box in panel.findChildren(QCheckBox) if box.text().startswith(text))
+
+
 def button(panel: SettingsPanel, text: str) -> QPushButton:
     return next(button for button in panel.findChildren(QPushButton) if button.text().startswith(text))
 
@@ -104,7 +108,8 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
     number(panel, "Temperature at the start").setValue(0.9)
     number(panel, "Temperature at the end").setValue(0.2)
     number(panel, "Entropy bound").setValue(0.1)
-    panel.findChildren(QCheckBox)[0].setChecked(False)
+    check(panel, "Stop once").setChecked(False)
+    check(panel, "Read along").setChecked(False)
     choose(combo(panel, "Seed"), 1)
     assert store.current == Settings(
         device="cuda:0",
@@ -116,6 +121,7 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
         t_min=0.2,
         entropy_bound=0.1,
         early_stop=False,
+        read_ahead=False,
         theme="sepia",
         font_family="DejaVu Serif",
         font_size_px=24,
@@ -124,13 +130,16 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
 
 
 def test_a_change_from_elsewhere_is_shown(panel: SettingsPanel, store: SettingsStore) -> None:
-    store.change(max_steps=7, canvases=2, font_size_px=31, theme="dark", seed=99, early_stop=False)
+    store.change(
+        max_steps=7, canvases=2, font_size_px=31, theme="dark", seed=99, early_stop=False, read_ahead=False
+    )
     assert slider(panel, "Steps").value() == 7
     assert {"Steps: up to 7", "Length: 2 paragraphs", "Size: 31 px"} <= set(captions(panel))
     assert combo(panel, "Theme").currentText() == "Dark"
     assert seed_number(panel).text() == "99"
     assert not seed_number(panel).isHidden()
-    assert not panel.findChildren(QCheckBox)[0].isChecked()
+    assert not check(panel, "Stop once").isChecked()
+    assert not check(panel, "Read along").isChecked()
 
 
 def test_auto_says_what_it_chose(panel: SettingsPanel) -> None:

@@ -17,7 +17,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine import catalogue
 from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
-from engine.model import Model
+from engine.model import Model, TextModel
 from engine.session import Session
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
@@ -95,6 +95,16 @@ def starter() -> Model:
 
 
 @pytest.fixture(scope="session")
+def tiny_library(tiny_folder: Path) -> Any:
+    return library(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def starter_library() -> Any:
+    return library(catalogue.STARTER.folder)
+
+
+@pytest.fixture(scope="session")
 def loaded_starter() -> Session:
     session = Session()
     events = load(session)
@@ -126,6 +136,19 @@ def broken_copy(
         return folder
 
     return make
+
+
+def library(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """The checkpoint as the library runs it, in its plainest form: nothing of ours in it."""
+    loader: Any = TextModel
+    model = loader.from_pretrained(
+        folder,
+        local_files_only=True,
+        dtype=dtype,
+        attn_implementation="eager",
+        experts_implementation="eager",
+    )
+    return model.eval().requires_grad_(False)
 
 
 def load(session: Session, model: str = "starter", device: str = "cpu") -> list[LoadEvent]:

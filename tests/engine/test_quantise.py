@@ -31,12 +31,12 @@ STARTER = catalogue.STARTER.folder
 TEXT = (
     "The kettle had just begun to sing when someone knocked at the back door. Anna put down her cup and"
     " listened. Nobody ever came that way in winter, because the path was steep and the gate was always"
-    " locked. She took the lamp from the table and went to see. An old man stood in the snow with a dog beside"
-    " him. He asked whether she had some bread to spare, and a place by the fire for an hour. She looked at the"
-    " dog, which was thin and very quiet, and opened the door a little wider. They sat for a while without a"
-    " word. Outside the wind moved slowly through the trees, and the first stars came out above the hill. Then"
-    " the man began to tell her where he had been, and why he had come back after so many years to a house that"
-    " he had once been glad to leave."
+    " locked. She took the lamp from the table and went to see. An old man stood in the snow with a dog"
+    " beside him. He asked whether she had some bread to spare, and a place by the fire for an hour. She"
+    " looked at the dog, which was thin and very quiet, and opened the door a little wider. They sat for"
+    " a while without a word. Outside the wind moved slowly through the trees, and the first stars came"
+    " out above the hill. Then the man began to tell her where he had been, and why he had come back"
+    " after so many years to a house that he had once been glad to leave."
 )
 
 
@@ -136,11 +136,13 @@ def test_drafts_can_still_be_read(packed_starter: Any) -> None:
     known = {token[1:] for token in tokenizer.data["model"]["vocab"] if re.fullmatch("Ġ[A-Za-z]+", token)}
     prompt = torch.tensor([tokenizer.start_ids + tokenizer.encode(TEXT[:150])])
     torch.manual_seed(0)
-    output: Any = packed_starter.generate(input_ids=prompt, max_new_tokens=256)
+    output: Any = packed_starter.generate(
+        input_ids=prompt, max_new_tokens=256, max_denoising_steps=24, disable_compile=True
+    )
     ids = output.sequences[0, prompt.shape[1] :]
     words = re.findall("[A-Za-z]+", tokenizer._tokenizer.decode(ids, skip_special_tokens=True))
-    assert len(set(words)) >= 20
-    assert sum(word.lower() in known or word in known for word in words) >= 0.9 * len(words)
+    assert len(set(words)) >= 30
+    assert sum(word.lower() in known or word in known for word in words) >= 0.95 * len(words)
 
 
 # ------------------------------------------------------------------ arithmetic
@@ -189,36 +191,32 @@ def routed(tokens: int, hidden: int, experts: int, top_k: int = 2) -> tuple[Tens
     return torch.randn(tokens, hidden), chosen, torch.rand(tokens, top_k)
 
 
-@pytest.fixture(params=["processor", "device"])
-def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """`device`: the way a GPU goes, walked on the processor."""
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take the way that a GPU takes, on the processor."""
     pytest.importorskip("bitsandbytes")
-    if request.param == "processor":
-        yield request.param
-        return
 
-    def into(
-        packed: Tensor,
-        scales: Tensor,
-        block: int,
-        kind: str,
-        shape: list[int],
-        dtype: torch.dtype,
-        out: Tensor,
-    ) -> None:
-        assert out.shape == tuple(shape)
-        out.copy_(torch.ops.bitsandbytes.dequantize_4bit(packed, scales, block, kind, shape, dtype))
+    def into(*args: Any) -> None:
+        *given, out = args
+        out.copy_(torch.ops.bitsandbytes.dequantize_4bit(*given))
 
     library = torch.library.Library("bitsandbytes", "IMPL")
     library.impl("dequantize_4bit.out", into, "CPU")
     monkeypatch.setattr(quantise, "_on_host", lambda _tensor: False)
-    yield request.param
+    yield
     library._destroy()
+
+
+@pytest.fixture(params=["processor", "device"])
+def place(request: pytest.FixtureRequest) -> str:
+    if request.param == "device":
+        request.getfixturevalue("as_on_a_gpu")
+    return str(request.param)
 
 
 @pytest.mark.parametrize(
     ("count", "hidden", "width", "tokens"),
-    [(4, 256, 160, 9), (4, 32, 16, 1), (16, 64, 32, 3), (7, 40, 24, 2), (3, 20, 4, 30), (9, 136, 88, 2)],
+    [(4, 256, 160, 9), (4, 32, 16, 1), (16, 64, 32, 3), (7, 40, 24, 2), (3, 24, 8, 30), (9, 136, 88, 2)],
 )
 def test_packed_experts_compute_what_their_unpacked_weights_do(
     place: str, count: int, hidden: int, width: int, tokens: int
@@ -231,10 +229,10 @@ def test_packed_experts_compute_what_their_unpacked_weights_do(
     expected = unpack(module, experts)(*given)
     result = module(*given)
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
-    assert torch.cosine_similarity(result.flatten(), true.flatten(), dim=0) > 0.98
+    assert torch.cosine_similarity(result.flatten(), true.flatten(), dim=0) > 0.97
     half = module(given[0].bfloat16(), *given[1:])
     assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), expected, rtol=0.1, atol=0.02)
+    assert (half - expected).norm() < 0.02 * expected.norm()
 
 
 class Operations(TorchDispatchMode):
@@ -246,8 +244,8 @@ class Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        shape = kwargs["out"].shape if kwargs and "out" in kwargs else getattr(result, "shape", None)
-        self.seen.append((str(func), shape))
+        made = args[-1] if result is None and args else result
+        self.seen.append((str(func), getattr(made, "shape", None)))
         return result
 
     @property
@@ -256,7 +254,8 @@ class Operations(TorchDispatchMode):
 
 
 def operations(module: PackedExperts, given: tuple[Tensor, Tensor, Tensor]) -> Operations:
-    with Operations() as seen:
+    seen = Operations()
+    with seen:
         module(*given)
     return seen
 
@@ -283,14 +282,11 @@ def test_only_experts_that_were_hit_are_unpacked_in_one_call(place: str, tokens:
     given = routed(tokens, 32, 32)
     calls = [shape for name, shape in operations(module, given).seen if "dequantize_4bit" in name]
     hit = len(given[1].unique()) if place == "processor" else min(32, 2 * tokens)
-    outer = calls[-1:]  # as a device goes, the call that stands in for its kernel is seen as well
-    assert len(calls) == (1 if place == "processor" else 2)
-    assert outer == [(hit, module.row_values)]
+    assert calls == [(hit, module.row_values)]
 
 
-def test_layers_unpack_into_one_buffer(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if place == "processor":
-        pytest.skip("bitsandbytes has no way to write into a buffer there")
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_layers_unpack_into_one_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     scratch, seen = Scratch(), set()
     layers = [pack(experts_of(8, 32, 16), scratch) for _ in range(3)]
 
@@ -338,7 +334,7 @@ def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "global_head_dim": 16,
         "num_experts": 32,
         "top_k_experts": 2,
-        "use_bidirectional_attention": "vision",
+        "layer_types": ["full_attention"] * 4,
     }
     vision = {
         "model_type": "gemma4_vision",
@@ -349,20 +345,25 @@ def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vision |= {"num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 16}
     config = DiffusionGemmaConfig(canvas_length=16, text_config=text, vision_config=vision)
     torch.manual_seed(0)
-    DiffusionGemmaForBlockDiffusion(config).to(torch.bfloat16).save_pretrained(folder)
+    model: Any = DiffusionGemmaForBlockDiffusion(config)
+    model.to(torch.bfloat16).save_pretrained(folder)
     (folder / "tokenizer.json").write_text("{}")
     return folder
 
 
-def peak_bytes(work: Callable[[], object]) -> int:
-    """The most that torch's allocator had given out at any moment of the work."""
+def peak_bytes(work: Callable[[], object], mapped: int) -> int:
+    """The most that torch's allocator had given out at any moment of the work.
+
+    mapped: the size of a file that is mapped, not read: its pages are the system's to drop.
+    """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         result = work()
     del result
-    events: Any = record.profiler.kineto_results.events()  # type: ignore[union-attr]
+    profiler: Any = record.profiler
+    events = [event for event in profiler.kineto_results.events() if event.name() == "[memory]"]
     held = most = 0
-    for event in sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns()):
-        held += event.nbytes()
+    for event in sorted(events, key=lambda event: int(event.start_ns())):
+        held += event.nbytes() if event.nbytes() != mapped else 0
         most = max(most, held)
     return most
 
@@ -372,18 +373,21 @@ def peak_bytes(work: Callable[[], object]) -> int:
 def test_loading_takes_no_more_than_what_is_packed_and_two_tensors(
     wide_folder: Path, precision: Precision, dtype: torch.dtype
 ) -> None:
+    source = wide_folder / "model.safetensors"
     model = load_packed(wide_folder, precision, dtype=dtype)
     packed_bytes = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
-    sizes = sorted(t.numel() * dtype.itemsize for t in load_file(wide_folder / "model.safetensors").values())
-    assert sum(sizes) > packed_bytes + sum(sizes[-2:])  # else the whole model could hide there
-    assert peak_bytes(lambda: load_packed(wide_folder, precision, dtype=dtype)) <= packed_bytes + sum(
-        sizes[-2:]
-    )
+    sizes = sorted(tensor.numel() * dtype.itemsize for tensor in load_file(source).values())
+    most = packed_bytes + sum(sizes[-2:])
+    assert sum(sizes) > 1.5 * most  # else the whole model could hide there
+    peak = peak_bytes(lambda: load_packed(wide_folder, precision, dtype=dtype), source.stat().st_size)
+    assert packed_bytes / 2 < peak <= most
 
 
 @pytest.mark.parametrize("change", ["missing", "reshaped"])
 def test_experts_that_do_not_fit_are_refused(
-    broken_copy: Callable[[Callable[[dict[str, Tensor]], None]], Path], change: str
+    broken_copy: Callable[[Callable[[dict[str, Tensor]], None]], Path],
+    change: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     name = "model.decoder.layers.1.experts.down_proj"
 
@@ -394,6 +398,7 @@ def test_experts_that_do_not_fit_are_refused(
 
     with pytest.raises(RuntimeError, match="conversion"):
         load_packed(broken_copy(spoil), "4-bit")
+    caplog.clear()
 
 
 def test_a_precision_that_packs_nothing_changes_nothing(tiny_folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.models import library
 from app.models.download import RUNNING, Download, State, lock
 from app.models.downloads import Downloads
-from app.models.messages import ModelError
+from app.models.messages import Done, Failed, HubOrder, ModelError, Progress
 from tests.app.models.hub import COMMIT, REPO, WEIGHTS, Hub
 from tests.app.models.test_hub import is_whole
 from tests.app.models.test_library import make_model
@@ -79,11 +79,12 @@ def until_gone(qtbot: QtBot, item: Download) -> None:
 
 
 def until_stalled(qtbot: QtBot, hub: Hub, item: Download, done_bytes: int) -> None:
-    """So many bytes of the weights have been sent; what is told may be a moment behind."""
+    """So many bytes of the weights are here; what is told may be a moment behind."""
     qtbot.waitUntil(hub.stalled.is_set, timeout=TIMEOUT_MS)
     weights = library.partial(item.folder) / WEIGHTS
     qtbot.waitUntil(lambda: weights.exists() and weights.stat().st_size == done_bytes, timeout=TIMEOUT_MS)
     hub.stalled.clear()
+    until(qtbot, item, State.DOWNLOADING)
 
 
 def test_a_download_goes_to_its_end_and_speaks_to_the_hub_alone(
@@ -209,7 +210,6 @@ def test_a_slow_server_can_be_left(hub: Hub, downloads: Downloads, folder: Path,
     hub.stalls[WEIGHTS] = 100_000
     item = downloads.download(REPO)
     until_stalled(qtbot, hub, item, 100_000)
-    until(qtbot, item, State.DOWNLOADING)
     with qtbot.waitSignal(item.progressed, check_params_cb=None, timeout=TIMEOUT_MS):
         item._quiet.setInterval(1)
         item._quiet.start()
@@ -289,6 +289,44 @@ def test_what_can_be_no_models_name_is_refused(downloads: Downloads, repo: str) 
     with pytest.raises(ModelError, match="no model's name"):
         downloads.download(repo)
     assert downloads.items == []
+
+
+def test_what_is_here_already_is_not_downloaded_again(downloads: Downloads, folder: Path) -> None:
+    (make_model(folder) / "notes.txt").write_text("")
+    with pytest.raises(ModelError, match="already"):
+        downloads.download(REPO)
+    assert downloads.items == []
+
+
+def test_a_broken_model_is_replaced(hub: Hub, downloads: Downloads, folder: Path, qtbot: QtBot) -> None:
+    (make_model(folder) / "tokenizer.json").unlink()
+    item = downloads.download(REPO)
+    until(qtbot, item, State.DONE)
+    assert is_whole(folder, hub)
+
+
+@pytest.mark.parametrize(
+    ("state", "then"), [(State.CHECKING, State.FAILED), (State.DOWNLOADING, State.PAUSED)]
+)
+def test_a_full_disk_is_a_pause_once_bytes_are_there(downloads: Downloads, state: State, then: State) -> None:
+    fault = Failed(kind="disk", message="The disk is full.")
+    item = Download(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
+    item._enter(state)
+    item._on_report(fault)
+    assert (item.state, item.fault) == (then, fault)
+    item.resume()
+    assert (item.state, item.fault) == (State.QUEUED, None)
+
+
+def test_what_a_process_said_before_it_was_ended_counts_no_more(downloads: Downloads) -> None:
+    item = Download(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
+    late = Progress(stage="downloading", file="", done_bytes=1, total_bytes=2, elapsed_s=0)
+    for state in (State.QUEUED, State.PAUSED, State.CANCELLED):
+        item._enter(state)
+        item._on_report(late)
+        assert (item.state, item.done_bytes) == (state, 0)
+    item._on_report(Done())  # the pause came too late
+    assert item.state is State.DONE
 
 
 def test_an_import_takes_no_name_twice(downloads: Downloads, own_folders: Path) -> None:

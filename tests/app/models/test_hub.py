@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2
 import msgspec
 import pytest
 
@@ -129,6 +130,19 @@ def test_an_end_without_a_length_is_a_cut_too(hub: Hub, order: HubOrder, folder:
     assert is_whole(folder, hub)
 
 
+def test_a_server_that_falls_silent_is_asked_again(
+    hub: Hub, order: HubOrder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.hub.TIMEOUT", httpx2.Timeout(10, read=0.3))
+    hub.stalls[WEIGHTS] = 400_000
+    tried = Try(order, hub.url)
+    assert tried.done
+    assert is_whole(folder, hub)
+    assert hub.asked_for(WEIGHTS)[1].range == "bytes=400000-"
+    waiting = next(report for report in tried.reports if isinstance(report, Waiting))
+    assert "does not answer" in waiting.message
+
+
 def test_a_mirror_without_ranges_sends_all_again(hub: Hub, order: HubOrder, folder: Path) -> None:
     hub.knows_ranges = False
     library.partial(folder).mkdir(parents=True)
@@ -234,6 +248,17 @@ def test_another_kind_of_model_is_refused_before_its_weights(
     assert not folder.exists()
 
 
+def test_weights_that_are_broken_at_the_hub_never_count_as_a_model(
+    hub: Hub, order: HubOrder, folder: Path
+) -> None:
+    hub.files[WEIGHTS] = bytes(5000)
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "unfit"
+    assert WEIGHTS in tried.fault.message
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", WEIGHTS])
 def test_a_repository_that_lacks_something_is_refused(hub: Hub, order: HubOrder, name: str) -> None:
     del hub.files[name]
@@ -280,6 +305,7 @@ def test_a_wrong_size_is_found(
     assert tried.fault is not None
     assert tried.fault.kind == "damaged"
     assert WEIGHTS in tried.fault.message
+    assert "size" in tried.fault.message
     assert not folder.exists()
     hub.sent.clear()
     assert Try(order, hub.url).done
@@ -426,16 +452,18 @@ def test_a_proxy_that_does_not_answer_is_named(order: HubOrder, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("endpoint", "proxy"),
-    [("ftp://hub", ""), ("hub", ""), ("http://hub", "gopher://proxy")],
+    [("ftp://hub", ""), ("hub", ""), ("http://hub", "gopher://proxy"), ("http://hub", "socks5://proxy")],
 )
 def test_an_address_that_is_none(
     order: HubOrder, monkeypatch: pytest.MonkeyPatch, endpoint: str, proxy: str
 ) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
     if proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy)
     tried = Try(order, endpoint)
     assert tried.fault is not None
     assert "HF_ENDPOINT" in tried.fault.remedy
+    assert tried.fault.kind == "network"
     assert tried.waits_s == []
 
 

@@ -1,0 +1,43 @@
+"""How time, certainty and likelihood go with the most steps allowed, beside autoregressive decoding."""
+
+from __future__ import annotations
+
+import statistics
+
+from engine.bench.autoregressive import Autoregressive
+from engine.bench.rows import Row, row
+from engine.bench.setting import Setting
+from engine.bench.writing import Written, decoded, drafted
+
+PEER = "autoregressive"
+
+
+def measure(setting: Setting) -> list[Row]:
+    by_hand = Autoregressive(setting.model)
+    drafts: dict[int, list[Written]] = {steps: [] for steps in setting.sizes.max_steps}
+    peers: list[Written] = []
+    drafted(setting, setting.sizes.openings[0], max_steps=1)  # warms up
+    by_hand.decode([0], 1)
+    for before in setting.sizes.openings:
+        peers.append(decoded(setting, before, by_hand.decode))
+        for steps, texts in drafts.items():
+            texts.append(drafted(setting, before, max_steps=steps))
+
+    size = setting.model.canvas_tokens
+    peer_s = statistics.median(text.seconds for text in peers)
+    peer_likely = statistics.mean(text.log_probability for text in peers)
+    rows = []
+    for steps, texts in drafts.items():
+        at = f"curve: up to {steps} steps"
+        seconds = statistics.median(text.seconds for text in texts)
+        entropy = statistics.mean(text.entropy for text in texts)
+        likely = statistics.mean(text.log_probability for text in texts)
+        taken = statistics.mean(text.passes for text in texts)
+        rows += [
+            row(f"{at}: steps taken", "steps", taken, steps, "allowed"),
+            row(f"{at}: time", "s", seconds, peer_s, PEER),
+            row(f"{at}: tokens/s", "tokens/s", size / seconds, size / peer_s, PEER),
+            row(f"{at}: mean final entropy", "nats", entropy),
+            row(f"{at}: log-probability per token", "nats", likely, peer_likely, PEER),
+        ]
+    return rows

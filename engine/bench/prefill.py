@@ -1,0 +1,42 @@
+"""Reading a long text cold, and again after a few words were appended."""
+
+from __future__ import annotations
+
+import itertools
+
+from engine.bench.rows import Row, row
+from engine.bench.setting import Setting
+from engine.bench.turns import medians
+from engine.events import Prefilled
+
+
+def measure(setting: Setting) -> list[Row]:
+    numbers = itertools.count(1)  # each round reads a text that was never read before
+    texts: list[str] = []
+    warm_reads: list[Prefilled] = []
+
+    def cold() -> list[float]:
+        texts.append(setting.text(f"Letter {next(numbers)}."))
+        return [1000 * _read(setting, texts[-1]).prefill_s]
+
+    def warm() -> list[float]:
+        warm_reads.append(_read(setting, setting.longer(texts[-1])))
+        return [1000 * warm_reads[-1].prefill_s]
+
+    found = medians({"cold": cold, "warm": warm}, setting.sizes.rounds)
+    total, reused = warm_reads[-1].prompt_tokens, warm_reads[-1].reused_tokens
+    size = f"{setting.sizes.text_tokens:,} tokens, {setting.sizes.added_tokens} appended"
+    return [
+        row(f"prefill of {size}", "ms", found["warm"], found["cold"], "cold, before they were appended"),
+        row(f"prefill of {size}: read anew", "tokens", total - reused, total, "cold"),
+    ]
+
+
+def _read(setting: Setting, before: str) -> Prefilled:
+    """The draft is given up as soon as its prompt is read."""
+    drafting = setting.draft(before)
+    for event in drafting:
+        if isinstance(event, Prefilled):
+            drafting.close()
+            return event
+    raise AssertionError("a draft begins with its prompt")

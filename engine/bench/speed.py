@@ -1,0 +1,68 @@
+"""Tokens per network pass and per second at the model's own defaults, beside autoregressive decoding."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+from engine.bench.autoregressive import Autoregressive, decode_by_library
+from engine.bench.peers import LibraryModel
+from engine.bench.rows import Row, row
+from engine.bench.setting import Setting
+from engine.bench.writing import Written, decoded, drafted
+
+BY_HAND = "autoregressive"
+BY_LIBRARY = "autoregressive, by the library's encoder"
+
+
+def measure(setting: Setting) -> list[Row]:
+    by_hand, library = Autoregressive(setting.model), LibraryModel(setting).model
+    sampler, size = setting.model.sampler, setting.model.canvas_tokens
+    warmth = (sampler.t_min + sampler.t_max) / 2
+    sampled = f"autoregressive, temperature {warmth:g}"
+    ways: dict[str, Callable[[str], Written]] = {
+        "ours": lambda before: drafted(setting, before),
+        BY_HAND: lambda before: decoded(setting, before, by_hand.decode),
+        BY_LIBRARY: lambda before: decoded(
+            setting, before, lambda ids, count: decode_by_library(library, ids, count)
+        ),
+        sampled: lambda before: decoded(
+            setting, before, lambda ids, count: by_hand.decode(ids, count, warmth)
+        ),
+    }
+    texts: dict[str, list[Written]] = {name: [] for name in ways}
+    for write in ways.values():
+        write(setting.sizes.openings[0])  # warms up
+    for before in setting.sizes.openings:
+        for name, write in ways.items():
+            texts[name].append(write(before))
+
+    passes = statistics.mean(text.passes for text in texts["ours"])
+    text_tokens = statistics.mean(text.text_tokens for text in texts["ours"])
+    seconds = {name: statistics.median(text.seconds for text in written) for name, written in texts.items()}
+    likely = {
+        name: statistics.mean(text.log_probability for text in written) for name, written in texts.items()
+    }
+    canvas = f"a canvas of {size}"
+    return [
+        row(f"network passes for {canvas}", "passes", passes, size, BY_HAND),
+        row(f"tokens per network pass, {canvas}", "tokens", size / passes, 1, BY_HAND),
+        row("tokens per network pass, before the end token", "tokens", text_tokens / passes, 1, BY_HAND),
+        *(
+            row(
+                f"tokens per second, {canvas}", "tokens/s", size / seconds["ours"], size / seconds[name], name
+            )
+            for name in (BY_HAND, BY_LIBRARY)
+        ),
+        row(
+            "tokens per second, before the end token",
+            "tokens/s",
+            text_tokens / seconds["ours"],
+            size / seconds[BY_HAND],
+            BY_HAND,
+        ),
+        *(
+            row("log-probability per token", "nats", likely["ours"], likely[name], name)
+            for name in (BY_HAND, sampled)
+        ),
+    ]
