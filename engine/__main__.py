@@ -114,9 +114,10 @@ def _print_events(run: Iterator[events.Event], out: TextIO) -> events.Event | No
 
 
 def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None:
+    """On a terminal the first draft that is not finished sharpens in place."""
     sharpening = Sharpening(out) if out.isatty() else None
     event = None
-    separator = ""
+    texts: dict[int, str] = {}
     for event in run:
         match event:
             case events.Loading() | events.Prefilled() | events.Committed():
@@ -124,19 +125,19 @@ def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None
             case events.Ready():
                 print(f"{event.label} on {event.device.id} ({event.device.name})", file=sys.stderr)
             case events.Frame():
-                if sharpening:
+                if sharpening and all(variant in texts for variant in range(event.variant)):
                     sharpening.show(event)
             case events.Finished():
-                if sharpening:
-                    sharpening.clear()
-                out.write(separator + event.text + "\n")
-                out.flush()
-                separator = "\n"
+                texts[event.variant] = event.text
             case events.Cancelled() | events.Failed():
-                if sharpening:
-                    sharpening.clear()
+                pass
             case _:
                 assert_never(event)
+    if sharpening:
+        sharpening.clear()
+    if texts:
+        out.write("\n".join(text + "\n" for _, text in sorted(texts.items())))
+        out.flush()
     return event
 
 

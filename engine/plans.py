@@ -18,7 +18,7 @@ Precision = Literal["bf16", "fp32", "fp8", "4-bit", "4-bit-tight"]
 CONTEXTS = (2048, 8192, 32768)
 MOST_CANVASES = 4
 ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
-CHUNK_BYTES = 2 * 2**26  # two temporaries of some rows over the vocabulary
+CHUNK_BYTES = 2 * 2**26  # temporaries of some rows over the vocabulary
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
 
 _NF4 = 1 / 2 + 1 / 64 + 4 / (64 * 256)  # 64 weights share a scale of 8 bits, 256 scales one of 32 bits
@@ -121,13 +121,14 @@ def _kv_numbers(shape: Shape, layer: Layer, context_tokens: int, variants: int, 
 
 def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
     """The logits in fp32, the scratch buffer that experts are unpacked into, and the largest of what comes
-    and goes: the logits as the weights' type has them, pieces of the softmax, or a layer's activations.
+    and goes: the logits in the weights' type, pieces of the probabilities, or a layer's activations.
     """
     number = _BYTES[precision][3]
     rows = variants * shape.canvas_tokens
     logits = rows * shape.vocab_size
     scratch = 2 * max(layer.weights.experts for layer in shape.layers) if precision.startswith("4-bit") else 0
-    passing = (number * logits, min(CHUNK_BYTES, 4 * logits), number * rows * shape.activations)
+    pieces = min(CHUNK_BYTES, (4 if number == 4 else 4 + number) * logits)
+    passing = (number * logits, pieces, number * rows * shape.activations)
     return 4 * logits + scratch + max(passing)
 
 

@@ -194,21 +194,22 @@ class HubDownload:
             path.open("ab") as out,
         ):
             if response.status_code == 416:
+                path.unlink()
                 raise self._wrong_size(file)
             hf_raise_for_status(response)
-            if here and response.status_code != 206:  # a mirror that knows no ranges
-                out.truncate(0)
-                self._meter.add(-here, file.name)
-                here = 0
             if _announced_size(response) not in (None, file.size_bytes):
                 raise self._wrong_size(file)
+            skip = 0 if response.status_code == 206 else here  # a mirror that knows no ranges
             for chunk in response.iter_bytes():
-                here += len(chunk)
+                new = chunk[skip:]
+                skip -= len(chunk) - len(new)
+                here += len(new)
                 if here > file.size_bytes:
+                    path.unlink()
                     raise self._wrong_size(file)
-                out.write(chunk)
+                out.write(new)
                 out.flush()  # a kill costs no byte that was told
-                self._meter.add(len(chunk), file.name)
+                self._meter.add(len(new), file.name)
             os.fsync(out.fileno())
         if here < file.size_bytes:
             raise httpx2.RemoteProtocolError(f"{file.name} ended after {here} bytes")
@@ -221,9 +222,10 @@ class HubDownload:
             return None
 
     def _wrong_size(self, file: HubFile) -> ModelError:
-        (self._partial / file.name).unlink(missing_ok=True)
         return ModelError(
-            "damaged", f"What {self._host} sends as {file.name} does not have the size that it named.", AGAIN
+            "damaged",
+            f"What {self._host} sends as {file.name} does not have the size that it named.",
+            AGAIN,
         )
 
     def _patiently(self, act: Callable[[], T]) -> T:

@@ -25,7 +25,6 @@ class Meter:
         self._report("")
 
     def add(self, count: int, file: str) -> None:
-        """count may be negative: bytes that are of no use."""
         self.done_bytes += count
         late = time.monotonic() - self._told_s >= EVERY_S
         if self._total_bytes and (late or self.done_bytes == self._total_bytes):

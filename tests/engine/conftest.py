@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
@@ -19,6 +20,9 @@ from engine import catalogue
 from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
 from engine.model import Model, TextModel
 from engine.session import Session
+
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 

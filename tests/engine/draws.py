@@ -16,8 +16,8 @@ _randint = torch.randint
 class Draws:
     """For each canvas of a batch: its first noise, then at each step noise and one number a position.
 
-    A peer asks for sampled ids first (multinomial), then for noise (randint); at its last step too, where ours
-    draws nothing. Ids are drawn by inverse CDF in fp64, the likeliest first.
+    A peer asks for sampled ids first (multinomial) and then for noise (randint), at its last step too, where
+    ours draws nothing. Ids are drawn by inverse CDF in fp64, the likeliest first.
     close, (batch, canvas): where the last draw lay within CLOSE of another id.
     """
 

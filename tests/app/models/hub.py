@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -58,6 +59,7 @@ class Seen:
     path: str
     range: str
     authorization: str
+    accepts: str
     sent_bytes: int = 0
 
     @property
@@ -89,6 +91,7 @@ class Hub(ThreadingHTTPServer):
         self.stalled, self.left = threading.Event(), threading.Event()
         self.knows_ranges = True
         self.tells_length = True
+        self.compresses = False
         self.elsewhere = ""
         self.requests: list[Seen] = []
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
@@ -138,6 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             path,
             headers.get("range", ""),
             headers.get("authorization", ""),
+            headers.get("accept-encoding", ""),
         )
         self.server.requests.append(seen)
         if self.server.faults:
@@ -167,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(302, b"", {"Location": f"{hub.elsewhere}{seen.path}"})
             return
         data = hub.sent.get(name, hub.files[name])
+        if hub.compresses:
+            data = gzip.compress(data)
         begin = int(seen.range.removeprefix("bytes=").removesuffix("-")) if seen.range else 0
         if begin and not hub.knows_ranges:
             begin = 0
@@ -180,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(data) - begin))
         else:
             self.send_header("Connection", "close")
+        if hub.compresses:
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("X-Repo-Commit", hub.commit)
         self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
         self.end_headers()

@@ -63,6 +63,7 @@ def test_the_needed_files_and_no_others_arrive(hub: Hub, order: HubOrder, folder
     assert is_whole(folder, hub)
     assert not library.partial(folder).exists()
     assert {seen.file for seen in hub.requests[1:]} == NEEDED
+    assert {seen.accepts for seen in hub.requests[1:]} == {"identity"}
 
 
 def test_a_download_tells_what_it_will_be_and_how_far_it_is(hub: Hub, order: HubOrder) -> None:
@@ -143,17 +144,42 @@ def test_a_server_that_falls_silent_is_asked_again(
     assert "does not answer" in waiting.message
 
 
-def test_a_mirror_without_ranges_sends_all_again(hub: Hub, order: HubOrder, folder: Path) -> None:
+@pytest.fixture
+def begun(folder: Path, hub: Hub) -> Path:
+    """The weights, of which an earlier try has brought 700,000 bytes."""
+    partial = library.partial(folder)
+    partial.mkdir(parents=True)
+    library.write_record(partial, library.Record(repo=REPO, revision=COMMIT))
+    (partial / WEIGHTS).write_bytes(hub.files[WEIGHTS][:700_000])
+    return partial / WEIGHTS
+
+
+def test_a_mirror_without_ranges_sends_all_again(
+    hub: Hub, order: HubOrder, folder: Path, begun: Path
+) -> None:
     hub.knows_ranges = False
-    library.partial(folder).mkdir(parents=True)
-    library.write_record(library.partial(folder), library.Record(repo=REPO, revision=COMMIT))
-    (library.partial(folder) / WEIGHTS).write_bytes(hub.files[WEIGHTS][:700_000])
+    hub.cuts[WEIGHTS] = [600_000, 800_000]
     tried = Try(order, hub.url)
     assert tried.done
     assert is_whole(folder, hub)
-    assert max(report.done_bytes for report in tried.reports if isinstance(report, Progress)) == sum(
-        len(hub.files[name]) for name in NEEDED
-    )
+    done = [report.done_bytes for report in tried.reports if isinstance(report, Progress)]
+    assert max(done) == sum(len(hub.files[name]) for name in NEEDED)
+
+
+def test_a_mirror_that_compresses_unasked(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.compresses = True
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+
+
+@pytest.mark.parametrize("tells_length", [True, False])
+def test_a_login_page_in_the_middle_costs_no_byte(
+    hub: Hub, order: HubOrder, begun: Path, tells_length: bool
+) -> None:
+    hub.tells_length, hub.knows_ranges = tells_length, False
+    hub.sent[WEIGHTS] = b"<html>Your session has ended</html>"
+    assert Try(order, hub.url).fault
+    assert begun.read_bytes() == hub.files[WEIGHTS][:700_000]
 
 
 @pytest.mark.parametrize(
@@ -312,10 +338,10 @@ def test_a_wrong_size_is_found(
     assert is_whole(folder, hub)
 
 
-def test_too_many_bytes_on_the_disk_are_fetched_again(hub: Hub, order: HubOrder, folder: Path) -> None:
-    library.partial(folder).mkdir(parents=True)
-    library.write_record(library.partial(folder), library.Record(repo=REPO, revision=COMMIT))
-    (library.partial(folder) / WEIGHTS).write_bytes(hub.files[WEIGHTS] + b"more")
+def test_too_many_bytes_on_the_disk_are_fetched_again(
+    hub: Hub, order: HubOrder, folder: Path, begun: Path
+) -> None:
+    begun.write_bytes(hub.files[WEIGHTS] + b"more")
     assert Try(order, hub.url).done
     assert is_whole(folder, hub)
 
@@ -337,10 +363,11 @@ def test_the_room_is_looked_at_before_the_weights(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_write_that_the_system_refuses_for_want_of_room(hub: Hub, order: HubOrder, folder: Path) -> None:
-    library.partial(folder).mkdir(parents=True)
-    library.write_record(library.partial(folder), library.Record(repo=REPO, revision=COMMIT))
-    (library.partial(folder) / WEIGHTS).symlink_to("/dev/full")
+def test_a_write_that_the_system_refuses_for_want_of_room(
+    hub: Hub, order: HubOrder, folder: Path, begun: Path
+) -> None:
+    begun.unlink()
+    begun.symlink_to("/dev/full")
     tried = Try(order, hub.url)
     assert tried.fault is not None
     assert tried.fault.kind == "disk"
