@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     draft.add_argument("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
     draft.add_argument("--model", metavar="NAME|DIR", default="starter")
     draft.add_argument("--device", metavar="D", default="auto")
+    draft.add_argument("--precision", metavar="P", default="auto", help="bf16, fp32, 4-bit, 4-bit-tight")
     draft.add_argument("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
     draft.add_argument("--canvases", metavar="N", type=int, default=1, help="1 to 4")
     draft.add_argument("--variants", metavar="N", type=int, default=1, help="1 to 4")
@@ -94,7 +95,9 @@ def _draft(options: argparse.Namespace, out: TextIO) -> int:
     cancelled = _cancel_on_interrupt()
     _lower_priority()
     session = Session()
-    load = LoadRequest(request_id=REQUEST_ID, model=options.model, device=options.device)
+    load = LoadRequest(
+        request_id=REQUEST_ID, model=options.model, device=options.device, precision=options.precision
+    )
     show = _print_events if options.events else _print_text
     for run in (session.load(load, cancelled), session.draft(request, cancelled)):
         ended = show(run, out)

@@ -82,6 +82,11 @@ GEMMA_26B = KnownModel(
 KNOWN = (STARTER, GEMMA_26B)
 
 
+def packed_models() -> Path:
+    """Where packed copies of models are kept."""
+    return platformdirs.user_data_path("mezzotint") / "packed"
+
+
 def find(model: str) -> tuple[Path, str]:
     """The folder and the label of a catalogue name or a folder; its files are not looked at yet."""
     for known in KNOWN:

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine import quantise
 from engine.canvases import Canvases
 from engine.catalogue import check_files
 from engine.denoise import Sampler
 from engine.errors import EngineError
-from engine.hardware import Precision
 from engine.modules import replace_modules
+from engine.plans import ROLL_BACK_TOKENS, Precision, needed_bytes, read_shape
 from engine.sampling import chunks
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
@@ -29,11 +30,8 @@ from transformers.utils import logging as transformers_logging
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 DEFAULT_CONTEXT_TOKENS = 8192
-MOST_CANVASES = 4
-ROLL_BACK_TOKENS = 1024  # kept beyond a sliding window, so that the text can be changed or shortened
 PRODUCT_BYTES = 2**26
 _ANSWER = "\ue000"
-DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-call]
@@ -53,30 +51,38 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
 class Model:
     """A loaded checkpoint on one device."""
 
-    def __init__(self, folder: Path, device: torch.device, precision: Precision = "bf16") -> None:
-        """Raises weights-missing or weights-broken; a tensor that the checkpoint lacks is never made up."""
+    def __init__(
+        self,
+        folder: Path,
+        device: torch.device,
+        precision: Precision = "bf16",
+        packed_models: Path | None = None,
+    ) -> None:
+        """packed_models: where packed copies are kept, for the next start.
+
+        Raises weights-missing or weights-broken; a tensor that the checkpoint lacks is never made up.
+        """
         check_files(folder)
         self.device = device
         self.precision = precision
         self.tokenizer = Tokenizer(folder)
-        self.text_model: Any = (
-            _load_weights(folder, DTYPES[precision]).to(device).eval().requires_grad_(False)
-        )
+        loaded = _load_weights(folder, device, precision, packed_models)
+        self.text_model: Any = loaded.to(device).eval().requires_grad_(False)
         replace_modules(self.text_model)
         config = self.text_model.config
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
         self.prefill_tokens = 128 if device.type == "cpu" else 512
-        self.max_context_tokens = context_limit(config)
+        self._shape = read_shape(folder)
+        self.max_context_tokens = self._shape.limit_tokens
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = _generation_defaults(self.text_model)
         self.end_id = self.tokenizer.end_id
         self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id
-        self.weights_bytes: int = sum(parameter.nbytes for parameter in self.text_model.parameters())
 
     def memory_bytes(self, context_tokens: int) -> int:
-        needed: int = self.weights_bytes + working_bytes(self.text_model.config, context_tokens)
-        return needed
+        """For a draft of one canvas, weights included."""
+        return needed_bytes(self._shape, self.precision, context_tokens, canvases=1)
 
     def new_cache(self) -> DynamicCache:
         cache = DynamicCache(config=self.text_model.config.text_config)
@@ -228,15 +234,19 @@ class Tokenizer:
         )
 
 
-def _load_weights(folder: Path, dtype: torch.dtype) -> Any:
+def _load_weights(
+    folder: Path, device: torch.device, precision: Precision, packed_models: Path | None
+) -> Any:
     library: Any = TextModel
+    source, packing = quantise.prepare(folder, precision, device, packed_models)
     try:
         model, report = library.from_pretrained(
-            folder,
+            source,
+            quantization_config=packing,
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
-            dtype=dtype,
+            dtype=torch.float32 if precision == "fp32" else torch.bfloat16,
             attn_implementation="sdpa",
             experts_implementation="grouped_mm",
             output_loading_info=True,
@@ -246,6 +256,8 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> Any:
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
         raise _broken(folder, "tensors missing or of another shape: " + ", ".join(lacking))
+    if packing and packed_models:
+        quantise.save(model, folder, packed_models)
     return model
 
 
@@ -282,32 +294,3 @@ def _generation_defaults(model: Any) -> tuple[Sampler, frozenset[int], int]:
 def text_config(config: DiffusionGemmaConfig) -> Any:
     """Fields that the library declares as optional are always set here."""
     return config.text_config
-
-
-def context_limit(config: DiffusionGemmaConfig) -> int:
-    """The most prompt tokens that leave room for the canvases."""
-    canvas: Any = config.canvas_length
-    return int(text_config(config).max_position_embeddings - MOST_CANVASES * canvas)
-
-
-def describe(folder: Path) -> tuple[DiffusionGemmaConfig, int]:
-    """A configuration and its weights' bytes in bf16, without the vision tower; no memory is taken."""
-    config = DiffusionGemmaConfig.from_pretrained(folder, local_files_only=True)
-    with torch.device("meta"):
-        model = TextModel(config)
-    model.tie_weights()
-    return config, 2 * sum(parameter.numel() for parameter in model.parameters())
-
-
-def working_bytes(config: DiffusionGemmaConfig, context_tokens: int) -> int:
-    """KV cache of the prompt and the canvases, and one step's tensors over the vocabulary."""
-    text = text_config(config)
-    canvas: Any = config.canvas_length
-    tokens = context_tokens + MOST_CANVASES * canvas
-    kv_bytes = 0
-    for index, kind in enumerate(text.layer_types):
-        layer = text.per_layer_config[index]
-        kept = min(tokens, text.sliding_window - 1) if kind == "sliding_attention" else tokens
-        kv_bytes += 2 * 2 * kept * layer.num_key_value_heads * layer.head_dim
-    # A step holds logits in bf16 and fp32, probabilities, and the running sums of the accepted rows.
-    return int(kv_bytes + canvas * text.vocab_size * (2 + 4 + 4 + 4 + 4))

@@ -38,6 +38,7 @@ from engine.events import (
     decode_event,
     encode,
 )
+from engine.nvidia import engine_environment
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class EngineProcess:
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         self._last_load = request
+        if self._child and self._child.surroundings != engine_environment(request.device):
+            self.close()  # what a process sees of the GPUs is settled when it starts
         try:
             child = yield from self._running_child(request, cancelled)
             if child:
@@ -122,7 +125,8 @@ class EngineProcess:
             if cancelled.wait(max(0.0, self._start_at - time.monotonic())):
                 yield Cancelled(request_id=request.request_id)
                 return None
-            self._child = _Child(self._command)
+            device = self._last_load.device if self._last_load else "auto"
+            self._child = _Child(self._command, engine_environment(device))
         return self._child
 
     def _load(self, child: _Child, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
@@ -137,7 +141,7 @@ class EngineProcess:
         self, child: _Child, request: LoadRequest | DraftRequest, cancelled: threading.Event
     ) -> Iterator[Event]:
         """One request and its events. What an earlier, cancelled request still says is skipped."""
-        unfinished = request.variants if isinstance(request, DraftRequest) else 1
+        unfinished = (1 + len(request.more)) * request.variants if isinstance(request, DraftRequest) else 1
         kill_at = math.inf
         child.send(request)
         try:
@@ -185,9 +189,13 @@ class EngineProcess:
 
 
 class _Child:
-    """One child process and the two threads that read what it says."""
+    """One child process and the two threads that read what it says.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    surroundings: what its environment has besides this process's own.
+    """
+
+    def __init__(self, command: Sequence[str], surroundings: dict[str, str]) -> None:
+        self.surroundings = surroundings
         flags = 0
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
@@ -197,7 +205,7 @@ class _Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=_environment(),
+                env=_environment() | surroundings,
                 creationflags=flags,
                 start_new_session=True,  # Ctrl+C in the app's terminal is the app's
             )

@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
-from engine import catalogue, prompt
+from engine import catalogue, plans, prompt
 from engine.errors import EngineError, failure
 from engine.events import (
     Cancelled,
@@ -34,6 +35,7 @@ from engine.events import (
     Token,
 )
 from engine.pieces import Pieces, Reader
+from engine.plans import Precision
 
 if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
@@ -91,7 +93,7 @@ class Session:
         self.unload()
         yield loading("Starting the engine", 0.0)
         folder, label = catalogue.find(request.model)
-        weights = catalogue.check_files(folder)
+        catalogue.check_files(folder)
 
         import torch
 
@@ -106,9 +108,9 @@ class Session:
         from engine.model import Model
         from engine.prefix import Prefix
 
+        precision = _precision(request.precision, folder, device)
         yield loading("Reading the model", 0.6)
-        precision = hardware.best_precision(device, sum(path.stat().st_size for path in weights))
-        model = Model(folder, torch.device(device.id), precision)
+        model = Model(folder, torch.device(device.id), precision, catalogue.packed_models())
         pieces = Pieces(model.tokenizer.data)
         self._loaded = _Loaded(model, pieces, device, Prefix(model))
         if cancelled.is_set():
@@ -388,6 +390,24 @@ def check_ranges(request: DraftRequest) -> None:
     within("The lower temperature", request.t_min, 0.0, 5.0)
     within("The upper temperature", request.t_max, 0.01, 5.0)
     within("The entropy bound", request.entropy_bound, 0.0, 100.0)
+
+
+def _precision(asked: str, folder: Path, device: Device) -> Precision:
+    from engine import hardware, quantise
+    from engine.model import DEFAULT_CONTEXT_TOKENS
+
+    if asked == "auto":
+        if packed := quantise.packed_precision(folder):
+            return packed
+        shape = plans.read_shape(folder)
+        context = min(shape.limit_tokens, DEFAULT_CONTEXT_TOKENS)
+        needed = {precision: plans.needed_bytes(shape, precision, context) for precision in quantise.PACKED}
+        return hardware.best_precision(device, plans.needed_bytes(shape, "bf16", context), needed)
+    for precision in get_args(plans.Precision):
+        if precision == asked:
+            return precision  # type: ignore[no-any-return]
+    choices = ", ".join(get_args(plans.Precision))
+    raise EngineError("input", f"There is no precision “{asked}”.", f"Choose auto or one of: {choices}.")
 
 
 def _prompt(model: Model, place: Place, context_tokens: int | None) -> prompt.Prompt:

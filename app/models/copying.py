@@ -34,7 +34,7 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
         library.write_record(grown, record)
         tell(Checked(revision="", licence=record.licence, total_bytes=total))
         meter.start("downloading", done, total)
-        for name in sizes.keys() - here:
+        for name in (name for name in sizes if name not in here):
             with (grown / name).open("wb") as out:
                 for chunk in _chunks(source / name):
                     out.write(chunk)

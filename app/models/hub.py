@@ -194,7 +194,7 @@ class HubDownload:
             path.open("ab") as out,
         ):
             if response.status_code == 416:
-                path.unlink()
+                out.truncate(0)
                 raise self._wrong_size(file)
             hf_raise_for_status(response)
             if _announced_size(response) not in (None, file.size_bytes):
@@ -205,7 +205,7 @@ class HubDownload:
                 skip -= len(chunk) - len(new)
                 here += len(new)
                 if here > file.size_bytes:
-                    path.unlink()
+                    out.truncate(0)
                     raise self._wrong_size(file)
                 out.write(new)
                 out.flush()  # a kill costs no byte that was told

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers.activations import ACT2FN
 
 from engine.model import Model
 
@@ -129,7 +130,7 @@ class _Layer:
         self._gate_up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * before_mlp
         self._down = mlp.down_proj.weight
         self._after_mlp = _gain(layer.post_feedforward_layernorm_1)
-        self._activation = mlp.act_fn
+        self._activation = ACT2FN[config.hidden_activation]  # for one row one kernel is best
 
         self._top_k: int = config.top_k_experts
         self._router = router.proj.weight * router.scale * router.scalar_root_size * config.hidden_size**0.5

@@ -13,7 +13,6 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from engine import catalogue
 from engine.bench.setting import Setting
 from engine.bench.turns import Gaps
-from engine.model import DTYPES
 
 NEVER_CONFIDENT = 1e-30  # no early stop, though its price is paid
 
@@ -27,7 +26,7 @@ class LibraryModel:
         library: Any = DiffusionGemmaForBlockDiffusion.from_pretrained(
             folder,
             local_files_only=True,
-            dtype=DTYPES[model.precision],
+            dtype=model.text_model.dtype,
             attn_implementation="sdpa",
             experts_implementation="grouped_mm",
         )

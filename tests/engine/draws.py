@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import torch
@@ -28,8 +28,13 @@ class Draws:
         self._noise: Tensor | None = None
         self.close = torch.zeros(len(seeds), size, dtype=torch.bool)
 
-    def instead_of_torch(self) -> Any:
-        return patch.multiple(torch, randint=self.randint, multinomial=self.multinomial)
+    @contextmanager
+    def instead_of_torch(self) -> Iterator[None]:
+        with (
+            patch.multiple(torch, randint=self.randint, multinomial=self.multinomial),
+            patch.object(torch.compiler, "cudagraph_mark_step_begin"),  # would load the compiler
+        ):
+            yield
 
     def randint(self, *_arguments: object, **_named: object) -> Tensor:
         if self._noise is not None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine import catalogue, model
 from engine.errors import EngineError
@@ -38,17 +42,35 @@ def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     assert "llama" in caught.value.message
 
 
-def test_the_real_model_is_counted_without_loading_it() -> None:
-    """25.2 billion parameters with the vision tower's; the text model has all but 0.6 of them."""
-    config, weights = model.describe(catalogue.GEMMA_26B.describes)
-    assert weights == pytest.approx(50.5e9, rel=0.01)
-    small, large = (model.working_bytes(config, tokens) for tokens in (2048, 32768))
-    assert 1e9 < small < large < 3e9
+def test_the_download_is_as_large_as_the_whole_checkpoint() -> None:
+    """With the vision tower, which is downloaded and never loaded."""
+    with torch.device("meta"):
+        whole: Any = DiffusionGemmaForBlockDiffusion(
+            DiffusionGemmaConfig.from_pretrained(catalogue.GEMMA_26B.describes)
+        )
+    whole.tie_weights()
+    size = 2 * sum(parameter.numel() for parameter in whole.parameters())
+    assert catalogue.GEMMA_26B.download_bytes == pytest.approx(size, rel=0.002)
 
 
-def test_the_bundled_model_is_counted_as_it_loads(starter: model.Model) -> None:
-    _config, weights = model.describe(catalogue.STARTER.describes)
-    assert weights * 2 == starter.weights_bytes
+def test_the_disk_is_looked_at_where_the_model_would_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def disk_usage(path: Path) -> SimpleNamespace:
+        asked.append(path)
+        return SimpleNamespace(free=7)
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    assert catalogue.GEMMA_26B.free_disk_bytes == 7
+    assert asked[0].is_dir()
+    assert catalogue.GEMMA_26B.folder.is_relative_to(asked[0])
+
+
+@pytest.mark.parametrize("known", catalogue.KNOWN)
+def test_each_model_says_what_it_is(known: catalogue.KnownModel) -> None:
+    assert known.licence
+    assert known.good_at.endswith(".")
+    assert known.bundled == (known.download_bytes == 0)
 
 
 def test_the_vision_tower_is_not_loaded(starter: model.Model) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
 import os
 import pty
@@ -11,8 +13,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from engine.events import Finished, Frame, Loading, Prefilled, Ready, decode_event
+from engine import __main__, hardware
+from engine.events import Device, Finished, Frame, Loading, Prefilled, Ready, decode_event
+from engine.nvidia import Gpu
 
 ENGINE = [sys.executable, "-m", "engine"]
 ROOT = Path(__file__).parents[2]
@@ -119,16 +124,63 @@ def test_devices() -> None:
     assert run("devices").stdout.decode().splitlines()[-1].startswith("cpu\t")
 
 
+def test_a_build_for_the_processor_beside_a_card_is_told_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hardware, "nvidia_gpus", lambda: (Gpu(0, "RTX 4090", "GPU-1", 0, 0),))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    out = io.StringIO()
+    assert __main__._devices(argparse.Namespace(json=True), out) == 0
+    assert json.loads(out.getvalue())[-1]["id"] == "cpu"
+    told = capfd.readouterr().err
+    assert "RTX 4090" in told
+    assert "python3 packaging/dev.py run" in told
+
+
+def test_devices_have_their_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Device(id="cuda:0", name="RTX 4090", total_bytes=24, free_bytes=20, uuid="GPU-1")
+    monkeypatch.setattr(hardware, "devices", lambda: (card,))
+    out = io.StringIO()
+    __main__._devices(argparse.Namespace(json=True), out)
+    assert json.loads(out.getvalue()) == [
+        {"id": "cuda:0", "name": "RTX 4090", "total_bytes": 24, "free_bytes": 20, "uuid": "GPU-1"}
+    ]
+
+
 def test_models_plans_for_a_card_of_a_given_size() -> None:
     rows = json.loads(run("models", "--json", "--memory", "24000000000").stdout)
+    starter, real = rows
     assert [row["name"] for row in rows] == ["starter", "diffusiongemma-26b"]
-    assert set(rows[0]) == {"name", "source", "installed", "plans"}
     assert [row["installed"] for row in rows] == [True, False]
-    for row, fits in zip(rows, (True, False), strict=True):
-        assert [plan["context_tokens"] for plan in row["plans"]] == [2048, 8192, 32768]
+    for row, precisions in ((starter, ["fp32", "bf16"]), (real, ["bf16", "4-bit", "4-bit-tight"])):
+        assert {"name", "source", "installed", "plans"} <= set(row)
+        assert [(plan["precision"], plan["context_tokens"]) for plan in row["plans"]] == [
+            (precision, context) for precision in precisions for context in (2048, 8192, 32768)
+        ]
         for plan in row["plans"]:
-            assert set(plan) == {
+            assert {
                 "precision", "context_tokens", "weights_bytes", "total_bytes", "fits", "verdict"
-            }  # fmt: skip
-            assert plan["fits"] is fits
-    assert run("models", "--memory", "-5").returncode == 2
+            } <= set(plan)  # fmt: skip
+            assert plan["fits"] is (row is starter or plan["precision"] != "bf16")
+            assert plan["verdict"].startswith("fits" if plan["fits"] else "needs")
+    assert real["disk_bytes"] > 50e9
+    assert real["free_disk_bytes"] > 0
+
+
+def test_models_plans_for_this_machine() -> None:
+    told = run("models").stdout.decode()
+    assert "DiffusionGemma 26B\tgoogle/diffusiongemma-26B-A4B-it\tApache-2.0\t51.7 GB to download" in told
+    assert "fp32, context 2048" in told
+
+
+@pytest.mark.parametrize(("memory", "named"), [("-5", "-5"), ("much", "much")])
+def test_a_memory_that_cannot_be_exits_with_2(memory: str, named: str) -> None:
+    done = run("models", "--memory", memory)
+    assert done.returncode == 2
+    assert named in done.stderr.decode()
+
+
+def test_no_memory_at_all_fits_nothing() -> None:
+    rows = json.loads(run("models", "--json", "--memory", "0").stdout)
+    assert not any(plan["fits"] for row in rows for plan in row["plans"])

@@ -11,17 +11,29 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from safetensors.numpy import save
 
+from app.models import library
+
 REPO = "someone/gemma-for-tests"
 COMMIT, LATER_COMMIT = "a" * 40, "b" * 40
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 LARGE = (".safetensors", "tokenizer.json")
+NEEDED = {
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "LICENSE",
+    WEIGHTS,
+}
 
 
 def weights(count: int, seed: int = 0) -> bytes:
@@ -52,6 +64,22 @@ def sharded_files() -> dict[str, bytes]:
     return {**files, **shards, INDEX: json.dumps(index).encode()}
 
 
+def make_model(folder: Path, record: library.Record | None = None) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "LICENSE", WEIGHTS):
+        (folder / name).write_bytes(model_files(1000)[name])
+    if record:
+        library.write_record(folder, record)
+    return folder
+
+
+def is_whole(folder: Path, hub: Hub, names: set[str] = NEEDED) -> bool:
+    """Byte for byte, and nothing else but the record."""
+    there = {file.name: file.read_bytes() for file in folder.iterdir()}
+    there.pop(library.RECORD)
+    return there == {name: hub.files[name] for name in names}
+
+
 @dataclass
 class Seen:
     method: str
@@ -71,8 +99,8 @@ class Hub(ThreadingHTTPServer):
     """files: what it describes; sent: what it sends instead; sha256: what it says instead.
 
     faults: answers to the next requests, whatever they ask for. refused: a file's status and error code.
-    cuts: the bytes of a file after which the connection ends, each once. stalls: the byte after which nothing
-    comes any more, until the client leaves. elsewhere: a server that large files are redirected to.
+    cuts: the bytes of a file after which the connection ends, one a request. stalls: the byte after which
+    nothing comes any more, until the client leaves. elsewhere: where large files are redirected to.
     """
 
     daemon_threads = True
@@ -195,10 +223,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, seen: Seen, name: str, data: bytes, begin: int) -> None:
         hub = self.server
-        cuts = [cut for cut in hub.cuts.get(name, []) if cut > begin]
-        ends = [*cuts, len(data)]
+        cuts = hub.cuts.get(name, [])
+        cut = cuts.pop(0) if cuts else None
         stall = hub.stalls.pop(name, None)
-        end = min(ends) if stall is None else stall
+        end = next(place for place in (stall, cut, len(data)) if place is not None)
         self.wfile.write(data[begin:end])
         self.wfile.flush()
         seen.sent_bytes = end - begin
@@ -207,5 +235,5 @@ class _Handler(BaseHTTPRequestHandler):
             if self.connection.recv(1) == b"":
                 hub.left.set()
             self.close_connection = True
-        elif cuts:
+        elif cut is not None:
             self.close_connection = True

@@ -18,17 +18,17 @@ import pytest
 from app.models import library
 from app.models.hub import DELAYS_S, HubDownload
 from app.models.messages import Checked, Done, Failed, HubOrder, ModelError, Progress, Report, Waiting
-from tests.app.models.hub import COMMIT, INDEX, LATER_COMMIT, REPO, WEIGHTS, Hub, sharded_files
-
-NEEDED = {
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "LICENSE",
+from tests.app.models.hub import (
+    COMMIT,
+    INDEX,
+    LATER_COMMIT,
+    NEEDED,
+    REPO,
     WEIGHTS,
-}
+    Hub,
+    is_whole,
+    sharded_files,
+)
 
 
 class Try:
@@ -46,13 +46,6 @@ class Try:
     @property
     def done(self) -> bool:
         return self.reports[-1:] == [Done()]
-
-
-def is_whole(folder: Path, hub: Hub, names: set[str] = NEEDED) -> bool:
-    """Byte for byte, and nothing else but the record."""
-    there = {file.name: file.read_bytes() for file in folder.iterdir()}
-    there.pop(library.RECORD)
-    return there == {name: hub.files[name] for name in names}
 
 
 # ------------------------------------------------------------------ all is well
@@ -114,12 +107,13 @@ def test_bytes_of_another_commit_are_not_mixed_in(hub: Hub, order: HubOrder, fol
 
 def test_each_cut_is_followed_by_the_very_next_byte(hub: Hub, order: HubOrder, folder: Path) -> None:
     size = len(hub.files[WEIGHTS])
-    hub.cuts[WEIGHTS] = [size * tenth // 10 for tenth in range(1, 10)]
+    cuts = [size * tenth // 10 for tenth in range(1, 10)]
+    hub.cuts[WEIGHTS] = [*cuts]
     tried = Try(order, hub.url)
     assert tried.done
     assert is_whole(folder, hub)
     ranges = [seen.range for seen in hub.asked_for(WEIGHTS)]
-    assert ranges == ["", *(f"bytes={cut}-" for cut in hub.cuts[WEIGHTS])]
+    assert ranges == ["", *(f"bytes={cut}-" for cut in cuts)]
     assert hub.sent_bytes(WEIGHTS) == size
     assert tried.waits_s == [DELAYS_S[0]] * 9
 
@@ -180,6 +174,13 @@ def test_a_login_page_in_the_middle_costs_no_byte(
     hub.sent[WEIGHTS] = b"<html>Your session has ended</html>"
     assert Try(order, hub.url).fault
     assert begun.read_bytes() == hub.files[WEIGHTS][:700_000]
+
+
+def test_a_login_page_at_the_start_is_no_part_of_the_weights(hub: Hub, order: HubOrder, begun: Path) -> None:
+    begun.unlink()
+    hub.sent[WEIGHTS] = b"<html>Log in to the guest network</html>"
+    assert Try(order, hub.url).fault
+    assert begun.read_bytes() == b""
 
 
 @pytest.mark.parametrize(
@@ -332,6 +333,7 @@ def test_a_wrong_size_is_found(
     assert tried.fault.kind == "damaged"
     assert WEIGHTS in tried.fault.message
     assert "size" in tried.fault.message
+    assert len(tried.waits_s) == (not tells_length and not longer)
     assert not folder.exists()
     hub.sent.clear()
     assert Try(order, hub.url).done
@@ -357,7 +359,7 @@ def test_the_room_is_looked_at_before_the_weights(
     tried = Try(order, hub.url)
     assert tried.fault is not None
     assert tried.fault.kind == "disk"
-    assert "0.9 GB free" in tried.fault.message
+    assert "900 MB free" in tried.fault.message
     assert "1.0 GB should stay free" in tried.fault.message
     assert not hub.asked_for(WEIGHTS)
 

@@ -11,16 +11,7 @@ from app.models import library
 from app.models.downloads import folder_of
 from app.models.messages import ModelError
 from engine.catalogue import GEMMA_26B, STARTER
-from tests.app.models.hub import WEIGHTS, model_files
-
-
-def make_model(folder: Path, record: library.Record | None = None) -> Path:
-    folder.mkdir(parents=True)
-    for name in ("config.json", "tokenizer.json", "LICENSE", WEIGHTS):
-        (folder / name).write_bytes(model_files(1000)[name])
-    if record:
-        library.write_record(folder, record)
-    return folder
+from tests.app.models.hub import WEIGHTS, make_model
 
 
 def test_the_catalogues_models_the_downloaded_and_the_added(own_folders: Path) -> None:

@@ -1,0 +1,94 @@
+"""What only a GPU can show: CUDA, or ROCm, which torch calls CUDA too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine import catalogue, hardware, plans
+from engine.events import DraftRequest, Finished, Frame, Loading, LoadRequest, Ready, decode_event
+from engine.nvidia import engine_environment, nvidia_gpus
+from engine.session import Session
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA or ROCm device"),
+]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    session = Session()
+    yield session
+    session.close()
+
+
+def load(session: Session, device: str) -> Ready:
+    *_, ready = session.load(LoadRequest(request_id="l", model="starter", device=device), threading.Event())
+    assert isinstance(ready, Ready), ready
+    return ready
+
+
+def test_a_gpu_is_listed_with_its_memory_and_uuid() -> None:
+    best = hardware.devices()[0]
+    assert best.id.startswith("cuda:")
+    assert 0 < best.free_bytes <= best.total_bytes
+    assert best.uuid.startswith("GPU-")
+    if torch.version.cuda:
+        assert best.uuid in [gpu.uuid for gpu in nvidia_gpus()]
+    assert hardware.idle_card() is None
+
+
+def test_the_loop_drafts_there_and_tells_its_memory(session: Session) -> None:
+    ready = load(session, "cuda:0")
+    request = DraftRequest(request_id="d", before="Dear Anna,\n\n", max_steps=8, seed=7)
+    events = list(session.draft(request, threading.Event()))
+    last = events[-1]
+    assert isinstance(last, Finished), last
+    assert last.text.strip()
+    assert last.stats.device == "cuda:0"
+    assert last.stats.peak_bytes > session.model.weights_bytes
+    needed = plans.needed_bytes(
+        plans.read_shape(catalogue.STARTER.describes), session.model.precision, ready.context_tokens
+    )
+    assert last.stats.peak_bytes < 1.05 * needed
+
+
+def test_the_same_seed_gives_the_same_frames_there(session: Session) -> None:
+    load(session, "cuda:0")
+
+    def frames() -> list[Frame]:
+        request = DraftRequest(request_id="d", before="Dear Anna,\n\n", max_steps=8, seed=7)
+        events = session.draft(request, threading.Event())
+        return [event for event in events if isinstance(event, Frame)]
+
+    assert [frame.tokens for frame in frames()] == [frame.tokens for frame in frames()]
+
+
+def test_memory_comes_back(session: Session) -> None:
+    load(session, "cuda:0")
+    held = torch.cuda.memory_allocated()
+    session.unload()
+    assert torch.cuda.memory_allocated() < held / 2
+
+
+@pytest.mark.parametrize("index", range(torch.cuda.device_count()))
+def test_the_gpu_chosen_by_uuid_is_the_only_one_used(index: int) -> None:
+    chosen = next(device for device in hardware.devices() if device.id == f"cuda:{index}")
+    command = [sys.executable, "-m", "engine", "draft", "--events", "--steps", "2", "--device", chosen.uuid]
+    environment = {**os.environ, **engine_environment(chosen.uuid)}
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    events = [decode_event(line) for line in done.stdout.splitlines()]
+    ready = next(event for event in events if isinstance(event, Ready))
+    assert (ready.device.uuid, ready.device.name) == (chosen.uuid, chosen.name)
+    told = next(event.devices for event in events if isinstance(event, Loading) and event.devices)
+    assert [device.uuid for device in told if device.id != "cpu"] == [chosen.uuid]
