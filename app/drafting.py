@@ -49,12 +49,13 @@ class Drafting(QObject):
     """One draft at a time, in one page, by one engine.
 
     changed: the state, the step or the variant shown is another one. model_changed: what is loaded, or how
-    far. failed: a message and what to do next. finished: what the draft cost.
+    far. failed: a message, what to do next, and its kind (engine.errors, or empty). finished: what the draft
+    cost.
     """
 
     changed = Signal()
     model_changed = Signal()
-    failed = Signal(str, str)
+    failed = Signal(str, str, str)
     finished = Signal(Stats)
 
     def __init__(
@@ -75,6 +76,8 @@ class Drafting(QObject):
         self.state = State.IDLE
         self.step, self.max_steps = 0, 0
         self.ready: Ready | None = None
+        self.fault: Failed | None = None
+        """Why the last load failed."""
         self.loading: Loading | None = None
         self.devices: tuple[Device, ...] = ()
         self.stalled = False
@@ -90,12 +93,28 @@ class Drafting(QObject):
         if self._load_id is not None:
             self._worker.cancel(self._load_id)
         self._load_id = secrets.token_hex(16)
-        self.ready = None
+        self.ready, self.fault = None, None
         chosen = self._settings.current
-        request = LoadRequest(request_id=self._load_id, model=chosen.model, device=chosen.device)
+        request = LoadRequest(
+            request_id=self._load_id, model=chosen.model, device=chosen.device, precision=chosen.precision
+        )
         self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
         self.model_changed.emit()
         self._load_task = self._spawn(self._run_load(request))
+
+    def reload(self) -> None:
+        """What the settings name is another model now; a draft on its way is given up."""
+        self._abandon()
+        self.load()
+
+    def unload(self) -> None:
+        """Free the model's memory; the next draft loads it again. A draft on its way is given up."""
+        self._abandon()
+        if self._load_id is not None:
+            self._worker.cancel(self._load_id)
+        self._load_id = self.ready = self.loading = self.fault = None
+        self._worker.unload()
+        self.model_changed.emit()
 
     async def _run_load(self, request: LoadRequest) -> None:
         async for event in self._worker.load(request):
@@ -112,9 +131,9 @@ class Drafting(QObject):
                 self.ready, self.loading = event, None
                 self._load_id = None
             case Failed():
-                self.loading = None
+                self.loading, self.fault = None, event
                 self._load_id = None
-                self.failed.emit(event.message, event.remedy)
+                self.failed.emit(event.message, event.remedy, event.kind)
             case _:
                 self.loading = None
                 self._load_id = None
@@ -276,12 +295,15 @@ class Drafting(QObject):
                     )
             case Failed():
                 self._request_id = None
-                self._fail(event.message, event.remedy)
+                self._on_load_ended()
+                self._fail(event.message, event.remedy, event.kind)
             case Cancelled():
                 self._request_id = None
+                self._on_load_ended()
                 self._back_out()
             case Loading():
-                self.loading = event
+                self.ready, self.loading = None, event
+                self.devices = event.devices or self.devices
                 self.model_changed.emit()
             case Ready():
                 self.ready, self.loading = event, None
@@ -291,6 +313,12 @@ class Drafting(QObject):
             case _:
                 assert_never(event)
 
+    def _on_load_ended(self) -> None:
+        """A draft ended while the engine, started afresh for it, was loading its model."""
+        if self.loading is not None:
+            self.loading = None
+            self.model_changed.emit()
+
     def _settle(self, text: str) -> None:
         self.variants.append(text)
         self.shown_variant = len(self.variants) - 1
@@ -299,9 +327,9 @@ class Drafting(QObject):
         self._set_state(State.SETTLED)
         self._page.announce("The draft is ready. Its facts are unchecked.")
 
-    def _fail(self, message: str, remedy: str) -> None:
+    def _fail(self, message: str, remedy: str, kind: str = "") -> None:
         self._back_out()
-        self.failed.emit(message, remedy)
+        self.failed.emit(message, remedy, kind)
 
     def _back_out(self) -> None:
         """After a draft that came to nothing: the variant before it, or the bare page."""
@@ -312,6 +340,12 @@ class Drafting(QObject):
         else:
             self._page.draft.clear()
             self._set_state(State.IDLE)
+
+    def _abandon(self) -> None:
+        """Give up a draft that has not settled."""
+        if self.state in (State.PREPARING, State.DENOISING):
+            self._give_up()
+            self._back_out()
 
     def _give_up(self) -> None:
         if self._request_id is not None:

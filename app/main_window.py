@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.devices import idle_card, with_hidden
 from app.documents.files import DocumentError
 from app.documents.open_document import OpenDocument
 from app.documents.recovery import RecoveryStore
@@ -25,14 +26,19 @@ from app.drafting import Drafting, State
 from app.editor.bar import DraftBar, DraftButton
 from app.editor.page import Page
 from app.engine_thread import EngineThread
-from app.notice import Notice
+from app.idle import IdleUnload
+from app.notice import Choice, Notice
 from app.reading_ahead import ReadingAhead
 from app.settings import Settings, SettingsStore, limits
 from app.status import StatusLine
 from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
+from app.ways_out import Way, ways_out
 from app.widgets import quiet_label, tool_button
 
 if TYPE_CHECKING:
+    from app.models.downloads import Downloads
+    from app.models.entry import Entry
+    from app.models.page import ModelsPage
     from app.settings_panel import SettingsPanel
 
 # What the first paint does not need, the dialogs and the settings panel, is imported where it is used.
@@ -53,8 +59,9 @@ class MainWindow(QMainWindow):
         self.document = OpenDocument(self.page.document(), recovery, self)
         self.bar = DraftBar(self.page, self.drafting)
         self.button = DraftButton(self.page, self.drafting)
-        self.notice, self.offer = Notice(), Notice()
+        self.notice, self.offer, self.welcome = Notice(), Notice(), Notice()
         self.status = StatusLine(self.page, self.drafting, self)
+        self.idle = IdleUnload(self.page, self.drafting, settings, self)
         self._build()
         self._build_actions()
         self._connect()
@@ -73,6 +80,7 @@ class MainWindow(QMainWindow):
         writing.addWidget(self.page, 1)
         messages = QVBoxLayout()
         messages.setContentsMargins(24, 0, 24, 12)
+        messages.addWidget(self.welcome)
         messages.addWidget(self.offer)
         messages.addWidget(self.notice)
         writing.addLayout(messages)
@@ -102,6 +110,8 @@ class MainWindow(QMainWindow):
         self.draft_action.setShortcuts([QKeySequence("Ctrl+Return"), QKeySequence("Ctrl+Enter")])
         self.panel_action = self._action("Settings", "Ctrl+,", self._on_panel_asked)
         self.panel_action.setCheckable(True)
+        self.free_action = self._action("Free the memory now", None, self.drafting.unload)
+        self.free_action.setEnabled(False)
         self.undo_action = self._action("Undo", key.Undo, page.undo)
         self.redo_action = self._action("Redo", key.Redo, page.redo)
         menus: dict[str, list[QAction | None]] = {
@@ -132,6 +142,9 @@ class MainWindow(QMainWindow):
                 self._action("Discard", None, self.drafting.discard),
                 None,
                 self._action("Go to the draft", "Ctrl+J", self.go_to_draft),
+                None,
+                self._action("Models…", "Ctrl+Shift+M", self.open_models),
+                self.free_action,
             ],
             "&View": [
                 self._action("Larger text", key.ZoomIn, lambda: self.zoom(1)),
@@ -190,6 +203,7 @@ class MainWindow(QMainWindow):
         if path is not None:
             self.open_path(path)
         self._offer_restore()
+        self.drafting.model_changed.connect(self._on_first_look)
 
     def _offer_restore(self) -> None:
         left = self.document.left_behind()
@@ -197,9 +211,7 @@ class MainWindow(QMainWindow):
             self.offer.hide()
             return
         name = Path(left.path).name if left.path else "An unsaved text"
-        self.offer.tell(
-            f"{name} was not saved when Mezzotint last ended.", label="Restore it", act=self._restore
-        )
+        self.offer.tell(f"{name} was not saved when Mezzotint last ended.", "", ("Restore it", self._restore))
 
     def _restore(self) -> None:
         self._when_saved(self._restore_now)
@@ -272,7 +284,7 @@ class MainWindow(QMainWindow):
         try:
             self.document.save(path, overwrite=anew)
         except DocumentError as error:
-            self.notice.tell(error.message, error.remedy, "Save as…", self.save_as)
+            self.notice.tell(error.message, error.remedy, ("Save as…", self.save_as))
             return False
         return True
 
@@ -309,6 +321,8 @@ class MainWindow(QMainWindow):
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()
         self._settings.change(window_geometry=geometry)
         self.drafting.discard()
+        if "downloads" in vars(self):
+            self.downloads.close()
         self.document.close()
         event.accept()
         self.closed.emit()
@@ -338,16 +352,40 @@ class MainWindow(QMainWindow):
 
         panel = SettingsPanel(self._settings)
         panel.closed.connect(self._on_panel_closed)
+        panel.models_asked.connect(self.open_models)
         self._row.addWidget(panel)
         self._show_model_in(panel)
         return panel
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """Made when the models are first shown."""
+        from app.models.downloads import Downloads
+
+        return Downloads(self)
+
+    @cached_property
+    def models(self) -> ModelsPage:
+        from app.models.page import ModelsPage
+
+        page = ModelsPage(self._settings, self.drafting, self.downloads, self.panel.width())
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_panel_closed)
+        page.arrived.connect(self._on_arrived)
+        return page
+
+    def open_models(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.models)
+        self.models.back_link.setFocus()
 
     def _panel_is_built(self) -> bool:
         return "panel" in vars(self)
 
     def _show_model_in(self, panel: SettingsPanel) -> None:
         ready = self.drafting.ready
-        panel.show_devices(self.drafting.devices, ready.device if ready is not None else None)
+        devices = with_hidden(self.drafting.devices)
+        panel.show_devices(devices, ready.device if ready is not None else None)
         if ready is not None:
             panel.show_model(ready)
 
@@ -368,8 +406,8 @@ class MainWindow(QMainWindow):
             settings.font_size_px,
         ):
             self.page.set_prose_font(prose_font(settings))
-        if shown is not None and (shown.model, shown.device) != (settings.model, settings.device):
-            self.drafting.load()
+        if shown is not None and _load_of(shown) != _load_of(settings):
+            self.drafting.reload()
         if settings.panel_open or self._panel_is_built():
             self.panel.setVisible(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
@@ -384,9 +422,30 @@ class MainWindow(QMainWindow):
 
     # ---------------------------------------------------------------- what is told
 
-    def _on_failed(self, message: str, remedy: str) -> None:
-        self.notice.tell(message, remedy)
+    def _on_failed(self, message: str, remedy: str, kind: str) -> None:
+        found = ways_out(kind, self._settings.current, self.drafting)
+        ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
+        if kind == "device-missing":
+            ways.append(("Open the settings", self._open_settings))
+        self.notice.tell(message, found.reason or remedy, *ways[:2])
         self._told_failure = True
+
+    def _take(self, way: Way) -> None:
+        self.notice.hide()
+        before = _load_of(self._settings.current)
+        self._settings.change(**way.changes)
+        if _load_of(self._settings.current) != before:
+            return  # it is loaded already
+        if self.drafting.ready is None:
+            self.drafting.reload()
+        elif not way.changes:
+            self.drafting.draft()
+
+    def _open_settings(self) -> None:
+        self.notice.hide()
+        self._settings.change(panel_open=True)
+        self.panel.show_settings()
+        self.panel.focus_device()
 
     def _on_drafting_changed(self) -> None:
         """A draft that is begun anew takes the message about the last one away."""
@@ -395,12 +454,44 @@ class MainWindow(QMainWindow):
             self.notice.hide()
         if self.drafting.stalled and self.drafting.state is State.IDLE:
             self.notice.tell(
-                "The engine has not moved for a while.", "", "Restart it", self.drafting.restart_engine
+                "The engine has not moved for a while.", "", ("Restart it", self.drafting.restart_engine)
             )
 
     def _on_model_changed(self) -> None:
+        self.free_action.setEnabled(self.drafting.ready is not None)
         if self._panel_is_built():
             self._show_model_in(self.panel)
+
+    def _on_first_look(self) -> None:
+        """Once the devices are known: an idle card is told, or the real model offered to a new writer."""
+        if not self.drafting.devices or self.drafting.ready is None:
+            return
+        self.drafting.model_changed.disconnect(self._on_first_look)
+        if idle := idle_card(self.drafting.devices):
+            self.notice.tell(*idle)
+        elif not self._settings.current.offered and self.offer.isHidden():
+            from app.models.offer import offer
+
+            if words := offer(self._settings.current, self.drafting.devices):
+                self.welcome.tell(
+                    words, "", ("See models", self._on_welcomed), ("Not now", self._on_answered)
+                )
+                self.welcome.closed.connect(self._on_answered)
+
+    def _on_answered(self) -> None:
+        self.welcome.hide()
+        self._settings.change(offered=True)
+
+    def _on_welcomed(self) -> None:
+        self._on_answered()
+        self.open_models()
+
+    def _on_arrived(self, entry: Entry) -> None:
+        def use() -> None:
+            self.notice.hide()
+            self._settings.change(model=entry.model, precision="auto")
+
+        self.notice.tell(f"{entry.label} is here, whole and checked.", "", ("Use it", use))
 
     def _on_title(self) -> None:
         mark = "•" if self.page.document().isModified() else ""
@@ -409,3 +500,8 @@ class MainWindow(QMainWindow):
         self.title.setToolTip(str(self.document.path or ""))
         self.menuBar().setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
         self.setWindowTitle(f"{self.document.name}{mark} – Mezzotint")
+
+
+def _load_of(settings: Settings) -> tuple[str, str, str]:
+    """What a load depends on."""
+    return settings.model, settings.device, settings.precision

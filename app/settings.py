@@ -12,15 +12,23 @@ import platformdirs
 from msgspec import Meta
 from PySide6.QtCore import QIODevice, QObject, QSaveFile, Signal
 
+from engine.plans import Precision
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Each field: type, range, label, default. None is the model's own; as a seed, a new one each time."""
+    """Each field: type, range, label, default. None is the model's own; as a seed, a new one each time; as
+    unload_after_minutes, never. model_folders: the writer's own; offered: the real model, to this writer.
+    """
 
     model: Annotated[str, Meta(title="Model", min_length=1)] = "starter"
     device: Annotated[str, Meta(title="Device", min_length=1)] = "auto"
+    precision: Annotated[Literal["auto", Precision], Meta(title="Precision")] = "auto"
+    model_folders: Annotated[tuple[str, ...], Meta(title="Added folders")] = ()
+    unload_after_minutes: Annotated[int, Meta(title="Free the memory when idle", ge=1, le=1440)] | None = None
+    offered: Annotated[bool, Meta(title="The real model was offered")] = False
     max_steps: Annotated[int, Meta(title="Steps", ge=1, le=128)] | None = None
     canvases: Annotated[int, Meta(title="Length", ge=1, le=4)] = 1
     context_tokens: Annotated[int, Meta(title="Context", ge=256, le=32768)] = 2048

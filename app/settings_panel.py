@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from PySide6.QtCore import QEvent, QObject, QRegularExpression, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QRegularExpression, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFontDatabase, QKeyEvent, QRegularExpressionValidator, QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QSlider,
-    QStyledItemDelegate,
-    QStyleOptionComboBox,
-    QToolButton,
+    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
 
+from app.devices import choice_of, chosen
+from app.panel_widgets import SHORT_TEXT, ComboBox, heading, link, named, page_rows, tame, title_row
 from app.settings import Settings, SettingsStore, explanation, label, limits, problem
 from engine.events import Device, Ready
 
-W = TypeVar("W", bound=QWidget)
-
 _WORDS_PER_TOKEN = 0.75
 _USUAL_STEPS = 48
-_SCROLL_BAR = 10
-_COMBO_FRAME = 44
-_SHORT_TEXT = int(Qt.ItemDataRole.UserRole) + 1
 _CONTEXTS = [256 * 2**n for n in range(8)]
 _THEMES = {"system": "Follow the system", "light": "Light", "dark": "Dark", "sepia": "Sepia"}
 _MOTION = {"system": "Follow the system", "on": "On", "off": "Off"}
+_UNLOAD_AFTER = (None, 5, 15, 60)
 _OWN_DEFAULTS = {"max_steps": None, "t_max": None, "t_min": None, "entropy_bound": None, "early_stop": True}
 
 
 class SettingsPanel(QWidget):
-    """closed: the writer wants the panel gone."""
+    """closed: the writer wants the panel gone; models_asked: and the page of models in its place."""
 
     closed = Signal()
+    models_asked = Signal()
 
     def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,41 +64,38 @@ class SettingsPanel(QWidget):
         self._model, self._chosen = model, model.device
         self._show(self._store.current)
 
+    def show_page(self, page: QWidget) -> None:
+        """In place of the settings, until show_settings()."""
+        if self._pages.indexOf(page) < 0:
+            self._pages.addWidget(page)
+        self._pages.setCurrentWidget(page)
+
+    def show_settings(self) -> None:
+        if self._pages.currentWidget() is not self._settings:
+            self._pages.setCurrentWidget(self._settings)
+            self._models.setFocus()
+
+    def focus_device(self) -> None:
+        self._device.setFocus()
+
     # ------------------------------------------------------------------ what it is made of
 
     def _build(self) -> None:
-        content = QWidget()
-        content.setProperty("panel", True)
-        content.setMaximumWidth(self.width() - _SCROLL_BAR)
-        self._rows = QVBoxLayout(content)
-        self._rows.setContentsMargins(22, 18, 22 - _SCROLL_BAR, 24)
-        self._rows.setSpacing(6)
+        self._settings = QWidget()
+        self._rows = page_rows(self._settings, self.width())
         self._build_drafting()
         self._build_advanced()
         self._build_page()
         self._rows.addStretch(1)
 
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setProperty("panel", True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(content)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(self._settings)
 
     def _build_drafting(self) -> None:
-        close = _named(QToolButton(), "Close the settings")
-        close.setText("×")
-        close.setToolTip("Close the settings")
-        close.setProperty("bare", True)
-        close.clicked.connect(self.closed)
-        title = QHBoxLayout()
-        title.addWidget(_heading("Drafting"))
-        title.addStretch(1)
-        title.addWidget(close)
-        self._rows.addLayout(title)
+        self._rows.addLayout(title_row(heading("Drafting"), self.closed.emit))
+        self._models = link("Models  ›", self.models_asked.emit, "Models")
+        self._caption("model", self._models)
+        self._rows.addWidget(self._models)
 
         self._device = self._combo("device")
         self._device_note = QLabel(wordWrap=True)
@@ -121,12 +112,21 @@ class SettingsPanel(QWidget):
         self._read_ahead.toggled.connect(lambda on: self._store.change(read_ahead=on))
         self._rows.addSpacing(8)
         self._rows.addWidget(self._read_ahead)
+        self._unload = named(ComboBox(), label("unload_after_minutes"))
+        for minutes in _UNLOAD_AFTER:
+            self._unload.addItem(f"After {minutes} minutes" if minutes else "Never", minutes)
+        self._unload.activated.connect(
+            lambda: self._store.change(unload_after_minutes=self._unload.currentData())
+        )
+        self._caption("unload_after_minutes", self._unload)
+        self._rows.addWidget(self._unload)
+        tame(self._unload)
 
     def _build_seed(self) -> None:
-        self._seed_kind = _named(_ComboBox(), label("seed"))
+        self._seed_kind = named(ComboBox(), label("seed"))
         self._seed_kind.addItems(["New each time", "Always the same"])
         self._seed_kind.activated.connect(lambda index: self._store.change(seed=1 if index else None))
-        self._seed = _named(QLineEdit(maxLength=19), "Seed number")
+        self._seed = named(QLineEdit(maxLength=19), "Seed number")
         self._seed.setValidator(QRegularExpressionValidator(QRegularExpression("[0-9]+"), self._seed))
         self._seed.setToolTip("The same number and the same text give the same draft.")
         self._seed.textEdited.connect(self._on_seed_edited)
@@ -136,10 +136,10 @@ class SettingsPanel(QWidget):
         row.addWidget(self._seed_kind, 3)
         row.addWidget(self._seed, 2)
         self._rows.addLayout(row)
-        _tame(self._seed_kind)
+        tame(self._seed_kind)
 
     def _build_advanced(self) -> None:
-        self._disclosure = _named(QPushButton("Advanced  ›"), "Advanced")
+        self._disclosure = named(QPushButton("Advanced  ›"), "Advanced")
         self._disclosure.setCheckable(True)
         self._disclosure.setProperty("link", True)
         self._rows.addSpacing(4)
@@ -161,7 +161,7 @@ class SettingsPanel(QWidget):
 
     def _build_page(self) -> None:
         self._rows.addSpacing(18)
-        self._rows.addWidget(_heading("Page"))
+        self._rows.addWidget(heading("Page"))
         self._theme = self._combo("theme", _THEMES)
         self._font = self._combo("font_family")
         low, high = limits("font_size_px")
@@ -177,28 +177,28 @@ class SettingsPanel(QWidget):
         return caption
 
     def _combo(self, name: str, choices: dict[str, str] | None = None) -> QComboBox:
-        combo = _named(_ComboBox(), label(name))
+        combo = named(ComboBox(), label(name))
         for value, text in (choices or {}).items():
             combo.addItem(text, value)
         combo.activated.connect(lambda: self._store.change(**{name: combo.currentData()}))
         self._caption(name, combo)
         self._rows.addWidget(combo)
-        _tame(combo)
+        tame(combo)
         return combo
 
     def _slider(self, name: str, low: int, high: int, value: Callable[[int], int]) -> tuple[QLabel, QSlider]:
-        slider = _named(QSlider(Qt.Orientation.Horizontal), label(name))
+        slider = named(QSlider(Qt.Orientation.Horizontal), label(name))
         slider.setRange(low, high)
         slider.setPageStep(max(1, (high - low) // 8))
         slider.valueChanged.connect(lambda at: self._store.change(**{name: value(at)}))
         caption = self._caption(name, slider)
         self._rows.addWidget(slider)
-        _tame(slider)
+        tame(slider)
         return caption, slider
 
     def _number(self, name: str) -> QDoubleSpinBox:
         low, high = limits(name)
-        spin = _named(QDoubleSpinBox(minimum=low - 0.01, maximum=high, singleStep=0.05), label(name))
+        spin = named(QDoubleSpinBox(minimum=low - 0.01, maximum=high, singleStep=0.05), label(name))
         spin.setSpecialValueText("own")
         spin.setKeyboardTracking(False)
         spin.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -213,7 +213,7 @@ class SettingsPanel(QWidget):
         row.addWidget(caption, 1)
         row.addWidget(spin)
         self._rows.addLayout(row)
-        _tame(spin)
+        tame(spin)
         return spin
 
     # ------------------------------------------------------------------ what it shows
@@ -221,6 +221,10 @@ class SettingsPanel(QWidget):
     def _show(self, settings: Settings) -> None:
         self._show_device(settings)
         own = self._model
+        self._models.setText(f"{own.label if own else 'Models'}  ›")
+        self._models.setAccessibleDescription(own.label if own else "")
+        minutes = settings.unload_after_minutes
+        _select(self._unload, minutes, "" if minutes in _UNLOAD_AFTER else f"After {minutes} minutes")
         steps = settings.max_steps or (own.max_steps if own else None)
         self._show_slider(
             self._steps, steps or _USUAL_STEPS, f"up to {steps}" if steps else "the model’s own"
@@ -241,7 +245,8 @@ class SettingsPanel(QWidget):
             self._read_ahead.setChecked(settings.read_ahead)
         _select(self._theme, settings.theme)
         _select(self._motion, settings.reduced_motion)
-        _select(self._font, settings.font_family, missing="not found" if self._font.count() > 1 else "")
+        family = settings.font_family
+        _select(self._font, family, f"{family} (not found)" if self._font.count() > 1 else family)
         self._show_slider(self._size, settings.font_size_px, f"{settings.font_size_px} px")
 
     def _show_slider(self, row: tuple[QLabel, QSlider], at: int, text: str) -> None:
@@ -252,14 +257,16 @@ class SettingsPanel(QWidget):
             slider.setValue(at)
 
     def _show_device(self, settings: Settings) -> None:
-        combo, chosen = self._device, self._chosen
+        combo, current = self._device, self._chosen
         combo.clear()
-        combo.addItem(f"Auto · {chosen.name}" if settings.device == "auto" and chosen else "Auto", "auto")
+        combo.addItem(f"Auto · {current.name}" if settings.device == "auto" and current else "Auto", "auto")
         for device in self._devices:
-            combo.addItem(" · ".join(filter(None, (device.name, _memory(device)))), device.id)
-            combo.setItemData(combo.count() - 1, device.name, _SHORT_TEXT)
-        _select(combo, settings.device, missing="not found" if self._devices else "")
-        shown = chosen if settings.device == "auto" else self._device_of(settings.device)
+            combo.addItem(" · ".join(filter(None, (device.name, _memory(device)))), choice_of(device))
+            combo.setItemData(combo.count() - 1, device.name, SHORT_TEXT)
+        named_one = self._device_of(settings.device)
+        wanted = choice_of(named_one) if named_one else settings.device
+        _select(combo, wanted, f"{wanted} (not found)" if self._devices else wanted)
+        shown = current if settings.device == "auto" else named_one
         note = _memory(shown) if shown else ""
         self._device_note.setText(note)
         self._device_note.setVisible(bool(note))
@@ -267,7 +274,7 @@ class SettingsPanel(QWidget):
         combo.setToolTip(combo.currentText())
 
     def _device_of(self, device_id: str) -> Device | None:
-        return next((device for device in self._devices if device.id == device_id), None)
+        return None if device_id == "auto" else chosen(device_id, self._devices)
 
     def _show_context(self, settings: Settings) -> None:
         most = self._model.context_tokens if self._model else settings.context_tokens
@@ -308,60 +315,11 @@ class SettingsPanel(QWidget):
         super().showEvent(event)
 
 
-class _ComboBox(QComboBox):
-    """Takes the width it gets: the box shows the short text, ending in an ellipsis, the list all of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
-        # The delegate of QComboBox's own takes no notice of the stylesheet.
-        self.setItemDelegate(QStyledItemDelegate(self))
-
-    def initStyleOption(self, option: QStyleOptionComboBox) -> None:
-        super().initStyleOption(option)
-        room = self.width() - _COMBO_FRAME
-        text = self.currentData(_SHORT_TEXT) or self.currentText()
-        option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
-
-    def showPopup(self) -> None:
-        self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + _COMBO_FRAME)
-        super().showPopup()
-
-
-class _WheelScrollsThePanel(QObject):
-    """Lets the wheel pass by a control without focus, so that scrolling changes no setting."""
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
-            event.ignore()
-            return True
-        return False
-
-
-def _named(widget: W, name: str) -> W:
-    widget.setAccessibleName(name)
-    return widget
-
-
-def _tame(control: QWidget) -> None:
-    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    control.installEventFilter(_WheelScrollsThePanel(control))
-
-
-def _heading(text: str) -> QLabel:
-    heading = QLabel(text)
-    font = heading.font()
-    font.setPixelSize(round(heading.fontInfo().pixelSize() * 1.25))
-    heading.setFont(font)
-    return heading
-
-
-def _select(combo: QComboBox, value: str, missing: str = "not found") -> None:
-    """A value that is not among the choices is shown as what it is, never replaced."""
+def _select(combo: QComboBox, value: object, otherwise: str = "") -> None:
+    """A value that is not among the choices is added as what it is, never replaced. otherwise: its text."""
     index = combo.findData(value)
     if index < 0:
-        combo.addItem(f"{value} ({missing})" if missing else value, value)
+        combo.addItem(otherwise or str(value), value)
         index = combo.count() - 1
     combo.setCurrentIndex(index)
 

@@ -99,7 +99,9 @@ class Model:
         )
         for layer in _sliding(cache):
             kept = layer.sliding_window - 1 + ROLL_BACK_TOKENS
-            layer.keys, layer.values = layer.keys[:, :, -kept:], layer.values[:, :, -kept:]
+            if layer.keys.shape[2] > kept:  # a view would hold on to what it leaves out
+                layer.keys = layer.keys[:, :, -kept:].clone()
+                layer.values = layer.values[:, :, -kept:].clone()
         hidden: Tensor = output.last_hidden_state
         return hidden
 

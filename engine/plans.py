@@ -28,24 +28,21 @@ _BYTES: dict[Precision, tuple[float, float, float, int]] = {  # a weight of an e
     "bf16": (2, 2, 2, 2),
     "fp8": (_FP8, _FP8, 2, 2),
     "4-bit": (_NF4, 2, 2, 2),
-    "4-bit-tight": (_NF4, 1, 2, 2),
+    "4-bit-tight": (_NF4, 1, 2, 2),  # the scale of a row of 8 bits is next to nothing
 }
-_ROW_SCALE_BYTES = 4  # in 8 bits each row of a linear layer has a scale
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How many there are in experts, in linear layers and in all else; rows: outputs of the linear layers."""
+    """How many there are in experts, in linear layers and in all else."""
 
     experts: int
     linear: int
-    rows: int
     rest: int
 
     def bytes_in(self, precision: Precision) -> int:
         expert, linear, rest, _ = _BYTES[precision]
-        scales = self.rows * _ROW_SCALE_BYTES if precision == "4-bit-tight" else 0
-        return round(self.experts * expert + self.linear * linear + self.rest * rest) + scales
+        return round(self.experts * expert + self.linear * linear + self.rest * rest)
 
 
 @dataclass(frozen=True)
@@ -298,7 +295,7 @@ def _shape(config: _Config) -> Shape:
     return Shape(
         layers=tuple(_layer(text, index) for index in range(text.num_hidden_layers)),
         # The embedding, which is the output layer too, the last norm, and self-conditioning.
-        ends=Weights(0, 3 * width * hidden, 2 * width + hidden, (text.vocab_size + 2) * hidden),
+        ends=Weights(experts=0, linear=3 * width * hidden, rest=(text.vocab_size + 2) * hidden),
         window=window // 2 + 1 if text.use_bidirectional_attention == "all" else window,
         canvas_tokens=config.canvas_length,
         vocab_size=text.vocab_size,
@@ -325,7 +322,6 @@ def _layer(text: _Text, index: int) -> Layer:
         weights=Weights(
             experts=experts * 3 * hidden * text.moe_intermediate_size,
             linear=(inward + queries + 3 * width) * hidden,
-            rows=inward + hidden + 2 * width + hidden,
             # Norms and the router, which is never packed.
             rest=(8 + experts) * hidden + experts + 2 * size + (inward + hidden) * text.attention_bias,
         ),

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,12 +35,13 @@ from transformers.utils.import_utils import is_accelerate_available, is_kernels_
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 PACKED: tuple[Precision, ...] = ("4-bit", "4-bit-tight")
-FORMAT = 1  # of the packed tensors; raise it whenever their layout or meaning changes
+FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning changes
 METHOD = "mezzotint"
 BLOCK = 64  # values that share a scale
 SCALES = 256  # scales that share a peak: bitsandbytes' own number
 SHARD = "2GB"  # of which one at a time is copied from the device to be saved
 FP8_BLOCK = 128
+SEAL = "fingerprint"
 SAMPLES, SAMPLE_BYTES = 64, 4096
 
 log = logging.getLogger(__name__)
@@ -103,7 +105,7 @@ class PackedExperts(nn.Module):
         peaks = -(-self.blocks // SCALES)
         device = experts.gate_up_proj.device
         self.packed = _frozen((self.num_experts, self.row_values // 2), torch.uint8, device)
-        self.scales = _frozen((self.num_experts, peaks * SCALES), torch.uint8, device)
+        self.scales = _frozen((self.num_experts, self.blocks), torch.uint8, device)
         self.scale_peaks = _frozen((self.num_experts, peaks), torch.float32, device)
         self.scale_means = _frozen((self.num_experts, 1), torch.float32, device)
         self.scale_codes = _frozen((256,), torch.float32, device)
@@ -124,7 +126,7 @@ class PackedExperts(nn.Module):
             row = functional.pad(row, (0, self.row_values - self.used_values))
             codes, state = quantize_4bit(row, blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
             packed["packed"][index] = codes.flatten()
-            packed["scales"][index, : self.blocks] = state.absmax
+            packed["scales"][index] = state.absmax
             packed["scale_peaks"][index] = state.state2.absmax
             packed["scale_means"][index] = state.offset
             packed["scale_codes"].copy_(state.state2.code)
@@ -159,6 +161,8 @@ class PackedExperts(nn.Module):
         """(rows, row_values) in the type of `like`, valid until the next layer unpacks."""
         held = (self.packed, self.scales, self.scale_peaks, self.scale_means)
         packed, codes, peaks, means = held if rows is None else (part.index_select(0, rows) for part in held)
+        if lacking := -self.blocks % SCALES:  # the kernel takes all rows for one
+            codes = functional.pad(codes, (0, lacking))
         kernels = torch.ops.bitsandbytes
         scales = kernels.dequantize_blockwise(codes, peaks, self.scale_codes, SCALES, torch.float32)
         scales = scales.add_(means)[:, : self.blocks].contiguous()
@@ -315,6 +319,10 @@ class _Pack(ConversionOps):
         return {f"{path}.{name}": tensor for name, tensor in packed.items()}
 
 
+def packing_available() -> bool:
+    return find_spec("bitsandbytes") is not None
+
+
 def fp8_available(capability: tuple[int, int] | None, text_config: Any) -> bool:
     """Whether a GPU of this compute capability can run a model in the library's FP8 with what is installed.
 
@@ -339,9 +347,17 @@ def prepare(
 ) -> tuple[Path, PackedConfig | None]:
     """Where to load from, and the quantization_config to load with: None if there is nothing to pack.
 
-    Raises input where the folder is itself a packed copy, in another precision.
+    Raises input where the folder is itself a packed copy, in another precision, and where nothing can be
+    packed.
     """
-    if already := packed_precision(folder):
+    already = packed_precision(folder)
+    if (already or precision in PACKED) and not packing_available():
+        raise EngineError(
+            "input",
+            f"The precision {already or precision} needs bitsandbytes, which is not installed here.",
+            "Choose bf16, or install bitsandbytes.",
+        )
+    if already:
         if already != precision:
             raise EngineError(
                 "input",
@@ -379,6 +395,7 @@ def save(model: Any, folder: Path, cache: Path) -> None:
         for path in folder.iterdir():
             if path.is_file() and path.suffix != ".safetensors" and path.name not in ("config.json", INDEX):
                 shutil.copy2(path, unfinished)
+        (unfinished / SEAL).write_text(fingerprint(unfinished))
         for path in unfinished.iterdir():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -415,11 +432,10 @@ def _is_whole(copy: Path, config: PackedConfig) -> bool:
     if _quantization(copy) != config.to_dict():
         return False
     try:
-        check_files(copy)
-    except EngineError as error:
-        log.info("The packed copy in %s is damaged and will be made again: %s", copy, error.details)
+        return (copy / SEAL).read_text() == fingerprint(copy)
+    except (OSError, EngineError) as error:
+        log.info("The packed copy in %s is damaged and will be made again: %s", copy, error)
         return False
-    return True
 
 
 def _quantization(folder: Path) -> dict[str, Any]:

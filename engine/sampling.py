@@ -80,6 +80,15 @@ def sample_beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -
 
     uniform: one number in [top, 1) for each row: below top it falls on the draft, and no row has to be read.
     """
+    row_bytes = prediction.probabilities[0].nbytes
+    parts = [
+        _beyond_draft(prediction, rows[part], uniform[part])
+        for part in chunks(len(rows), row_bytes, DEVICE_BYTES)
+    ]
+    return torch.cat(parts)
+
+
+def _beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -> Tensor:
     cdf = prediction.probabilities.index_select(0, rows)
     draft = prediction.draft.index_select(0, rows).long()[:, None]
     cdf = cdf.scatter_(-1, draft, 0.0).cumsum_(dim=-1)

@@ -93,9 +93,8 @@ class Autoregressive:
         turns = {}
         for kind in set(self._kinds):
             cosine, sine = self._encoder.rotary_emb(self._head, positions, kind)
-            sine[
-                ..., : sine.shape[-1] // 2
-            ].neg_()  # for roll() where the library swaps halves and negates one
+            # For roll(), where the library swaps the halves and negates one.
+            sine[..., : sine.shape[-1] // 2].neg_()
             turns[kind] = (cosine[0], sine[0])
         return turns
 

@@ -16,12 +16,13 @@ def measure(setting: Setting) -> list[Row]:
     by_hand = Autoregressive(setting.model)
     drafts: dict[int, list[Written]] = {steps: [] for steps in setting.sizes.max_steps}
     peers: list[Written] = []
-    drafted(setting, setting.sizes.openings[0], max_steps=1)  # warms up
-    by_hand.decode([0], 1)
-    for before in setting.sizes.openings:
-        peers.append(decoded(setting, before, by_hand.decode))
-        for steps, texts in drafts.items():
-            texts.append(drafted(setting, before, max_steps=steps))
+    openings = setting.sizes.openings
+    drafted(setting, openings[-1], max_steps=1)  # warms up
+    decoded(setting, openings[-1], by_hand.decode)
+    for turn, (steps, texts) in enumerate(drafts.items()):
+        # One opening after the other: a prompt just read would not be read again.
+        texts += [drafted(setting, before, max_steps=steps) for before in openings]
+        peers += [decoded(setting, before, by_hand.decode) for before in openings[turn :: len(drafts)]]
 
     size = setting.model.canvas_tokens
     peer_s = statistics.median(text.seconds for text in peers)

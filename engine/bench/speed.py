@@ -32,7 +32,7 @@ def measure(setting: Setting) -> list[Row]:
     }
     texts: dict[str, list[Written]] = {name: [] for name in ways}
     for write in ways.values():
-        write(setting.sizes.openings[0])  # warms up
+        write(setting.sizes.openings[-1])  # warms up; a prompt just read would not be read again
     for before in setting.sizes.openings:
         for name, write in ways.items():
             texts[name].append(write(before))

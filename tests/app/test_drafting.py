@@ -83,7 +83,7 @@ def desk(qtbot: QtBot, run: Run, tmp_path: Path, open_engine: Callable[[], Engin
     worker = EngineThread(open_engine, hang_s=0.3, first_hang_s=0.3)
     drafting = Drafting(page, worker, settings)
     messages: list[tuple[str, str]] = []
-    drafting.failed.connect(lambda *message: messages.append(message))
+    drafting.failed.connect(lambda message, remedy, _kind: messages.append((message, remedy)))
     worker.start()
     yield Desk(page, drafting, worker, settings, messages)
     run(drafting.close())
@@ -338,7 +338,7 @@ def test_a_fault_of_the_engine_costs_no_text_and_the_next_draft_works(
     worker = EngineThread(lambda: Telling(EngineProcess(COMMAND)))
     drafting = Drafting(page, worker, SettingsStore(tmp_path / "settings.json"))
     messages: list[tuple[str, str]] = []
-    drafting.failed.connect(lambda *message: messages.append(message))
+    drafting.failed.connect(lambda message, remedy, _kind: messages.append((message, remedy)))
     worker.start()
     Telling.how = how
 

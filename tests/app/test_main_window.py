@@ -163,7 +163,7 @@ def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> N
     later = open_window()
     later.start(None)
     assert "not saved" in later.offer.text
-    later.offer._act.click()
+    later.offer.buttons[0].click()
     assert later.page.text() == "Not saved."
     assert later.page.document().isModified()
 
@@ -178,7 +178,7 @@ def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window
     later.start(file)
     later.notice.tell("A failure.")
     assert later.offer.isVisible()
-    later.offer._act.click()
+    later.offer.buttons[0].click()
     assert later.page.text() == "Not saved."
     assert later.offer.isHidden()
 

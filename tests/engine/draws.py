@@ -18,7 +18,7 @@ class Draws:
 
     A peer asks for sampled ids first (multinomial) and then for noise (randint), at its last step too, where
     ours draws nothing. Ids are drawn by inverse CDF in fp64, the likeliest first.
-    close, (batch, canvas): where the last draw lay within CLOSE of another id.
+    steps: so many were taken; close, (batch, canvas): where the last draw lay within CLOSE of another id.
     """
 
     def __init__(self, seeds: Sequence[int], size: int, vocab: int) -> None:
@@ -26,6 +26,7 @@ class Draws:
         self._size, self._vocab = size, vocab
         self._before_step: list[Tensor] = []
         self._noise: Tensor | None = None
+        self.steps = 0
         self.close = torch.zeros(len(seeds), size, dtype=torch.bool)
 
     @contextmanager
@@ -46,6 +47,7 @@ class Draws:
 
     def multinomial(self, probabilities: Tensor, *_arguments: object, **_named: object) -> Tensor:
         """probabilities: (batch · canvas, vocab) → (batch · canvas, 1)"""
+        self.steps += 1
         self._before_step = [generator.get_state() for generator in self._generators]
         self._noise = self._all(self._vocab)
         uniform = self._all(2**24).double().flatten()[:, None] / 2**24

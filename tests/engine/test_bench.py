@@ -130,7 +130,9 @@ def test_each_probe_gives_rows(name: str, setting: Setting, monkeypatch: pytest.
 
 def test_without_diffusers_its_rows_are_left_out(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.bench.step.has_diffusers", lambda: False)
-    assert {one["peer_name"] for one in PROBES["step"](setting)} == {"transformers generate()"}
+    rows = PROBES["step"](setting)
+    assert {one["peer_name"] for one in rows} == {"transformers generate()"}
+    assert {one["name"].split(", ")[1] for one in rows} == {"fp32", "bf16"}
 
 
 def test_every_peer_takes_the_steps_it_is_told(setting: Setting) -> None:

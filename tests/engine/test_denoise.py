@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from hypothesis import assume, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -331,6 +332,7 @@ def model_of(seed: int, count: int, quantised: bool) -> Table:
     return Table(base, of_ids, of_soft=3.0)
 
 
+@hypothesis_settings(max_examples=60)
 @given(
     st.lists(seeds, min_size=1, max_size=4, unique=True),
     seeds,
@@ -510,6 +512,7 @@ def assert_a_run_is_the_librarys(table: Table, batch: list[int], sampler: Sample
     return True
 
 
+@hypothesis_settings(max_examples=60)
 @given(
     st.lists(seeds, min_size=1, max_size=3, unique=True),
     seeds,

@@ -130,6 +130,7 @@ def test_logits_stay_close_on_held_out_text(packed_starter: Any, original: Any) 
     assert not torch.equal(logits, expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # torch's own
 def test_drafts_can_still_be_read(packed_starter: Any) -> None:
     """Most words are whole tokens of the tokenizer, which noise and torn words are not."""
     tokenizer = Tokenizer(STARTER)
@@ -177,9 +178,10 @@ def unpack(module: PackedExperts, experts: Any) -> Any:
         high, low = module.packed[index] >> 4, module.packed[index] & 15
         codes = torch.stack([high, low], dim=1).flatten().long()
         scales = module.scale_codes[module.scales[index].long()]
-        scales = scales * module.scale_peaks[index].repeat_interleave(256) + module.scale_means[index]
+        peaks = module.scale_peaks[index].repeat_interleave(256)[: len(scales)]
+        scales = scales * peaks + module.scale_means[index]
         row = get_4bit_type("nf4", device="cpu")[codes]
-        row = row * scales[: len(codes) // 64].repeat_interleave(64)
+        row = row * scales.repeat_interleave(64)
         gate_up, down = experts.gate_up_proj[index], experts.down_proj[index]
         gate_up.copy_(row[: gate_up.numel()].view_as(gate_up))
         down.copy_(row[gate_up.numel() :][: down.numel()].view_as(down))
@@ -406,6 +408,18 @@ def test_a_precision_that_packs_nothing_changes_nothing(tiny_folder: Path, tmp_p
     assert quantise.packed_precision(tiny_folder) is None
 
 
+def test_without_bitsandbytes_a_packed_precision_is_refused(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert quantise.packing_available()
+    monkeypatch.setattr(quantise, "find_spec", lambda _name: None)
+    assert not quantise.packing_available()
+    assert quantise.prepare(tiny_folder, "bf16", CPU) == (tiny_folder, None)
+    with pytest.raises(EngineError, match="bitsandbytes") as caught:
+        quantise.prepare(tiny_folder, "4-bit", CPU)
+    assert caught.value.kind == "input"
+
+
 def test_fp8_needs_card_kernel_and_whole_blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sizes = SimpleNamespace(hidden_size=256, moe_intermediate_size=128)
     monkeypatch.setenv("KERNELS_CACHE", str(tmp_path))
@@ -489,6 +503,12 @@ def truncate(_source: Path, copy: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def damage(_source: Path, copy: Path) -> None:
+    """One letter in the name of a tensor."""
+    path = copy / "model.safetensors"
+    path.write_bytes(path.read_bytes().replace(b"layers.1.experts.packed", b"layers.1.experts.qacked", 1))
+
+
 def age(_source: Path, copy: Path) -> None:
     config = json.loads((copy / "config.json").read_bytes())
     config["quantization_config"]["format"] = 0
@@ -508,7 +528,7 @@ def replace_by_original(source: Path, copy: Path) -> None:
     shutil.copytree(source, copy)
 
 
-@pytest.mark.parametrize("harm", [retrain, truncate, age, lose_weights, garble, replace_by_original])
+@pytest.mark.parametrize("harm", [retrain, truncate, damage, age, lose_weights, garble, replace_by_original])
 def test_a_copy_that_does_not_match_is_made_again(
     source: Path, cache: Path, harm: Callable[[Path, Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,7 +167,7 @@ def test_weights_in_several_files_load(tiny_folder: Path, tmp_path: Path) -> Non
 def test_a_precision_that_is_asked_for_is_the_one_that_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "packed_models", lambda: tmp_path)
+    monkeypatch.setattr(catalogue, "packed_models", lambda: tmp_path / "packed")
     session = Session()
     for precision in ("4-bit", "4-bit"):  # packed, then loaded from the copy
         request = LoadRequest(request_id="l", model="starter", device="cpu", precision=precision)
@@ -175,7 +175,7 @@ def test_a_precision_that_is_asked_for_is_the_one_that_is_loaded(
         assert isinstance(ready, Ready), ready
         assert (ready.precision, ready.label) == ("4-bit", "Starter model (stand-in)")
         assert finished_of(draft(session, BEFORE, max_steps=4)).stats.precision == "4-bit"
-    assert [path.name for path in tmp_path.iterdir()] == ["starter-4-bit"]
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["starter-4-bit"]
     unknown = LoadRequest(request_id="l", model="starter", device="cpu", precision="3-bit")
     failed = failed_of(list(session.load(unknown, threading.Event())))
     assert (failed.kind, "3-bit" in failed.message, "4-bit" in failed.remedy) == ("input", True, True)

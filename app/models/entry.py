@@ -1,0 +1,140 @@
+"""What the list of models shows of each: those here, those that can be had, those on their way."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from app import resources
+from app.models import library
+from app.models.download import Download
+from app.models.library import LocalModel
+from engine.catalogue import KNOWN, KnownModel
+from engine.errors import EngineError
+from engine.plans import Precision, Shape, read_shape
+
+HUB = "https://huggingface.co/"
+_ANY: tuple[Precision, ...] = ("fp32", "bf16", "4-bit", "4-bit-tight")
+_LICENCE_TEXTS = {"apache-2.0": resources.FOLDER.parent / "LICENSE"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: of the catalogue, of this computer, on its way, or several of these."""
+
+    known: KnownModel | None = None
+    local: LocalModel | None = None
+    download: Download | None = None
+    is_added: bool = False
+
+    @property
+    def folder(self) -> Path:
+        return (self.local or self.known or self._on_its_way).folder
+
+    @property
+    def model(self) -> str:
+        """What a load takes."""
+        return self.local.model if self.local else self.known.name if self.known else str(self.folder)
+
+    @property
+    def label(self) -> str:
+        if self.known:
+            return self.known.label
+        return self.local.label if self.local else Path(self._on_its_way.name).name
+
+    @property
+    def good_at(self) -> str:
+        if self.known:
+            return self.known.good_at
+        return "A model of your own choice; Mezzotint knows nothing about how it writes."
+
+    @property
+    def size_bytes(self) -> int:
+        """On the disk, once it is whole; 0 while nobody knows."""
+        if self.is_here and self.local:
+            return self.local.size_bytes
+        if self.download and self.download.total_bytes:
+            return self.download.total_bytes
+        return self.known.download_bytes if self.known else 0
+
+    @property
+    def free_disk_bytes(self) -> int:
+        """Where it lies or would lie."""
+        existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        return shutil.disk_usage(existing).free
+
+    @property
+    def is_here(self) -> bool:
+        return self.local is not None and not self.local.problem
+
+    @property
+    def repo(self) -> str:
+        """Where it can be downloaded from; empty if nowhere."""
+        if self.known:
+            return "" if self.known.bundled else self.known.source
+        if self.download:
+            return "" if self.download.is_import else self.download.name
+        return self.local.repo if self.local else ""
+
+    @property
+    def source(self) -> str:
+        """Its page, or where it lies."""
+        return f"{HUB}{self.repo}" if self.repo else str(self.folder)
+
+    @property
+    def licence(self) -> str:
+        """Its short name; empty where nobody tells."""
+        tellers = (self.local, self.download, self.known)
+        return next((teller.licence for teller in tellers if teller and teller.licence), "")
+
+    @property
+    def licence_file(self) -> Path | None:
+        """Its text: the model's own, or, for a licence whose text is the same everywhere, ours."""
+        own = self.local.licence_file if self.local else None
+        common = _LICENCE_TEXTS.get(self.licence.casefold())
+        return own or (common if common and common.is_file() else None)
+
+    @cached_property
+    def shape(self) -> Shape | None:
+        """None while nobody knows."""
+        described = [self.known.describes] if self.known else []
+        for folder in (*described, self.folder, library.partial(self.folder)):
+            try:
+                return read_shape(folder)
+            except EngineError:
+                continue
+        return None
+
+    @property
+    def precisions(self) -> Sequence[Precision]:
+        return self.known.precisions if self.known else _ANY
+
+    @property
+    def _on_its_way(self) -> Download:
+        assert self.download is not None
+        return self.download
+
+
+def entries(added: Iterable[str], downloads: Iterable[Download]) -> list[Entry]:
+    """Those of the catalogue first. added: the writer's own folders."""
+    folders = [Path(folder) for folder in added]
+    local = {model.folder: model for model in library.local_models(folders)}
+    moving = {item.folder: item for item in downloads}
+    known = {known.folder: known for known in KNOWN}
+    return [
+        Entry(known.get(folder), local.get(folder), moving.get(folder), folder in folders)
+        for folder in dict.fromkeys((*known, *local, *moving))
+    ]
+
+
+def catalogue_name(source: Path) -> str:
+    """The catalogue's name of the model in that folder, going by where it says it comes from, or empty."""
+    record = library.read_record(source)
+    for known in KNOWN:
+        names = (known.name, known.source, known.source.rpartition("/")[2])
+        if not known.bundled and (source.name in names or (record and record.repo == known.source)):
+            return known.name
+    return ""

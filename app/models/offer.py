@@ -1,0 +1,37 @@
+"""The one sentence that offers the real model to a new writer."""
+
+from __future__ import annotations
+
+from app.devices import chosen, short_name
+from app.models.entry import Entry
+from app.models.verdict import judge
+from app.settings import Settings
+from engine.catalogue import GEMMA_26B
+from engine.events import Device
+from engine.plans import gigabytes, usable_bytes
+
+CARD = "a graphics card with 24 GB"
+
+
+def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
+    """Empty where the model is here or in use already, or nothing can be said."""
+    entry = Entry(known=GEMMA_26B)
+    device = chosen(settings.device, devices)
+    if entry.shape is None or device is None or GEMMA_26B.installed or settings.model == GEMMA_26B.name:
+        return ""
+    label, name = entry.label, short_name(device)
+    if all(other.id == "cpu" for other in devices):
+        return f"{label} needs {CARD}; this computer has none. The starter model stays."
+    verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
+    plan, size = verdict.plan, gigabytes(entry.size_bytes)
+    spare = usable_bytes(device) - plan.total_bytes
+    if verdict.fits and spare > 0:
+        fits = f"{size} to download, fits with {gigabytes(spare)} to spare"
+        return f"Your {name} can run {label} in {plan.precision}: {fits}."
+    if plan.total_bytes <= device.total_bytes:
+        return (
+            f"Your {name} can run {label} in {plan.precision} once other programs have freed "
+            f"{gigabytes(-spare)}: {size} to download."
+        )
+    total = f"{device.total_bytes / 2**30:.0f} GB"
+    return f"{label} needs {CARD}; your {name} has {total}. The starter model stays."

@@ -1,0 +1,268 @@
+"""The page of the side panel where models are chosen, downloaded, added and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.devices import chosen
+from app.drafting import Drafting
+from app.models import library
+from app.models.download import Download
+from app.models.downloads import Downloads
+from app.models.entry import HUB, Entry, catalogue_name, entries
+from app.models.licence import show_licence
+from app.models.messages import ModelError
+from app.models.row import ModelRow, Use
+from app.panel_widgets import heading, link, named, page_rows, quiet_text, title_row
+from app.settings import Settings, SettingsStore
+
+
+class ModelsPage(QWidget):
+    """back, closed: the writer goes back to the settings, or wants the panel gone. arrived: a model has."""
+
+    back = Signal()
+    closed = Signal()
+    arrived = Signal(Entry)
+
+    def __init__(self, store: SettingsStore, drafting: Drafting, downloads: Downloads, width: int) -> None:
+        super().__init__()
+        self._store = store
+        self._drafting = drafting
+        self._downloads = downloads
+        self._folders: tuple[str, ...] = store.current.model_folders
+        self.rows: dict[Path, ModelRow] = {}
+        self.setProperty("panel", True)
+        self.setAccessibleName("Models")
+        self._build(width)
+        store.changed.connect(self._on_settings)
+        drafting.model_changed.connect(self._show)
+        downloads.added.connect(self._on_added)
+        downloads.removed.connect(self._list)
+        downloads.finished.connect(self._on_finished)
+        for item in downloads.items:
+            self._follow(item)
+
+    # ------------------------------------------------------------------ what it is made of
+
+    def _build(self, width: int) -> None:
+        rows = page_rows(self, width)
+        self.back_link = link("‹  Settings", self.back.emit, "Back to the settings")
+        rows.addLayout(title_row(heading("Models"), self.closed.emit))
+        rows.addWidget(self.back_link)
+        self._list_rows = QVBoxLayout()
+        self._list_rows.setSpacing(0)
+        rows.addLayout(self._list_rows)
+        rows.addSpacing(8)
+        self.add = link("Add a folder…", self._on_add)
+        self.add.setToolTip("Use a model where it lies.")
+        self.import_copy = link("Import a copy…", self._on_import)
+        self.import_copy.setToolTip("Copy a model from a folder or a USB stick.")
+        self.hub = link("From the Hub…", self._on_hub)
+        self.hub.setToolTip("Download another DiffusionGemma model from Hugging Face.")
+        for button in (self.add, self.import_copy, self.hub):
+            rows.addWidget(button)
+        self._build_hub_form()
+        rows.addWidget(self._form)
+        self.fault = quiet_text("Message")
+        self.fault.hide()
+        rows.addWidget(self.fault)
+        rows.addStretch(1)
+
+    def _build_hub_form(self) -> None:
+        self.repo = named(QLineEdit(placeholderText="owner/model"), "Model on the Hub")
+        self.repo.returnPressed.connect(self._on_repo)
+        self.fetch = named(QPushButton("Download"), "Download the model from the Hub")
+        self.fetch.clicked.connect(self._on_repo)
+        line = QHBoxLayout()
+        line.addWidget(self.repo, 1)
+        line.addWidget(self.fetch)
+        self._form_note = quiet_text("About the download")
+        self._form = QWidget(visible=False)
+        rows = QVBoxLayout(self._form)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addLayout(line)
+        rows.addWidget(self._form_note)
+        self.repo.textChanged.connect(self._show_form_note)
+        self._show_form_note("")
+
+    # ------------------------------------------------------------------ what it shows
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._list()
+        super().showEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.back.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def _list(self) -> None:
+        """Look again at what there is."""
+        found = {entry.folder: entry for entry in entries(self._folders, self._downloads.items)}
+        for folder in self.rows.keys() - found.keys():
+            row = self.rows.pop(folder)
+            self._list_rows.removeWidget(row)
+            row.deleteLater()
+        for at, (folder, entry) in enumerate(found.items()):
+            if folder not in self.rows:
+                self.rows[folder] = self._new_row(entry)
+                self._list_rows.insertWidget(at, self.rows[folder])
+            self.rows[folder].entry = entry
+        self._show()
+
+    def _show(self) -> None:
+        settings = self._store.current
+        device = chosen(settings.device, self._drafting.devices)
+        for row in self.rows.values():
+            row.show_entry(row.entry, self._use(row.entry, settings), device, settings.context_tokens)
+
+    def _use(self, entry: Entry, settings: Settings) -> Use | None:
+        if settings.model not in (entry.model, str(entry.folder)):
+            return None
+        drafting = self._drafting
+        return Use(settings.precision, drafting.ready, drafting.loading, drafting.fault)
+
+    def _new_row(self, entry: Entry) -> ModelRow:
+        row = ModelRow(entry)
+        row.use_asked.connect(lambda precision: self._use_model(row.entry, precision))
+        row.unload_asked.connect(self._drafting.unload)
+        row.download_asked.connect(lambda token: self._download(row.entry, token))
+        row.remove_asked.connect(lambda: self._ask_remove(row.entry))
+        row.forget_asked.connect(lambda: self._forget(row.entry))
+        row.licence_asked.connect(lambda: self._show_licence(row.entry))
+        return row
+
+    def _show_form_note(self, repo: str) -> None:
+        page = f"{HUB}{repo.strip()}" if "/" in repo else "its page on huggingface.co"
+        self._form_note.setText(
+            f"Its licence stands on {page}. Before anything is downloaded, Mezzotint looks whether it is of the "
+            "right kind and whether there is room for it."
+        )
+
+    def _tell(self, message: str, remedy: str = "") -> None:
+        self.fault.setText(f"{message} {remedy}".strip())
+        self.fault.setVisible(bool(message))
+
+    # ------------------------------------------------------------------ what becomes of a download
+
+    def _follow(self, item: Download) -> None:
+        item.state_changed.connect(self._list)
+        item.progressed.connect(self._on_progressed)
+
+    def _on_added(self, item: Download) -> None:
+        self._follow(item)
+        self._list()
+
+    def _on_progressed(self) -> None:
+        for row in self.rows.values():
+            if row.entry.download:
+                row.show_progress()
+
+    def _on_finished(self, item: Download) -> None:
+        found = entries(self._folders, ())
+        self.arrived.emit(next(entry for entry in found if entry.folder == item.folder))
+
+    def _on_settings(self, settings: Settings) -> None:
+        if settings.model_folders != self._folders:
+            self._folders = settings.model_folders
+            self._list()
+        else:
+            self._show()
+
+    # ------------------------------------------------------------------ what the writer does
+
+    def _use_model(self, entry: Entry, precision: str) -> None:
+        if (entry.model, precision) != (self._store.current.model, self._store.current.precision):
+            self._store.change(model=entry.model, precision=precision)
+        else:
+            self._drafting.reload()
+
+    def _download(self, entry: Entry, token: str) -> None:
+        if entry.download:
+            self._try(lambda: entry.download.resume(token or None) if entry.download else None)
+        else:
+            self._try(lambda: self._downloads.download(entry.repo, token))
+
+    def _on_repo(self) -> None:
+        if self._try(lambda: self._downloads.download(self.repo.text())):
+            self.repo.clear()
+            self._form.hide()
+
+    def _on_hub(self) -> None:
+        self._form.setVisible(self._form.isHidden())
+        self.repo.setFocus()
+
+    def _on_add(self) -> None:
+        self._ask_folder("Add a folder", self.add_folder)
+
+    def _on_import(self) -> None:
+        self._ask_folder("Import a copy", self.import_folder)
+
+    def add_folder(self, path: str) -> None:
+        """Use the model in it where it lies."""
+        if not (Path(path) / "config.json").is_file():
+            self._tell(f"“{path}” holds no model.", "Choose the folder that its config.json lies in.")
+            return
+        self._tell("")
+        self._store.change(model_folders=tuple(dict.fromkeys((*self._folders, path))))
+
+    def import_folder(self, path: str) -> None:
+        self._try(lambda: self._downloads.import_model(Path(path), catalogue_name(Path(path))))
+
+    def _ask_folder(self, title: str, act: Callable[[str], object]) -> None:
+        dialog = QFileDialog(self, title)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(act)
+        dialog.open()
+
+    def _forget(self, entry: Entry) -> None:
+        kept = tuple(folder for folder in self._folders if Path(folder) != entry.folder)
+        self._store.change(model_folders=kept)
+
+    def _ask_remove(self, entry: Entry) -> None:
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(self)
+        box.setText(f"Remove {entry.label} from this computer?")
+        box.setInformativeText("To use it again it has to be downloaded or imported again.")
+        remove = box.addButton("Remove", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(buttons.Cancel)
+        box.setDefaultButton(buttons.Cancel)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        remove.clicked.connect(lambda: self._remove(entry))
+        box.open()
+
+    def _remove(self, entry: Entry) -> None:
+        if entry.local:
+            local = entry.local
+            self._try(lambda: library.remove(local))
+            self._list()
+
+    def _show_licence(self, entry: Entry) -> None:
+        if file := entry.licence_file:
+            show_licence(f"Licence of {entry.label}", entry.source, file, self)
+
+    def _try(self, act: Callable[[], object]) -> bool:
+        """Tells a fault; whether there was none."""
+        try:
+            act()
+        except ModelError as error:
+            self._tell(error.failed.message, error.failed.remedy)
+            return False
+        self._tell("")
+        return True

@@ -1,0 +1,78 @@
+"""The plan's verdict on a model, for the device that the settings name, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.devices import short_name
+from engine.events import Device
+from engine.plans import CONTEXTS, Plan, Precision, Shape, gigabytes, table, usable_bytes
+
+NAMES: dict[str, str] = {
+    "auto": "Automatic",
+    "fp32": "Full (fp32)",
+    "bf16": "Full (bf16)",
+    "fp8": "8-bit (fp8)",
+    "4-bit": "4-bit",
+    "4-bit-tight": "4-bit, tight",
+}
+_SENTENCE_NAMES = {"4-bit-tight": "4-bit, tight,"}
+_LARGE_BYTES = 4_000_000_000
+"""From here on a model is slow without a graphics card."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """precision: what was asked for, or what Automatic comes to."""
+
+    precision: Precision
+    fits: bool
+    words: str
+    plan: Plan
+
+
+def choices(precisions: Sequence[Precision], device: Device | None) -> list[Precision]:
+    """Of those worth choosing from, the ones that suit the device. fp32 is for processors."""
+    on_processor = device is not None and device.id == "cpu"
+    return [precision for precision in precisions if precision != "fp32" or on_processor]
+
+
+def judge(
+    shape: Shape, precisions: Sequence[Precision], chosen: str, context_tokens: int, device: Device
+) -> Verdict:
+    """chosen: `auto`, or one of the precisions, which need not be empty."""
+    offered = choices(precisions, device)
+    plans = _plans(shape, offered, context_tokens, device)
+    if chosen in offered:
+        plan = next(plan for plan in plans if plan.precision == chosen)
+    else:
+        plan = next((plan for plan in plans if plan.fits), plans[-1])
+    verdict = plan.verdict.replace("4-bit-tight", "4-bit, tight")
+    if chosen in offered:
+        words = f"{verdict[0].upper()}{verdict[1:]}."
+    else:
+        words = f"{_SENTENCE_NAMES.get(plan.precision, plan.precision)} {verdict}."
+    if plan.fits and device.id == "cpu" and plan.weights_bytes > _LARGE_BYTES:
+        words += " Without a graphics card it is very slow."
+    return Verdict(plan.precision, plan.fits, words, plan)
+
+
+def need(plan: Plan, label: str, device: Device) -> str:
+    """What a model needs and what there was, in a sentence."""
+    free = usable_bytes(device)
+    there = f"; {short_name(device)} has {gigabytes(free)} free" if free else ""
+    return f"{label} in {NAMES[plan.precision]} needs about {gigabytes(plan.total_bytes)}{there}."
+
+
+def _plans(shape: Shape, precisions: Sequence[Precision], context_tokens: int, device: Device) -> list[Plan]:
+    place = "this computer" if device.id == "cpu" else f"your {short_name(device)}"
+    plans = table(shape, precisions, usable_bytes(device), device.total_bytes, place)
+    context = _context(context_tokens, shape.limit_tokens)
+    return [plan for plan in plans if plan.context_tokens == context]
+
+
+def _context(wanted: int, limit: int) -> int:
+    """The smallest context that there are plans for and that holds the wanted one."""
+    readable = [context for context in CONTEXTS if context <= limit] or CONTEXTS[:1]
+    return next((context for context in readable if context >= wanted), readable[-1])

@@ -1,0 +1,45 @@
+"""How far a download is, in words."""
+
+from __future__ import annotations
+
+from app.models.download import Download, State
+from engine.plans import gigabytes
+
+_STATES = {
+    State.QUEUED: "Waiting for its turn",
+    State.CHECKING: "Asking what there is",
+    State.VERIFYING: "Checking what has arrived",
+    State.PAUSED: "Paused",
+}
+
+
+def progress(download: Download) -> str:
+    """What it is doing; a fault is told elsewhere."""
+    if download.waiting:
+        return download.waiting
+    amount = ""
+    if download.total_bytes:
+        amount = f"{gigabytes(download.done_bytes)} of {gigabytes(download.total_bytes)}"
+    if download.state is not State.DOWNLOADING:
+        return " · ".join(filter(None, (_STATES.get(download.state, ""), amount)))
+    rate = f"{gigabytes(round(download.bytes_per_s))}/s" if download.bytes_per_s else ""
+    if 0 < download.bytes_per_s < 1e6:
+        rate = f"{download.bytes_per_s / 1e3:.0f} kB/s"
+    return " · ".join(filter(None, (amount, rate, time_left(download.seconds_left))))
+
+
+def time_left(seconds: float | None) -> str:
+    """Rounded to what a reader takes in; empty while nobody knows."""
+    if seconds is None:
+        return ""
+    minutes = seconds / 60
+    if minutes < 1:
+        return "less than a minute left"
+    if minutes < 90:
+        return _about(minutes, "minute")
+    return _about(minutes / 60, "hour") if minutes < 36 * 60 else _about(minutes / 1440, "day")
+
+
+def _about(count: float, unit: str) -> str:
+    whole = round(count)
+    return f"about {whole} {unit}{'' if whole == 1 else 's'} left"

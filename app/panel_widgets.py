@@ -1,0 +1,127 @@
+"""What the pages of the side panel are made of; imported when the panel is first opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QStyledItemDelegate,
+    QStyleOptionComboBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+W = TypeVar("W", bound=QWidget)
+
+SHORT_TEXT = int(Qt.ItemDataRole.UserRole) + 1
+SCROLL_BAR = 10
+MARGIN = 22
+_COMBO_FRAME = 44
+
+
+class ComboBox(QComboBox):
+    """Takes the width it gets: the box shows the short text, ending in an ellipsis, the list all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        # The delegate of QComboBox's own takes no notice of the stylesheet.
+        self.setItemDelegate(QStyledItemDelegate(self))
+
+    def initStyleOption(self, option: QStyleOptionComboBox) -> None:
+        super().initStyleOption(option)
+        room = self.width() - _COMBO_FRAME
+        text = self.currentData(SHORT_TEXT) or self.currentText()
+        option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+
+    def showPopup(self) -> None:
+        self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + _COMBO_FRAME)
+        super().showPopup()
+
+
+class _WheelScrollsThePanel(QObject):
+    """Lets the wheel pass by a control without focus, so that scrolling changes no setting."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def named(widget: W, name: str) -> W:
+    widget.setAccessibleName(name)
+    return widget
+
+
+def tame(control: QWidget) -> None:
+    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    control.installEventFilter(_WheelScrollsThePanel(control))
+
+
+def heading(text: str) -> QLabel:
+    label = QLabel(text)
+    font = label.font()
+    font.setPixelSize(round(label.fontInfo().pixelSize() * 1.25))
+    label.setFont(font)
+    return label
+
+
+def title_row(title: QWidget, close: Callable[[], object]) -> QHBoxLayout:
+    """What a page begins with."""
+    button = named(QToolButton(), "Close the settings")
+    button.setText("×")
+    button.setToolTip("Close the settings")
+    button.setProperty("bare", True)
+    button.clicked.connect(close)
+    row = QHBoxLayout()
+    row.addWidget(title)
+    row.addStretch(1)
+    row.addWidget(button)
+    return row
+
+
+def link(text: str, act: Callable[[], object], name: str = "") -> QPushButton:
+    """name: what a screen reader says, where that is more than the text."""
+    button = named(QPushButton(text), name or text)
+    button.setProperty("link", True)
+    button.clicked.connect(act)
+    return button
+
+
+def quiet_text(name: str) -> QLabel:
+    """Small text of several lines, taken as it is."""
+    label = named(QLabel(wordWrap=True), name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setProperty("quiet", True)
+    return label
+
+
+def page_rows(page: QWidget, width: int) -> QVBoxLayout:
+    """Rows that fill a page of that width, and scroll."""
+    content = QWidget()
+    content.setProperty("panel", True)
+    content.setMaximumWidth(width - SCROLL_BAR)
+    rows = QVBoxLayout(content)
+    rows.setContentsMargins(MARGIN, 18, MARGIN - SCROLL_BAR, 24)
+    rows.setSpacing(6)
+    scroll = QScrollArea(widgetResizable=True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setProperty("panel", True)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    scroll.setWidget(content)
+    outer = QVBoxLayout(page)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(scroll)
+    return rows

@@ -1,0 +1,89 @@
+"""What to offer, one click each, when a model does not fit or its device is gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from app.devices import choice_of, chosen, short_name
+from app.drafting import Drafting
+from app.settings import Settings
+from engine.events import Device, Ready
+from engine.plans import CONTEXTS, Plan, Shape
+
+if TYPE_CHECKING:
+    from app.models.entry import Entry
+
+STARTER = "starter"
+
+
+@dataclass(frozen=True)
+class Way:
+    """changes: of the settings; with none of them the same thing is tried again."""
+
+    label: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+AGAIN = Way("Close other programs and try again")
+
+
+@dataclass(frozen=True)
+class WaysOut:
+    """reason: what was needed and what was free, empty where that is not known; ways: the best one first."""
+
+    reason: str = ""
+    ways: tuple[Way, ...] = ()
+
+
+def ways_out(kind: str, settings: Settings, drafting: Drafting) -> WaysOut:
+    """kind: the failure's (engine.errors)."""
+    if kind == "device-missing" and drafting.devices:
+        best = drafting.devices[0]
+        return WaysOut(ways=(Way(f"Use {short_name(best)}", {"device": choice_of(best)}),))
+    if kind != "out-of-memory":
+        return WaysOut()
+    ready = drafting.ready
+    device = ready.device if ready else chosen(settings.device, drafting.devices)
+    entry = _entry(settings)
+    reason, ways = "", list[Way]()
+    if entry and entry.shape and device:
+        reason, ways = _by_plan(entry, entry.shape, settings, device, ready)
+    else:
+        ways = [AGAIN]
+    if settings.model != STARTER:
+        ways.append(Way("Use the starter model", {"model": STARTER, "precision": "auto"}))
+    return WaysOut(reason, tuple((ways or [AGAIN])[:2]))
+
+
+def _by_plan(
+    entry: Entry, shape: Shape, settings: Settings, device: Device, ready: Ready | None
+) -> tuple[str, list[Way]]:
+    """What would fit by the plan. ready: what is loaded, if it was a draft that failed."""
+    from app.models.verdict import choices, judge, need
+
+    def plan(precision: str, context_tokens: int) -> Plan:
+        return judge(shape, entry.precisions, precision, context_tokens, device).plan
+
+    context = settings.context_tokens
+    now = plan(ready.precision if ready else settings.precision, context)
+    ways = []
+    for precision in choices(entry.precisions, device):
+        other = plan(precision, context)
+        if other.fits and other.total_bytes < now.total_bytes:
+            name = "4-bit, tight" if precision == "4-bit-tight" else precision
+            ways.append(Way(f"Use {name}", {"precision": precision}))
+            break
+    smaller = [tokens for tokens in CONTEXTS if tokens < now.context_tokens]
+    if ready and smaller and plan(now.precision, smaller[-1]).fits:
+        ways.append(Way("Use a smaller context", {"context_tokens": smaller[-1]}))
+    if not device.total_bytes or now.total_bytes <= device.total_bytes:
+        ways.append(AGAIN)
+    return need(now, entry.label, device), ways
+
+
+def _entry(settings: Settings) -> Entry | None:
+    from app.models.entry import entries
+
+    found = entries(settings.model_folders, ())
+    return next((entry for entry in found if settings.model in (entry.model, str(entry.folder))), None)
