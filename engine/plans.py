@@ -206,39 +206,6 @@ def table(
     ]
 
 
-def placement(
-    shape: Shape, precision: Precision, context_tokens: int, free_bytes: Sequence[int]
-) -> dict[str, int] | None:
-    """A device map that fills card after card, layer after layer; None if all cards together are too small.
-
-    A layer's encoder and decoder share their weights, so they lie together. What is outside the layers lies
-    on the first card, and so do the logits.
-    """
-    working = step_bytes(shape, precision)
-    rooms = [free - working for free in free_bytes]
-    rooms[0] -= shape.ends.bytes_in(precision)
-    device_map = dict.fromkeys(_ENDS, 0)
-    card = 0
-    for index, layer in enumerate(shape.layers):
-        kv = _kv_numbers(shape, layer, context_tokens, 1, MOST_CANVASES) * _BYTES[precision][3]
-        need = layer.weights.bytes_in(precision) + kv
-        while rooms[card] < need:
-            card += 1
-            if card == len(rooms):
-                return None
-        rooms[card] -= need
-        device_map |= {f"{stack}.layers.{index}": card for stack in _STACKS}
-    return device_map
-
-
-_STACKS = ("model.encoder.language_model", "model.decoder")
-_ENDS = (
-    *(f"{stack}.{part}" for stack in _STACKS for part in ("embed_tokens", "norm", "rotary_emb")),
-    "model.decoder.self_conditioning",
-    "lm_head",
-)
-
-
 # ------------------------------------------------------------------ the configuration
 
 

@@ -347,9 +347,11 @@ def prepare(
 ) -> tuple[Path, PackedConfig | None]:
     """Where to load from, and the quantization_config to load with: None if there is nothing to pack.
 
-    Raises input where the folder is itself a packed copy, in another precision, and where nothing can be
-    packed.
+    Raises input where the folder is itself a packed copy, in another precision, where nothing can be packed,
+    and for FP8: the library gives the encoder's experts other scales than the decoder's.
     """
+    if precision == "fp8":
+        raise EngineError("input", "This kind of model cannot be loaded in FP8 yet.", "Choose 4-bit or bf16.")
     already = packed_precision(folder)
     if (already or precision in PACKED) and not packing_available():
         raise EngineError(

@@ -149,8 +149,8 @@ class ModelsPage(QWidget):
     def _show_form_note(self, repo: str) -> None:
         page = f"{HUB}{repo.strip()}" if "/" in repo else "its page on huggingface.co"
         self._form_note.setText(
-            f"Its licence stands on {page}. Before anything is downloaded, Mezzotint looks whether it is of the "
-            "right kind and whether there is room for it."
+            f"Its licence stands on {page}. Before anything is downloaded, Mezzotint looks whether it is of "
+            "the right kind and whether there is room for it."
         )
 
     def _tell(self, message: str, remedy: str = "") -> None:

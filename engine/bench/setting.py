@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from engine.errors import EngineError
+from engine.errors import EngineError, Kind
 from engine.events import DraftEvent, DraftRequest, Failed, LoadRequest, PrepareRequest, Ready
 from engine.model import Model
 from engine.session import Session
@@ -104,5 +104,5 @@ EventT = TypeVar("EventT")
 def _unbroken(events: Iterable[EventT]) -> Generator[EventT, None, None]:
     for event in events:
         if isinstance(event, Failed):
-            raise EngineError("bug", event.message, event.remedy, event.details)
+            raise EngineError(cast(Kind, event.kind), event.message, event.remedy, event.details)
         yield event

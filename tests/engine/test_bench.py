@@ -49,7 +49,10 @@ def lively(broken_copy: Callable[[Callable[[dict[str, torch.Tensor]], None]], Pa
     """The tiny model repeats the last token; this one heeds those before it."""
 
     def strengthen_layers(tensors: dict[str, torch.Tensor]) -> None:
+        generator = torch.Generator().manual_seed(0)
         for name, tensor in tensors.items():
+            if name.endswith(("norm.weight", "norm_1.weight", "norm_2.weight", "scale", "layer_scalar")):
+                tensor.mul_(0.5 + torch.rand(tensor.shape, generator=generator))
             if name.endswith(("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")):
                 tensor.mul_(9.0)
 
@@ -90,6 +93,14 @@ def test_decoding_with_a_cache_gives_the_tokens_of_decoding_without(model: Model
     assert Autoregressive(model).decode(ids, count) == expected
     assert decode_by_library(model.text_model, ids, count) == expected
     assert len(set(expected)) > count // 3
+
+
+def test_decoding_after_a_text_that_a_sliding_window_has_forgotten(
+    lively: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.model.ROLL_BACK_TOKENS", 0)
+    ids, count = opening(lively, 40), 12
+    assert Autoregressive(lively).decode(ids, count) == without_a_cache(lively, ids, count)
 
 
 def test_decoding_from_a_single_token(model: Model) -> None:
@@ -204,3 +215,9 @@ def test_the_command_refuses_an_unknown_probe() -> None:
         bench("speed", "height")
     assert refused.value.kind == "input"
     assert "first_frame" in refused.value.remedy
+
+
+def test_a_device_that_is_not_there_is_told_as_elsewhere() -> None:
+    with pytest.raises(EngineError, match="cuda:99") as refused:
+        bench("share", "--device", "cuda:99")
+    assert refused.value.kind == "device-missing"

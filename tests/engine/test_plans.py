@@ -295,34 +295,3 @@ def test_a_card_keeps_some_memory_for_its_driver() -> None:
     assert plans.usable_bytes(card) == 20 * GB - plans.RUNTIME_BYTES
     assert plans.usable_bytes(Device(id="cpu", name="", total_bytes=9 * GB, free_bytes=0)) == 9 * GB
     assert plans.usable_bytes(Device(id="mps", name="", total_bytes=0, free_bytes=0)) == 0
-
-
-# ------------------------------------------------------------------ several cards
-
-
-def test_two_cards_share_a_model_layer_after_layer(large: plans.Shape) -> None:
-    cards = (32 * GB, 24 * GB)
-    device_map = plans.placement(large, "bf16", 8192, cards)
-    assert device_map
-    shared = [device_map[f"model.decoder.layers.{index}"] for index in range(30)]
-    assert shared == sorted(shared)
-    assert set(shared) == {0, 1}
-    assert shared == [device_map[f"model.encoder.language_model.layers.{index}"] for index in range(30)]
-    taken = [large.ends.bytes_in("bf16"), 0]
-    for layer, card in zip(large.layers, shared, strict=True):
-        taken[card] += layer.weights.bytes_in("bf16")
-    for card, size in zip(cards, taken, strict=True):
-        assert card - 4 * GB < size < card - plans.step_bytes(large, "bf16")
-
-
-def test_every_tensor_has_one_place(tiny: Model, tiny_folder: Path) -> None:
-    device_map = plans.placement(plans.read_shape(tiny_folder), "fp32", 512, [GB])
-    assert device_map
-    assert set(device_map.values()) == {0}
-    for name, _tensor in [*tiny.text_model.named_parameters(), *tiny.text_model.named_buffers()]:
-        assert sum(name.startswith(place + ".") for place in device_map) == 1, name
-
-
-def test_cards_too_small_together_get_nothing(large: plans.Shape) -> None:
-    assert plans.placement(large, "bf16", 8192, [24 * GB, 24 * GB]) is None
-    assert plans.placement(large, "bf16", 8192, [24 * GB, 24 * GB, 24 * GB]) is not None
