@@ -95,7 +95,7 @@ class SettingsPanel(QWidget):
         self._rows.addLayout(title_row(heading("Drafting"), self.closed.emit))
         self._models = link("Models  ›", self.models_asked.emit, "Models")
         self._caption("model", self._models)
-        self._rows.addWidget(self._models)
+        self._rows.addWidget(self._models, 0, Qt.AlignmentFlag.AlignLeft)
 
         self._device = self._combo("device")
         self._device_note = QLabel(wordWrap=True)
@@ -143,7 +143,7 @@ class SettingsPanel(QWidget):
         self._disclosure.setCheckable(True)
         self._disclosure.setProperty("link", True)
         self._rows.addSpacing(4)
-        self._rows.addWidget(self._disclosure)
+        self._rows.addWidget(self._disclosure, 0, Qt.AlignmentFlag.AlignLeft)
         self._advanced = QWidget(visible=False)
         outer_rows, self._rows = self._rows, QVBoxLayout(self._advanced)
         self._rows.setContentsMargins(0, 0, 0, 0)

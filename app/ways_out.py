@@ -71,7 +71,7 @@ def _by_plan(
     for precision in choices(entry.precisions, device):
         other = plan(precision, context)
         if other.fits and other.total_bytes < now.total_bytes:
-            name = "4-bit, tight" if precision == "4-bit-tight" else precision
+            name = precision.replace("4-bit-tight", "tight 4-bit")
             ways.append(Way(f"Use {name}", {"precision": precision}))
             break
     smaller = [tokens for tokens in CONTEXTS if tokens < now.context_tokens]

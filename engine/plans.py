@@ -12,7 +12,7 @@ import msgspec
 from engine.errors import EngineError
 from engine.events import Device
 
-Precision = Literal["bf16", "fp32", "fp8", "4-bit", "4-bit-tight"]
+Precision = Literal["bf16", "fp32", "4-bit", "4-bit-tight"]
 """4-bit: the experts in NF4, the rest in bf16. 4-bit-tight: of that rest, the linear layers in 8 bits."""
 
 CONTEXTS = (2048, 8192, 32768)
@@ -22,11 +22,9 @@ CHUNK_BYTES = 2 * 2**26  # temporaries of some rows over the vocabulary
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
 
 _NF4 = 1 / 2 + 1 / 64 + 4 / (64 * 256)  # 64 weights share a scale of 8 bits, 256 scales one of 32 bits
-_FP8 = 1 + 4 / 128**2
 _BYTES: dict[Precision, tuple[float, float, float, int]] = {  # a weight of an expert, a linear layer, the
     "fp32": (4, 4, 4, 4),  #                                     rest; any other number
     "bf16": (2, 2, 2, 2),
-    "fp8": (_FP8, _FP8, 2, 2),
     "4-bit": (_NF4, 2, 2, 2),
     "4-bit-tight": (_NF4, 1, 2, 2),  # the scale of a row of 8 bits is next to nothing
 }

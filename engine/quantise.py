@@ -25,13 +25,11 @@ from engine.plans import Precision
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
 
-from huggingface_hub import constants
 from transformers.core_model_loading import ConversionOps, WeightConverter
 from transformers.integrations.moe import grouped_mm_experts_forward
 from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextRouter
 from transformers.quantizers.auto import register_quantization_config, register_quantizer
 from transformers.quantizers.base import HfQuantizer
-from transformers.utils.import_utils import is_accelerate_available, is_kernels_available
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 PACKED: tuple[Precision, ...] = ("4-bit", "4-bit-tight")
@@ -40,7 +38,6 @@ METHOD = "mezzotint"
 BLOCK = 64  # values that share a scale
 SCALES = 256  # scales that share a peak: bitsandbytes' own number
 SHARD = "2GB"  # of which one at a time is copied from the device to be saved
-FP8_BLOCK = 128
 SEAL = "fingerprint"
 SAMPLES, SAMPLE_BYTES = 64, 4096
 
@@ -323,22 +320,6 @@ def packing_available() -> bool:
     return find_spec("bitsandbytes") is not None
 
 
-def fp8_available(capability: tuple[int, int] | None, text_config: Any) -> bool:
-    """Whether a GPU of this compute capability can run a model in the library's FP8 with what is installed.
-
-    Only folders are looked at: the library would fetch the kernel from the Hub. Experts that are no whole
-    number of its blocks wide it leaves unpacked, and then reads them as packed.
-    """
-    if capability is None or capability < (8, 9):
-        return False
-    if text_config.hidden_size % FP8_BLOCK or text_config.moe_intermediate_size % FP8_BLOCK:
-        return False
-    cache = Path(os.environ.get("KERNELS_CACHE") or constants.HF_HUB_CACHE)
-    kernel = cache / "kernels--kernels-community--finegrained-fp8" / "snapshots"
-    installed: bool = is_kernels_available() and is_accelerate_available()
-    return installed and kernel.is_dir() and any(kernel.iterdir())
-
-
 # ------------------------------------------------------------------ the saved copy
 
 
@@ -347,11 +328,8 @@ def prepare(
 ) -> tuple[Path, PackedConfig | None]:
     """Where to load from, and the quantization_config to load with: None if there is nothing to pack.
 
-    Raises input where the folder is itself a packed copy, in another precision, where nothing can be packed,
-    and for FP8: the library gives the encoder's experts other scales than the decoder's.
+    Raises input where the folder is itself a packed copy, in another precision, or nothing can be packed.
     """
-    if precision == "fp8":
-        raise EngineError("input", "This kind of model cannot be loaded in FP8 yet.", "Choose 4-bit or bf16.")
     already = packed_precision(folder)
     if (already or precision in PACKED) and not packing_available():
         raise EngineError(

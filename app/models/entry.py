@@ -87,7 +87,7 @@ class Entry:
     @property
     def licence(self) -> str:
         """Its short name; empty where nobody tells."""
-        tellers = (self.local, self.download, self.known)
+        tellers = (self.known, self.local, self.download)
         return next((teller.licence for teller in tellers if teller and teller.licence), "")
 
     @property

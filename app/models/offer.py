@@ -24,13 +24,14 @@ def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
         return f"{label} needs {CARD}; this computer has none. The starter model stays."
     verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
     plan, size = verdict.plan, gigabytes(entry.size_bytes)
+    precision = plan.precision.replace("4-bit-tight", "tight 4-bit")
     spare = usable_bytes(device) - plan.total_bytes
     if verdict.fits and spare > 0:
         fits = f"{size} to download, fits with {gigabytes(spare)} to spare"
-        return f"Your {name} can run {label} in {plan.precision}: {fits}."
+        return f"Your {name} can run {label} in {precision}: {fits}."
     if plan.total_bytes <= device.total_bytes:
         return (
-            f"Your {name} can run {label} in {plan.precision} once other programs have freed "
+            f"Your {name} can run {label} in {precision} once other programs have freed "
             f"{gigabytes(-spare)}: {size} to download."
         )
     total = f"{device.total_bytes / 2**30:.0f} GB"

@@ -61,7 +61,7 @@ class ModelsPage(QWidget):
         rows = page_rows(self, width)
         self.back_link = link("‹  Settings", self.back.emit, "Back to the settings")
         rows.addLayout(title_row(heading("Models"), self.closed.emit))
-        rows.addWidget(self.back_link)
+        rows.addWidget(self.back_link, 0, Qt.AlignmentFlag.AlignLeft)
         self._list_rows = QVBoxLayout()
         self._list_rows.setSpacing(0)
         rows.addLayout(self._list_rows)
@@ -73,7 +73,7 @@ class ModelsPage(QWidget):
         self.hub = link("From the Hub…", self._on_hub)
         self.hub.setToolTip("Download another DiffusionGemma model from Hugging Face.")
         for button in (self.add, self.import_copy, self.hub):
-            rows.addWidget(button)
+            rows.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         self._build_hub_form()
         rows.addWidget(self._form)
         self.fault = quiet_text("Message")

@@ -64,7 +64,6 @@ class ModelRow(QFrame):
         self.size_label = named(QLabel(), "Size")
         self.size_label.setProperty("quiet", True)
         self.licence = link("", self.licence_asked.emit)
-        self.licence.setProperty("small", True)
         facts = QHBoxLayout()
         facts.setSpacing(10)
         facts.addWidget(self.size_label)
@@ -145,7 +144,7 @@ class ModelRow(QFrame):
         self.licence.setText(f"{licence} licence" if licence else "")
         self.licence.setAccessibleName(f"Licence of {entry.label}: {licence}")
         self.licence.setVisible(bool(licence and entry.licence_file))
-        unread = "" if licence and entry.licence_file else f"Licence: {licence or 'see its page'}. "
+        unread = "" if licence and entry.licence_file else f"Licence: {licence or 'not stated here'}.\n"
         self.source.setText(f"{unread}{entry.source}")
         self.source.setVisible(entry.known is None or bool(entry.repo))
         self._show_plan()
@@ -165,7 +164,8 @@ class ModelRow(QFrame):
         self.verdict.setVisible(known)
         self.verdict.setText(verdict.words if verdict else "Whether it fits is not known yet.")
         self.precision.setAccessibleDescription(self.verdict.text())
-        self.use.setText("Use" if verdict is None or verdict.fits else "Try anyway")
+        usual = "Load it now" if self._use else "Use"
+        self.use.setText(usual if verdict is None or verdict.fits else "Try anyway")
 
     def _show_state(self) -> None:
         entry, use, download = self.entry, self._use, self.entry.download
@@ -210,7 +210,10 @@ class ModelRow(QFrame):
         if use and use.loading:
             return f"{use.loading.stage} · {use.loading.fraction:.0%}", use.loading.fraction
         if use and use.ready:
-            return f"In use on {short_name(use.ready.device)} · {NAMES.get(use.ready.precision, use.ready.precision)}", 1.0
+            return (
+                f"In use on {short_name(use.ready.device)} · {NAMES.get(use.ready.precision, use.ready.precision)}",
+                1.0,
+            )
         if use and entry.is_here and not use.fault:
             return "Not loaded · the next draft loads it", 0.0
         if not entry.is_here and entry.repo:

@@ -13,11 +13,9 @@ NAMES: dict[str, str] = {
     "auto": "Automatic",
     "fp32": "Full (fp32)",
     "bf16": "Full (bf16)",
-    "fp8": "8-bit (fp8)",
     "4-bit": "4-bit",
-    "4-bit-tight": "4-bit, tight",
+    "4-bit-tight": "Tight 4-bit",
 }
-_SENTENCE_NAMES = {"4-bit-tight": "4-bit, tight,"}
 _LARGE_BYTES = 4_000_000_000
 """From here on a model is slow without a graphics card."""
 
@@ -48,11 +46,11 @@ def judge(
         plan = next(plan for plan in plans if plan.precision == chosen)
     else:
         plan = next((plan for plan in plans if plan.fits), plans[-1])
-    verdict = plan.verdict.replace("4-bit-tight", "4-bit, tight")
+    verdict = plan.verdict.replace("4-bit-tight", "tight 4-bit")
     if chosen in offered:
         words = f"{verdict[0].upper()}{verdict[1:]}."
     else:
-        words = f"{_SENTENCE_NAMES.get(plan.precision, plan.precision)} {verdict}."
+        words = f"{NAMES[plan.precision]} {verdict}."
     if plan.fits and device.id == "cpu" and plan.weights_bytes > _LARGE_BYTES:
         words += " Without a graphics card it is very slow."
     return Verdict(plan.precision, plan.fits, words, plan)
@@ -61,7 +59,7 @@ def judge(
 def need(plan: Plan, label: str, device: Device) -> str:
     """What a model needs and what there was, in a sentence."""
     free = usable_bytes(device)
-    there = f"; {short_name(device)} has {gigabytes(free)} free" if free else ""
+    there = f"; {short_name(device)} had {gigabytes(free)} free" if free else ""
     return f"{label} in {NAMES[plan.precision]} needs about {gigabytes(plan.total_bytes)}{there}."
 
 

@@ -237,10 +237,6 @@ def test_the_real_model_is_as_large_as_its_modules(
     assert modules == pytest.approx(gigabytes * GB, rel=0.003)
 
 
-def test_8_bits_halve_bf16(large: plans.Shape) -> None:
-    assert plans.weights_bytes(large, "fp8") == pytest.approx(26 * GB, rel=0.01)
-
-
 # ------------------------------------------------------------------ verdicts
 
 

@@ -429,29 +429,6 @@ def test_without_bitsandbytes_a_packed_precision_is_refused(
     assert caught.value.kind == "input"
 
 
-def test_fp8_is_refused_rather_than_loaded_as_something_else(tiny_folder: Path) -> None:
-    with pytest.raises(EngineError, match="FP8") as caught:
-        quantise.prepare(tiny_folder, "fp8", CPU)
-    assert caught.value.kind == "input"
-
-
-def test_fp8_needs_card_kernel_and_whole_blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    sizes = SimpleNamespace(hidden_size=256, moe_intermediate_size=128)
-    monkeypatch.setenv("KERNELS_CACHE", str(tmp_path))
-    kernel = tmp_path / "kernels--kernels-community--finegrained-fp8" / "snapshots" / "1"
-    monkeypatch.setattr(quantise, "is_kernels_available", lambda: True)
-    monkeypatch.setattr(quantise, "is_accelerate_available", lambda: True)
-    assert not quantise.fp8_available((9, 0), sizes)
-    kernel.mkdir(parents=True)
-    assert quantise.fp8_available((9, 0), sizes)
-    assert quantise.fp8_available((8, 9), sizes)
-    assert not quantise.fp8_available((8, 6), sizes)
-    assert not quantise.fp8_available(None, sizes)
-    assert not quantise.fp8_available((9, 0), SimpleNamespace(hidden_size=2816, moe_intermediate_size=704))
-    monkeypatch.setattr(quantise, "is_accelerate_available", lambda: False)
-    assert not quantise.fp8_available((9, 0), sizes)
-
-
 # ------------------------------------------------------------------ the saved copy
 
 
