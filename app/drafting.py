@@ -117,6 +117,8 @@ class Drafting(QObject):
         self.model_changed.emit()
 
     async def _run_load(self, request: LoadRequest) -> None:
+        if request.request_id != self._load_id:  # given up before it began
+            return
         async for event in self._worker.load(request):
             if request.request_id == self._load_id:
                 self._on_load_event(event)

@@ -143,7 +143,7 @@ class Session:
             return
         except Exception as error:
             event = failure(_known_fault(error), request.request_id)
-        if self._loaded is not None:
+        if self._loaded is not None and event.kind not in ("input", "output"):
             self._loaded.prefix.clear()
         self._free_unused()
         yield event

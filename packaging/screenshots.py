@@ -101,7 +101,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
     application = make_application(["mezzotint"])
     application.setCursorFlashTime(0)
     settings, recovery = SettingsStore(default_path()), RecoveryStore()
-    settings.change(theme=theme, reduced_motion="off")
+    settings.change(theme=theme, reduced_motion="off", offered=True)
     worker = EngineThread(lambda: Replay(trace, PACE_S))
     letter = home / "Letter to Clara.md"
     letter.write_text(LETTER, "utf-8")
@@ -126,6 +126,9 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         await take("settled", lambda: drafting.state is State.SETTLED)
         settings.change(panel_open=True)
         await take("settings")
+        window.open_models()
+        await take("models")
+        window.panel.show_settings()
         settings.change(panel_open=False)
         drafting.keep()
         await asyncio.sleep(1.0)  # the words are counted a moment later

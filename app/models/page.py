@@ -125,8 +125,8 @@ class ModelsPage(QWidget):
         self._show()
 
     def _show(self) -> None:
-        settings = self._store.current
-        device = chosen(settings.device, self._drafting.devices)
+        settings, ready = self._store.current, self._drafting.ready
+        device = ready.device if ready else chosen(settings.device, self._drafting.devices)
         for row in self.rows.values():
             row.show_entry(row.entry, self._use(row.entry, settings), device, settings.context_tokens)
 

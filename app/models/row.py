@@ -210,10 +210,8 @@ class ModelRow(QFrame):
         if use and use.loading:
             return f"{use.loading.stage} · {use.loading.fraction:.0%}", use.loading.fraction
         if use and use.ready:
-            return (
-                f"In use on {short_name(use.ready.device)} · {NAMES.get(use.ready.precision, use.ready.precision)}",
-                1.0,
-            )
+            precision = NAMES.get(use.ready.precision, use.ready.precision)
+            return f"In use on {short_name(use.ready.device)} · {precision}", 1.0
         if use and entry.is_here and not use.fault:
             return "Not loaded · the next draft loads it", 0.0
         if not entry.is_here and entry.repo:

@@ -60,7 +60,8 @@ def need(plan: Plan, label: str, device: Device) -> str:
     """What a model needs and what there was, in a sentence."""
     free = usable_bytes(device)
     there = f"; {short_name(device)} had {gigabytes(free)} free" if free else ""
-    return f"{label} in {NAMES[plan.precision]} needs about {gigabytes(plan.total_bytes)}{there}."
+    name = NAMES[plan.precision]
+    return f"{label} in {name[0].lower()}{name[1:]} needs about {gigabytes(plan.total_bytes)}{there}."
 
 
 def _plans(shape: Shape, precisions: Sequence[Precision], context_tokens: int, device: Device) -> list[Plan]:

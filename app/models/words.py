@@ -25,7 +25,8 @@ def progress(download: Download) -> str:
     rate = f"{gigabytes(round(download.bytes_per_s))}/s" if download.bytes_per_s else ""
     if 0 < download.bytes_per_s < 1e6:
         rate = f"{download.bytes_per_s / 1e3:.0f} kB/s"
-    return " · ".join(filter(None, (amount, rate, time_left(download.seconds_left))))
+    left = time_left(download.seconds_left)
+    return "\n".join(filter(None, (" · ".join(filter(None, (amount, rate))), left)))
 
 
 def time_left(seconds: float | None) -> str:
@@ -34,7 +35,7 @@ def time_left(seconds: float | None) -> str:
         return ""
     minutes = seconds / 60
     if minutes < 1:
-        return "less than a minute left"
+        return "Less than a minute left"
     if minutes < 90:
         return _about(minutes, "minute")
     return _about(minutes / 60, "hour") if minutes < 36 * 60 else _about(minutes / 1440, "day")
@@ -42,4 +43,4 @@ def time_left(seconds: float | None) -> str:
 
 def _about(count: float, unit: str) -> str:
     whole = round(count)
-    return f"about {whole} {unit}{'' if whole == 1 else 's'} left"
+    return f"About {whole} {unit}{'' if whole == 1 else 's'} left"

@@ -416,3 +416,101 @@ def test_typing_elsewhere_goes_on_while_a_draft_develops(
     run(scenario())
     assert desk.page.text() == f"Once {TEXT}\n\nIt rained"
     assert desk.page.textCursor().position() == 5
+
+
+@pytest.mark.parametrize("state", [State.PREPARING, State.DENOISING, State.SETTLED])
+def test_another_model_is_loaded_at_once_and_costs_no_text(
+    desk: Desk, run: Run, engine: ScriptedEngine, state: State
+) -> None:
+    """A draft on its way is given up, one that has settled stays."""
+    engine.how = "" if state is State.SETTLED else "endless"
+
+    async def scenario() -> None:
+        if state is State.PREPARING:
+            engine.may_load.clear()
+        desk.drafting.draft()
+        await desk.state(state)
+        desk.drafting.reload()
+        assert desk.drafting.ready is None
+        assert desk.drafting.state is (State.SETTLED if state is State.SETTLED else State.IDLE)
+        engine.may_load.set()
+        await desk.until(lambda: desk.drafting.ready is not None)
+        engine.how = ""
+        desk.drafting.discard()
+        await desk.settled()
+
+    run(scenario())
+    assert desk.page.text() == TEXT
+    assert desk.drafting.variants == [DRAFT]
+    assert desk.messages == []
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.DENOISING, State.SETTLED])
+def test_the_memory_is_freed_and_the_next_draft_loads_again(
+    desk: Desk, run: Run, engine: ScriptedEngine, state: State
+) -> None:
+    async def scenario() -> None:
+        if state is State.IDLE:
+            desk.drafting.load()
+            await desk.until(lambda: desk.drafting.ready is not None)
+        else:
+            engine.how = "endless" if state is State.DENOISING else ""
+            desk.drafting.draft()
+            await desk.state(state)
+        desk.drafting.unload()
+        assert desk.drafting.ready is None
+        await desk.until(lambda: not engine._loaded)
+        engine.how = ""
+        desk.drafting.discard()
+        await desk.settled()
+        assert desk.drafting.ready is not None
+
+    run(scenario())
+    assert desk.page.text() == TEXT
+    assert desk.messages == []
+
+
+def test_a_load_is_given_up_when_the_memory_is_freed(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    desk.settings.change(model="endless")
+
+    async def scenario() -> None:
+        desk.drafting.load()
+        await desk.until(lambda: bool(desk.drafting.loading and desk.drafting.loading.fraction))
+        desk.drafting.unload()
+        assert desk.drafting.loading is None
+        desk.settings.change(model="starter")
+        await desk.settled()
+
+    run(scenario())
+    assert not desk.messages
+
+
+def test_a_load_names_the_precision(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    loads: list[LoadRequest] = []
+    load = engine.load
+
+    def noted(request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        loads.append(request)
+        return load(request, cancelled)
+
+    engine.load = noted  # type: ignore[method-assign]
+    desk.settings.change(precision="4-bit")
+    run(desk.settled())
+    assert [request.precision for request in loads] == ["4-bit"]
+
+
+def test_why_a_load_failed_is_kept_with_its_kind(
+    desk: Desk, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    kinds: list[str] = []
+    desk.drafting.failed.connect(lambda _message, _remedy, kind: kinds.append(kind))
+    desk.settings.change(model="missing")
+
+    async def scenario() -> None:
+        desk.drafting.load()
+        await desk.until(lambda: bool(kinds))
+
+    run(scenario())
+    caplog.clear()
+    assert kinds == ["weights-missing"]
+    assert desk.drafting.fault is not None

@@ -110,6 +110,7 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
     number(panel, "Entropy bound").setValue(0.1)
     check(panel, "Stop once").setChecked(False)
     check(panel, "Read along").setChecked(False)
+    choose(combo(panel, "Free the memory when idle"), 2)
     choose(combo(panel, "Seed"), 1)
     assert store.current == Settings(
         device="cuda:0",
@@ -122,6 +123,7 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
         entropy_bound=0.1,
         early_stop=False,
         read_ahead=False,
+        unload_after_minutes=15,
         theme="sepia",
         font_family="DejaVu Serif",
         font_size_px=24,
@@ -147,6 +149,41 @@ def test_auto_says_what_it_chose(panel: SettingsPanel) -> None:
     panel.show_devices((CPU, GPU), CPU)
     assert combo(panel, "Device").currentText() == "Auto · Intel Xeon"
     assert "20.1 of 24 GB free" in captions(panel)
+
+
+def test_a_gpu_is_chosen_by_its_uuid(panel: SettingsPanel, store: SettingsStore) -> None:
+    with_uuid = Device(id="cuda:0", name="RTX 4090", total_bytes=1 << 30, free_bytes=0, uuid="GPU-1")
+    store.change(device="cuda:0")
+    panel.show_devices((with_uuid, CPU), None)
+    assert combo(panel, "Device").currentText() == "RTX 4090 · 1 GB"
+    choose(combo(panel, "Device"), 1)
+    assert store.current.device == "GPU-1"
+
+
+def test_the_memory_is_never_freed_unless_asked_and_an_own_number_stays(
+    panel: SettingsPanel, store: SettingsStore
+) -> None:
+    idle = combo(panel, "Free the memory when idle")
+    assert (idle.currentText(), idle.count()) == ("Never", 4)
+    store.change(unload_after_minutes=7)
+    assert idle.currentText() == "After 7 minutes"
+    choose(idle, 0)
+    assert store.current.unload_after_minutes is None
+
+
+def test_a_page_of_models_takes_the_settings_place_and_gives_it_back(
+    qtbot: QtBot, panel: SettingsPanel
+) -> None:
+    panel.show_model(READY)
+    models = button(panel, "Starter  ›")
+    with qtbot.waitSignal(panel.models_asked):
+        models.click()
+    page = QWidget()
+    panel.show_page(page)
+    assert page.isVisible()
+    assert not models.isVisible()
+    panel.show_settings()
+    assert models.isVisible()
 
 
 def test_a_device_that_is_not_there_is_never_replaced(panel: SettingsPanel, store: SettingsStore) -> None:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import shutil
+
+import msgspec
+import pytest
+
+from app.models.offer import offer
+from app.models.words import time_left
+from app.settings import Settings
+from engine.catalogue import BUNDLED, GEMMA_26B
+from tests.app.models.test_page import CPU, GIB, RTX_3060, RTX_4090
+
+NEEDS = "DiffusionGemma 26B needs a graphics card with 24 GB"
+
+
+def test_a_card_that_can_run_it() -> None:
+    assert offer(Settings(), (RTX_4090, CPU)) == (
+        "Your RTX 4090 can run DiffusionGemma 26B in 4-bit: 51.7 GB to download, fits with 4.9 GB to spare."
+    )
+
+
+def test_a_card_that_is_busy() -> None:
+    words = offer(Settings(), (msgspec.structs.replace(RTX_4090, free_bytes=16 * GIB), CPU))
+    assert "once other programs have freed 1.5 GB: 51.7 GB to download" in words
+
+
+def test_a_card_that_is_too_small() -> None:
+    assert offer(Settings(), (RTX_3060, CPU)) == f"{NEEDS}; your RTX 3060 has 12 GB. The starter model stays."
+
+
+def test_no_card() -> None:
+    assert offer(Settings(), (CPU,)) == f"{NEEDS}; this computer has none. The starter model stays."
+
+
+def test_no_offer_of_what_is_here() -> None:
+    assert offer(Settings(model=GEMMA_26B.name), (RTX_4090, CPU)) == ""
+    shutil.copytree(BUNDLED / "starter", GEMMA_26B.folder)
+    assert offer(Settings(), (RTX_4090, CPU)) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (5, "Less than a minute left"),
+        (61, "About 1 minute left"),
+        (790, "About 13 minutes left"),
+        (2 * 3600 + 100, "About 2 hours left"),
+        (5 * 86400, "About 5 days left"),
+    ],
+)
+def test_time_left(seconds: float | None, words: str) -> None:
+    assert time_left(seconds) == words

@@ -1,0 +1,430 @@
+"""The page of models: what each row says and offers in each state, and that only a press goes out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import pytest
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QDialog,
+    QLineEdit,
+    QMessageBox,
+    QPlainTextEdit,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.models import library
+from app.models.download import Download, State
+from app.models.downloads import Downloads
+from app.models.entry import Entry
+from app.models.messages import Failed
+from app.models.page import ModelsPage
+from app.models.row import ModelRow
+from app.settings import SettingsStore
+from engine import events
+from engine.catalogue import BUNDLED, GEMMA_26B, STARTER
+from engine.events import Device, Loading, Ready
+from tests.fakes import ready
+
+GIB = 2**30
+CPU = Device(id="cpu", name="Intel(R) Xeon(R) CPU @ 2.20GHz", total_bytes=32 * GIB, free_bytes=28 * GIB)
+RTX_4090 = Device(
+    id="cuda:0",
+    name="NVIDIA GeForce RTX 4090",
+    total_bytes=24 * GIB,
+    free_bytes=int(23.5 * GIB),
+    uuid="GPU-4090",
+)
+RTX_3060 = Device(
+    id="cuda:0", name="NVIDIA GeForce RTX 3060", total_bytes=12 * GIB, free_bytes=11 * GIB, uuid="GPU-3060"
+)
+
+
+class FakeDrafting(QObject):
+    model_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready: Ready | None = None
+        self.loading: Loading | None = None
+        self.fault: events.Failed | None = None
+        self.devices: tuple[Device, ...] = (RTX_4090, CPU)
+        self.asked: list[str] = []
+
+    def reload(self) -> None:
+        self.asked.append("reload")
+
+    def unload(self) -> None:
+        self.asked.append("unload")
+
+    def stand(self, ready: Ready | None = None, loading: Loading | None = None, fault: str = "") -> None:
+        self.ready, self.loading = ready, loading
+        self.fault = events.Failed(request_id="", kind="bug", message=fault) if fault else None
+        self.model_changed.emit()
+
+
+@dataclass
+class Desk:
+    page: ModelsPage
+    store: SettingsStore
+    drafting: FakeDrafting
+    downloads: Downloads
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def starter(self) -> ModelRow:
+        return self.page.rows[STARTER.folder]
+
+    @property
+    def gemma(self) -> ModelRow:
+        return self.page.rows[GEMMA_26B.folder]
+
+    def begin(self) -> Download:
+        self.gemma.download.click()
+        return self.downloads.items[0]
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(Download, "start", lambda item: item._enter(State.CHECKING))
+    store, drafting, downloads = SettingsStore(tmp_path / "settings.json"), FakeDrafting(), Downloads()
+    page = ModelsPage(store, drafting, downloads, 300)  # type: ignore[arg-type]
+    desk = Desk(page, store, drafting, downloads)
+    asked = downloads.download
+
+    def download(repo: str, token: str = "") -> Download:
+        desk.asked.append(repo)
+        return asked(repo, token)
+
+    monkeypatch.setattr(downloads, "download", download)
+    qtbot.addWidget(page)
+    page.resize(300, 900)
+    page.show()
+    yield desk
+    downloads.close()
+
+
+def acts(row: ModelRow) -> list[str]:
+    """What can be pressed."""
+    buttons = [row.use, row.download, row.resume, row.pause, row.free, row.cancel, row.remove, row.forget]
+    return [button.text() for button in buttons if not button.isHidden()]
+
+
+def install(folder: Path) -> Path:
+    """A whole model, if a small one."""
+    return Path(shutil.copytree(BUNDLED / "starter", folder))
+
+
+def choose(row: ModelRow, precision: str) -> None:
+    row.precision.setCurrentIndex(row.precision.findData(precision))
+    row.precision.activated.emit(row.precision.currentIndex())
+
+
+def on_card(device: Device, precision: str) -> Ready:
+    return msgspec.structs.replace(ready(""), device=device, precision=precision)
+
+
+# ------------------------------------------------------------------ states
+
+
+def test_showing_the_page_asks_for_nothing(desk: Desk) -> None:
+    assert desk.asked == []
+    assert desk.downloads.items == []
+    assert list(desk.page.rows) == [STARTER.folder, GEMMA_26B.folder]
+
+
+def test_a_model_that_can_be_had(desk: Desk) -> None:
+    row = desk.gemma
+    assert row.size_label.text() == "51.7 GB"
+    assert row.licence.text() == "Apache-2.0 licence"
+    assert row.source.text() == "https://huggingface.co/google/diffusiongemma-26B-A4B-it"
+    assert "free on this disk" in row.state.text()
+    assert acts(row) == ["Download 51.7 GB"]
+
+
+def test_a_press_on_download_asks_once(desk: Desk) -> None:
+    item = desk.begin()
+    assert desk.asked == [GEMMA_26B.source]
+    assert item.state is State.CHECKING
+    assert acts(desk.gemma) == ["Pause", "Cancel"]
+
+
+def test_while_it_downloads(desk: Desk) -> None:
+    item = desk.begin()
+    item._enter(State.DOWNLOADING)
+    item.done_bytes, item.total_bytes = 18_400_000_000, 51_700_000_000
+    item._rate.bytes_per_s = 42.1e6
+    item.progressed.emit()
+    assert desk.gemma.state.text() == "18.4 GB of 51.7 GB · 42 MB/s\nAbout 13 minutes left"
+    assert round(desk.gemma.line.share, 2) == 0.36
+    assert desk.gemma.line.isVisible()
+    item.waiting = "The connection is lost."
+    item.progressed.emit()
+    assert desk.gemma.state.text() == "The connection is lost."
+
+
+def test_paused_and_on(desk: Desk) -> None:
+    desk.begin()
+    desk.gemma.pause.click()
+    assert desk.gemma.state.text() == "Paused"
+    assert acts(desk.gemma) == ["Resume", "Cancel"]
+    desk.gemma.resume.click()
+    assert acts(desk.gemma) == ["Pause", "Cancel"]
+    assert desk.asked == [GEMMA_26B.source]
+
+
+def test_cancelled(desk: Desk) -> None:
+    desk.begin()
+    desk.gemma.cancel.click()
+    assert desk.downloads.items == []
+    assert acts(desk.gemma) == ["Download 51.7 GB"]
+
+
+def test_failed_is_told_with_its_remedy(desk: Desk) -> None:
+    item = desk.begin()
+    item._fail(Failed(kind="network", message="The Hub cannot be reached.", remedy="Check the connection."))
+    assert desk.gemma.fault.text() == "The Hub cannot be reached. Check the connection."
+    assert acts(desk.gemma) == ["Try again", "Cancel"]
+    assert desk.gemma.token.isHidden()
+    desk.gemma.resume.click()
+    assert item.state is State.CHECKING
+    assert desk.gemma.fault.isHidden()
+
+
+def test_a_token_is_asked_for_only_where_the_repository_does(desk: Desk) -> None:
+    item = desk.begin()
+    assert desk.gemma.token.isHidden()
+    item._fail(Failed(kind="access", message="Its owner gives it out to members only."))
+    assert desk.gemma.token.isVisible()
+    desk.gemma.token.setText(" hf_secret ")
+    QTest.keyClick(desk.gemma.token, Qt.Key.Key_Return)
+    assert getattr(item._order, "token") == "hf_secret"  # noqa: B009 - an import's order has none
+    assert item.state is State.CHECKING
+    assert desk.gemma.token.isHidden()
+    assert desk.gemma.token.text() == ""
+
+
+def test_in_use_loading_unloaded_and_failed(desk: Desk) -> None:
+    row = desk.starter
+    desk.drafting.stand(on_card(RTX_4090, "bf16"))
+    assert row.state.text() == "In use on RTX 4090 · Full (bf16)"
+    assert acts(row) == ["Free the memory now"]
+    row.free.click()
+    assert desk.drafting.asked == ["unload"]
+    desk.drafting.stand(loading=Loading(request_id="", stage="Reading the model", fraction=0.6))
+    assert row.state.text() == "Reading the model · 60%"
+    assert row.line.share == 0.6
+    assert acts(row) == []
+    desk.drafting.stand()
+    assert "the next draft loads it" in row.state.text()
+    assert acts(row) == ["Load it now"]
+    row.use.click()
+    assert desk.drafting.asked == ["unload", "reload"]
+    desk.drafting.stand(fault="It broke.")
+    assert row.fault.text() == "It broke."
+    assert acts(row) == ["Load it now"]
+
+
+def test_ready_is_used_with_the_precision_of_its_row(desk: Desk) -> None:
+    install(GEMMA_26B.folder)
+    desk.page._list()
+    choose(desk.gemma, "4-bit-tight")
+    assert desk.store.current.precision == "auto"
+    assert acts(desk.gemma) == ["Use", "Remove…"]
+    desk.gemma.use.click()
+    assert (desk.store.current.model, desk.store.current.precision) == (GEMMA_26B.name, "4-bit-tight")
+    assert desk.drafting.asked == []  # the window reloads when the settings change
+    assert acts(desk.starter) == ["Use"]
+
+
+def test_the_precision_of_the_model_in_use_is_a_setting(desk: Desk) -> None:
+    choose(desk.starter, "bf16")
+    assert desk.store.current.precision == "bf16"
+    desk.store.change(precision="auto")
+    assert desk.starter.precision.currentData() == "auto"
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "words", "use"),
+    [
+        (RTX_4090, "auto", "4-bit fits with ", "Use"),
+        (RTX_4090, "bf16", "Needs 27.", "Try anyway"),
+        (RTX_4090, "4-bit-tight", "Fits with ", "Use"),
+        (RTX_3060, "auto", "Tight 4-bit needs 6.8 GB more than your RTX 3060 has free", "Try anyway"),
+        (CPU, "auto", "4-bit fits with ", "Use"),
+    ],
+)
+def test_the_verdict_is_for_this_machine_and_forbids_nothing(
+    desk: Desk, device: Device, precision: str, words: str, use: str
+) -> None:
+    desk.drafting.devices = (device,)
+    install(GEMMA_26B.folder)
+    shutil.copy(GEMMA_26B.describes / "config.json", GEMMA_26B.folder)
+    desk.page._list()
+    choose(desk.gemma, precision)
+    assert desk.gemma.verdict.text().startswith(words)
+    assert ("very slow" in desk.gemma.verdict.text()) == (device is CPU)
+    assert desk.gemma.use.text() == use
+    desk.gemma.use.click()
+    assert desk.store.current.model == GEMMA_26B.name
+
+
+def test_a_larger_context_needs_more(desk: Desk) -> None:
+    before = desk.gemma.verdict.text()
+    desk.store.change(context_tokens=32768)
+    assert desk.gemma.verdict.text() not in ("", before)
+
+
+def test_what_the_devices_are_is_not_known_at_first(desk: Desk) -> None:
+    desk.drafting.devices = ()
+    desk.drafting.stand()
+    assert desk.gemma.verdict.text() == "Whether it fits is not known yet."
+
+
+def test_incomplete(desk: Desk) -> None:
+    (install(GEMMA_26B.folder) / "tokenizer.json").unlink()
+    desk.page._list()
+    assert "not complete" in desk.gemma.fault.text()
+    assert acts(desk.gemma) == ["Download 51.7 GB", "Remove…"]
+
+
+def test_an_unfinished_download_of_an_earlier_run_is_paused(qtbot: QtBot, desk: Desk) -> None:
+    folder = library.models_folder() / "owner--model"
+    library.partial(folder).mkdir(parents=True)
+    record = library.Record(repo="owner/model", licence="mit", total_bytes=2_000_000_000)
+    library.write_record(library.partial(folder), record)
+    again = Downloads()
+    page = ModelsPage(desk.store, desk.drafting, again, 300)  # type: ignore[arg-type]
+    qtbot.addWidget(page)
+    page.show()
+    row = page.rows[folder]
+    assert row.state.text() == "Paused · 0 MB of 2.0 GB"
+    assert acts(row) == ["Resume", "Cancel"]
+    assert row.source.text() == "Licence: mit.\nhttps://huggingface.co/owner/model"
+    again.close()
+
+
+# ------------------------------------------------------------------ what the writer does
+
+
+def test_a_folder_is_used_where_it_lies_and_taken_off_the_list(desk: Desk, tmp_path: Path) -> None:
+    folder = install(tmp_path / "mine")
+    desk.page.add_folder(str(folder))
+    row = desk.page.rows[folder]
+    assert acts(row) == ["Use", "Take off the list"]
+    row.use.click()
+    assert desk.store.current.model == str(folder)
+    assert acts(row) == ["Load it now"]
+    desk.starter.use.click()
+    row.forget.click()
+    assert desk.store.current.model_folders == ()
+    assert folder not in desk.page.rows
+    assert folder.is_dir()
+
+
+def test_a_folder_without_a_model_is_told(desk: Desk, tmp_path: Path) -> None:
+    desk.page.add_folder(str(tmp_path))
+    assert "holds no model" in desk.page.fault.text()
+    assert desk.page.fault.isVisible()
+    assert desk.store.current.model_folders == ()
+
+
+def test_a_copy_is_imported_under_its_name_in_the_catalogue(desk: Desk, tmp_path: Path) -> None:
+    desk.page.import_folder(str(install(tmp_path / "diffusiongemma-26B-A4B-it")))
+    assert [item.folder for item in desk.downloads.items] == [GEMMA_26B.folder]
+    assert acts(desk.gemma) == ["Pause", "Cancel"]
+    desk.page.import_folder(str(install(tmp_path / "elsewhere" / "mine")))
+    assert library.models_folder() / "mine" in desk.page.rows
+
+
+def test_a_repository_is_typed(desk: Desk) -> None:
+    desk.page.hub.click()
+    assert desk.page.repo.isVisible()
+    desk.page.repo.setText("nonsense")
+    desk.page.fetch.click()
+    assert "no model's name" in desk.page.fault.text()
+    desk.page.repo.setText("owner/model")
+    QTest.keyClick(desk.page.repo, Qt.Key.Key_Return)
+    assert desk.asked == ["nonsense", "owner/model"]
+    assert not desk.page.repo.isVisible()
+    assert desk.page.fault.isHidden()
+    row = desk.page.rows[library.models_folder() / "owner--model"]
+    assert row.accessibleName() == "model"
+    assert row.size_label.text() == "Size not known yet"
+
+
+def test_what_has_arrived_is_told(desk: Desk, qtbot: QtBot) -> None:
+    item = desk.begin()
+    install(GEMMA_26B.folder)
+    with qtbot.waitSignal(desk.page.arrived) as told:
+        item._enter(State.DONE)
+        item.ended.emit()
+    entry: Entry = told.args[0]
+    assert entry.label == GEMMA_26B.label
+    assert acts(desk.gemma) == ["Use", "Remove…"]
+
+
+def test_remove_asks_once(desk: Desk, qtbot: QtBot) -> None:
+    install(GEMMA_26B.folder)
+    desk.page._list()
+    for answer, stays in (("Cancel", True), ("Remove", False)):
+        desk.gemma.remove.click()
+        boxes = [box for box in desk.page.findChildren(QMessageBox) if box.isVisible()]
+        assert len(boxes) == 1
+        with qtbot.waitSignal(boxes[0].finished):
+            next(button for button in boxes[0].buttons() if button.text().strip("&") == answer).click()
+        assert GEMMA_26B.folder.exists() == stays
+    assert acts(desk.gemma) == ["Download 51.7 GB"]
+
+
+def test_the_licence_can_be_read_before_the_download(desk: Desk) -> None:
+    desk.gemma.licence.click()
+    dialog = desk.page.findChild(QDialog)
+    assert isinstance(dialog, QDialog)
+    text = dialog.findChild(QPlainTextEdit)
+    assert isinstance(text, QPlainTextEdit)
+    assert "Apache License" in text.toPlainText()
+    assert text.toPlainText().startswith("https://huggingface.co/google/")
+    dialog.reject()
+    assert desk.asked == []
+
+
+def test_escape_goes_back(desk: Desk, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(desk.page.back):
+        QTest.keyClick(desk.gemma.precision, Qt.Key.Key_Escape)
+    with qtbot.waitSignal(desk.page.back):
+        desk.page.back_link.click()
+
+
+def test_every_control_has_a_name_and_can_be_reached_by_key(desk: Desk) -> None:
+    desk.begin()
+    controls: list[QWidget] = [
+        *desk.page.findChildren(QAbstractButton),
+        *desk.page.findChildren(QComboBox),
+        *desk.page.findChildren(QLineEdit),
+    ]
+    assert len(controls) > 25
+    for control in controls:
+        assert control.accessibleName()
+        assert control.focusPolicy() & Qt.FocusPolicy.TabFocus, control.accessibleName()
+    shown = [control.accessibleName() for control in controls if control.isVisible()]
+    assert len(set(shown)) == len(shown)
+
+
+def test_nothing_is_wider_than_the_page(desk: Desk, tmp_path: Path) -> None:
+    folder = install(tmp_path / ("a_very_long_folder_name_" * 4))
+    desk.page.add_folder(str(folder))
+    desk.begin()
+    for row in desk.page.rows.values():
+        for child in row.findChildren(QWidget):
+            if child.isVisible():
+                assert child.mapTo(desk.page, child.rect().topRight()).x() <= desk.page.width()

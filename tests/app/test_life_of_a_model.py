@@ -1,0 +1,292 @@
+"""What the window tells and offers while models come and go: the first run, faults, devices, memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMessageBox
+
+from app.drafting import State
+from app.main_window import MainWindow
+from app.models.download import Download
+from app.models.download import State as DownloadState
+from app.notice import Notice
+from app.status import proof
+from engine import nvidia
+from engine.events import Device
+from engine.nvidia import Gpu
+from tests.app.conftest import Run
+from tests.app.models.test_page import CPU, RTX_3060, RTX_4090, install
+from tests.app.test_main_window import Open, open_window, settle, window
+from tests.fakes import ready
+
+__all__ = ["open_window", "window"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def no_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: ())
+
+
+def stand(window: MainWindow, *devices: Device) -> None:
+    """As if a model had been loaded on the first of the devices."""
+    window.drafting.devices = devices
+    window.drafting.ready = msgspec.structs.replace(ready("1"), device=devices[0])
+    window.drafting.model_changed.emit()
+
+
+def offers(notice: Notice) -> list[str]:
+    return [button.text() for button in notice.buttons if not button.isHidden()]
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    while not reached():
+        await asyncio.sleep(0.002)
+
+
+# ------------------------------------------------------------------ the first run
+
+
+def test_the_real_model_is_offered_to_a_new_writer(window: MainWindow) -> None:
+    window.start(None)
+    assert window.welcome.isHidden()
+    stand(window, RTX_4090, CPU)
+    assert window.welcome.isVisible()
+    assert window.welcome.text.startswith("Your RTX 4090 can run DiffusionGemma 26B in 4-bit")
+    assert offers(window.welcome) == ["See models", "Not now"]
+
+
+def close_it(window: MainWindow) -> None:
+    window.welcome.closed.emit()
+
+
+def not_now(window: MainWindow) -> None:
+    window.welcome.buttons[1].click()
+
+
+def see_models(window: MainWindow) -> None:
+    window.welcome.buttons[0].click()
+
+
+@pytest.mark.parametrize("answer", [close_it, not_now, see_models])
+def test_once_answered_it_never_comes_back(open_window: Open, answer: Callable[[MainWindow], None]) -> None:
+    window = open_window()
+    window.start(None)
+    stand(window, RTX_4090, CPU)
+    answer(window)
+    assert window.welcome.isHidden()
+    assert ("models" in vars(window)) == (answer is see_models)
+    later = open_window()
+    later.start(None)
+    stand(later, RTX_4090, CPU)
+    assert later.welcome.isHidden()
+
+
+def test_unanswered_it_comes_again_at_the_next_start_and_not_before(open_window: Open) -> None:
+    window = open_window()
+    window.start(None)
+    stand(window, RTX_4090, CPU)
+    window.welcome.hide()
+    stand(window, RTX_4090, CPU)
+    assert window.welcome.isHidden()
+    later = open_window()
+    later.start(None)
+    stand(later, RTX_4090, CPU)
+    assert later.welcome.isVisible()
+
+
+def test_it_waits_while_an_unsaved_text_is_offered(window: MainWindow) -> None:
+    window.start(None)
+    window.offer.tell("A text was not saved.")
+    stand(window, RTX_4090, CPU)
+    assert window.welcome.isHidden()
+
+
+def test_an_idle_card_is_told_instead(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: (Gpu(0, "RTX 4090", "GPU-1", 2, 1),))
+    window.start(None)
+    stand(window, CPU)
+    assert "packaging/dev.py run" in window.notice.text
+    assert window.welcome.isHidden()
+    window.notice.hide()
+    stand(window, CPU)
+    assert window.notice.isHidden()
+
+
+# ------------------------------------------------------------------ the page of models
+
+
+def test_models_are_a_page_of_the_panel(window: MainWindow) -> None:
+    window.open_models()
+    assert window.panel.isVisible()
+    assert window.models.isVisible()
+    assert window.panel.geometry().left() >= window.page.geometry().right()
+    window.models.back.emit()
+    assert not window.models.isVisible()
+    assert window.panel.isVisible()
+    window.models.closed.emit()
+    assert window.panel.isHidden()
+
+
+def test_downloads_begin_with_the_page_and_end_with_the_window(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Download, "start", lambda item: item._enter(DownloadState.CHECKING))
+    window._settings.change(panel_open=True)
+    assert "downloads" not in vars(window)
+    window.open_models()
+    item = window.downloads.download("owner/model")
+    window.close()
+    assert item.state is DownloadState.PAUSED
+
+
+def test_what_arrived_is_used_with_one_click(
+    window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Download, "start", lambda item: item._enter(DownloadState.CHECKING))
+
+    async def scenario() -> None:
+        window.open_models()
+        item = window.downloads.download("owner/model")
+        install(item.folder)
+        item._enter(DownloadState.DONE)
+        item.ended.emit()
+        assert offers(window.notice) == ["Use it"]
+        window.notice.buttons[0].click()
+        assert window._settings.current.model == str(item.folder)
+        await until(lambda: window.drafting.ready is not None)
+
+    run(scenario())
+    assert window.notice.isHidden()
+
+
+# ------------------------------------------------------------------ memory
+
+
+def test_the_memory_is_freed_by_hand_and_the_next_draft_loads(window: MainWindow, run: Run) -> None:
+    free = next(action for action in window.findChildren(QAction) if action.text() == "Free the memory now")
+    assert not free.isEnabled()
+    run(settle(window))
+    window.drafting.keep()
+    assert free.isEnabled()
+    free.trigger()
+    assert window.status.model.text() == "No model is loaded · the next draft loads it"
+    assert not free.isEnabled()
+    run(settle(window))
+    assert "CPU" in window.status.model.text()
+
+
+def test_the_status_line_proves_what_runs_where() -> None:
+    loaded = msgspec.structs.replace(
+        ready("1"),
+        label="DiffusionGemma 26B",
+        precision="4-bit",
+        device=RTX_4090,
+        memory_bytes=int(17.9 * 2**30),
+    )
+    assert proof(loaded) == "DiffusionGemma 26B · 4-bit · RTX 4090 · 17.9 of 24 GB"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("model", "endless"), ("device", "cpu"), ("precision", "4-bit")]
+)
+def test_another_model_device_or_precision_is_loaded_at_once(
+    window: MainWindow, run: Run, setting: str, value: str
+) -> None:
+    async def scenario() -> None:
+        window.drafting.draft()
+        await until(lambda: window.drafting.state is State.DENOISING)
+        window._settings.change(**{setting: value})
+        assert window.drafting.state is State.IDLE
+        assert window.drafting.loading is not None
+        window._settings.change(font_size_px=24)
+        window._settings.change(model="starter")
+        await until(lambda: window.drafting.ready is not None)
+
+    run(scenario())
+    assert window.page.text() == ""
+
+
+# ------------------------------------------------------------------ faults
+
+
+def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        window._settings.change(model="diffusiongemma-26b", precision="bf16")
+        window.drafting.devices = (RTX_4090, CPU)
+        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        assert window.notice.text == (
+            "There is not enough memory. DiffusionGemma 26B in full (bf16) needs about 52.2 GB; RTX 4090 had "
+            "24.7 GB free."
+        )
+        assert offers(window.notice) == ["Use 4-bit", "Use the starter model"]
+        window.notice.buttons[0].click()
+        assert window.notice.isHidden()
+        assert window._settings.current.precision == "4-bit"
+        assert window.drafting.loading is not None
+        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.drafting.devices = (RTX_3060, CPU)
+        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        assert offers(window.notice) == ["Use the starter model"]
+        window.notice.buttons[0].click()
+        assert (window._settings.current.model, window._settings.current.precision) == ("starter", "auto")
+        await until(lambda: window.drafting.ready is not None)
+
+    run(scenario())
+
+
+def test_trying_again_loads_or_drafts_again(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        window.drafting.failed.emit("No memory.", "", "out-of-memory")
+        assert offers(window.notice) == ["Close other programs and try again"]
+        window.notice.buttons[0].click()
+        await until(lambda: window.drafting.ready is not None)
+        assert window.drafting.state is State.IDLE
+        window.drafting.ready = msgspec.structs.replace(ready("1"), precision="bf16")
+        window._settings.change(context_tokens=256)
+        window.drafting.failed.emit("No memory.", "", "out-of-memory")
+        assert offers(window.notice) == ["Close other programs and try again"]
+        window.notice.buttons[0].click()
+        await until(lambda: window.drafting.state is State.SETTLED)
+
+    run(scenario())
+
+
+def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        window._settings.change(device="GPU-7")
+        window.drafting.unload()
+        window.drafting.devices = (RTX_4090, CPU)
+        window.drafting.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        assert window.notice.text == "There is no device “GPU-7” here. Choose one."
+        assert offers(window.notice) == ["Use RTX 4090", "Open the settings"]
+        window.notice.buttons[1].click()
+        assert window.panel.isVisible()
+        assert window._settings.current.device == "GPU-7"
+        assert window.drafting.loading is None
+        window.drafting.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        window.notice.buttons[0].click()
+        assert window._settings.current.device == "GPU-4090"
+        await until(lambda: window.drafting.ready is not None)
+
+    run(scenario())
+
+
+def test_other_faults_offer_nothing_new(window: MainWindow) -> None:
+    window.drafting.failed.emit("It broke.", "Draft again.", "engine-died")
+    assert window.notice.text == "It broke. Draft again."
+    assert offers(window.notice) == []
+
+
+def test_removing_asks_in_the_window_without_stopping_it(window: MainWindow) -> None:
+    from engine.catalogue import GEMMA_26B
+
+    install(GEMMA_26B.folder)
+    window.open_models()
+    window.models.rows[GEMMA_26B.folder].remove.click()
+    assert window.findChild(QMessageBox) is not None
