@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.devices import idle_card, with_hidden
+from app.devices import with_hidden
 from app.documents.files import DocumentError
 from app.documents.open_document import OpenDocument
 from app.documents.recovery import RecoveryStore
@@ -27,17 +27,16 @@ from app.editor.bar import DraftBar, DraftButton
 from app.editor.page import Page
 from app.engine_thread import EngineThread
 from app.idle import IdleUnload
-from app.notice import Choice, Notice
+from app.model_notices import ModelNotices
+from app.notice import Notice
 from app.reading_ahead import ReadingAhead
-from app.settings import Settings, SettingsStore, limits
+from app.settings import Settings, SettingsStore, limits, load_settings
 from app.status import StatusLine
 from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
-from app.ways_out import Way, ways_out
 from app.widgets import quiet_label, tool_button
 
 if TYPE_CHECKING:
     from app.models.downloads import Downloads
-    from app.models.entry import Entry
     from app.models.page import ModelsPage
     from app.settings_panel import SettingsPanel
 
@@ -61,12 +60,12 @@ class MainWindow(QMainWindow):
         self.button = DraftButton(self.page, self.drafting)
         self.notice, self.offer, self.welcome = Notice(), Notice(), Notice()
         self.status = StatusLine(self.page, self.drafting, self)
+        self.told = ModelNotices(self.notice, self.welcome, self.drafting, settings, self)
         self.idle = IdleUnload(self.page, self.drafting, settings, self)
         self._build()
         self._build_actions()
         self._connect()
         self._shown_settings: Settings | None = None
-        self._told_failure = False
         self._on_settings(settings.current)
         self._on_title()
         self.page.setFocus()
@@ -186,8 +185,8 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.page.keep_asked.connect(self.drafting.keep)
         self.page.discard_asked.connect(self.drafting.discard)
-        self.drafting.failed.connect(self._on_failed)
-        self.drafting.changed.connect(self._on_drafting_changed)
+        self.told.models_asked.connect(self.open_models)
+        self.told.device_asked.connect(self._on_device_asked)
         self.drafting.model_changed.connect(self._on_model_changed)
         self.document.changed.connect(self._on_title)
         self.document.failed.connect(self.notice.tell)
@@ -203,7 +202,8 @@ class MainWindow(QMainWindow):
         if path is not None:
             self.open_path(path)
         self._offer_restore()
-        self.drafting.model_changed.connect(self._on_first_look)
+        if self.offer.isHidden():  # one thing at a time
+            self.told.start()
 
     def _offer_restore(self) -> None:
         left = self.document.left_behind()
@@ -371,13 +371,18 @@ class MainWindow(QMainWindow):
         page = ModelsPage(self._settings, self.drafting, self.downloads, self.panel.width())
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_panel_closed)
-        page.arrived.connect(self._on_arrived)
+        page.arrived.connect(self.told.tell_arrived)
         return page
 
     def open_models(self) -> None:
         self._settings.change(panel_open=True)
         self.panel.show_page(self.models)
         self.models.back_link.setFocus()
+
+    def _on_device_asked(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_settings()
+        self.panel.focus_device()
 
     def _panel_is_built(self) -> bool:
         return "panel" in vars(self)
@@ -406,7 +411,7 @@ class MainWindow(QMainWindow):
             settings.font_size_px,
         ):
             self.page.set_prose_font(prose_font(settings))
-        if shown is not None and _load_of(shown) != _load_of(settings):
+        if shown is not None and load_settings(shown) != load_settings(settings):
             self.drafting.reload()
         if settings.panel_open or self._panel_is_built():
             self.panel.setVisible(settings.panel_open)
@@ -422,76 +427,10 @@ class MainWindow(QMainWindow):
 
     # ---------------------------------------------------------------- what is told
 
-    def _on_failed(self, message: str, remedy: str, kind: str) -> None:
-        found = ways_out(kind, self._settings.current, self.drafting)
-        ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
-        if kind == "device-missing":
-            ways.append(("Open the settings", self._open_settings))
-        self.notice.tell(message, found.reason or remedy, *ways[:2])
-        self._told_failure = True
-
-    def _take(self, way: Way) -> None:
-        self.notice.hide()
-        before = _load_of(self._settings.current)
-        self._settings.change(**way.changes)
-        if _load_of(self._settings.current) != before:
-            return  # it is loaded already
-        if self.drafting.ready is None:
-            self.drafting.reload()
-        elif not way.changes:
-            self.drafting.draft()
-
-    def _open_settings(self) -> None:
-        self.notice.hide()
-        self._settings.change(panel_open=True)
-        self.panel.show_settings()
-        self.panel.focus_device()
-
-    def _on_drafting_changed(self) -> None:
-        """A draft that is begun anew takes the message about the last one away."""
-        if self._told_failure and self.drafting.state is State.PREPARING:
-            self._told_failure = False
-            self.notice.hide()
-        if self.drafting.stalled and self.drafting.state is State.IDLE:
-            self.notice.tell(
-                "The engine has not moved for a while.", "", ("Restart it", self.drafting.restart_engine)
-            )
-
     def _on_model_changed(self) -> None:
         self.free_action.setEnabled(self.drafting.ready is not None)
         if self._panel_is_built():
             self._show_model_in(self.panel)
-
-    def _on_first_look(self) -> None:
-        """Once the devices are known: an idle card is told, or the real model offered to a new writer."""
-        if not self.drafting.devices or self.drafting.ready is None:
-            return
-        self.drafting.model_changed.disconnect(self._on_first_look)
-        if idle := idle_card(self.drafting.devices):
-            self.notice.tell(*idle)
-        elif not self._settings.current.offered and self.offer.isHidden():
-            from app.models.offer import offer
-
-            if words := offer(self._settings.current, self.drafting.devices):
-                self.welcome.tell(
-                    words, "", ("See models", self._on_welcomed), ("Not now", self._on_answered)
-                )
-                self.welcome.closed.connect(self._on_answered)
-
-    def _on_answered(self) -> None:
-        self.welcome.hide()
-        self._settings.change(offered=True)
-
-    def _on_welcomed(self) -> None:
-        self._on_answered()
-        self.open_models()
-
-    def _on_arrived(self, entry: Entry) -> None:
-        def use() -> None:
-            self.notice.hide()
-            self._settings.change(model=entry.model, precision="auto")
-
-        self.notice.tell(f"{entry.label} is here, whole and checked.", "", ("Use it", use))
 
     def _on_title(self) -> None:
         mark = "•" if self.page.document().isModified() else ""
@@ -500,8 +439,3 @@ class MainWindow(QMainWindow):
         self.title.setToolTip(str(self.document.path or ""))
         self.menuBar().setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
         self.setWindowTitle(f"{self.document.name}{mark} – Mezzotint")
-
-
-def _load_of(settings: Settings) -> tuple[str, str, str]:
-    """What a load depends on."""
-    return settings.model, settings.device, settings.precision

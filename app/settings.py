@@ -90,6 +90,11 @@ def problem(name: str, value: object) -> str | None:
     return None
 
 
+def load_settings(settings: Settings) -> tuple[str, str, str]:
+    """What the loaded model depends on."""
+    return settings.model, settings.device, settings.precision
+
+
 def from_stored(stored: object) -> Settings:
     """The settings of a parsed file: whatever is of no use falls back to its default and is logged."""
     if not isinstance(stored, dict):

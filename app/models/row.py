@@ -171,14 +171,15 @@ class ModelRow(QFrame):
         entry, use, download = self.entry, self._use, self.entry.download
         moving = download is not None and download.state in (State.QUEUED, *RUNNING)
         failed = download is not None and download.state is State.FAILED
+        stands = failed or (download is not None and download.state is State.PAUSED)
         fault = download.fault if download else use.fault if use else None
         ready, loading = (use.ready, use.loading) if use else (None, None)
         shown: dict[QWidget, bool] = {
             self.use: entry.is_here and (use is None or not (ready or loading)),
             self.download: not entry.is_here and download is None and bool(entry.repo),
-            self.resume: download is not None and not moving,
+            self.resume: stands,
             self.pause: moving,
-            self.cancel: download is not None,
+            self.cancel: moving or stands,
             self.free: ready is not None,
             self.remove: bool(entry.local and entry.local.removable) and use is None and download is None,
             self.forget: entry.is_added and use is None,

@@ -10,6 +10,8 @@ _STATES = {
     State.CHECKING: "Asking what there is",
     State.VERIFYING: "Checking what has arrived",
     State.PAUSED: "Paused",
+    State.DONE: "Done",
+    State.CANCELLED: "Cancelling",
 }
 
 

@@ -32,7 +32,7 @@ def conditions(setting: Setting) -> str:
         f"{ready.label} on {ready.device.id} ({ready.device.name}), {ready.precision}, "
         f"{torch.get_num_threads()} of {os.cpu_count()} threads where a row says nothing else\n"
         f"{versions}\n"
-        f"medians of {sizes.rounds} rounds by turns ({sizes.slow_rounds} of the sampler and bf16), after one "
+        f"medians of {sizes.rounds} rounds by turns ({sizes.slow_rounds} where one takes seconds), after one "
         f"to warm up; of texts: over {len(sizes.openings)} openings"
     )
 

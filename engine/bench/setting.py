@@ -37,7 +37,7 @@ class Sizes:
     rounds: int = 5
     steps: int = 12
     slow_rounds: int = 3
-    slow_steps: int = 4
+    slow_steps: int = 3
     sampler_rows: int = 256
     sampler_vocab: int = 262_144
     text_tokens: int = 2_000

@@ -14,9 +14,9 @@ from engine.events import Frame
 def measure(setting: Setting) -> list[Row]:
     counts = sorted({1, os.cpu_count() or 1}) if setting.model.device.type == "cpu" else [1]
     sizes = setting.sizes
-    rows = [one for count in counts for one in _compared(setting, count, sizes.steps, sizes.rounds)]
+    rows = [one for count in counts for one in _compared(setting, count, sizes.steps)]
     if setting.model.precision == "fp32":
-        rows += _compared(setting.at("bf16"), 1, sizes.slow_steps, sizes.slow_rounds)
+        rows += _compared(setting.at("bf16"), 1, sizes.slow_steps)
     return rows
 
 
@@ -29,7 +29,7 @@ def step_gaps(setting: Setting, before: str, steps: int) -> list[float]:
     return gaps.taken()
 
 
-def _compared(setting: Setting, thread_count: int, steps: int, rounds: int) -> list[Row]:
+def _compared(setting: Setting, thread_count: int, steps: int) -> list[Row]:
     library = LibraryModel(setting)
     tokenizer = setting.model.tokenizer
     ids = tokenizer.start_ids + tokenizer.encode(OPENINGS[0])
@@ -40,7 +40,7 @@ def _compared(setting: Setting, thread_count: int, steps: int, rounds: int) -> l
     if has_diffusers():
         runs["diffusers DiffusionGemmaPipeline"] = lambda: library.pipeline(ids, steps)
     with threads(thread_count):
-        found = medians(runs, rounds)
+        found = medians(runs, setting.sizes.slow_rounds)
     ours = found.pop("ours")
     where = f"{setting.model.precision}, {thread_count} thread{'s' * (thread_count > 1)}"
     return [row(f"denoising step, {where}", "ms", ours, peer, name) for name, peer in found.items()]

@@ -16,7 +16,7 @@ def measure(setting: Setting) -> list[Row]:
         draft = setting.draft(OPENINGS[0], variants=variants, max_steps=steps, early_stop=False)
         return milliseconds(lambda: list(draft))
 
-    found = medians({"one": lambda: drafted(1), "four": lambda: drafted(VARIANTS)}, setting.sizes.rounds)
+    found = medians({"one": lambda: drafted(1), "four": lambda: drafted(VARIANTS)}, setting.sizes.slow_rounds)
     return [
         row(f"{VARIANTS} variants, {setting.sizes.steps} steps", "ms", found["four"], found["one"], "one"),
         row(f"{VARIANTS} variants in times of one", "×", found["four"] / found["one"], TARGET, "target"),

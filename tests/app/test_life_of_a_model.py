@@ -100,11 +100,17 @@ def test_unanswered_it_comes_again_at_the_next_start_and_not_before(open_window:
     assert later.welcome.isVisible()
 
 
-def test_it_waits_while_an_unsaved_text_is_offered(window: MainWindow) -> None:
-    window.start(None)
-    window.offer.tell("A text was not saved.")
-    stand(window, RTX_4090, CPU)
-    assert window.welcome.isHidden()
+def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window: Open) -> None:
+    first = open_window()
+    first.page.insertPlainText("Not saved.")
+    first.document._recovery.write_now()
+    first.document._store.submit(lambda: None).result()
+    first.document._store._lock = None
+    later = open_window()
+    later.start(None)
+    stand(later, RTX_4090, CPU)
+    assert later.offer.isVisible()
+    assert later.welcome.isHidden()
 
 
 def test_an_idle_card_is_told_instead(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +281,17 @@ def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: Ma
         await until(lambda: window.drafting.ready is not None)
 
     run(scenario())
+
+
+def test_a_fault_is_history_once_a_model_is_loaded(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        window.drafting.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        assert window.notice.isVisible()
+        window._settings.change(device="cpu")
+        await until(lambda: window.drafting.ready is not None)
+
+    run(scenario())
+    assert window.notice.isHidden()
 
 
 def test_other_faults_offer_nothing_new(window: MainWindow) -> None:

@@ -49,6 +49,7 @@ def gemma(precision: str = "auto", context_tokens: int = 2048) -> Settings:
         (gemma(), Told((card(24, 23.4),)), [Way("Use tight 4-bit", {"precision": "4-bit-tight"}), AGAIN]),
         (gemma(), Told((card(24, 9),)), [AGAIN, STARTER]),
         (gemma(), Told((card(8, 7.5),)), [STARTER]),
+        (gemma("bf16"), Told((card(12, 11.5),)), [STARTER]),
         (gemma(), Told(()), [AGAIN, STARTER]),
         (
             gemma("4-bit-tight", 32768),

@@ -367,6 +367,7 @@ def test_what_has_arrived_is_told(desk: Desk, qtbot: QtBot) -> None:
     install(GEMMA_26B.folder)
     with qtbot.waitSignal(desk.page.arrived) as told:
         item._enter(State.DONE)
+        assert acts(desk.gemma) == ["Use"]
         item.ended.emit()
     entry: Entry = told.args[0]
     assert entry.label == GEMMA_26B.label

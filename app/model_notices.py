@@ -1,0 +1,117 @@
+"""What the writer is told about models: the offer of the first run, faults with their ways out, arrivals."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from app.devices import idle_card
+from app.drafting import Drafting, State
+from app.notice import Choice, Notice
+from app.settings import SettingsStore, load_settings
+from app.ways_out import Way, ways_out
+
+if TYPE_CHECKING:
+    from app.models.entry import Entry
+
+
+class ModelNotices(QObject):
+    """models_asked, device_asked: the writer wants to see the models, or to choose a device."""
+
+    models_asked = Signal()
+    device_asked = Signal()
+
+    def __init__(
+        self, notice: Notice, welcome: Notice, drafting: Drafting, settings: SettingsStore, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._notice = notice
+        self._welcome = welcome
+        self._drafting = drafting
+        self._settings = settings
+        self._told_failure = False
+        welcome.closed.connect(self._on_answered)
+        drafting.failed.connect(self._on_failed)
+        drafting.changed.connect(self._on_drafting_changed)
+        drafting.model_changed.connect(self._on_model_changed)
+
+    # ---------------------------------------------------------------- faults
+
+    def _on_failed(self, message: str, remedy: str, kind: str) -> None:
+        found = ways_out(kind, self._settings.current, self._drafting)
+        ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
+        if kind == "device-missing":
+            ways.append(("Open the settings", self._on_device_asked))
+        self._notice.tell(message, found.reason or remedy, *ways[:2])
+        self._told_failure = True
+
+    def _take(self, way: Way) -> None:
+        self._notice.hide()
+        before = load_settings(self._settings.current)
+        self._settings.change(**way.changes)
+        if load_settings(self._settings.current) != before:
+            return  # the window loads it
+        if self._drafting.ready is None:
+            self._drafting.reload()
+        elif not way.changes:
+            self._drafting.draft()
+
+    def _on_device_asked(self) -> None:
+        self._notice.hide()
+        self.device_asked.emit()
+
+    def _on_drafting_changed(self) -> None:
+        """A draft that is begun anew takes the message about the last one away."""
+        if self._drafting.state is State.PREPARING:
+            self._forget_failure()
+        if self._drafting.stalled and self._drafting.state is State.IDLE:
+            self._notice.tell(
+                "The engine has not moved for a while.", "", ("Restart it", self._drafting.restart_engine)
+            )
+
+    def _on_model_changed(self) -> None:
+        if self._drafting.ready is not None:
+            self._forget_failure()
+
+    def _forget_failure(self) -> None:
+        if self._told_failure:
+            self._told_failure = False
+            self._notice.hide()
+
+    # ---------------------------------------------------------------- models to be had
+
+    def start(self) -> None:
+        """Once the devices are known: tell of an idle card, or offer the real model to a new writer."""
+        self._drafting.model_changed.connect(self._on_first_look)
+
+    def _on_first_look(self) -> None:
+        if not self._drafting.devices or self._drafting.ready is None:
+            return
+        self._drafting.model_changed.disconnect(self._on_first_look)
+        if idle := idle_card(self._drafting.devices):
+            self._notice.tell(*idle)
+        elif not self._settings.current.offered:
+            from app.models.offer import offer
+
+            if words := offer(self._settings.current, self._drafting.devices):
+                ways = ("See models", self._on_welcomed), ("Not now", self._on_answered)
+                self._welcome.tell(words, "", *ways)
+
+    def _on_answered(self) -> None:
+        self._welcome.hide()
+        self._settings.change(offered=True)
+
+    def _on_welcomed(self) -> None:
+        self._on_answered()
+        self.models_asked.emit()
+
+    def tell_arrived(self, entry: Entry) -> None:
+        self._notice.tell(
+            f"{entry.label} is here, whole and checked.", "", ("Use it", partial(self._use, entry.model))
+        )
+
+    def _use(self, model: str) -> None:
+        self._notice.hide()
+        self._settings.change(model=model, precision="auto")
