@@ -166,7 +166,7 @@ def _devices(options: argparse.Namespace, out: TextIO) -> int:
         print(json.dumps(rows, indent=1, ensure_ascii=False), file=out)
         return 0
     for device in present:
-        free, total = plans.gigabytes(device.free_bytes), plans.gigabytes(device.total_bytes)
+        free, total = plans.memory(device.free_bytes), plans.memory(device.total_bytes)
         print(f"{device.id}\t{device.name}\t{free} of {total} free\t{device.uuid}".rstrip(), file=out)
     return 0
 
@@ -208,7 +208,7 @@ def _models(options: argparse.Namespace, out: TextIO) -> int:
         print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
         print(f"\t{known.good_at}", file=out)
         for plan in table:
-            need = plans.gigabytes(plan.total_bytes)
+            need = plans.memory(plan.total_bytes)
             print(f"\t{plan.precision}, context {plan.context_tokens}: {need}, {plan.verdict}", file=out)
     return 0
 

@@ -152,8 +152,14 @@ def on_card(free_bytes: int) -> int:
     return max(1, free_bytes - RUNTIME_BYTES)
 
 
+def memory(count: int) -> str:
+    """As card makers count: 2**30 bytes are a GB."""
+    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
+
+
 def gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    """As disks and downloads are counted."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 # ------------------------------------------------------------------ plans
@@ -176,15 +182,15 @@ def table(
     def verdict(precision: Precision, context: int) -> str:
         need = needs[precision, context]
         if not free_bytes:
-            return f"needs {gigabytes(need)}; how much {place} has free is not known"
+            return f"needs {memory(need)}; how much {place} has free is not known"
         if need <= free_bytes:
-            return f"fits with {gigabytes(free_bytes - need)} to spare"
+            return f"fits with {memory(free_bytes - need)} to spare"
         smaller = [other for other in CONTEXTS if needs[precision, other] <= free_bytes]
         packed = [other for other in precisions if needs[other, context] <= free_bytes]
         choices = ["a smaller context"] * bool(smaller) + packed[:1]
         ways = ["close other programs"] * (need <= total_bytes)
         ways += ["choose " + " or ".join(choices)] * bool(choices)
-        lack = f"needs {gigabytes(need - free_bytes)} more than {place} has free"
+        lack = f"needs {memory(need - free_bytes)} more than {place} has free"
         return f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
 
     limit = shape.limit_tokens

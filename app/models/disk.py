@@ -9,13 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.models.messages import ModelError
+from engine.plans import gigabytes
 
 SPARE_BYTES = 10**9
 FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def check_room(folder: Path, missing_bytes: int) -> None:

@@ -8,7 +8,7 @@ from app.models.verdict import judge
 from app.settings import Settings
 from engine.catalogue import GEMMA_26B
 from engine.events import Device
-from engine.plans import gigabytes, usable_bytes
+from engine.plans import gigabytes, memory, usable_bytes
 
 CARD = "a graphics card with 24 GB"
 
@@ -27,12 +27,12 @@ def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
     precision = plan.precision.replace("4-bit-tight", "tight 4-bit")
     spare = usable_bytes(device) - plan.total_bytes
     if verdict.fits and spare > 0:
-        fits = f"{size} to download, fits with {gigabytes(spare)} to spare"
+        fits = f"{size} to download, fits with {memory(spare)} to spare"
         return f"Your {name} can run {label} in {precision}: {fits}."
     if plan.total_bytes <= device.total_bytes:
         return (
             f"Your {name} can run {label} in {precision} once other programs have freed "
-            f"{gigabytes(-spare)}: {size} to download."
+            f"{memory(-spare)}: {size} to download."
         )
     total = f"{device.total_bytes / 2**30:.0f} GB"
     return f"{label} needs {CARD}; your {name} has {total}. The starter model stays."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.devices import short_name
 from engine.events import Device
-from engine.plans import CONTEXTS, Plan, Precision, Shape, gigabytes, table, usable_bytes
+from engine.plans import CONTEXTS, Plan, Precision, Shape, memory, table, usable_bytes
 
 NAMES: dict[str, str] = {
     "auto": "Automatic",
@@ -59,9 +59,9 @@ def judge(
 def need(plan: Plan, label: str, device: Device) -> str:
     """What a model needs and what there was, in a sentence."""
     free = usable_bytes(device)
-    there = f"; {short_name(device)} had {gigabytes(free)} free" if free else ""
+    there = f"; {short_name(device)} had {memory(free)} free" if free else ""
     name = NAMES[plan.precision]
-    return f"{label} in {name[0].lower()}{name[1:]} needs about {gigabytes(plan.total_bytes)}{there}."
+    return f"{label} in {name[0].lower()}{name[1:]} needs about {memory(plan.total_bytes)}{there}."
 
 
 def _plans(shape: Shape, precisions: Sequence[Precision], context_tokens: int, device: Device) -> list[Plan]:

@@ -227,8 +227,8 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
         window.drafting.devices = (RTX_4090, CPU)
         window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
         assert window.notice.text == (
-            "There is not enough memory. DiffusionGemma 26B in full (bf16) needs about 52.2 GB; RTX 4090 had "
-            "24.7 GB free."
+            "There is not enough memory. DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had "
+            "23.0 GB free."
         )
         assert offers(window.notice) == ["Use 4-bit", "Use the starter model"]
         window.notice.buttons[0].click()

@@ -266,12 +266,12 @@ def test_verdicts_say_what_to_do_and_only_what_helps(large: plans.Shape) -> None
     assert told["4-bit", 2048].startswith("fits with ")
     assert told["4-bit", 8192] == "fits with 0 MB to spare"
     assert told["4-bit", 32768] == (
-        "needs 1.5 GB more than this card has free: close other programs, or choose a smaller context or"
+        "needs 1.4 GB more than this card has free: close other programs, or choose a smaller context or"
         " 4-bit-tight"
     )
-    assert told["bf16", 2048] == "needs 32.0 GB more than this card has free: choose 4-bit"
+    assert told["bf16", 2048] == "needs 29.8 GB more than this card has free: choose 4-bit"
     assert verdicts(large, 8 * GB)["4-bit-tight", 2048] == (
-        "needs 10.1 GB more than this card has free: choose a smaller model"
+        "needs 9.4 GB more than this card has free: choose a smaller model"
     )
     assert "is not known" in verdicts(large, 0)["bf16", 2048]
     assert all(plan.fits for plan in plans.table(large, ("bf16",), 0))

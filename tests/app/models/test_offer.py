@@ -16,13 +16,13 @@ NEEDS = "DiffusionGemma 26B needs a graphics card with 24 GB"
 
 def test_a_card_that_can_run_it() -> None:
     assert offer(Settings(), (RTX_4090, CPU)) == (
-        "Your RTX 4090 can run DiffusionGemma 26B in 4-bit: 51.7 GB to download, fits with 4.9 GB to spare."
+        "Your RTX 4090 can run DiffusionGemma 26B in 4-bit: 51.7 GB to download, fits with 4.6 GB to spare."
     )
 
 
 def test_a_card_that_is_busy() -> None:
     words = offer(Settings(), (msgspec.structs.replace(RTX_4090, free_bytes=16 * GIB), CPU))
-    assert "once other programs have freed 1.5 GB: 51.7 GB to download" in words
+    assert "once other programs have freed 1.4 GB: 51.7 GB to download" in words
 
 
 def test_a_card_that_is_too_small() -> None:
