@@ -26,6 +26,7 @@ class Canvases:
             kind: [min(n, window - 1) if "sliding" in kind else n for n in lengths] for kind in layer_types
         }
         self.masks = {kind: _mask(shown, tokens, device) for kind, shown in seen.items()}
+        self.logits: Tensor | None = None
         self._tokens = tokens
         self._keys, self._values = (
             [

@@ -197,7 +197,6 @@ def denoise_canvases(
             inward = inward.clone()
             inward[beyond] = sampling.sample_beyond_draft(prediction, beyond_rows, drawn / 2**UNIFORM_BITS)
         soft = model.soft_embedding(drafted, spread, prediction.probabilities, spread_rows)
-        del logits, prediction  # before the next ones are made
 
 
 def _start(given: Given, size: int, vocab: int, generator: torch.Generator) -> Tensor:

@@ -150,7 +150,7 @@ def memory() -> list[Figure]:
 
 
 def step() -> list[Figure]:
-    command = [sys.executable, "-m", "engine", "bench", "--json"]
+    command = [sys.executable, "-m", "engine", "bench", "step", "--json"]
     said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     return [
         Figure(
@@ -163,6 +163,7 @@ def step() -> list[Figure]:
             of_ratio=True,
         )
         for found in json.loads(said)
+        if found["name"] == "denoising step, fp32, 1 thread"
     ]
 
 
