@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
-
-import pynvml  # type: ignore[import-untyped]
+from typing import Any
 
 _AMD_UUID = re.compile(r"GPU-[0-9a-f]{16}")  # NVIDIA's have hyphens
 
@@ -24,19 +23,22 @@ class Gpu:
 
 def nvidia_gpus() -> tuple[Gpu, ...]:
     """Empty without NVIDIA's driver. Touches no card: no CUDA context is made."""
+    # Slow, and no window has to wait for it.
+    import pynvml  # type: ignore[import-untyped]
+
     gpus = []
     with contextlib.suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         try:
             for index in range(pynvml.nvmlDeviceGetCount()):
                 with contextlib.suppress(pynvml.NVMLError):  # a card that was lost hides no other
-                    gpus.append(_gpu(index))
+                    gpus.append(_gpu(pynvml, index))
         finally:
             pynvml.nvmlShutdown()
     return tuple(gpus)
 
 
-def _gpu(index: int) -> Gpu:
+def _gpu(pynvml: Any, index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     total = free = 0
     with contextlib.suppress(pynvml.NVMLError_NotSupported):  # where the processor's memory is the card's too
