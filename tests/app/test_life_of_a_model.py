@@ -20,7 +20,7 @@ from engine import nvidia
 from engine.events import Device
 from engine.nvidia import Gpu
 from tests.app.conftest import Run
-from tests.app.models.test_page import CPU, RTX_3060, RTX_4090, install
+from tests.app.models.test_models_page import CPU, RTX_3060, RTX_4090, install
 from tests.app.test_main_window import Open, open_window, settle, window
 from tests.fakes import ready
 

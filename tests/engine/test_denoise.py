@@ -166,6 +166,17 @@ def test_the_first_step_has_no_self_conditioning_and_the_others_have_the_distrib
         assert soft[[0, 6]].tolist() == expected[[0, 6]].tolist()
 
 
+def test_a_certain_position_that_was_not_accepted_is_carried_over_like_any_other() -> None:
+    """No budget: one position is accepted, the others are renoised."""
+    logits = certain() * 0.7
+    table = Table(logits)
+    steps = run(table, entropy_bound=0.0, t_min=0.999, early_stop=False)
+    assert all(0 < step.entropy.max() < 1e-5 for step in steps[1:])
+    assert all(step.accepted.sum() == 1 for step in steps[1:])
+    for soft in softs(table):
+        torch.testing.assert_close(soft, logits.softmax(-1), rtol=0, atol=1e-6)
+
+
 # ------------------------------------------------------------------ pins
 
 
@@ -217,8 +228,8 @@ def test_a_canvas_that_is_pinned_throughout_is_finished_at_once() -> None:
 
 @given(st.sets(st.integers(0, VOCAB - 1), min_size=1, max_size=5), st.integers(0, SIZE), seeds)
 def test_banned_tokens_are_drawn_only_where_they_may(banned: set[int], before: int, seed: int) -> None:
-    """The model wants them everywhere."""
-    logits = torch.zeros(2, SIZE, VOCAB)
+    """The model wants them everywhere, and nothing else at all."""
+    logits = torch.full((2, SIZE, VOCAB), -1000.0)
     logits[..., list(banned)] = 20.0
     table = Table(logits)
     given = Given(banned=banned, banned_before=before)

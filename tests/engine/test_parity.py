@@ -259,6 +259,18 @@ def test_what_others_are_in_the_batch_does_not_matter(tiny: Model) -> None:
     torch.testing.assert_close(rows[2], rows[0], atol=2e-5, rtol=2e-5)
 
 
+def test_logits_stay_in_one_buffer_from_step_to_step(tiny: Model) -> None:
+    """Also where fewer canvases are left."""
+    cache = prefilled(tiny, prompt_ids(tiny))
+    canvases = tiny.open_canvases([cache] * 3)
+    first = tiny.denoise(canvases, noise(tiny, 3), None)
+    second = tiny.denoise(canvases, noise(tiny, 3), None)
+    canvases.keep(torch.tensor([0, 2]))
+    third = tiny.denoise(canvases, noise(tiny, 2), None)
+    assert first.data_ptr() == second.data_ptr() == third.data_ptr()
+    assert (len(second), len(third)) == (48, 32)
+
+
 # ------------------------------------------------------------------ bf16
 
 

@@ -66,6 +66,7 @@ EDITS: dict[str, tuple[list[int], list[int], int]] = {
     "edited inside, near the end": (text(50), text(44) + text(6, 1), 44),
     "edited inside, at a block's beginning": (text(48), text(40) + text(8, 1), 40),
     "edited inside, one block further back": (text(48), text(36) + text(12, 1), 0),
+    "edited inside, at a block's end": (text(48), text(43) + text(5, 1), 40),
     "edited after": (text(50), [*text(49), 5], 48),
     "shortened": (text(50), text(45), 44),
     "shortened to a block": (text(50), text(44), 44),
@@ -209,8 +210,11 @@ def test_clear_forgets_all(tiny: Model) -> None:
 
 def test_sliding_layers_keep_no_more_than_can_be_rolled_back(tiny: Model) -> None:
     with sizes(tiny):
-        held = [layer.keys.shape[2] for layer in fresh(tiny, text(60)).layers]
-    assert held == [WINDOW - 1 + 8, 60]
+        layers = fresh(tiny, text(60)).layers
+    assert [layer.keys.shape[2] for layer in layers] == [WINDOW - 1 + 8, 60]
+    for layer in layers:
+        for tensor in (layer.keys, layer.values):
+            assert tensor.untyped_storage().nbytes() == tensor.nbytes, "a view holds on to what it leaves out"
 
 
 def test_the_bundled_model_reuses_a_prefix_beyond_its_window(starter: Model) -> None:

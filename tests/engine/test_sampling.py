@@ -377,23 +377,36 @@ def test_drawing_from_gemmas_vocabulary() -> None:
     assert drawn.tolist() == [511] * 4 + [0, 512, 512, 131_072] + [GEMMA_VOCAB - 1] * 2
 
 
-def test_rows_are_drawn_each_from_its_own_distribution() -> None:
+@pytest.mark.parametrize("rows_a_chunk", [1, 2, 9])
+def test_rows_are_drawn_each_from_its_own_distribution(rows_a_chunk: int) -> None:
     logits = torch.full((3, 9), -math.inf)
     for row in range(3):
         logits[row, 3 * row : 3 * row + 3] = torch.tensor([0.0, -1.0, -2.0])
     prediction = sampling.predict(logits, 1.0)
-    drawn = sampling.sample_beyond_draft(prediction, torch.tensor([2, 0]), torch.tensor([0.999, 0.7]))
-    assert drawn.tolist() == [8, 1]
+    uniform = torch.tensor([0.999, 0.7, 0.998])
+    with patch.object(sampling, "DEVICE_BYTES", rows_a_chunk * 9 * 4):
+        drawn = sampling.sample_beyond_draft(prediction, torch.tensor([2, 0, 1]), uniform)
+    assert drawn.tolist() == [8, 1, 5]
+
+
+def test_drawing_makes_no_second_copy_of_the_probabilities() -> None:
+    """Every position drawn beyond its draft, as a high entropy bound does."""
+    prediction = sampling.predict(torch.zeros(8, GEMMA_VOCAB), 1.0)
+    one_row = prediction.probabilities[0].nbytes
+    with patch.object(sampling, "DEVICE_BYTES", 2 * one_row), _Largest() as largest:
+        sampling.sample_beyond_draft(prediction, torch.arange(8), torch.linspace(0.1, 0.9, 8))
+    assert 0 < largest.nbytes <= 2 * one_row
 
 
 # ------------------------------------------------------------------ stop
 
 
 @given(st.integers(0, 3), st.lists(st.integers(0, 1), min_size=1, max_size=8), st.floats(0.0, 0.02))
-@example(1, [0, 0], 0.005)
+@example(1, [0, 0], 2**-7)  # the threshold itself, which fp32 holds exactly
 def test_the_stop_decision_is_the_librarys(stability: int, history: list[int], mean: float) -> None:
     logits = torch.zeros(1, 8, 5)
-    theirs: Any = StableAndConfidentStoppingCriteria(stability, 0.005)
+    confidence = 2**-7
+    theirs: Any = StableAndConfidentStoppingCriteria(stability, confidence)
     drafts: list[Tensor] = []
     for value in history:
         draft = torch.zeros(8, dtype=torch.long).index_fill_(0, torch.tensor(3), value)
@@ -401,4 +414,4 @@ def test_the_stop_decision_is_the_librarys(stability: int, history: list[int], m
         with patch.object(torch.distributions, "Categorical", _Library(torch.full((1, 8), mean))):
             expected = bool(theirs(draft[None], logits).item())
         fp32_mean = torch.full((8,), mean).mean().item()
-        assert sampling.settled(drafts, stability, fp32_mean, 0.005) == expected
+        assert sampling.settled(drafts, stability, fp32_mean, confidence) == expected

@@ -9,7 +9,7 @@ from app.models.offer import offer
 from app.models.words import time_left
 from app.settings import Settings
 from engine.catalogue import BUNDLED, GEMMA_26B
-from tests.app.models.test_page import CPU, GIB, RTX_3060, RTX_4090
+from tests.app.models.test_models_page import CPU, GIB, RTX_3060, RTX_4090
 
 NEEDS = "DiffusionGemma 26B needs a graphics card with 24 GB"
 
