@@ -492,7 +492,7 @@ class Library:
         return bool(
             ((sums - self._bound).abs() < CLOSE).any()
             | ((exact.entropy().mean(-1) - self._confidence).abs() < CLOSE).any()
-            | (at_bound & (ascending.diff() < CLOSE) & (ascending.diff() > 0)).any()
+            | (at_bound & (ascending.diff() < CLOSE)).any()
             | ((gap < CLOSE) & (gap > 0)).any()
             | (self.draws.close & self.sampler.accepted_token_mask).any()
         )
