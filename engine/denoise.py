@@ -194,7 +194,6 @@ def denoise_canvases(
         sizes = (count, count, len(spread), len(spread), len(beyond), len(beyond), len(beyond))
         inward, drafted, spread, spread_rows, beyond, beyond_rows, drawn = torch.split(packed, list(sizes))
         if len(beyond):
-            inward = inward.clone()
             inward[beyond] = sampling.sample_beyond_draft(prediction, beyond_rows, drawn / 2**UNIFORM_BITS)
         soft = model.soft_embedding(drafted, spread, prediction.probabilities, spread_rows)
 

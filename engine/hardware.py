@@ -14,8 +14,7 @@ import torch
 from engine.errors import EngineError
 from engine.events import Device
 from engine.nvidia import nvidia_gpus
-from engine.plans import Precision as Precision
-from engine.plans import usable_bytes
+from engine.plans import Precision, usable_bytes
 
 
 def devices() -> tuple[Device, ...]:

@@ -56,7 +56,9 @@ def engine_environment(device: str) -> dict[str, str]:
     if _AMD_UUID.fullmatch(device):
         return {"HIP_VISIBLE_DEVICES": device}
     environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    chosen = [gpu.uuid for gpu in nvidia_gpus() if device.startswith("GPU-") and gpu.uuid.startswith(device)]
+    if not device.startswith("GPU-"):
+        return environment
+    chosen = [gpu.uuid for gpu in nvidia_gpus() if gpu.uuid.startswith(device)]
     if len(chosen) == 1:
         environment["CUDA_VISIBLE_DEVICES"] = chosen[0]
     return environment

@@ -97,7 +97,7 @@ def _beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -> Tens
     # The first entry above the threshold has p > 0, so a forbidden token is never drawn; what rounding leaves
     # above the last entry falls below it.
     threshold = torch.minimum(threshold, torch.nextafter(last, torch.zeros_like(last)))
-    drawn = torch.searchsorted(cdf, threshold, right=True).clamp_(max=cdf.shape[-1] - 1)
+    drawn = torch.searchsorted(cdf, threshold, right=True)
     return torch.where(last > 0, drawn, draft).squeeze(-1)
 
 

@@ -10,9 +10,8 @@ import torch
 from engine import hardware
 from engine.errors import EngineError
 from engine.events import Device
-from engine.hardware import Precision
 from engine.nvidia import Gpu
-from engine.plans import RUNTIME_BYTES
+from engine.plans import RUNTIME_BYTES, Precision
 
 GB = 10**9
 GPU = Device(
