@@ -6,6 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ class Model:
         self.text_model: Any = loaded.to(device).eval().requires_grad_(False)
         replace_modules(self.text_model)
         config = self.text_model.config
+        if device.type == "cuda" and find_spec("triton"):
+            from engine.fused_experts import fuse
+
+            fuse(self.text_model, text_config(config).top_k_experts, self.text_model.dtype)
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
         self.prefill_tokens = 128 if device.type == "cpu" else 512

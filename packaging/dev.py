@@ -65,7 +65,7 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    set_up(graphical=True)
+    set_up(graphical=True, tests=True)
     if not has_display():
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     failed = False
@@ -112,8 +112,8 @@ def become(arguments: list[str]) -> int:
 # ------------------------------------------------------------------ set-up
 
 
-def set_up(graphical: bool) -> None:
-    """The system's libraries and `.venv`, as the requirement files have them."""
+def set_up(graphical: bool, tests: bool = False) -> None:
+    """The system's libraries and `.venv`, as the requirement files have them; what tests need, if asked."""
     wanted = missing_for_qt() if graphical else {}
     if importlib.util.find_spec("ensurepip") is None:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -121,8 +121,8 @@ def set_up(graphical: bool) -> None:
     if wanted:
         install_system_packages(wanted)
     backend = find_backend()
-    if not installed(backend):
-        install(backend)
+    if not installed(backend, tests):
+        install(backend, tests)
     if backend.startswith("cuda") and is_cpu_build(torch_version()):
         raise SetUpError(
             f"There is an NVIDIA card, but .venv holds a torch for the processor only ({torch_version()}).\n"
@@ -138,25 +138,28 @@ def check_python(version: tuple[int, ...]) -> None:
         )
 
 
-def requirement_files(backend: str) -> list[Path]:
-    return [REQUIREMENTS / f"{name}.txt" for name in (backend, "base", "dev", "transitive")]
+def requirement_files(backend: str, tests: bool) -> list[Path]:
+    names = (backend, "base", *["dev"] * tests, "transitive")
+    return [REQUIREMENTS / f"{name}.txt" for name in names]
 
 
-def fingerprint(backend: str) -> str:
+def fingerprint(backend: str, tests: bool) -> str:
     """Changes with the requirement files, the backend and the Python version."""
     digest = hashlib.sha256(f"{backend} {sys.version_info[:2]}".encode())
-    for file in requirement_files(backend):
+    for file in requirement_files(backend, tests):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def installed(backend: str) -> bool:
-    return VENV_PYTHON.exists() and STAMP.exists() and STAMP.read_text() == fingerprint(backend)
+def installed(backend: str, tests: bool) -> bool:
+    """An environment for tests will do for everything."""
+    enough = {fingerprint(backend, True), fingerprint(backend, tests)}
+    return VENV_PYTHON.exists() and STAMP.exists() and STAMP.read_text() in enough
 
 
-def install(backend: str) -> None:
+def install(backend: str, tests: bool) -> None:
     what, download_gb, disk_gb = BUILDS[backend]
-    say(f"Setting up {VENV}: PyTorch for {what}, Qt and the test tools.")
+    say(f"Setting up {VENV}: PyTorch for {what}, Qt{' and the test tools' if tests else ''}.")
     say(f"Up to {download_gb} GB are downloaded; {disk_gb} GB of disk are needed.")
     if backend != "cpu":
         say("To take the build for the processor instead, stop now and set MEZZOTINT_TORCH=cpu.")
@@ -172,14 +175,14 @@ def install(backend: str) -> None:
         command += ["--quiet", "--quiet"]
     if backend in TORCH_INDEX and not pip_takes_cpu_build(backend):
         command += ["--extra-index-url", TORCH_INDEX[backend]]
-    for file in requirement_files(backend):
+    for file in requirement_files(backend, tests):
         command += ["--requirement", str(file)]
     if subprocess.call(command) != 0:
         raise SetUpError(
             "pip could not install what Mezzotint needs (see above).\n"
             "Look at the network connection and the free disk space, then run this command again."
         )
-    STAMP.write_text(fingerprint(backend))
+    STAMP.write_text(fingerprint(backend, tests))
 
 
 def runs(python: Path) -> bool:

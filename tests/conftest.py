@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the processor; read when Triton is imported
 
 
 @pytest.fixture(autouse=True)

@@ -16,17 +16,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
-from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextExperts
 
-from engine import catalogue, quantise
+from engine import catalogue, experts, quantise
 from engine.errors import EngineError
+from engine.experts import PackedExperts, PackedLinear, Scratch
 from engine.model import TextModel, Tokenizer
 from engine.plans import Precision
-from engine.quantise import PackedExperts, PackedLinear, Scratch
+from tests.engine.packed import CPU, experts_of, load, load_packed, operations, pack, routed, unpack
 
-CPU = torch.device("cpu")
 STARTER = catalogue.STARTER.folder
 TEXT = (
     "The kettle had just begun to sing when someone knocked at the back door. Anna put down her cup and"
@@ -38,30 +36,6 @@ TEXT = (
     " out above the hill. Then the man began to tell her where he had been, and why he had come back"
     " after so many years to a house that he had once been glad to leave."
 )
-
-
-def load(folder: Path, config: Any = None, dtype: torch.dtype = torch.float32) -> Any:
-    library: Any = TextModel
-    model, report = library.from_pretrained(
-        folder,
-        local_files_only=True,
-        dtype=dtype,
-        attn_implementation="sdpa",
-        experts_implementation="grouped_mm",
-        quantization_config=config,
-        output_loading_info=True,
-    )
-    assert not any(report.values()), report
-    return model.requires_grad_(False)
-
-
-def load_packed(folder: Path, precision: Precision, cache: Path | None = None, **options: Any) -> Any:
-    """As the engine does it: from the saved copy if there is one, else pack and save."""
-    place, config = quantise.prepare(folder, precision, CPU, cache)
-    model = load(place, config, **options)
-    if cache and config:
-        quantise.save(model, folder, cache)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -149,50 +123,6 @@ def test_drafts_can_still_be_read(packed_starter: Any) -> None:
 # ------------------------------------------------------------------ arithmetic
 
 
-def experts_of(count: int, hidden: int, width: int) -> Any:
-    config: Any = SimpleNamespace(
-        num_experts=count,
-        hidden_size=hidden,
-        moe_intermediate_size=width,
-        hidden_activation="gelu_pytorch_tanh",
-        _experts_implementation="eager",
-    )
-    experts: Any = DiffusionGemmaTextExperts(config)
-    for tensor in experts.parameters():
-        torch.nn.init.normal_(tensor, std=0.1)
-    return experts.requires_grad_(False)
-
-
-def pack(experts: Any, scratch: Scratch | None = None) -> PackedExperts:
-    module = PackedExperts(experts, scratch or Scratch())
-    for name, tensor in module.pack(CPU, experts.gate_up_proj, experts.down_proj).items():
-        getattr(module, name).data = tensor
-    return module
-
-
-def unpack(module: PackedExperts, experts: Any) -> Any:
-    """The weights that packed ones stand for, step by step; written into the library's experts."""
-    from bitsandbytes.functional import get_4bit_type
-
-    for index in range(module.num_experts):
-        high, low = module.packed[index] >> 4, module.packed[index] & 15
-        codes = torch.stack([high, low], dim=1).flatten().long()
-        scales = module.scale_codes[module.scales[index].long()]
-        peaks = module.scale_peaks[index].repeat_interleave(256)[: len(scales)]
-        scales = scales * peaks + module.scale_means[index]
-        row = get_4bit_type("nf4", device="cpu")[codes]
-        row = row * scales.repeat_interleave(64)
-        gate_up, down = experts.gate_up_proj[index], experts.down_proj[index]
-        gate_up.copy_(row[: gate_up.numel()].view_as(gate_up))
-        down.copy_(row[gate_up.numel() :][: down.numel()].view_as(down))
-    return experts
-
-
-def routed(tokens: int, hidden: int, experts: int, top_k: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    chosen = torch.stack([torch.randperm(experts)[:top_k] for _ in range(tokens)])
-    return torch.randn(tokens, hidden), chosen, torch.rand(tokens, top_k)
-
-
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the way that a GPU takes, on the processor."""
@@ -204,7 +134,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     library = torch.library.Library("bitsandbytes", "IMPL")
     library.impl("dequantize_4bit.out", into, "CPU")
-    monkeypatch.setattr(quantise, "_on_host", lambda _tensor: False)
+    monkeypatch.setattr(experts, "_on_host", lambda _tensor: False)
     yield
     library._destroy()
 
@@ -235,31 +165,6 @@ def test_packed_experts_compute_what_their_unpacked_weights_do(
     half = module(given[0].bfloat16(), *given[1:])
     assert half.dtype == torch.bfloat16
     assert (half - expected).norm() < 0.02 * expected.norm()
-
-
-class Operations(TorchDispatchMode):
-    """What torch is asked to do, with the sizes of what comes of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, Any]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        made = args[-1] if result is None and args else result
-        self.seen.append((str(func), getattr(made, "shape", None)))
-        return result
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name, _ in self.seen]
-
-
-def operations(module: PackedExperts, given: tuple[Tensor, Tensor, Tensor]) -> Operations:
-    seen = Operations()
-    with seen:
-        module(*given)
-    return seen
 
 
 @pytest.mark.parametrize("tokens", [1, 40])

@@ -123,10 +123,10 @@ def test_the_user_may_choose(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("backend", torch_build.BUILDS)
 def test_each_build_has_exact_pins(backend: str) -> None:
-    for file in dev.requirement_files(backend):
-        pins = file.read_text().split()
+    for file in dev.requirement_files(backend, tests=True):
+        pins = file.read_text().splitlines()
         assert pins
-        assert all(pin.count("==") == 1 for pin in pins)
+        assert all(pin.partition(";")[0].count("==") == 1 for pin in pins)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_cpu_build_beside_an_nvidia_card_is_an_error(
     backend: str, clash: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dev, "find_backend", lambda: backend)
-    monkeypatch.setattr(dev, "installed", lambda _: True)
+    monkeypatch.setattr(dev, "installed", lambda *_: True)
     monkeypatch.setattr(dev, "torch_version", lambda: "2.13.0+cpu")
     if not clash:
         dev.set_up(graphical=False)
@@ -160,29 +160,41 @@ def test_a_cpu_build_beside_an_nvidia_card_is_an_error(
 
 
 def test_an_install_is_remembered_until_a_requirement_changes(checkout: Path, calls: Calls) -> None:
-    assert not dev.installed("cpu")
-    dev.install("cpu")
-    assert dev.installed("cpu")
-    assert not dev.installed("cuda")
-    (checkout / "requirements" / "dev.txt").write_text("dev==2\n")
-    assert not dev.installed("cpu")
-    dev.install("cpu")
-    assert dev.installed("cpu")
+    assert not dev.installed("cpu", tests=False)
+    dev.install("cpu", tests=False)
+    assert dev.installed("cpu", tests=False)
+    assert not dev.installed("cuda", tests=False)
+    (checkout / "requirements" / "base.txt").write_text("base==2\n")
+    assert not dev.installed("cpu", tests=False)
+    dev.install("cpu", tests=False)
+    assert dev.installed("cpu", tests=False)
     assert sum("venv" in command for command in calls) == 1
 
 
+def test_only_tests_need_the_test_tools(checkout: Path, calls: Calls) -> None:
+    dev.install("cpu", tests=False)
+    assert not any("dev.txt" in part for part in calls[-1])
+    assert not dev.installed("cpu", tests=True)
+    dev.install("cpu", tests=True)
+    assert any(part.endswith("dev.txt") for part in calls[-1])
+    assert dev.installed("cpu", tests=True)
+    assert dev.installed("cpu", tests=False)
+    (checkout / "requirements" / "dev.txt").write_text("dev==2\n")
+    assert not dev.installed("cpu", tests=True)
+
+
 def test_torch_comes_from_the_index_of_its_build(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    dev.install("cuda")
+    dev.install("cuda", tests=False)
     assert calls[-1][calls[-1].index("--extra-index-url") + 1] == "https://download.pytorch.org/whl/cu130"
-    dev.install("cpu")
+    dev.install("cpu", tests=False)
     assert calls[-1][calls[-1].index("--extra-index-url") + 1] == "https://download.pytorch.org/whl/cpu"
     monkeypatch.setattr(dev, "pip_takes_cpu_build", lambda _: True)
-    dev.install("cpu")
+    dev.install("cpu", tests=False)
     assert "--extra-index-url" not in calls[-1]
 
 
 def test_the_size_is_told_first(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
-    dev.install("cuda")
+    dev.install("cuda", tests=False)
     said = capsys.readouterr().out
     assert "NVIDIA cards" in said
     assert "3 GB are downloaded; 8 GB of disk" in said
@@ -190,11 +202,11 @@ def test_the_size_is_told_first(calls: Calls, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_failed_install_is_not_remembered(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    dev.install("cpu")
+    dev.install("cpu", tests=False)
     monkeypatch.setattr(subprocess, "call", lambda *_, **__: 1)
     with pytest.raises(system.SetUpError, match="pip could not install"):
-        dev.install("cpu")
-    assert not dev.installed("cpu")
+        dev.install("cpu", tests=False)
+    assert not dev.installed("cpu", tests=False)
 
 
 @pytest.mark.usefixtures("checkout")
@@ -202,7 +214,7 @@ def test_a_full_disk_stops_the_install(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1e9})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(system.SetUpError, match="Make room"):
-        dev.install("cuda")
+        dev.install("cuda", tests=False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,168 @@
+"""The kernels of fused experts: in Triton's interpreter against torch, and compiled for cards."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from engine import catalogue
+from tests.engine.packed import Operations, experts_of, load_packed, operations, pack, routed, unpack
+
+pytest.importorskip("triton", reason="Triton is for Linux only")
+
+from engine import fused_experts
+from engine.fused_experts import FusedExperts, fuse
+
+HERE = Path(__file__).parent
+
+
+def fused(count: int, hidden: int, width: int) -> tuple[FusedExperts, Any]:
+    experts = experts_of(count, hidden, width)
+    module = pack(experts)
+    module.__class__ = FusedExperts
+    assert isinstance(module, FusedExperts)
+    return module, experts
+
+
+@pytest.mark.parametrize(
+    ("count", "hidden", "width", "tokens"),
+    [(4, 256, 160, 9), (4, 64, 64, 1), (16, 128, 32, 3), (3, 96, 64, 70), (40, 64, 32, 5), (2, 32, 320, 33)],
+)
+def test_fused_experts_compute_what_their_unpacked_weights_do(
+    count: int, hidden: int, width: int, tokens: int
+) -> None:
+    torch.manual_seed(count)
+    module, experts = fused(count, hidden, width)
+    given = routed(tokens, hidden, count)
+    expected = unpack(module, experts)(*given)
+    torch.testing.assert_close(module(*given), expected, rtol=1e-5, atol=1e-5)
+    half = module(given[0].half(), *given[1:])  # the interpreter has no bf16 products
+    assert half.dtype == torch.half
+    assert (half - expected).norm() < 0.003 * expected.norm()
+
+
+def test_all_tokens_of_one_expert_and_none_of_the_others() -> None:
+    torch.manual_seed(3)
+    module, experts = fused(5, 64, 32)
+    hidden = torch.randn(80, 64)
+    given = hidden, torch.full((80, 1), 3), torch.ones(80, 1)
+    torch.testing.assert_close(module(*given), unpack(module, experts)(*given), rtol=1e-5, atol=1e-6)
+
+
+def test_experts_that_were_not_hit_are_not_read() -> None:
+    module, _ = fused(16, 64, 32)
+    given = routed(3, 64, 16)
+    expected = module(*given)
+    unhit = [index for index in range(16) if index not in given[1]]
+    module.scale_means[unhit] = torch.nan
+    module.scale_peaks[unhit] = torch.nan
+    assert torch.equal(module(*given), expected)
+
+
+@pytest.mark.parametrize("tokens", [1, 40])
+def test_the_operations_do_not_grow_with_the_experts_and_wait_for_nothing(tokens: int) -> None:
+    few, many = (operations(fused(n, 64, 32)[0], routed(tokens, 64, n)) for n in (3, 24))
+    assert seen(few) == seen(many)
+    waits = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "_to_copy", "item", "equal")
+    assert not [name for name in seen(many) if any(wait in name for wait in waits)]
+
+
+def seen(of: Operations) -> list[str]:
+    """Without what the interpreter does to run a kernel: it copies everything to the processor and back."""
+    names = [name for name in of.names if "aten.detach" not in name]
+    return [name for name in names if not name.startswith(("aten.copy_", "aten.set_", "aten.empty_like"))]
+
+
+# ------------------------------------------------------------------ the trial
+
+
+class Layers(nn.Module):
+    def __init__(self, *sizes: int) -> None:
+        super().__init__()
+        self.one, self.two = (pack(experts_of(4, *sizes)) for _ in range(2))
+
+
+def test_layers_are_fused_where_the_kernels_agree_with_unpacking() -> None:
+    layers = Layers(64, 32)
+    assert fuse(layers, 2, torch.float32)
+    assert type(layers.one) is type(layers.two) is FusedExperts
+
+
+@pytest.mark.parametrize("broken", [torch.nan, 1.1])
+def test_kernels_that_deviate_are_not_used(
+    broken: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    layers, product = Layers(64, 32), FusedExperts.forward
+    monkeypatch.setattr(FusedExperts, "forward", lambda *given: product(*given) * broken)
+    with caplog.at_level(logging.WARNING):
+        assert not fuse(layers, 2, torch.float32)
+    assert "deviate" in caplog.text
+    caplog.clear()
+    assert type(layers.one) is not FusedExperts
+
+
+def test_without_a_compiler_experts_are_unpacked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("Failed to find C compiler")
+
+    layers = Layers(64, 32)
+    monkeypatch.setattr(FusedExperts, "forward", fail)
+    with caplog.at_level(logging.WARNING):
+        assert not fuse(layers, 2, torch.float32)
+    assert "C compiler" in caplog.text
+    caplog.clear()
+    assert type(layers.one) is not FusedExperts
+
+
+def test_rows_that_share_scales_are_not_fused(caplog: pytest.LogCaptureFixture) -> None:
+    assert not fuse(Layers(40, 24), 2, torch.float32)
+    other = Layers(64, 32)
+    other.two.act_fn = nn.SiLU()
+    assert not fuse(other, 2, torch.float32)
+    assert not fuse(nn.Linear(2, 2), 2, torch.float32)
+    assert not caplog.text
+
+
+def test_the_bundled_model_reads_a_text_the_same() -> None:
+    model = load_packed(catalogue.STARTER.folder, "4-bit")
+    encoder, ids = model.model.encoder.language_model, torch.arange(50, 58)[None]
+    expected = encoder(input_ids=ids).last_hidden_state
+    assert fuse(model, 2, torch.float32)
+    assert type(model.model.decoder.layers[0].experts) is FusedExperts
+    torch.testing.assert_close(encoder(input_ids=ids).last_hidden_state, expected, rtol=1e-3, atol=1e-3)
+
+
+# ------------------------------------------------------------------ compiled
+
+
+def test_the_kernels_of_the_real_model_compile() -> None:
+    """For tensor cores, with a few registers spilled at most, within the memory that such cards share out."""
+    capabilities = ["80", "86", "89", "90", "120"]
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment["PYTHONPATH"] = str(HERE.parent.parent)
+    command = [sys.executable, str(HERE / "compile_kernels.py"), *capabilities]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    cards = json.loads(result.stdout)
+    assert list(cards) == capabilities
+    for kernels in cards.values():
+        assert list(kernels) == ["_gate_up", "_down"]
+        for kernel in kernels.values():
+            assert kernel["tensor_core_products"] > 0
+            assert kernel["spilled_bytes"] <= 64
+            assert kernel["shared_bytes"] <= 99 * 1024
+
+
+def test_the_interpreter_ran() -> None:
+    assert "Interpreted" in type(fused_experts._down).__name__
