@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TextIO, assert_never
 
 from engine import catalogue, events, plans
+from engine.asked import check_ranges
 from engine.errors import EngineError
 from engine.events import DraftRequest, LoadRequest
-from engine.session import Session, check_ranges
+from engine.session import Session
 from engine.terminal import Sharpening
 
 REQUEST_ID = "cli"
@@ -181,7 +182,7 @@ def _models(options: argparse.Namespace, out: TextIO) -> int:
     elif options.memory < 0:
         raise EngineError("input", f"The memory is {options.memory} bytes.", "Give a number of bytes.")
     else:
-        free, total, place = plans.on_card(options.memory), 0, "this card"
+        free, total, place = plans.usable_on_card(options.memory), 0, "this card"
     rows = [
         (known, plans.table(plans.read_shape(known.describes), known.precisions, free, total, place))
         for known in catalogue.KNOWN

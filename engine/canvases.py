@@ -51,7 +51,7 @@ class Canvases:
         self.positions = self.positions[indices]
         self.masks = {kind: None if mask is None else mask[indices] for kind, mask in self.masks.items()}
         for tensors in (self._keys, self._values):
-            tensors[:] = [tensor[indices] for tensor in tensors]
+            tensors[:] = [tensor[indices.to(tensor.device)] for tensor in tensors]
 
 
 def _joined(prefixes: list[Tensor], lengths: list[int], tokens: int) -> Tensor:

@@ -35,16 +35,18 @@ class _Unpacked:
 
 
 class Scratch:
-    """The one buffer that every layer unpacks its experts into; it grows to the largest."""
+    """The one buffer on each device that all layers there unpack into; it grows to the largest."""
 
     def __init__(self) -> None:
-        self._buffer: Tensor | None = None
+        self._buffers: dict[torch.device, Tensor] = {}
 
     def take(self, count: int, like: Tensor) -> Tensor:
-        held = self._buffer
-        if held is None or len(held) < count or (held.dtype, held.device) != (like.dtype, like.device):
-            self._buffer = held = None  # given back before the larger one is asked for
-            self._buffer = held = torch.empty(count, dtype=like.dtype, device=like.device)
+        held = self._buffers.get(like.device)
+        if held is None or len(held) < count or held.dtype != like.dtype:
+            held = None
+            self._buffers.pop(like.device, None)  # given back before the larger one is asked for
+            held = torch.empty(count, dtype=like.dtype, device=like.device)
+            self._buffers[like.device] = held
         return held[:count]
 
 

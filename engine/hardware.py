@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from engine.cards import TOGETHER, card_ids, together
 from engine.errors import EngineError
 from engine.events import Device
 from engine.nvidia import nvidia_gpus
@@ -19,18 +20,29 @@ from engine.plans import Precision, usable_bytes
 
 def devices() -> tuple[Device, ...]:
     """All there are, the best first."""
-    return (*_cuda(), *_xpu(), *_mps(), _cpu())
+    cards = _cuda()
+    return (*cards, *together(cards), *_xpu(), *_mps(), _cpu())
 
 
-def resolve(device_id: str, present: tuple[Device, ...]) -> Device:
-    """device_id: `auto` for the best one there is, an id, or a UUID or what one alone begins with.
+def resolve(
+    device_id: str, present: tuple[Device, ...], fits: Callable[[Device], bool] = lambda _: True
+) -> Device:
+    """device_id: `auto`, an id, or a UUID or what one alone begins with. `auto`: the best one there is, or
+    all cards together if the model fits these alone.
 
     Raises device-missing; another device is never taken instead.
     """
-    wanted = {"auto": present[0].id, "cuda": "cuda:0", "xpu": "xpu:0", "mps:0": "mps"}.get(
-        device_id, device_id
-    )
-    found = [d for d in present if wanted == d.id or (wanted and d.uuid.startswith(wanted))]
+    if device_id == "auto":
+        all_cards = next((device for device in present if len(card_ids(device)) > 1), present[0])
+        return all_cards if fits(all_cards) and not fits(present[0]) else present[0]
+    wanted = {"cuda": "cuda:0", "xpu": "xpu:0", "mps:0": "mps"}.get(device_id, device_id)
+    alone = TOGETHER not in wanted
+    found = [
+        device
+        for device in present
+        if wanted == device.id
+        or (wanted and device.uuid.startswith(wanted) and (alone == (len(card_ids(device)) == 1)))
+    ]
     if len(found) == 1:
         return found[0]
     here = ", ".join(f"{device.id} ({device.name})" for device in present)
@@ -63,19 +75,18 @@ def idle_card() -> str | None:
     )
 
 
-def best_precision(
-    device: Device, bf16_bytes: int, packed_bytes: Mapping[Precision, int] | None = None
-) -> Precision:
-    """bf16 if that fits, else the first of packed_bytes that does, else the last: then a load may fail.
+def best_precision(device: Device, needed_bytes: Mapping[Precision, int]) -> Precision:
+    """The first that fits, else the last: then a load may fail.
 
-    A processor without bf16 arithmetic takes fp32, which is five times as fast there, where half of what is
-    free is enough for it.
+    A processor without bf16 arithmetic takes fp32 for bf16, which is five times as fast there, where half of
+    what is free is enough for it.
     """
     free = usable_bytes(device)
-    if device.id == "cpu" and 2 * bf16_bytes <= free // 2 and not _computes_in_bf16():
+    bf16_bytes = needed_bytes.get("bf16")
+    if bf16_bytes and device.id == "cpu" and 2 * bf16_bytes <= free // 2 and not _computes_in_bf16():
         return "fp32"
-    choices: list[tuple[Precision, int]] = [("bf16", bf16_bytes), *(packed_bytes or {}).items()]
-    return next((precision for precision, needed in choices if not free or needed <= free), choices[-1][0])
+    fitting = (precision for precision, needed in needed_bytes.items() if not free or needed <= free)
+    return next(fitting, list(needed_bytes)[-1])
 
 
 def _computes_in_bf16() -> bool:
@@ -98,19 +109,20 @@ def free_unused_memory() -> None:
         torch.xpu.empty_cache()
 
 
-def peak_bytes(device: torch.device | str) -> int:
+def peak_bytes(device: Device) -> int:
     """The most memory that tensors held there since reset_peak(); 0 where torch does not tell."""
-    memory = _memory_module(device)
-    return memory.max_memory_allocated(torch.device(device)) if memory else 0
+    return sum(module.max_memory_allocated(card) for module, card in _memory_modules(device))
 
 
-def reset_peak(device: torch.device | str) -> None:
-    if memory := _memory_module(device):
-        memory.reset_peak_memory_stats(torch.device(device))
+def reset_peak(device: Device) -> None:
+    for module, card in _memory_modules(device):
+        module.reset_peak_memory_stats(card)
 
 
-def _memory_module(device: torch.device | str) -> Any:
-    return {"cuda": torch.cuda, "xpu": torch.xpu}.get(torch.device(device).type)
+def _memory_modules(device: Device) -> list[tuple[Any, torch.device]]:
+    modules = {"cuda": torch.cuda, "xpu": torch.xpu}
+    found = map(torch.device, card_ids(device))
+    return [(modules[card.type], card) for card in found if card.type in modules]
 
 
 def _cuda() -> tuple[Device, ...]:

@@ -19,6 +19,7 @@ from engine.catalogue import check_files
 from engine.denoise import Sampler
 from engine.errors import EngineError
 from engine.modules import replace_modules
+from engine.placement import Placement
 from engine.plans import ROLL_BACK_TOKENS, Precision, needed_bytes, read_shape
 from engine.sampling import chunks
 
@@ -50,12 +51,12 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
 
 
 class Model:
-    """A loaded checkpoint on one device."""
+    """A loaded checkpoint. device: where ids go in and logits come out."""
 
     def __init__(
         self,
         folder: Path,
-        device: torch.device,
+        placement: Placement,
         precision: Precision = "bf16",
         packed_models: Path | None = None,
     ) -> None:
@@ -64,12 +65,13 @@ class Model:
         Raises weights-missing or weights-broken; a tensor that the checkpoint lacks is never made up.
         """
         check_files(folder)
-        self.device = device
+        self.device = device = placement.first
         self.precision = precision
         self.tokenizer = Tokenizer(folder)
-        loaded = _load_weights(folder, device, precision, packed_models)
-        self.text_model: Any = loaded.to(device).eval().requires_grad_(False)
-        replace_modules(self.text_model)
+        loaded = _load_weights(folder, placement, precision, packed_models)
+        self.text_model: Any = loaded.eval().requires_grad_(False)
+        placement.move(self.text_model)
+        replace_modules(self.text_model, device)
         config = self.text_model.config
         if device.type == "cuda" and find_spec("triton"):
             from engine.fused_experts import fuse
@@ -252,10 +254,10 @@ class Tokenizer:
 
 
 def _load_weights(
-    folder: Path, device: torch.device, precision: Precision, packed_models: Path | None
+    folder: Path, placement: Placement, precision: Precision, packed_models: Path | None
 ) -> Any:
     library: Any = TextModel
-    source, packing = quantise.prepare(folder, precision, device, packed_models)
+    source, packing = quantise.prepare(folder, precision, placement, packed_models)
     try:
         model, report = library.from_pretrained(
             source,

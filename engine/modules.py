@@ -19,9 +19,9 @@ from engine.canvases import Canvases
 _ROOT = 1.5957691216057308  # 2 · sqrt(2 / π)
 
 
-def replace_modules(model: nn.Module) -> None:
-    """In place; weights stay where they are."""
-    on_cpu = next(model.parameters()).device.type == "cpu"
+def replace_modules(model: nn.Module, device: torch.device) -> None:
+    """In place, by those that suit the device; weights stay where they are."""
+    on_cpu = device.type == "cpu"
     for module in list(model.modules()):
         if type(module) is DiffusionGemmaRMSNorm:
             module.__class__ = _CpuRMSNorm if on_cpu else _FusedRMSNorm

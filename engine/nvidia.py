@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from engine.cards import TOGETHER
+
 _AMD_UUID = re.compile(r"GPU-[0-9a-f]{16}")  # NVIDIA's have hyphens
 
 
@@ -50,15 +52,17 @@ def _gpu(pynvml: Any, index: int) -> Gpu:
 def engine_environment(device: str) -> dict[str, str]:
     """What an engine's process must find in its environment when it starts, for this choice of a device.
 
-    A GPU chosen by UUID is the only one it sees. A card that is gone hides no other, so that the engine can
+    Cards chosen by UUID are the only ones it sees. A card that is gone hides no other, so that the engine can
     name what there is. Indices count as the driver counts.
     """
-    if _AMD_UUID.fullmatch(device):
-        return {"HIP_VISIBLE_DEVICES": device}
+    wanted = device.split(TOGETHER)
+    if all(map(_AMD_UUID.fullmatch, wanted)):
+        return {"HIP_VISIBLE_DEVICES": ",".join(wanted)}
     environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    if not device.startswith("GPU-"):
+    if not all(uuid.startswith("GPU-") for uuid in wanted):
         return environment
-    chosen = [gpu.uuid for gpu in nvidia_gpus() if gpu.uuid.startswith(device)]
-    if len(chosen) == 1:
-        environment["CUDA_VISIBLE_DEVICES"] = chosen[0]
+    here = [gpu.uuid for gpu in nvidia_gpus()]
+    chosen = [uuid for begin in wanted for uuid in here if uuid.startswith(begin)]
+    if len(chosen) == len(wanted):
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
     return environment

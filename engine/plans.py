@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from engine.cards import card_ids
 from engine.errors import EngineError
 from engine.events import Device
 
@@ -121,10 +122,19 @@ def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
     number = _BYTES[precision][3]
     rows = variants * shape.canvas_tokens
     logits = rows * shape.vocab_size
-    scratch = 2 * max(layer.weights.experts for layer in shape.layers) if precision.startswith("4-bit") else 0
     pieces = min(CHUNK_BYTES, (4 if number == 4 else 4 + number) * logits)
     passing = (number * logits, pieces, number * rows * shape.activations)
-    return 4 * logits + scratch + max(passing)
+    return 4 * logits + _scratch_bytes(shape, precision) + max(passing)
+
+
+def _scratch_bytes(shape: Shape, precision: Precision) -> int:
+    return 2 * max(layer.weights.experts for layer in shape.layers) if precision.startswith("4-bit") else 0
+
+
+def _layer_step_bytes(shape: Shape, precision: Precision) -> int:
+    """What a step needs on a card that has layers and nothing else."""
+    activations = _BYTES[precision][3] * shape.canvas_tokens * shape.activations
+    return _scratch_bytes(shape, precision) + activations
 
 
 def needed_bytes(
@@ -133,23 +143,61 @@ def needed_bytes(
     context_tokens: int,
     variants: int = 1,
     canvases: int = MOST_CANVASES,
+    cards: int = 1,
 ) -> int:
-    return (
+    """Each card beyond the first has scratch of its own, and room that no whole layer fills."""
+    alone = (
         weights_bytes(shape, precision)
         + kv_bytes(shape, precision, context_tokens, variants, canvases)
         + step_bytes(shape, precision, variants)
     )
+    if cards == 1:
+        return alone
+    layer = max(_layers_bytes(shape, precision, context_tokens))
+    return alone + (cards - 1) * (layer + _layer_step_bytes(shape, precision))
+
+
+def share_layers(
+    shape: Shape, precision: Precision, context_tokens: int, usable: Sequence[int]
+) -> tuple[int, ...]:
+    """How many layers each card has, in order, the first one having all else too, with as much to spare on
+    each. usable: bytes of each. What does not fit is left to the last.
+    """
+    lasting = _layers_bytes(shape, precision, context_tokens)
+    passing = _layer_step_bytes(shape, precision)
+    ends = shape.ends.bytes_in(precision) + step_bytes(shape, precision) - passing
+    spare = sum(usable) - needed_bytes(shape, precision, context_tokens, cards=len(usable))
+    counts, begin = [], 0
+    for number, free in enumerate(usable[:-1]):
+        room = free - passing - (0 if number else ends) - max(0, spare) // len(usable)
+        end = begin
+        while end < len(lasting) and sum(lasting[begin : end + 1]) <= room:
+            end += 1
+        counts.append(end - begin)
+        begin = end
+    return (*counts, len(lasting) - begin)
+
+
+def _layers_bytes(shape: Shape, precision: Precision, context_tokens: int) -> list[int]:
+    """The weights of each layer and what it keeps of a draft of the most canvases."""
+    number = _BYTES[precision][3]
+    return [
+        layer.weights.bytes_in(precision)
+        + number * _kv_numbers(shape, layer, context_tokens, 1, MOST_CANVASES)
+        for layer in shape.layers
+    ]
 
 
 def usable_bytes(device: Device) -> int:
     """What a model can take of a device; 0 where the system does not tell."""
     free = device.free_bytes or device.total_bytes
-    return on_card(free) if free and device.id.startswith(("cuda", "xpu")) else free
+    on_card = device.id.startswith(("cuda", "xpu"))
+    return usable_on_card(free, len(card_ids(device))) if free and on_card else free
 
 
-def on_card(free_bytes: int) -> int:
+def usable_on_card(free_bytes: int, cards: int = 1) -> int:
     """What is left for a model once a GPU's driver and libraries have taken theirs."""
-    return max(1, free_bytes - RUNTIME_BYTES)
+    return max(1, free_bytes - cards * RUNTIME_BYTES)
 
 
 def memory(count: int) -> str:
@@ -171,10 +219,11 @@ def table(
     free_bytes: int,
     total_bytes: int = 0,
     place: str = "this card",
+    cards: int = 1,
 ) -> list[Plan]:
     """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known."""
     needs = {
-        (precision, context): needed_bytes(shape, precision, min(context, shape.limit_tokens))
+        (precision, context): needed_bytes(shape, precision, min(context, shape.limit_tokens), cards=cards)
         for precision in precisions
         for context in CONTEXTS
     }

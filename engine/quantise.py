@@ -13,12 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from engine.catalogue import INDEX, check_files
 from engine.errors import EngineError
+from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
@@ -77,7 +77,7 @@ def _linear_layers(core: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]
 class PackedConfig(QuantizationConfigMixin):
     """How a model is packed, as its config.json says. source: the fingerprint of what was packed."""
 
-    device = torch.device("cpu")  # where to pack; no part of what is saved
+    placement = PROCESSOR  # where to pack; no part of what is saved
 
     def __init__(self, precision: Precision, source: str, format: int = FORMAT, **_: Any) -> None:
         if format != FORMAT:
@@ -125,7 +125,7 @@ class Quantiser(HfQuantizer):
         return [WeightConverter(sources, "experts.packed", [_Together()])]
 
     def get_quantize_ops(self) -> ConversionOps:
-        return _Pack(self.quantization_config.device)
+        return _Pack(self.quantization_config.placement)
 
     def is_serializable(self) -> bool:
         return True
@@ -141,8 +141,8 @@ class _Together(ConversionOps):
 
 
 class _Pack(ConversionOps):
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
 
     def convert(
         self,
@@ -153,8 +153,9 @@ class _Pack(ConversionOps):
         **kwargs: Any,  # noqa: ARG002
     ) -> dict[str, Any]:
         path = full_layer_name.rpartition(".")[0]
+        device = self._placement.device_of(path)
         tensors = {name.rpartition(".")[2]: tensor for name, (tensor,) in input_dict.items()}
-        packed: dict[str, Tensor] = model.get_submodule(path).pack(self._device, **tensors)
+        packed: dict[str, Tensor] = model.get_submodule(path).pack(device, **tensors)
         return {f"{path}.{name}": tensor for name, tensor in packed.items()}
 
 
@@ -166,7 +167,7 @@ def packing_available() -> bool:
 
 
 def prepare(
-    folder: Path, precision: Precision, device: torch.device, cache: Path | None = None
+    folder: Path, precision: Precision, placement: Placement, cache: Path | None = None
 ) -> tuple[Path, PackedConfig | None]:
     """Where to load from, and the quantization_config to load with: None if there is nothing to pack.
 
@@ -190,7 +191,7 @@ def prepare(
     if precision not in PACKED:
         return folder, None
     config = PackedConfig(precision, fingerprint(folder))
-    config.device = device
+    config.placement = placement
     if cache and _is_whole(copy := _copy_of(folder, precision, cache), config):
         return copy, None
     return folder, config

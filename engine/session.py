@@ -10,11 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from engine import catalogue, plans, prompt
+from engine import catalogue, prompt
+from engine.asked import check_pins, check_ranges, sampler_for, start_ids
 from engine.errors import EngineError, failure
 from engine.events import (
     Cancelled,
@@ -35,18 +35,15 @@ from engine.events import (
     Token,
 )
 from engine.pieces import Pieces, Reader
-from engine.plans import Precision
 
 if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
 
-    from engine.denoise import Given, Sampler, Step
+    from engine.denoise import Given, Step
     from engine.model import Model
     from engine.prefix import Prefix
 
 log = logging.getLogger(__name__)
-
-MOST_DRAFTS = 8
 
 
 class _CancelledError(Exception):
@@ -95,22 +92,20 @@ class Session:
         folder, label = catalogue.find(request.model)
         catalogue.check_files(folder)
 
-        import torch
-
         from engine import hardware
 
         present = hardware.devices()
         yield loading("Starting the engine", 0.3, present)
-        device = hardware.resolve(request.device, present)
-        if device.id == "cpu":
-            hardware.limit_threads()
 
+        from engine.choice import choose
         from engine.model import Model
         from engine.prefix import Prefix
 
-        precision = _precision(request.precision, folder, device)
+        device, precision, placement = choose(request, folder, present)
+        if device.id == "cpu":
+            hardware.limit_threads()
         yield loading("Reading the model", 0.6)
-        model = Model(folder, torch.device(device.id), precision, catalogue.packed_models())
+        model = Model(folder, placement, precision, catalogue.packed_models())
         pieces = Pieces(model.tokenizer.data)
         self._loaded = _Loaded(model, pieces, device, Prefix(model))
         if cancelled.is_set():
@@ -193,15 +188,15 @@ class _Run:
         self._model = loaded.model
         self._request = request
         self._cancelled = cancelled
-        self._sampler = _sampler(loaded.model.sampler, request)
-        self._start = _start(loaded.model, request)
-        _check_pins(request, loaded.model)
+        self._sampler = sampler_for(request, loaded.model.sampler)
+        self._start = start_ids(request, loaded.model)
+        check_pins(request, loaded.model)
 
     def events(self) -> Iterator[DraftEvent]:
         from engine import hardware
 
         request, model = self._request, self._model
-        hardware.reset_peak(self._loaded.device.id)
+        hardware.reset_peak(self._loaded.device)
         drafts: list[_Draft] = []
         first = Place(before=request.before, after=request.after, instruction=request.instruction)
         for number, place in enumerate((first, *request.more)):
@@ -368,124 +363,14 @@ class _Draft:
             device=device.id,
             precision=precision,
             stopped_early=self.stopped_early,
-            peak_bytes=hardware.peak_bytes(device.id),
+            peak_bytes=hardware.peak_bytes(device),
         )
-
-
-def check_ranges(request: DraftRequest) -> None:
-    """What can be told without the model. Raises input, naming the value and the range."""
-
-    def within(name: str, value: float | None, lowest: float, highest: float) -> None:
-        if value is not None and not lowest <= value <= highest:
-            raise EngineError("input", f"{name} is {value}.", f"Choose from {lowest} to {highest}.")
-
-    within("The number of steps", request.max_steps, 1, 128)
-    within("The number of canvases", request.canvases, 1, 4)
-    within("The number of variants", request.variants, 1, 4)
-    within("The seed", request.seed, 0, 2**63 - 1)
-    within("The number of drafts in one batch", (1 + len(request.more)) * request.variants, 1, MOST_DRAFTS)
-    within("The context size in tokens", request.context_tokens, 64, 2**20)
-    within("The least length in tokens", request.min_tokens, 0, request.length_tokens or 2**20)
-    within("The share to renoise", request.strength, 0.0, 1.0)
-    within("The lower temperature", request.t_min, 0.0, 5.0)
-    within("The upper temperature", request.t_max, 0.01, 5.0)
-    within("The entropy bound", request.entropy_bound, 0.0, 100.0)
-
-
-def _precision(asked: str, folder: Path, device: Device) -> Precision:
-    from engine import hardware, quantise
-    from engine.model import DEFAULT_CONTEXT_TOKENS
-
-    if asked == "auto":
-        if packed := quantise.packed_precision(folder):
-            return packed
-        shape = plans.read_shape(folder)
-        context = min(shape.limit_tokens, DEFAULT_CONTEXT_TOKENS)
-        needed = {precision: plans.needed_bytes(shape, precision, context) for precision in quantise.PACKED}
-        return hardware.best_precision(device, plans.needed_bytes(shape, "bf16", context), needed)
-    for precision in get_args(plans.Precision):
-        if precision == asked:
-            return precision  # type: ignore[no-any-return]
-    choices = ", ".join(get_args(plans.Precision))
-    raise EngineError("input", f"There is no precision “{asked}”.", f"Choose auto or one of: {choices}.")
 
 
 def _prompt(model: Model, place: Place, context_tokens: int | None) -> prompt.Prompt:
     wanted = model.default_context_tokens if context_tokens is None else context_tokens
     budget = min(wanted, model.max_context_tokens)
     return prompt.build(model.tokenizer, place.before, place.after, place.instruction, budget)
-
-
-def _start(model: Model, request: DraftRequest) -> list[int] | None:
-    """The canvas to begin from: the text, an end token, and what the model fills the rest with."""
-    if not request.start:
-        return None
-    ids = model.tokenizer.encode(request.start)
-    room = model.canvas_tokens - len(ids)
-    if room < 0:
-        raise EngineError(
-            "input",
-            f"The text to begin from has {len(ids)} tokens.",
-            f"Choose a passage of at most {model.canvas_tokens} tokens.",
-        )
-    return (ids + [model.end_id] + [model.fill_id] * room)[: model.canvas_tokens]
-
-
-def _check_pins(request: DraftRequest, model: Model) -> None:
-    taken: dict[int, int] = {}
-    for position, token in request.pins:
-        if not 0 <= position < model.canvas_tokens:
-            raise EngineError(
-                "input",
-                f"A token is pinned at position {position}.",
-                f"Choose from 0 to {model.canvas_tokens - 1}.",
-            )
-        if not 0 <= token < model.vocab_size:
-            raise EngineError(
-                "input",
-                f"The token {token} is pinned, which this model does not have.",
-                f"Choose from 0 to {model.vocab_size - 1}.",
-            )
-        if taken.setdefault(position, token) != token:
-            raise EngineError(
-                "input",
-                f"Position {position} is pinned to two tokens ({taken[position]} and {token}).",
-                "Pin each position once.",
-            )
-    most = request.canvases * model.canvas_tokens
-    length = most if request.length_tokens is None else request.length_tokens
-    if not 1 <= length <= most:
-        raise EngineError("input", f"The length is {length} tokens.", f"Choose from 1 to {most}.")
-    if request.min_tokens > most:
-        raise EngineError(
-            "input", f"The least length is {request.min_tokens} tokens.", f"Choose from 0 to {most}."
-        )
-    if taken.get(length, model.end_id) != model.end_id:
-        raise EngineError(
-            "input",
-            f"The draft should end at position {length}, where the token {taken[length]} is pinned.",
-            "Choose another length, or take that pin away.",
-        )
-    early = [position for position, token in taken.items() if token in model.end_ids]
-    if early and min(early) < request.min_tokens:
-        raise EngineError(
-            "input",
-            f"An end token is pinned at position {min(early)}, before the least length {request.min_tokens}.",
-            "Lower the least length, or take that pin away.",
-        )
-
-
-def _sampler(defaults: Sampler, request: DraftRequest) -> Sampler:
-    asked = {name: getattr(request, name) for name in ("max_steps", "t_min", "t_max", "entropy_bound")}
-    given = {name: value for name, value in asked.items() if value is not None}
-    sampler = replace(defaults, early_stop=request.early_stop, **given)
-    if sampler.t_min > sampler.t_max:
-        raise EngineError(
-            "input",
-            f"The lower temperature ({sampler.t_min}) is above the upper one ({sampler.t_max}).",
-            "Lower the first or raise the second.",
-        )
-    return sampler
 
 
 def _known_fault(error: Exception) -> Exception:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from desktop_entry import desktop_entry, desktop_folder
-from system import SetUpError, has_display, install_system_packages, missing_for_qt, say
+from system import SetUpError, has_display, install_system_packages, missing_for_kernels, missing_for_qt, say
 from torch_build import BUILDS, TORCH_INDEX, find_backend, is_cpu_build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,6 +128,9 @@ def set_up(graphical: bool, tests: bool = False) -> None:
             f"There is an NVIDIA card, but .venv holds a torch for the processor only ({torch_version()}).\n"
             f"Delete the folder {VENV} and run this command again: it then installs the build for the card."
         )
+    if backend.startswith(("cuda", "rocm")) and (missing := missing_for_kernels()):
+        say(f"Drafts would come faster with these from your system: {', '.join(missing)}.")
+        say(f"On Debian and Ubuntu: sudo apt-get install -y {' '.join(missing.values())}")
 
 
 def check_python(version: tuple[int, ...]) -> None:

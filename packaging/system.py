@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 # What Qt's libraries and platform plugins load from the system, and the Debian package that has it.
@@ -66,6 +67,16 @@ def missing_for_qt() -> dict[str, str]:
     missing = {library: package for library, package in libraries.items() if not can_load(library)}
     if not has_font():
         missing["a font"] = "fonts-dejavu-core"
+    return missing
+
+
+def missing_for_kernels() -> dict[str, str]:
+    """What Triton compiles a card's kernels with → the Debian package. Without it drafts come slower."""
+    if not sys.platform.startswith("linux"):
+        return {}
+    missing = {} if shutil.which("gcc") or shutil.which("clang") else {"a C compiler": "gcc libc6-dev"}
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
+        missing["Python's headers"] = f"python{sys.version_info[0]}.{sys.version_info[1]}-dev"
     return missing
 
 

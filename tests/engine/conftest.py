@@ -19,6 +19,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from engine import catalogue
 from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
 from engine.model import Model, TextModel
+from engine.placement import PROCESSOR
 from engine.session import Session
 
 settings.register_profile("no clock", deadline=None)
@@ -90,12 +91,12 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> Model:
-    return Model(tiny_folder, torch.device("cpu"), "fp32")
+    return Model(tiny_folder, PROCESSOR, "fp32")
 
 
 @pytest.fixture(scope="session")
 def starter() -> Model:
-    return Model(catalogue.STARTER.folder, torch.device("cpu"), "fp32")
+    return Model(catalogue.STARTER.folder, PROCESSOR, "fp32")
 
 
 @pytest.fixture(scope="session")

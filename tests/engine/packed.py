@@ -14,6 +14,7 @@ from transformers.models.diffusion_gemma.modeling_diffusion_gemma import Diffusi
 from engine import quantise
 from engine.experts import PackedExperts, Scratch
 from engine.model import TextModel
+from engine.placement import PROCESSOR
 from engine.plans import Precision
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def load(folder: Path, config: Any = None, dtype: torch.dtype = torch.float32) -
 
 def load_packed(folder: Path, precision: Precision, cache: Path | None = None, **options: Any) -> Any:
     """As the engine does it: from the saved copy if there is one, else pack and save."""
-    place, config = quantise.prepare(folder, precision, CPU, cache)
+    place, config = quantise.prepare(folder, precision, PROCESSOR, cache)
     model = load(place, config, **options)
     if cache and config:
         quantise.save(model, folder, cache)

@@ -21,6 +21,7 @@ from engine.bench.rows import Row, row, table
 from engine.bench.setting import Setting, Sizes
 from engine.errors import EngineError
 from engine.model import Model
+from engine.placement import PROCESSOR
 
 # The library's step function imports torch's compiler, which uses what torch itself is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
@@ -56,7 +57,7 @@ def lively(broken_copy: Callable[[Callable[[dict[str, torch.Tensor]], None]], Pa
             if name.endswith(("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")):
                 tensor.mul_(9.0)
 
-    return Model(broken_copy(strengthen_layers), torch.device("cpu"), "fp32")
+    return Model(broken_copy(strengthen_layers), PROCESSOR, "fp32")
 
 
 @pytest.fixture(params=["lively", "starter"])

@@ -90,3 +90,48 @@ def test_the_gpu_chosen_by_uuid_is_the_only_one_used(index: int) -> None:
     assert (ready.device.uuid, ready.device.name) == (chosen.uuid, chosen.name)
     told = next(event.devices for event in events if isinstance(event, Loading) and event.devices)
     assert [device.uuid for device in told if device.id != "cpu"] == [chosen.uuid]
+
+
+COMPARE = """
+import sys
+from pathlib import Path
+import torch
+from engine import catalogue
+from engine.experts import PackedExperts
+from engine.fused_experts import FusedExperts
+from engine.model import Model
+from engine.placement import Placement
+
+model = Model(catalogue.STARTER.folder, Placement([torch.device("cuda:0")]), "4-bit")
+layers = [module for module in model.text_model.modules() if isinstance(module, PackedExperts)]
+assert all(type(layer) is FusedExperts for layer in layers), "not fused"
+ids = model.tokenizer.encode("The kettle had just begun to sing when someone knocked.")
+fused = model.prefill(model.new_cache(), ids).float()
+for layer in layers:
+    layer.__class__ = PackedExperts
+unpacked = model.prefill(model.new_cache(), ids).float()
+assert (fused - unpacked).norm() < 0.03 * unpacked.norm(), (fused - unpacked).norm() / unpacked.norm()
+"""
+
+
+def test_experts_are_fused_there_and_agree_with_unpacked_ones() -> None:
+    pytest.importorskip("triton")
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPARE], capture_output=True, cwd=ROOT, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="torch finds fewer than two of them")
+@pytest.mark.parametrize("precision", ["bf16", "4-bit"])
+def test_two_cards_draft_together(precision: str) -> None:
+    one, two, *_ = hardware.devices()
+    environment = os.environ | engine_environment(f"{one.uuid}+{two.uuid}")
+    command = [sys.executable, "-m", "engine", "draft", "--events", "--steps", "2", "--precision", precision]
+    command += ["--device", f"{one.uuid}+{two.uuid}"]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    events = [decode_event(line) for line in done.stdout.splitlines()]
+    assert isinstance(events[-1], Finished)
+    assert events[-1].stats.device == "cuda:0+cuda:1"

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from engine import hardware
+from engine.cards import card_ids, together
 from engine.errors import EngineError
 from engine.events import Device
 from engine.nvidia import Gpu
-from engine.plans import RUNTIME_BYTES, Precision
+from engine.plans import RUNTIME_BYTES, Precision, usable_bytes
 
 GB = 10**9
 GPU = Device(
@@ -20,6 +21,7 @@ GPU = Device(
 OTHER = Device(
     id="cuda:1", name="Another", total_bytes=12 * GB, free_bytes=12 * GB, uuid="GPU-8944aaaa-d72c-4106"
 )
+(BOTH,) = together((GPU, OTHER))
 CPU = Device(id="cpu", name="A processor", total_bytes=16 * GB, free_bytes=8 * GB)
 
 
@@ -90,7 +92,7 @@ def cuda(driver: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_cards_have_the_memory_that_the_driver_tells_of_their_uuid(cuda: list[int]) -> None:
-    large, small, cpu = hardware.devices()
+    large, small, _, cpu = hardware.devices()
     assert (large.id, large.name, large.uuid) == ("cuda:0", "Large", "GPU-1-large")
     assert (large.total_bytes, large.free_bytes) == (24 * GB, 20 * GB)
     assert (small.id, small.total_bytes, small.free_bytes) == ("cuda:1", 8 * GB, 7 * GB)
@@ -100,7 +102,7 @@ def test_cards_have_the_memory_that_the_driver_tells_of_their_uuid(cuda: list[in
 
 def test_the_largest_card_is_the_best(driver: list[Gpu], cuda: list[int]) -> None:
     driver.reverse()
-    assert [device.id for device in hardware.devices()] == ["cuda:1", "cuda:0", "cpu"]
+    assert [device.id for device in hardware.devices()[:2]] == ["cuda:1", "cuda:0"]
 
 
 def test_cuda_is_asked_where_the_driver_does_not_tell_the_memory(driver: list[Gpu], cuda: list[int]) -> None:
@@ -160,12 +162,45 @@ def test_the_peak_is_the_devices_own(monkeypatch: pytest.MonkeyPatch) -> None:
     reset: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7 + device.index)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
-    hardware.reset_peak("cuda:1")
+    hardware.reset_peak(OTHER)
     assert reset == [torch.device("cuda:1")]
-    assert hardware.peak_bytes("cuda:1") == 8
-    for silent in ("cpu", "mps"):
+    assert hardware.peak_bytes(OTHER) == 8
+    assert hardware.peak_bytes(BOTH) == 15
+    for silent in (CPU, Device(id="mps", name="", total_bytes=0, free_bytes=0)):
         hardware.reset_peak(silent)
         assert hardware.peak_bytes(silent) == 0
+    assert len(reset) == 1
+
+
+# ------------------------------------------------------------------ cards together
+
+
+def test_two_cards_are_a_device_too(cuda: list[int]) -> None:
+    large, small, both, _ = hardware.devices()
+    assert (both.id, both.name, both.uuid) == ("cuda:0+cuda:1", "Large + Small", "GPU-1-large+GPU-0-small")
+    assert (both.total_bytes, both.free_bytes) == (32 * GB, 27 * GB)
+    assert card_ids(both) == [large.id, small.id]
+    assert usable_bytes(both) == usable_bytes(large) + usable_bytes(small)
+
+
+def test_one_card_is_not_offered_twice(driver: list[Gpu], cuda: list[int]) -> None:
+    driver.pop()
+    assert [device.id for device in hardware.devices()] == ["cuda:0", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("room", "found"), [(20 * GB, GPU), (25 * GB, BOTH), (40 * GB, GPU)], ids=["one", "both", "none"]
+)
+def test_all_cards_are_taken_only_where_the_best_is_too_small(room: int, found: Device) -> None:
+    present = (GPU, OTHER, BOTH, CPU)
+    assert hardware.resolve("auto", present, lambda device: device.free_bytes >= room) == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [(BOTH.uuid, BOTH), (BOTH.id, BOTH), (GPU.uuid, GPU), ("GPU-8932", GPU)]
+)
+def test_a_card_alone_is_not_mistaken_for_all(asked: str, found: Device) -> None:
+    assert hardware.resolve(asked, (GPU, OTHER, BOTH, CPU)) == found
 
 
 # ------------------------------------------------------------------ precision
@@ -185,10 +220,10 @@ def test_a_processor_without_bf16_computes_in_fp32(
     device: Device, weights: int, abilities: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
-    assert hardware.best_precision(device, weights) == precision
+    assert hardware.best_precision(device, {"bf16": weights}) == precision
 
 
-PACKED: dict[Precision, int] = {"4-bit": 17 * GB, "4-bit-tight": 15 * GB}
+NEEDED: dict[Precision, int] = {"bf16": 52 * GB, "4-bit": 17 * GB, "4-bit-tight": 15 * GB}
 
 
 @pytest.mark.parametrize(
@@ -203,9 +238,9 @@ PACKED: dict[Precision, int] = {"4-bit": 17 * GB, "4-bit-tight": 15 * GB}
 )
 def test_a_card_gets_the_best_precision_that_fits(free: int, precision: str) -> None:
     card = Device(id="cuda:0", name="", total_bytes=80 * GB, free_bytes=free + RUNTIME_BYTES)
-    assert hardware.best_precision(card, 52 * GB, PACKED) == precision
+    assert hardware.best_precision(card, NEEDED) == precision
 
 
 def test_where_the_memory_is_not_told_bf16_is_tried() -> None:
     card = Device(id="mps", name="", total_bytes=0, free_bytes=0)
-    assert hardware.best_precision(card, 52 * GB, PACKED) == "bf16"
+    assert hardware.best_precision(card, NEEDED) == "bf16"

@@ -33,7 +33,7 @@ magnitudes = st.integers(-30, 15).map(lambda exponent: 10.0**exponent)
 
 def replaced(module: Any) -> Any:
     ours = copy.deepcopy(nn.ModuleList([module, nn.Linear(1, 1)]))  # a model has parameters
-    modules.replace_modules(ours)
+    modules.replace_modules(ours, torch.device("cpu"))
     return ours[0]
 
 
@@ -203,7 +203,7 @@ LIBRARYS: set[Any] = {
 def test_on_a_processor_all_are_replaced_and_no_weight_moves(tiny_library: Any) -> None:
     model = copy.deepcopy(tiny_library)
     before = {name: parameter.data_ptr() for name, parameter in model.named_parameters()}
-    modules.replace_modules(model)
+    modules.replace_modules(model, next(model.parameters()).device)
     assert not LIBRARYS & kinds_of(model)
     assert {
         modules._CpuRMSNorm,
@@ -218,7 +218,7 @@ def test_on_a_processor_all_are_replaced_and_no_weight_moves(tiny_library: Any) 
 def test_on_other_devices_the_librarys_experts_and_activation_stay(tiny_library: Any) -> None:
     with torch.device("meta"):
         model = TextModel(tiny_library.config)
-    modules.replace_modules(model)
+    modules.replace_modules(model, next(model.parameters()).device)
     kinds = kinds_of(model)
     assert {modules._FusedRMSNorm, modules._CanvasAttention, DiffusionGemmaTextExperts, GELUTanh} <= kinds
     assert not {modules._CpuRMSNorm, modules._CpuExperts, modules._Gelu, DiffusionGemmaRMSNorm} & kinds

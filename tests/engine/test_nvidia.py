@@ -106,3 +106,10 @@ def test_an_amd_card_is_chosen_through_hip(driver: Driver) -> None:
 def test_neither_cards_nor_plans_bring_torch_in() -> None:
     code = "import sys, engine.nvidia, engine.plans, engine.catalogue; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+
+
+def test_cards_together_are_the_only_ones_that_an_engine_sees(driver: Driver) -> None:
+    assert engine_environment(f"{SECOND}+{FIRST}")["CUDA_VISIBLE_DEVICES"] == f"{SECOND},{FIRST}"
+    assert "CUDA_VISIBLE_DEVICES" not in engine_environment(f"{FIRST}+GPU-gone")
+    amd = "GPU-9e8d35e3a1340fdd+GPU-9e8d35e3a1340fde"
+    assert engine_environment(amd) == {"HIP_VISIBLE_DEVICES": amd.replace("+", ",")}

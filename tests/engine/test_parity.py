@@ -27,6 +27,7 @@ from engine import model as model_module
 from engine.denoise import CERTAIN, Given, Sampler, Step, denoise_canvases
 from engine.model import Model, fork, roll_back
 from engine.pieces import Lead, Pieces, Reader
+from engine.placement import PROCESSOR
 from engine.sampling import Prediction
 from tests.engine.conftest import library
 from tests.engine.draws import Draws
@@ -278,7 +279,7 @@ def bf16_errors(folder: Path, exactly: Pair, lengths: Sequence[int]) -> list[tup
     """Median errors of ours and of the library's, both in bf16, beside fp32: of a first step, and of a second
     with self-conditioning. As medians, since a router that chooses another expert errs by much.
     """
-    ours = Model(folder, torch.device("cpu"), "bf16")
+    ours = Model(folder, PROCESSOR, "bf16")
     theirs = Pair(ours, library(folder, torch.bfloat16), lengths)
     prompts = [prompt_ids(ours, length, seed=length) for length in lengths]
     canvases = ours.open_canvases([prefilled(ours, ids) for ids in prompts])

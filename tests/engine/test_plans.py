@@ -18,6 +18,7 @@ from engine import catalogue, plans
 from engine.errors import EngineError
 from engine.events import Device, DraftRequest, Finished, LoadRequest, Prefilled, Ready
 from engine.model import Model, TextModel
+from engine.placement import PROCESSOR
 from engine.plans import CONTEXTS, Precision
 from engine.quantise import PACKED, replace_layers
 from engine.session import Session
@@ -149,7 +150,7 @@ def held_by(model: Model) -> int:
 @pytest.mark.parametrize("which", ["tiny", "starter"])
 def test_the_weights_are_as_large_as_planned(which: str, precision: Precision, tiny_folder: Path) -> None:
     folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder
-    model = Model(folder, torch.device("cpu"), precision)
+    model = Model(folder, PROCESSOR, precision)
     assert plans.weights_bytes(plans.read_shape(folder), precision) == pytest.approx(held_by(model), rel=0.05)
 
 
@@ -244,7 +245,7 @@ def test_the_real_model_is_as_large_as_its_modules(
 def test_a_card_of_24_gb_takes_the_real_model_in_4_bits_and_not_in_bf16(
     memory: int, large: plans.Shape
 ) -> None:
-    table = plans.table(large, catalogue.GEMMA_26B.precisions, plans.on_card(memory))
+    table = plans.table(large, catalogue.GEMMA_26B.precisions, plans.usable_on_card(memory))
     assert [(plan.precision, plan.context_tokens) for plan in table] == [
         (precision, context) for precision in ("bf16", "4-bit", "4-bit-tight") for context in CONTEXTS
     ]

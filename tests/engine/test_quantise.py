@@ -22,6 +22,7 @@ from engine import catalogue, experts, quantise
 from engine.errors import EngineError
 from engine.experts import PackedExperts, PackedLinear, Scratch
 from engine.model import TextModel, Tokenizer
+from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
 from tests.engine.packed import CPU, experts_of, load, load_packed, operations, pack, routed, unpack
 
@@ -294,7 +295,7 @@ def test_loading_takes_no_more_than_what_is_packed_and_two_tensors(
 
 @pytest.mark.usefixtures("packed")  # bitsandbytes keeps its table on the device that asks first
 def test_experts_are_packed_where_they_will_be_used() -> None:
-    model = load(*quantise.prepare(STARTER, "4-bit", torch.device("meta")))
+    model = load(*quantise.prepare(STARTER, "4-bit", Placement([torch.device("meta")])))
     assert {tensor.device.type for tensor in expert_tensors(model)} == {"meta"}
     assert model.lm_head.weight.device == CPU
 
@@ -318,7 +319,7 @@ def test_experts_that_do_not_fit_are_refused(
 
 
 def test_a_precision_that_packs_nothing_changes_nothing(tiny_folder: Path, tmp_path: Path) -> None:
-    assert quantise.prepare(tiny_folder, "bf16", CPU, tmp_path) == (tiny_folder, None)
+    assert quantise.prepare(tiny_folder, "bf16", PROCESSOR, tmp_path) == (tiny_folder, None)
     assert quantise.packed_precision(tiny_folder) is None
 
 
@@ -328,9 +329,9 @@ def test_without_bitsandbytes_a_packed_precision_is_refused(
     assert quantise.packing_available()
     monkeypatch.setattr(quantise, "find_spec", lambda _name: None)
     assert not quantise.packing_available()
-    assert quantise.prepare(tiny_folder, "bf16", CPU) == (tiny_folder, None)
+    assert quantise.prepare(tiny_folder, "bf16", PROCESSOR) == (tiny_folder, None)
     with pytest.raises(EngineError, match="bitsandbytes") as caught:
-        quantise.prepare(tiny_folder, "4-bit", CPU)
+        quantise.prepare(tiny_folder, "4-bit", PROCESSOR)
     assert caught.value.kind == "input"
 
 
@@ -383,7 +384,7 @@ def test_the_second_load_packs_nothing_and_needs_no_original(
     assert len(done) == 2
     Tokenizer(copy)
     with pytest.raises(EngineError, match=precision) as caught:
-        quantise.prepare(copy, "bf16", CPU)
+        quantise.prepare(copy, "bf16", PROCESSOR)
     assert caught.value.kind == "input"
 
 
@@ -445,7 +446,7 @@ def test_an_unreadable_format_is_named(source: Path, cache: Path) -> None:
     copy = cache / "source-4-bit"
     age(source, copy)
     with pytest.raises(ValueError, match="format 0"):
-        load(*quantise.prepare(copy, "4-bit", CPU))
+        load(*quantise.prepare(copy, "4-bit", PROCESSOR))
 
 
 def test_a_full_disk_costs_only_the_copy(source: Path, cache: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,8 +6,10 @@ import configparser
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import desktop_entry
@@ -154,6 +156,26 @@ def test_a_cpu_build_beside_an_nvidia_card_is_an_error(
         return
     with pytest.raises(system.SetUpError, match=r"NVIDIA card.*\+cpu[^$]*Delete the folder"):
         dev.set_up(graphical=False)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Triton is for Linux only")
+@pytest.mark.parametrize("backend", ["cuda", "rocm", "cpu"])
+def test_a_missing_compiler_costs_speed_and_is_told(
+    backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "find_backend", lambda: backend)
+    monkeypatch.setattr(dev, "installed", lambda *_: True)
+    monkeypatch.setattr(dev, "torch_version", lambda: "2.13.0+cu130")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    dev.set_up(graphical=False)
+    told = capsys.readouterr().out
+    assert ("a C compiler, Python's headers" in told) == (backend != "cpu")
+    assert ("apt-get install -y gcc libc6-dev python3" in told) == (backend != "cpu")
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/gcc")
+    dev.set_up(graphical=False)
+    assert not capsys.readouterr().out
 
 
 # ------------------------------------------------------------------ what is installed, and when again

@@ -1,0 +1,29 @@
+"""Several cards as one device: how it is named, and which cards it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.events import Device
+
+TOGETHER = "+"  # between their ids and UUIDs
+
+
+def card_ids(device: Device) -> list[str]:
+    """Its own id, if it is one device alone."""
+    return device.id.split(TOGETHER)
+
+
+def together(cards: Sequence[Device]) -> tuple[Device, ...]:
+    """One device of all the cards, for a model that fits none of them alone; empty for a single card."""
+    if len(cards) < 2:
+        return ()
+    return (
+        Device(
+            id=TOGETHER.join(card.id for card in cards),
+            name=" + ".join(card.name for card in cards),
+            total_bytes=sum(card.total_bytes for card in cards),
+            free_bytes=sum(card.free_bytes for card in cards),
+            uuid=TOGETHER.join(card.uuid for card in cards),
+        ),
+    )

@@ -1,0 +1,173 @@
+"""A model over two cards. Neither is here: torch's fake tensors know where each one would lie, and refuse to
+mix those of different devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError, FakeTensorMode
+
+from engine import catalogue, experts, plans
+from engine.canvases import Canvases
+from engine.model import Model, TextModel, fork, text_config
+from engine.modules import replace_modules
+from engine.placement import PROCESSOR, Placement
+from engine.plans import Precision
+from engine.quantise import replace_layers
+
+GB = 10**9
+# CUDA is not in every build of torch; the processor has no number 1 either, and any build has its kernels.
+ONE, TWO = torch.device("cpu"), torch.device("cpu", 1)
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fake ones, to which parameters can be moved."""
+
+    def apply(module: nn.Module, change: Any, recurse: bool) -> None:
+        assert not recurse
+        for held in (module._parameters, module._buffers):
+            for name, tensor in held.items():
+                if tensor is not None:
+                    moved = change(tensor)
+                    held[name] = (
+                        nn.Parameter(moved, requires_grad=False) if held is module._parameters else moved
+                    )
+
+    def tensor(data: Any, device: torch.device | None = None, **options: Any) -> Tensor:
+        made: Tensor = real_tensor(data, **options)  # forgets a processor's number
+        return made if device is None else torch.zeros(made.shape, dtype=made.dtype, device=device)
+
+    real_tensor = torch.tensor
+    monkeypatch.setattr(torch, "tensor", tensor)
+    monkeypatch.setattr(nn.Module, "_apply", apply)
+    pytest.importorskip("bitsandbytes")  # brings its kernels into torch.ops
+    # Nothing is counted on the host; the packer's stand-in for fake tensors takes no buffer to write into.
+    monkeypatch.setattr(experts, "_on_host", Tensor.is_floating_point)
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        yield
+
+
+def placed(model: Model, placement: Placement, precision: Precision) -> Any:
+    """The same configuration, on fake cards."""
+    given: Any = object.__new__(Model)
+    given.__dict__.update(model.__dict__)
+    given.device = placement.first
+    library: Any = TextModel
+    given.text_model = library._from_config(model.text_model.config, dtype=torch.bfloat16).eval()
+    if precision != "bf16":
+        replace_layers(given.text_model, precision)
+    placement.move(given.text_model)
+    replace_modules(given.text_model, torch.device("cuda"))
+    return given
+
+
+def draft(model: Any, ids: list[int]) -> Canvases:
+    """What a draft asks of a model: prompt, two canvases and two steps, one of which gives up a canvas."""
+    cache = model.new_cache()
+    model.prefill(cache, ids)
+    canvases: Canvases = model.open_canvases([fork(cache), fork(cache)])
+    size = model.canvas_tokens
+    canvas = torch.zeros(2, size, dtype=torch.long, device=model.device)
+    rows = torch.arange(size, device=model.device)
+    logits = model.denoise(canvases, canvas, None)
+    assert logits.device == model.device
+    soft = model.soft_embedding(canvas[0], rows[:3], logits.softmax(-1), rows[:3])
+    canvases.keep(torch.zeros(1, dtype=torch.long, device=model.device))
+    model.denoise(canvases, canvas[:1], soft)
+    return canvases
+
+
+@pytest.mark.usefixtures("cards")
+@pytest.mark.parametrize("precision", ["bf16", "4-bit", "4-bit-tight"])
+def test_a_draft_finds_all_its_tensors_where_they_have_to_be(starter: Model, precision: Precision) -> None:
+    model = placed(starter, Placement([ONE, TWO], [2, 4]), precision)
+    canvases = draft(model, list(range(10, 40)))
+    layers = model.text_model.model.decoder.layers
+    assert [next(layer.parameters()).device for layer in layers] == [ONE] * 2 + [TWO] * 4
+    assert [keys.device for keys in canvases._keys] == [ONE] * 2 + [TWO] * 4
+    assert model.text_model.lm_head.weight.device == ONE
+
+
+@pytest.mark.usefixtures("cards")
+def test_without_bringing_them_over_it_would_fail(starter: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nn.Module, "register_forward_pre_hook", lambda *_, **__: None)
+    model = placed(starter, Placement([ONE, TWO], [2, 4]), "bf16")
+    with pytest.raises(FakeTensorDeviceMismatchError):
+        draft(model, list(range(10, 40)))
+
+
+def test_bringing_over_changes_no_value(tiny_folder: Any, tiny: Model) -> None:
+    both = Model(tiny_folder, Placement([torch.device("cpu")] * 2, [1, 1]), "fp32")
+    ids = list(range(5, 25))
+    results = []
+    for model in (tiny, both):
+        cache = model.new_cache()
+        hidden = model.prefill(cache, ids)
+        canvas = torch.arange(model.canvas_tokens)[None]
+        results.append((hidden, model.denoise(model.open_canvases([cache]), canvas, None).clone()))
+    (hidden, logits), (other_hidden, other_logits) = results
+    assert torch.equal(hidden, other_hidden)
+    assert torch.equal(logits, other_logits)
+
+
+def test_a_path_tells_the_device() -> None:
+    placement = Placement([ONE, TWO], [2, 1])
+    paths = {
+        "model.decoder.layers.0.experts.packed": ONE,
+        "model.decoder.layers.1": ONE,
+        "model.encoder.language_model.layers.2.mlp": TWO,
+        "model.decoder.embed_tokens.weight": ONE,
+        "model.decoder.norm": ONE,
+        "": ONE,
+    }
+    assert {path: placement.device_of(path) for path in paths} == paths
+    assert PROCESSOR.device_of("model.decoder.layers.7").type == "cpu"
+
+
+# ------------------------------------------------------------------ how many layers where
+
+
+@pytest.mark.parametrize("precision", ["bf16", "4-bit", "4-bit-tight"])
+@pytest.mark.parametrize("split", [(0.5, 0.5), (0.7, 0.3), (0.4, 0.3, 0.3)])
+@pytest.mark.parametrize("context", plans.CONTEXTS)
+def test_what_fits_together_fits_each(precision: Precision, split: tuple[float, ...], context: int) -> None:
+    shape = plans.read_shape(catalogue.GEMMA_26B.describes)
+    for more in (0, 5 * GB):
+        needed = plans.needed_bytes(shape, precision, context, cards=len(split)) + more
+        usable = [int(share * needed) + 1 for share in split]
+        layers = plans.share_layers(shape, precision, context, usable)
+        assert sum(layers) == len(shape.layers)
+        assert all(layers)
+        lasting = plans._layers_bytes(shape, precision, context)
+        begin = 0
+        for number, (count, free) in enumerate(zip(layers, usable, strict=True)):
+            held = sum(lasting[begin : begin + count])
+            if number == 0:
+                held += shape.ends.bytes_in(precision) + plans.step_bytes(shape, precision)
+            else:
+                held += plans._layer_step_bytes(shape, precision)
+            assert held <= free - more // len(split) // 2
+            begin += count
+
+
+def test_two_cards_need_a_little_more_than_one() -> None:
+    shape = plans.read_shape(catalogue.GEMMA_26B.describes)
+    one, two = (plans.needed_bytes(shape, "4-bit", 8192, cards=count) for count in (1, 2))
+    assert one < two < 1.15 * one
+
+
+def test_what_fits_nowhere_goes_to_the_last() -> None:
+    shape = plans.read_shape(catalogue.GEMMA_26B.describes)
+    first, last = plans.share_layers(shape, "bf16", 8192, [8 * GB, 8 * GB])
+    assert 0 < first < last
+    assert first + last == len(shape.layers)
+
+
+def test_the_caches_layers_are_the_texts(starter: Model) -> None:
+    assert len(text_config(starter.text_model.config).layer_types) == 6
