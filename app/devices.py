@@ -6,6 +6,7 @@ import os
 import re
 
 from engine.events import Device
+from engine.nvidia import Gpu
 
 _NOISE = re.compile(
     r"\((?:R|TM)\)|\b(?:NVIDIA|GeForce|AMD(?= Radeon)|Radeon(?= (?:RX|PRO|Pro)))\b|\bCPU\b(?=.*@)|@.*$"
@@ -31,12 +32,10 @@ def chosen(setting: str, devices: tuple[Device, ...]) -> Device | None:
     return next((device for device in devices if setting in (device.id, device.uuid)), None)
 
 
-def with_hidden(devices: tuple[Device, ...]) -> tuple[Device, ...]:
-    """And the NVIDIA cards that are kept from an engine which was told to use another one."""
+def with_hidden(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[Device, ...]:
+    """And those of the NVIDIA cards that are kept from an engine which was told to use another one."""
     if not any(device.uuid.startswith("GPU-") for device in devices):
         return devices
-    from engine.nvidia import nvidia_gpus
-
     hidden = [
         Device(
             id=gpu.uuid,
@@ -45,23 +44,16 @@ def with_hidden(devices: tuple[Device, ...]) -> tuple[Device, ...]:
             free_bytes=gpu.free_bytes,
             uuid=gpu.uuid,
         )
-        for gpu in nvidia_gpus()
+        for gpu in gpus
         if all(gpu.uuid != device.uuid for device in devices)
     ]
     return (*devices[:-1], *hidden, devices[-1])
 
 
-def idle_card(devices: tuple[Device, ...]) -> tuple[str, str] | None:
+def idle_card(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[str, str] | None:
     """A message and a remedy where an NVIDIA card is here that is not among the devices of the engine."""
-    if any(device.id.startswith("cuda") for device in devices) or os.environ.get("CUDA_VISIBLE_DEVICES") in (
-        "",
-        "-1",  # hidden on purpose
-    ):
-        return None
-    from engine.nvidia import nvidia_gpus
-
-    gpus = nvidia_gpus()
-    if not gpus:
+    hidden_on_purpose = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if not gpus or hidden_on_purpose or any(device.id.startswith("cuda") for device in devices):
         return None
     return (
         f"This computer has an NVIDIA card ({gpus[0].name}), but the installed PyTorch cannot use it.",

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.devices import with_hidden
+from app.device_watch import DeviceWatch
 from app.documents.files import DocumentError
 from app.documents.open_document import OpenDocument
 from app.documents.recovery import RecoveryStore
@@ -60,7 +60,8 @@ class MainWindow(QMainWindow):
         self.button = DraftButton(self.page, self.drafting)
         self.notice, self.offer, self.welcome = Notice(), Notice(), Notice()
         self.status = StatusLine(self.page, self.drafting, self)
-        self.told = ModelNotices(self.notice, self.welcome, self.drafting, settings, self)
+        self.devices = DeviceWatch(self.drafting, self)
+        self.told = ModelNotices(self.notice, self.welcome, self.drafting, self.devices, settings, self)
         self.idle = IdleUnload(self.page, self.drafting, settings, self)
         self._build()
         self._build_actions()
@@ -188,6 +189,7 @@ class MainWindow(QMainWindow):
         self.told.models_asked.connect(self.open_models)
         self.told.device_asked.connect(self._on_device_asked)
         self.drafting.model_changed.connect(self._on_model_changed)
+        self.devices.changed.connect(self._on_devices_changed)
         self.document.changed.connect(self._on_title)
         self.document.failed.connect(self.notice.tell)
         self.page.document().modificationChanged.connect(self._on_title)
@@ -323,6 +325,7 @@ class MainWindow(QMainWindow):
         self.drafting.discard()
         if "downloads" in vars(self):
             self.downloads.close()
+        self.devices.close()
         self.document.close()
         event.accept()
         self.closed.emit()
@@ -355,6 +358,7 @@ class MainWindow(QMainWindow):
         panel.models_asked.connect(self.open_models)
         self._row.addWidget(panel)
         self._show_model_in(panel)
+        self.devices.while_visible(panel)
         return panel
 
     @cached_property
@@ -368,10 +372,11 @@ class MainWindow(QMainWindow):
     def models(self) -> ModelsPage:
         from app.models.page import ModelsPage
 
-        page = ModelsPage(self._settings, self.drafting, self.downloads, self.panel.width())
+        page = ModelsPage(self._settings, self.drafting, self.devices, self.downloads, self.panel.width())
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_panel_closed)
         page.arrived.connect(self.told.tell_arrived)
+        page.stopped.connect(self.told.tell_stopped)
         return page
 
     def open_models(self) -> None:
@@ -388,11 +393,13 @@ class MainWindow(QMainWindow):
         return "panel" in vars(self)
 
     def _show_model_in(self, panel: SettingsPanel) -> None:
+        if self.drafting.ready is not None:
+            panel.show_model(self.drafting.ready)
+        self._show_devices_in(panel)
+
+    def _show_devices_in(self, panel: SettingsPanel) -> None:
         ready = self.drafting.ready
-        devices = with_hidden(self.drafting.devices)
-        panel.show_devices(devices, ready.device if ready is not None else None)
-        if ready is not None:
-            panel.show_model(ready)
+        panel.show_devices(self.devices.devices, self.devices.now(ready.device) if ready else None)
 
     def _on_panel_asked(self, checked: bool) -> None:
         self._settings.change(panel_open=checked)
@@ -431,6 +438,10 @@ class MainWindow(QMainWindow):
         self.free_action.setEnabled(self.drafting.ready is not None)
         if self._panel_is_built():
             self._show_model_in(self.panel)
+
+    def _on_devices_changed(self) -> None:
+        if self._panel_is_built():
+            self._show_devices_in(self.panel)
 
     def _on_title(self) -> None:
         mark = "•" if self.page.document().isModified() else ""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.devices import idle_card
+from app.device_watch import DeviceWatch
 from app.drafting import Drafting, State
 from app.notice import Choice, Notice
 from app.settings import SettingsStore, load_settings
-from app.ways_out import Way, ways_out
+from app.ways_out import NO_MODEL, Way, ways_out
 
 if TYPE_CHECKING:
     from app.models.entry import Entry
@@ -24,12 +24,19 @@ class ModelNotices(QObject):
     device_asked = Signal()
 
     def __init__(
-        self, notice: Notice, welcome: Notice, drafting: Drafting, settings: SettingsStore, parent: QObject
+        self,
+        notice: Notice,
+        welcome: Notice,
+        drafting: Drafting,
+        devices: DeviceWatch,
+        settings: SettingsStore,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._notice = notice
         self._welcome = welcome
         self._drafting = drafting
+        self._devices = devices
         self._settings = settings
         self._told_failure = False
         welcome.closed.connect(self._on_answered)
@@ -44,6 +51,8 @@ class ModelNotices(QObject):
         ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
         if kind == "device-missing":
             ways.append(("Open the settings", self._on_device_asked))
+        elif kind in NO_MODEL and ways:
+            ways.append(("See models", self._on_models_asked))
         self._notice.tell(message, found.reason or remedy, *ways[:2])
         self._told_failure = True
 
@@ -57,6 +66,10 @@ class ModelNotices(QObject):
             self._drafting.reload()
         elif not way.changes:
             self._drafting.draft()
+
+    def _on_models_asked(self) -> None:
+        self._notice.hide()
+        self.models_asked.emit()
 
     def _on_device_asked(self) -> None:
         self._notice.hide()
@@ -83,14 +96,14 @@ class ModelNotices(QObject):
     # ---------------------------------------------------------------- models to be had
 
     def start(self) -> None:
-        """Once the devices are known: tell of an idle card, or offer the real model to a new writer."""
-        self._drafting.model_changed.connect(self._on_first_look)
+        """Once a model is loaded: tell of an idle card, or offer the real model to a new writer."""
+        self._devices.changed.connect(self._on_first_look)
 
     def _on_first_look(self) -> None:
-        if not self._drafting.devices or self._drafting.ready is None:
+        if self._drafting.ready is None:
             return
-        self._drafting.model_changed.disconnect(self._on_first_look)
-        if idle := idle_card(self._drafting.devices):
+        self._devices.changed.disconnect(self._on_first_look)
+        if idle := self._devices.idle_card():
             self._notice.tell(*idle)
         elif not self._settings.current.offered:
             from app.models.offer import offer
@@ -111,6 +124,12 @@ class ModelNotices(QObject):
         self._notice.tell(
             f"{entry.label} is here, whole and checked.", "", ("Use it", partial(self._use, entry.model))
         )
+
+    def tell_stopped(self, entry: Entry) -> None:
+        """entry.download has a fault."""
+        if entry.download and (fault := entry.download.fault):
+            told = f"{entry.label} is not here yet. {fault.message}"
+            self._notice.tell(told, fault.remedy, ("See models", self._on_models_asked))
 
     def _use(self, model: str) -> None:
         self._notice.hide()

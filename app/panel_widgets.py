@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -26,6 +27,8 @@ SHORT_TEXT = int(Qt.ItemDataRole.UserRole) + 1
 SCROLL_BAR = 10
 MARGIN = 22
 _COMBO_FRAME = 44
+_LONG_WORD = re.compile(r"[^\s/\\-]{17,}")
+_PIECE = re.compile("_|[^_]{16}")
 
 
 class ComboBox(QComboBox):
@@ -43,6 +46,16 @@ class ComboBox(QComboBox):
         room = self.width() - _COMBO_FRAME
         text = self.currentData(SHORT_TEXT) or self.currentText()
         option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+
+    def show_choices(self, choices: Mapping[object, str], chosen: object) -> None:
+        """choices: what is chosen → how it is called. An open list stays open."""
+        if [self.itemData(index) for index in range(self.count())] != list(choices):
+            self.clear()
+            for value in choices:
+                self.addItem("", value)
+        for index, text in enumerate(choices.values()):
+            self.setItemText(index, text)
+        self.setCurrentIndex(self.findData(chosen))
 
     def showPopup(self) -> None:
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + _COMBO_FRAME)
@@ -99,16 +112,24 @@ def link(text: str, act: Callable[[], object], name: str = "") -> QPushButton:
     return button
 
 
-def quiet_text(name: str) -> QLabel:
-    """Small text of several lines, taken as it is."""
-    label = named(QLabel(wordWrap=True), name)
+def text_label(what: str, *, quiet: bool = False) -> QLabel:
+    """Text of several lines, taken as it is. what: said after the text by a screen reader, which would say a
+    label's name in place of its text.
+    """
+    label = QLabel(wordWrap=True)
+    label.setAccessibleDescription(what)
     label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setProperty("quiet", True)
+    label.setProperty("quiet", quiet)
     return label
 
 
-def page_rows(page: QWidget, width: int) -> QVBoxLayout:
-    """Rows that fill a page of that width, and scroll."""
+def breakable(text: str) -> str:
+    """With places for a line to end in words too long for one, such as the names of folders."""
+    return _LONG_WORD.sub(lambda word: _PIECE.sub("\\g<0>\u200b", word[0]), text)
+
+
+def page_rows(page: QWidget, width: int) -> tuple[QVBoxLayout, QScrollArea]:
+    """Rows that fill a page of that width, and what scrolls them."""
     content = QWidget()
     content.setProperty("panel", True)
     content.setMaximumWidth(width - SCROLL_BAR)
@@ -124,4 +145,4 @@ def page_rows(page: QWidget, width: int) -> QVBoxLayout:
     outer = QVBoxLayout(page)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(scroll)
-    return rows
+    return rows, scroll

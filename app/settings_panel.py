@@ -57,7 +57,7 @@ class SettingsPanel(QWidget):
     def show_devices(self, devices: tuple[Device, ...], chosen: Device | None) -> None:
         """All devices of this machine; chosen: where the model runs, once it does."""
         self._devices, self._chosen = devices, chosen
-        self._show(self._store.current)
+        self._show_device(self._store.current)
 
     def show_model(self, model: Ready) -> None:
         """Where a setting says `the model's own`, this model's value is shown."""
@@ -82,7 +82,7 @@ class SettingsPanel(QWidget):
 
     def _build(self) -> None:
         self._settings = QWidget()
-        self._rows = page_rows(self._settings, self.width())
+        self._rows, _ = page_rows(self._settings, self.width())
         self._build_drafting()
         self._build_advanced()
         self._build_page()
@@ -176,7 +176,7 @@ class SettingsPanel(QWidget):
         self._rows.addWidget(caption)
         return caption
 
-    def _combo(self, name: str, choices: dict[str, str] | None = None) -> QComboBox:
+    def _combo(self, name: str, choices: dict[str, str] | None = None) -> ComboBox:
         combo = named(ComboBox(), label(name))
         for value, text in (choices or {}).items():
             combo.addItem(text, value)
@@ -258,14 +258,16 @@ class SettingsPanel(QWidget):
 
     def _show_device(self, settings: Settings) -> None:
         combo, current = self._device, self._chosen
-        combo.clear()
-        combo.addItem(f"Auto · {current.name}" if settings.device == "auto" and current else "Auto", "auto")
-        for device in self._devices:
-            combo.addItem(" · ".join(filter(None, (device.name, _memory(device)))), choice_of(device))
-            combo.setItemData(combo.count() - 1, device.name, SHORT_TEXT)
         named_one = self._device_of(settings.device)
         wanted = choice_of(named_one) if named_one else settings.device
-        _select(combo, wanted, f"{wanted} (not found)" if self._devices else wanted)
+        auto = f"Auto · {current.name}" if settings.device == "auto" and current else "Auto"
+        choices: dict[object, str] = {"auto": auto}
+        for device in self._devices:
+            choices[choice_of(device)] = " · ".join(filter(None, (device.name, _memory(device))))
+        choices.setdefault(wanted, f"{wanted} (not found)" if self._devices else wanted)
+        combo.show_choices(choices, wanted)
+        for index, device in enumerate(self._devices, start=1):
+            combo.setItemData(index, device.name, SHORT_TEXT)
         shown = current if settings.device == "auto" else named_one
         note = _memory(shown) if shown else ""
         self._device_note.setText(note)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from app.models.entry import Entry
 
 STARTER = "starter"
+NO_MODEL = ("input", "weights-missing", "weights-broken")
+"""Kinds of failures of a load that leave nothing but another model."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,12 @@ class Way:
 
 
 AGAIN = Way("Close other programs and try again")
+USE_STARTER = Way("Use the starter model", {"model": STARTER, "precision": "auto"})
 
 
 @dataclass(frozen=True)
 class WaysOut:
-    """reason: what was needed and what was free, empty where that is not known; ways: the best one first."""
+    """reason: told in place of the engine's remedy, if not empty; ways: the best one first."""
 
     reason: str = ""
     ways: tuple[Way, ...] = ()
@@ -41,6 +44,9 @@ def ways_out(kind: str, settings: Settings, drafting: Drafting) -> WaysOut:
     if kind == "device-missing" and drafting.devices:
         best = drafting.devices[0]
         return WaysOut(ways=(Way(f"Use {short_name(best)}", {"device": choice_of(best)}),))
+    if kind in NO_MODEL and drafting.ready is None and settings.model != STARTER:
+        gone = "Choose another model, or connect the disk that this one lies on."
+        return WaysOut(gone if kind == "input" else "", (USE_STARTER,))
     if kind != "out-of-memory":
         return WaysOut()
     ready = drafting.ready
@@ -52,7 +58,7 @@ def ways_out(kind: str, settings: Settings, drafting: Drafting) -> WaysOut:
     else:
         ways = [AGAIN]
     if settings.model != STARTER:
-        ways.append(Way("Use the starter model", {"model": STARTER, "precision": "auto"}))
+        ways.append(USE_STARTER)
     return WaysOut(reason, tuple((ways or [AGAIN])[:2]))
 
 

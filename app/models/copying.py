@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -15,48 +16,57 @@ from engine.catalogue import INDEX, check_files
 from engine.errors import EngineError
 
 CHUNK_BYTES = 1 << 22
+COARSEST_TIME_NS = 2 * 10**9
+"""A FAT disk tells no finer."""
 
 
 def copy_model(order: ImportOrder, tell: Tell) -> None:
     """Raises ModelError. Files that an earlier try has copied whole are not copied again."""
     source, folder = Path(order.source), Path(order.folder)
-    sizes = _needed_files(source)
-    total = sum(sizes.values())
+    files = _needed_files(source)
+    total = sum(file.st_size for file in files.values())
     origin = library.read_record(source) or library.Record()
     record = msgspec.structs.replace(origin, source=order.source, total_bytes=total)
     grown = library.partial(folder)
     meter = Meter(tell)
     with disk.writing_to(folder):
         grown.mkdir(parents=True, exist_ok=True)
-        here = {name for name, size in sizes.items() if _size(grown / name) == size}
-        done = sum(sizes[name] for name in here)
+        here = {name for name, file in files.items() if _is_copied(grown / name, file)}
+        done = sum(files[name].st_size for name in here)
         disk.check_room(grown, total - done)
         library.write_record(grown, record)
         tell(Checked(revision="", licence=record.licence, total_bytes=total))
         meter.start("downloading", done, total)
-        for name in (name for name in sizes if name not in here):
+        for name in (name for name in files if name not in here):
             with (grown / name).open("wb") as out:
                 for chunk in _chunks(source / name):
                     out.write(chunk)
                     meter.add(len(chunk), name)
                 out.flush()
                 os.fsync(out.fileno())
+            with suppress(OSError):  # a disk that keeps no times: a resumed copy begins anew
+                os.utime(grown / name, ns=(files[name].st_atime_ns, files[name].st_mtime_ns))
         library.install(folder)
     tell(Done())
 
 
-def _needed_files(source: Path) -> dict[str, int]:
-    """Each file's name and size, of a model that is whole. Raises ModelError."""
+def _needed_files(source: Path) -> dict[str, os.stat_result]:
+    """By name, of a model that is whole. Raises ModelError."""
     try:
+        if not source.exists():
+            raise _lost(source, "it is not there")
         weights = check_files(source)
+        names = [*library.SMALL, INDEX, *(os.path.relpath(file, source) for file in weights)]
+        files = {name: (source / name).stat() for name in names if (source / name).is_file()}
     except EngineError as error:
         raise ModelError("unfit", error.message, "Choose another folder.", error.details) from error
-    names = [*library.SMALL, INDEX, *(os.path.relpath(file, source) for file in weights)]
+    except OSError as error:
+        raise _lost(source, str(error.strerror)) from error
     if not all(library.plain_name(name) for name in names):
         raise ModelError(
             "unfit", f"The weights of “{source}” lie in several folders.", "Choose another model."
         )
-    return {name: (source / name).stat().st_size for name in names if (source / name).is_file()}
+    return files
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -65,12 +75,21 @@ def _chunks(path: Path) -> Iterator[bytes]:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
     except OSError as error:
-        raise ModelError(
-            "folder",
-            f"“{path}” can no longer be read: {error.strerror}.",
-            "Check that the disk or stick is still connected, and try again.",
-        ) from error
+        raise _lost(path, str(error.strerror)) from error
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+def _lost(path: Path, why: str) -> ModelError:
+    return ModelError(
+        "folder",
+        f"“{path}” cannot be read: {why}.",
+        "Check that the disk or stick is still connected, and try again.",
+    )
+
+
+def _is_copied(path: Path, original: os.stat_result) -> bool:
+    """A copy gets the original's time when it is whole; other weights may have the same size."""
+    if not path.is_file():
+        return False
+    there = path.stat()
+    apart_ns = abs(there.st_mtime_ns - original.st_mtime_ns)
+    return there.st_size == original.st_size and apart_ns <= COARSEST_TIME_NS

@@ -12,6 +12,7 @@ from app.models.messages import ModelError
 from engine.plans import gigabytes
 
 SPARE_BYTES = 10**9
+LOCK_BYTES = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -21,7 +22,7 @@ def check_room(folder: Path, missing_bytes: int) -> None:
     if missing_bytes + SPARE_BYTES > free:
         raise ModelError(
             "disk",
-            f"There is not enough room: {gigabytes(missing_bytes)} are missing of this model, "
+            f"There is not enough room: this model needs {gigabytes(missing_bytes)} more, "
             f"{gigabytes(SPARE_BYTES)} should stay free, and the disk has {gigabytes(free)} free.",
             "Make room on the disk and try again.",
             str(folder),
@@ -38,11 +39,11 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 
 def _fault(error: OSError, folder: Path) -> ModelError:
-    if error.errno in FULL:
-        free = gigabytes(shutil.disk_usage(folder.parent).free)
+    # A lock's error has no number.
+    if error.errno in FULL or (error.errno is None and shutil.disk_usage(folder.parent).free < LOCK_BYTES):
         return ModelError(
             "disk",
-            f"The disk is full ({free} free). What is there so far is kept.",
+            "The disk is full. What is there so far is kept.",
             "Make room on the disk, then resume.",
             str(error),
         )

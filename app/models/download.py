@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import assert_never
@@ -13,7 +14,7 @@ import msgspec
 from PySide6.QtCore import QLockFile, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.documents.files import held_lock
-from app.models import library
+from app.models import disk, library
 from app.models.messages import (
     Checked,
     Done,
@@ -40,6 +41,7 @@ AGAIN = "Try again: it goes on from where it was."
 class State(Enum):
     QUEUED = "queued"
     CHECKING = "checking"
+    LOOKED = "looked"
     DOWNLOADING = "downloading"
     VERIFYING = "verifying"
     PAUSED = "paused"
@@ -71,7 +73,9 @@ class Download(QObject):
         self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._quiet.timeout.connect(self._on_quiet)
         self.folder = Path(order.folder)
-        self.state = State.PAUSED if record else State.QUEUED
+        self.state = State.QUEUED
+        if record:
+            self.state = State.LOOKED if record.look else State.PAUSED
         self.file = ""
         self.done_bytes = _bytes_in(library.partial(self.folder)) if record else 0
         self.total_bytes = record.total_bytes if record else 0
@@ -87,6 +91,11 @@ class Download(QObject):
     @property
     def is_import(self) -> bool:
         return isinstance(self._order, ImportOrder)
+
+    @property
+    def is_look(self) -> bool:
+        """Nothing is fetched but what tells whether it fits; LOOKED once that is known."""
+        return isinstance(self._order, HubOrder) and self._order.look
 
     @property
     def has_process(self) -> bool:
@@ -110,11 +119,13 @@ class Download(QObject):
             self._kill()
 
     def resume(self, token: str | None = None) -> None:
-        """After a pause or a failure. None: with the token that it had."""
-        if self.state not in (State.PAUSED, State.FAILED):
+        """After a look, a pause or a failure. None: with the token that it had."""
+        if self.state not in (State.LOOKED, State.PAUSED, State.FAILED):
             return
-        if token is not None and isinstance(self._order, HubOrder):
-            self._order = msgspec.structs.replace(self._order, token=token.strip())
+        if isinstance(self._order, HubOrder):
+            look = self._order.look and self.state is not State.LOOKED
+            token = self._order.token if token is None else token.strip()
+            self._order = msgspec.structs.replace(self._order, token=token, look=look)
         self.fault = None
         self._enter(State.QUEUED)
 
@@ -133,8 +144,17 @@ class Download(QObject):
     def start(self) -> None:
         """Called by Downloads, when its turn has come."""
         self._enter(State.CHECKING)
-        if not self._take_lock():
+        try:
+            with disk.writing_to(self.folder):
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                self._take_lock()
+        except ModelError as error:
+            self._fail(error.failed)
             self.ended.emit()
+            return
+        if library.is_whole(self.folder):  # by another window, or by a process that was ended a moment late
+            self._enter(State.DONE)
+            self._take_away()
             return
         process = self._process = QProcess(self)
         process.setProcessEnvironment(_environment())
@@ -178,6 +198,8 @@ class Download(QObject):
             case Checked():
                 self.licence, self.total_bytes = report.licence, report.total_bytes
                 self._pin(report.revision)
+                if self.is_look:
+                    self._enter(State.LOOKED)
             case Progress():
                 self._on_progress(report)
             case Waiting():
@@ -224,9 +246,12 @@ class Download(QObject):
         process.deleteLater()
         if self.state is State.CANCELLED:
             self._take_away()
-        else:
-            self._lock = None
-            self.ended.emit()
+            return
+        if self.state is not State.DONE:
+            self.done_bytes = _bytes_in(library.partial(self.folder))
+            self.progressed.emit()
+        self._lock = None
+        self.ended.emit()
 
     # ---------------------------------------------------------------- what becomes of it
 
@@ -249,35 +274,26 @@ class Download(QObject):
         if isinstance(self._order, HubOrder):
             self._order = msgspec.structs.replace(self._order, revision=revision)
 
-    def _take_lock(self) -> bool:
-        """False, with a fault, while another window has it, or where nothing can be written."""
-        try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = self._lock or lock(self.folder)
-            fault = Failed(
-                kind="input",
-                message=f"Another window of Mezzotint is busy with {self.name}.",
-                remedy="Look there, or close it.",
-            )
-        except OSError as error:
-            fault = Failed(
-                kind="folder",
-                message=f"“{self.folder.parent}” cannot be written to: {error.strerror or error}.",
-                remedy="Allow Mezzotint to write there, then try again.",
-            )
+    def _take_lock(self) -> None:
+        """Raises ModelError while another window has it, OSError where none can be kept."""
+        self._lock = self._lock or lock(self.folder)
         if not self._lock:
-            self._fail(fault)
-        return self._lock is not None
+            raise ModelError(
+                "input",
+                f"Another window of Mezzotint is busy with {self.name}.",
+                "Look there, or close it.",
+            )
 
     def _take_away(self) -> None:
         partial = library.partial(self.folder)
-        if self._take_lock():
-            try:
-                if partial.exists():
-                    library.discard(partial)
-            except ModelError as error:
-                self._fail(error.failed)
-            self._lock = None
+        try:
+            with suppress(OSError):  # a full disk has no room for a lock
+                self._take_lock()
+            if partial.exists():
+                library.discard(partial)
+        except ModelError as error:
+            self._fail(error.failed)
+        self._lock = None
         self.ended.emit()
 
 

@@ -20,7 +20,7 @@ REPO = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 
 
 class Downloads(QObject):
-    """All that are not done, one download and one import at a time; the others wait.
+    """All that are not done, one download, one look and one import at a time; the others wait.
 
     Those of earlier runs are found again, paused. added, removed: from `items`; finished: it is done.
     """
@@ -37,8 +37,8 @@ class Downloads(QObject):
         for folder in library.unfinished(self._root):
             self._find_again(folder)
 
-    def download(self, repo: str, token: str = "") -> Download:
-        """repo: owner/model, or its address. One that was begun goes on.
+    def download(self, repo: str, token: str = "", *, look: bool = False) -> Download:
+        """repo: owner/model, or its address. One that was begun goes on. look: fetch no weights yet.
 
         Raises ModelError for what can be no model's name, or is here already.
         """
@@ -52,11 +52,14 @@ class Downloads(QObject):
             raise ModelError(
                 "input", f"“{repo}” is on this computer already.", "Remove it first to download it anew."
             )
+        if not any(item.folder == folder for item in self.items) and library.partial(folder).exists():
+            self._find_again(folder)  # another window has begun it
         for item in self.items:
             if item.folder == folder:
-                item.resume(token or None)
+                if not look or (item.is_look and item.state is State.FAILED):
+                    item.resume(token or None)
                 return item
-        return self._add(HubOrder(folder=str(folder), repo=repo, token=token.strip()))
+        return self._add(HubOrder(folder=str(folder), repo=repo, token=token.strip(), look=look))
 
     def import_model(self, source: Path, name: str = "") -> Download:
         """Copy the model in `source`. name: that of the catalogue's model it is. Raises ModelError."""
@@ -93,20 +96,22 @@ class Downloads(QObject):
         record = library.read_record(library.partial(folder))
         try:
             held = lock(folder)
-            if held and not record:  # it had not come far enough to be of use
+            if not held:  # another window is busy with it
+                return
+            if not record:  # it had not come far enough to be of use
                 library.discard(library.partial(folder))
-        except (OSError, ModelError) as error:
-            log.warning("An unfinished download cannot be offered: %s", error)
-            return
-        if held and record and record.source:
+        except (OSError, ModelError) as error:  # on a full disk, say: it can be given up all the same
+            log.warning("%s: %s", folder, error)
+        if record and record.source:
             self._add(ImportOrder(folder=str(folder), source=record.source), record)
-        elif held and record:
-            self._add(HubOrder(folder=str(folder), repo=record.repo, revision=record.revision), record)
+        elif record:
+            order = HubOrder(folder=str(folder), repo=record.repo, revision=record.revision, look=record.look)
+            self._add(order, record)
 
     def _start_next(self) -> None:
         for item in list(self.items):
-            busy = {other.is_import for other in self.items if other.has_process}
-            if item.state is State.QUEUED and item.is_import not in busy:
+            busy = {(other.is_import, other.is_look) for other in self.items if other.has_process}
+            if item.state is State.QUEUED and (item.is_import, item.is_look) not in busy:
                 item.start()
 
     def _on_state(self, state: State) -> None:

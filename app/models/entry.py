@@ -43,7 +43,10 @@ class Entry:
     def label(self) -> str:
         if self.known:
             return self.known.label
-        return self.local.label if self.local else Path(self._on_its_way.name).name
+        if self.local:
+            return self.local.label
+        coming = self._on_its_way
+        return Path(coming.name).name if coming.is_import else coming.name
 
     @property
     def good_at(self) -> str:
@@ -93,7 +96,7 @@ class Entry:
     @property
     def licence_file(self) -> Path | None:
         """Its text: the model's own, or, for a licence whose text is the same everywhere, ours."""
-        own = self.local.licence_file if self.local else None
+        own = self.local.licence_file if self.local else library.licence_in(library.partial(self.folder))
         common = _LICENCE_TEXTS.get(self.licence.casefold())
         return own or (common if common and common.is_file() else None)
 

@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 from huggingface_hub import HfApi, constants, get_session, hf_hub_url, hf_raise_for_status
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from app.models import disk, library
-from app.models.hub_faults import explain, may_pass, told_wait_s
+from app.models.hub_faults import explain, host_of, may_pass, told_wait_s
 from app.models.messages import Checked, Done, HubOrder, ModelError, Tell, Waiting
 from app.models.meter import Meter
 from engine.catalogue import INDEX, SINGLE
+from engine.errors import EngineError
+from engine.plans import read_shape
 
 T = TypeVar("T")
 
@@ -31,6 +33,7 @@ DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 """Between the tries that bring nothing; after the last one the download fails."""
 TIMEOUT = httpx2.Timeout(15.0, read=30.0)
 CHUNK_BYTES = 1 << 22
+MOST_TO_LOOK_AT_BYTES = 1 << 24
 AGAIN = "Try again: only this is downloaded anew."
 
 
@@ -47,10 +50,10 @@ class HubFile:
 class HubDownload:
     """One order, carried out by `run`.
 
-    1. Ask for the commit, its files, their sizes and hashes. 2. Look at the configuration, choose the files
-    and see that there is room. 3. Download them, each from the byte where an earlier try ended. The client's
-    own `hf_hub_download` begins a file anew after a kill, hence the ranged requests here, over its session.
-    4. Compare the hashes. 5. Put the folder in its place.
+    1. Ask for the commit, its files, their sizes and hashes. 2. Look at the configuration and choose the
+    files; that is all of a look. See that there is room. 3. Download them, each from the byte where an
+    earlier try ended. The client's own `hf_hub_download` begins a file anew after a kill, hence the ranged
+    requests here, over its session. 4. Compare the hashes. 5. Put the folder in its place.
 
     wait: how to let seconds pass between two tries.
     """
@@ -66,12 +69,13 @@ class HubDownload:
         self._order = order
         self._tell = tell
         self._endpoint = endpoint
-        self._host = urlsplit(endpoint).netloc
+        self._host = host_of(endpoint)
         self._wait = wait
         self._folder = Path(order.folder)
         self._partial = library.partial(self._folder)
         self._revision = ""
         self._meter = Meter(tell)
+        self._ranges = True
 
     def run(self) -> None:
         """Raises ModelError."""
@@ -85,11 +89,17 @@ class HubDownload:
             self._prepare_folder()
             files = self._choose(_listing(info))
             total = sum(file.size_bytes for file in files)
-            done = sum(min(self._size_here(file) or 0, file.size_bytes) for file in files)
-            disk.check_room(self._partial, total - done)
+            here = ((file, self._size_here(file) or 0) for file in files)
+            done = sum(size for file, size in here if size <= file.size_bytes)
+            if self._order.look:
+                self._look(files)
+            else:
+                disk.check_room(self._partial, total - done)
             licence = str(info.card_data.get("license") or "") if info.card_data else ""
             self._keep_record(licence, total)
             self._tell(Checked(revision=self._revision, licence=licence, total_bytes=total))
+            if self._order.look:
+                return
             self._meter.start("downloading", done, total)
             for file in files:
                 self._download(file)
@@ -106,13 +116,25 @@ class HubDownload:
             return api.model_info(
                 self._order.repo, revision=self._order.revision, files_metadata=True, timeout=30.0
             )
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise self._foreign("a list of a model's files", repr(error)) from error
+        except HfHubHTTPError:  # an OSError too
+            raise
+        except OSError as error:
             raise ModelError(
                 "network",
-                f"What {self._host} answered is not a list of a model's files.",
-                "If your network has a login page, open it in a browser first. Otherwise check HF_ENDPOINT.",
+                f"The certificates for safe connections cannot be read: {error.strerror or error}.",
+                "Correct SSL_CERT_FILE or SSL_CERT_DIR, and start Mezzotint again.",
                 repr(error),
             ) from error
+
+    def _foreign(self, expected: str, details: str = "") -> ModelError:
+        return ModelError(
+            "network",
+            f"What {self._host} answered is not {expected}.",
+            "If your network has a login page, open it in a browser first. Otherwise check HF_ENDPOINT.",
+            details,
+        )
 
     def _prepare_folder(self) -> None:
         """What lies there from another commit is of no use."""
@@ -127,7 +149,11 @@ class HubDownload:
         library.write_record(
             self._partial,
             library.Record(
-                repo=self._order.repo, revision=self._revision, licence=licence, total_bytes=total
+                repo=self._order.repo,
+                revision=self._revision,
+                licence=licence,
+                total_bytes=total,
+                look=self._order.look,
             ),
         )
 
@@ -153,7 +179,19 @@ class HubDownload:
             raise self._unfit("its weights are no safetensors, or not all there")
         return [listing[name] for name in (*names, *sorted(weights))]
 
+    def _look(self, files: list[HubFile]) -> None:
+        """See that the configuration tells how much memory it needs, and fetch the licence's text."""
+        try:
+            read_shape(self._partial)
+        except EngineError as error:
+            raise self._unfit("its config.json does not tell how large it is") from error
+        for file in files:
+            if file.name in library.LICENCES and file.size_bytes <= MOST_TO_LOOK_AT_BYTES:
+                self._download(file)
+
     def _read(self, file: HubFile) -> dict[str, object]:
+        if file.size_bytes > MOST_TO_LOOK_AT_BYTES:
+            raise self._unfit(f"its {file.name} is no such thing, it is too large")
         self._download(file)
         self._verify([file])
         try:
@@ -174,6 +212,12 @@ class HubDownload:
     # ---------------------------------------------------------------- 3. the bytes
 
     def _download(self, file: HubFile) -> None:
+        if not (file.sha256 or file.blob_id):
+            raise ModelError(
+                "network",
+                f"{self._host} does not tell the hash of {file.name}: what arrives could not be checked.",
+                "Use another mirror, or none: change HF_ENDPOINT, and start Mezzotint again.",
+            )
         if self._size_here(file) != file.size_bytes:
             self._patiently(lambda: self._continue(file))
 
@@ -187,7 +231,8 @@ class HubDownload:
         url = hf_hub_url(self._order.repo, file.name, revision=self._revision, endpoint=self._endpoint)
         headers = build_hf_headers(
             token=self._order.token or False,
-            headers={"accept-encoding": "identity"} | ({"range": f"bytes={here}-"} if here else {}),
+            headers={"accept-encoding": "identity"}
+            | ({"range": f"bytes={here}-"} if here and self._ranges else {}),
         )
         with (
             get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as response,
@@ -197,8 +242,13 @@ class HubDownload:
                 out.truncate(0)
                 raise self._wrong_size(file)
             hf_raise_for_status(response)
+            if response.headers.get("content-type", "").startswith("text/html"):
+                raise self._foreign(file.name)
             if _announced_size(response) not in (None, file.size_bytes):
                 raise self._wrong_size(file)
+            if response.status_code == 206 and not _begins_at(here, response):
+                self._ranges = False
+                raise httpx2.RemoteProtocolError(f"{file.name} does not go on at byte {here}")
             skip = 0 if response.status_code == 206 else here  # a mirror that knows no ranges
             for chunk in response.iter_bytes():
                 new = chunk[skip:]
@@ -257,13 +307,12 @@ class HubDownload:
             raise ModelError("damaged", f"{', '.join(wrong)} did not arrive unchanged.", AGAIN)
 
     def _is_right(self, file: HubFile) -> bool:
-        expected = file.sha256 or file.blob_id
         digest = hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % file.size_bytes)
         with (self._partial / file.name).open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 digest.update(chunk)
                 self._meter.add(len(chunk), file.name)
-        return self._size_here(file) == file.size_bytes and expected in ("", digest.hexdigest())
+        return digest.hexdigest() == (file.sha256 or file.blob_id)
 
 
 def _listing(info: ModelInfo) -> dict[str, HubFile]:
@@ -277,6 +326,12 @@ def _listing(info: ModelInfo) -> dict[str, HubFile]:
         for sibling in info.siblings or []
     )
     return {file.name: file for file in files}
+
+
+def _begins_at(byte: int, response: httpx2.Response) -> bool:
+    """A part of what is compressed cannot be unpacked."""
+    headers = response.headers
+    return "content-encoding" not in headers and headers.get("content-range", "").startswith(f"bytes {byte}-")
 
 
 def _announced_size(response: httpx2.Response) -> int | None:

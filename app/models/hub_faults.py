@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     RemoteEntryNotFoundError,
     RevisionNotFoundError,
 )
@@ -20,7 +24,8 @@ from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-d
 from app.models.messages import ModelError
 
 LONGEST_WAIT_S = 3600.0
-PASSING = (408, 425, 429, 500, 502, 503, 504)
+PASSWORD = re.compile(r"(?<=://)[^/\s@]*@")
+PASSING = (408, 425, 429)
 # An address or a proxy that the client does not understand; ImportError: a kind of proxy that it lacks.
 UNUSABLE = (
     httpx2.UnsupportedProtocol,
@@ -35,7 +40,7 @@ KEPT = "What is there so far is kept."
 def may_pass(error: Exception) -> bool:
     """Whether the same request may succeed in a while."""
     if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in PASSING
+        return error.response.status_code in PASSING or error.response.status_code >= 500
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
         return False
     return isinstance(error, httpx2.TransportError) and not isinstance(error, UNUSABLE)
@@ -50,13 +55,28 @@ def told_wait_s(error: Exception) -> float | None:
     if limit and limit.remaining == 0:
         return min(limit.reset_in_seconds + 1.0, LONGEST_WAIT_S)
     told = headers.get("retry-after", "").strip()
-    return min(float(told), LONGEST_WAIT_S) if told.isdigit() else None
+    if told.isdecimal():
+        return min(float(told), LONGEST_WAIT_S)
+    try:
+        seconds = parsedate_to_datetime(told).timestamp() - time.time()
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)
+
+
+def host_of(url: str) -> str:
+    """Without a name and password, whether or not it begins with http://."""
+    return url.rpartition("://")[2].rpartition("@")[2].partition("/")[0]
 
 
 def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> ModelError:
+    if isinstance(error, HFValidationError):
+        return ModelError(
+            "input", f"“{repo}” is no model's name.", "Write it as the Hub does: owner/model.", str(error)
+        )
     if isinstance(error, HfHubHTTPError):
         return _explain_status(error, endpoint, repo, with_token)
-    host = urlsplit(endpoint).netloc or endpoint
+    host = host_of(endpoint)
     causes = list(_causes(error))
     message, remedy = f"The connection to {host} was cut.", "Check the network connection and try again."
     if isinstance(error, UNUSABLE):
@@ -83,10 +103,14 @@ def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> 
 
 
 def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token: bool) -> ModelError:
-    host, page = urlsplit(endpoint).netloc, f"{endpoint}/{repo}"
-    status = error.response.status_code
-    details = str(error)
-    if isinstance(error, GatedRepoError) or status == 403:
+    endpoint = PASSWORD.sub("", endpoint)
+    host, page = host_of(endpoint), f"{endpoint}/{repo}"
+    status, asked, hub = error.response.status_code, error.response.url, httpx2.URL(endpoint)
+    gated = isinstance(error, GatedRepoError)
+    details = PASSWORD.sub("", str(error))
+    if status in (401, 403) and not gated and (asked.host, asked.port) != (hub.host, hub.port):
+        return _answered(host_of(str(asked)), status, details)
+    if gated or status == 403:
         return ModelError(
             "access",
             f"“{repo}” asks you to accept its licence first.",
@@ -115,7 +139,7 @@ def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token:
             "Cancel this download and start it afresh.",
             details,
         )
-    if isinstance(error, RemoteEntryNotFoundError):
+    if isinstance(error, RemoteEntryNotFoundError) or (status == 404 and "/resolve/" in asked.path):
         return ModelError(
             "damaged", f"A file of “{repo}” is missing at {host}.", f"Try again later. {KEPT}", details
         )
@@ -140,6 +164,10 @@ def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token:
             f"Try again in a few minutes. {KEPT}",
             details,
         )
+    return _answered(host, status, details)
+
+
+def _answered(host: str, status: int, details: str) -> ModelError:
     return ModelError("network", f"{host} answered with error {status}.", f"Try again later. {KEPT}", details)
 
 
@@ -147,7 +175,7 @@ def _proxy(endpoint: str) -> str:
     """The proxy on the way to the endpoint, without its password; empty if there is none."""
     proxies = getproxies()
     proxy = proxies.get(urlsplit(endpoint).scheme) or proxies.get("all")
-    return f"The proxy {urlsplit(proxy).netloc.rpartition('@')[2]}" if proxy else ""
+    return f"The proxy {host_of(proxy)}" if proxy and not proxy_bypass(host_of(endpoint)) else ""
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

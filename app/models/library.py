@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from engine.errors import EngineError
 
 log = logging.getLogger(__name__)
 
+_Files = tuple[tuple[str, int, int], ...]
 RECORD = "download.json"
 PARTIAL, TRASH = ".partial", ".trash-"
 LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
@@ -39,13 +41,16 @@ SMALL = (
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Lies in a model's folder, from its first byte on: where the files come from."""
+    """Lies in a model's folder, from its first byte on: where the files come from. look: the writer has not
+    said yet whether to download it.
+    """
 
     repo: str = ""
     revision: str = ""
     source: str = ""
     licence: str = ""
     total_bytes: int = 0
+    look: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +94,12 @@ def write_record(folder: Path, record: Record) -> None:
         (folder / RECORD).write_bytes(msgspec.json.encode(record))
 
 
+def licence_in(folder: Path) -> Path | None:
+    return next((folder / name for name in LICENCES if (folder / name).is_file()), None)
+
+
 def is_whole(folder: Path) -> bool:
-    return not _problem(folder)
+    return not _problem(folder, _files_in(folder))
 
 
 def partial(folder: Path) -> Path:
@@ -181,21 +190,29 @@ def _folders(root: Path, *, hidden: bool = False) -> list[Path]:
 def _local_model(folder: Path) -> LocalModel:
     known = next((known for known in KNOWN if known.folder == folder), None)
     record = read_record(folder) or Record()
-    licences = (folder / name for name in LICENCES)
+    files = _files_in(folder)
     return LocalModel(
         model=known.name if known else str(folder),
         label=known.label if known else record.repo or folder.name,
         folder=folder,
-        size_bytes=_size_bytes(folder),
+        size_bytes=sum(size for _, size, _ in files),
         licence=record.licence or (known.licence if known else ""),
-        licence_file=next((file for file in licences if file.is_file()), None),
+        licence_file=licence_in(folder),
         repo=record.repo,
         removable=folder.parent == models_folder(),
-        problem=_problem(folder),
+        problem=_problem(folder, files),
     )
 
 
-def _problem(folder: Path) -> str:
+def _problem(folder: Path, files: _Files) -> str:
+    if not folder.is_dir():
+        return f"The folder “{folder}” is gone. If it lies on a stick or another disk, connect that."
+    return _checked(folder, files)
+
+
+@lru_cache
+def _checked(folder: Path, _files: _Files) -> str:
+    """A large tokenizer takes its time to read; the answer holds until the files change."""
     try:
         check_files(folder)
     except EngineError as error:
@@ -203,8 +220,10 @@ def _problem(folder: Path) -> str:
     return ""
 
 
-def _size_bytes(folder: Path) -> int:
+def _files_in(folder: Path) -> _Files:
+    """The name, size and time of the last change of each."""
     try:
-        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        found = [(str(file), file.stat()) for file in folder.rglob("*") if file.is_file()]
     except OSError:
-        return 0
+        return ()
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in found))

@@ -12,7 +12,7 @@ def show_licence(name: str, source: str, file: Path, parent: QWidget) -> None:
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setWindowTitle(name)
-    text = QPlainTextEdit(f"{source}\n\n{file.read_text('utf-8', 'replace')}", readOnly=True)
+    text = QPlainTextEdit(f"{source}\n\n{_text_of(file)}", readOnly=True)
     text.setAccessibleName(name)
     text.setTabChangesFocus(True)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -22,3 +22,10 @@ def show_licence(name: str, source: str, file: Path, parent: QWidget) -> None:
     rows.addWidget(buttons)
     dialog.resize(620, 560)
     dialog.open()
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError as error:
+        return f"“{file}” cannot be read: {error.strerror}. Check that its disk or stick is still connected."

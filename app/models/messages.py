@@ -18,12 +18,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"): ...
 
 
 class HubOrder(Message, frozen=True, kw_only=True, tag="hub"):
-    """Download `repo` into `folder`. revision: a branch, or the commit that an earlier try chose."""
+    """Download `repo` into `folder`. revision: a branch, or the commit that an earlier try chose; look: fetch
+    only what tells how large it is, under which licence it stands and whether it fits.
+    """
 
     folder: str
     repo: str
     revision: str = "main"
     token: str = ""
+    look: bool = False
 
 
 class ImportOrder(Message, frozen=True, kw_only=True, tag="import"):
@@ -40,7 +43,9 @@ Order = HubOrder | ImportOrder
 
 
 class Checked(Message, frozen=True, kw_only=True, tag="checked"):
-    """It is a model of the right kind, and there is room for it. revision: the commit that is downloaded."""
+    """It is a model of the right kind, and there is room for it, unless this was but a look. revision: the
+    commit that is downloaded.
+    """
 
     revision: str
     licence: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.devices import chosen, short_name
+from app.models import library
 from app.models.entry import Entry
 from app.models.verdict import judge
 from app.settings import Settings
@@ -17,12 +18,16 @@ def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
     """Empty where the model is here or in use already, or nothing can be said."""
     entry = Entry(known=GEMMA_26B)
     device = chosen(settings.device, devices)
-    if entry.shape is None or device is None or GEMMA_26B.installed or settings.model == GEMMA_26B.name:
+    if entry.shape is None or device is None or settings.model == GEMMA_26B.name:
+        return ""
+    if library.is_whole(GEMMA_26B.folder):
         return ""
     label, name = entry.label, short_name(device)
-    if all(other.id == "cpu" for other in devices):
-        return f"{label} needs {CARD}; this computer has none. The starter model stays."
     verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
+    if all(other.id == "cpu" for other in devices):
+        if verdict.fits:
+            return f"{label} is made for {CARD}. This computer has none: it would run, but very slowly."
+        return f"{label} needs {CARD}; this computer has none. The starter model stays."
     plan, size = verdict.plan, gigabytes(entry.size_bytes)
     precision = plan.precision.replace("4-bit-tight", "tight 4-bit")
     spare = usable_bytes(device) - plan.total_bytes

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -17,30 +19,48 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.device_watch import DeviceWatch
 from app.devices import chosen
 from app.drafting import Drafting
 from app.models import library
-from app.models.download import Download
+from app.models.download import Download, State
 from app.models.downloads import Downloads
 from app.models.entry import HUB, Entry, catalogue_name, entries
 from app.models.licence import show_licence
 from app.models.messages import ModelError
 from app.models.row import ModelRow, Use
-from app.panel_widgets import heading, link, named, page_rows, quiet_text, title_row
+from app.panel_widgets import breakable, heading, link, named, page_rows, text_label, title_row
 from app.settings import Settings, SettingsStore
+from engine.plans import gigabytes
+
+_MUCH_BYTES = 2**30
+"""From here on it is said that what the model in use holds counts as free."""
+_DEAR_BYTES = 10**9
+"""So much of a download is not deleted unasked."""
 
 
 class ModelsPage(QWidget):
-    """back, closed: the writer goes back to the settings, or wants the panel gone. arrived: a model has."""
+    """back, closed: the writer goes back to the settings, or wants the panel gone. arrived: a model has;
+    stopped: one has not, and the page was not in view.
+    """
 
     back = Signal()
     closed = Signal()
     arrived = Signal(Entry)
+    stopped = Signal(Entry)
 
-    def __init__(self, store: SettingsStore, drafting: Drafting, downloads: Downloads, width: int) -> None:
+    def __init__(
+        self,
+        store: SettingsStore,
+        drafting: Drafting,
+        devices: DeviceWatch,
+        downloads: Downloads,
+        width: int,
+    ) -> None:
         super().__init__()
         self._store = store
         self._drafting = drafting
+        self._devices = devices
         self._downloads = downloads
         self._folders: tuple[str, ...] = store.current.model_folders
         self.rows: dict[Path, ModelRow] = {}
@@ -49,6 +69,7 @@ class ModelsPage(QWidget):
         self._build(width)
         store.changed.connect(self._on_settings)
         drafting.model_changed.connect(self._show)
+        devices.changed.connect(self._show)
         downloads.added.connect(self._on_added)
         downloads.removed.connect(self._list)
         downloads.finished.connect(self._on_finished)
@@ -58,7 +79,7 @@ class ModelsPage(QWidget):
     # ------------------------------------------------------------------ what it is made of
 
     def _build(self, width: int) -> None:
-        rows = page_rows(self, width)
+        rows, self._scroll = page_rows(self, width)
         self.back_link = link("‹  Settings", self.back.emit, "Back to the settings")
         rows.addLayout(title_row(heading("Models"), self.closed.emit))
         rows.addWidget(self.back_link, 0, Qt.AlignmentFlag.AlignLeft)
@@ -70,13 +91,13 @@ class ModelsPage(QWidget):
         self.add.setToolTip("Use a model where it lies.")
         self.import_copy = link("Import a copy…", self._on_import)
         self.import_copy.setToolTip("Copy a model from a folder or a USB stick.")
-        self.hub = link("From the Hub…", self._on_hub)
-        self.hub.setToolTip("Download another DiffusionGemma model from Hugging Face.")
+        self.hub = link("From Hugging Face…", self._on_hub)
+        self.hub.setToolTip("Look another DiffusionGemma model up, and download it.")
         for button in (self.add, self.import_copy, self.hub):
             rows.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         self._build_hub_form()
         rows.addWidget(self._form)
-        self.fault = quiet_text("Message")
+        self.fault = text_label("Message")
         self.fault.hide()
         rows.addWidget(self.fault)
         rows.addStretch(1)
@@ -84,12 +105,12 @@ class ModelsPage(QWidget):
     def _build_hub_form(self) -> None:
         self.repo = named(QLineEdit(placeholderText="owner/model"), "Model on the Hub")
         self.repo.returnPressed.connect(self._on_repo)
-        self.fetch = named(QPushButton("Download"), "Download the model from the Hub")
+        self.fetch = named(QPushButton("Look it up"), "Look the model up on the Hub")
         self.fetch.clicked.connect(self._on_repo)
         line = QHBoxLayout()
         line.addWidget(self.repo, 1)
         line.addWidget(self.fetch)
-        self._form_note = quiet_text("About the download")
+        self._form_note = text_label("About looking it up", quiet=True)
         self._form = QWidget(visible=False)
         rows = QVBoxLayout(self._form)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -116,19 +137,35 @@ class ModelsPage(QWidget):
         for folder in self.rows.keys() - found.keys():
             row = self.rows.pop(folder)
             self._list_rows.removeWidget(row)
+            row.hide()
             row.deleteLater()
         for at, (folder, entry) in enumerate(found.items()):
             if folder not in self.rows:
                 self.rows[folder] = self._new_row(entry)
                 self._list_rows.insertWidget(at, self.rows[folder])
             self.rows[folder].entry = entry
+        self._order_keys()
         self._show()
+
+    def _order_keys(self) -> None:
+        """Tab goes down the page, whatever was added when."""
+        controls = [control for folder in self.rows for control in self.rows[folder].controls]
+        chain = [self.back_link, *controls, self.add, self.import_copy, self.hub, self.repo, self.fetch]
+        for before, after in pairwise(chain):
+            QWidget.setTabOrder(before, after)
+
+    def _bring_into_view(self, widget: QWidget) -> None:
+        QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget))
 
     def _show(self) -> None:
         settings, ready = self._store.current, self._drafting.ready
-        device = ready.device if ready else chosen(settings.device, self._drafting.devices)
+        device = ready.device if ready else chosen(settings.device, self._devices.devices)
+        emptied = self._devices.emptied(device) if device else None
+        counted = emptied.free_bytes - self._devices.now(device).free_bytes if device and emptied else 0
         for row in self.rows.values():
-            row.show_entry(row.entry, self._use(row.entry, settings), device, settings.context_tokens)
+            use = self._use(row.entry, settings)
+            instead = use is None and counted > _MUCH_BYTES
+            row.show_entry(row.entry, use, emptied, settings.context_tokens, instead=instead)
 
     def _use(self, entry: Entry, settings: Settings) -> Use | None:
         if settings.model not in (entry.model, str(entry.folder)):
@@ -144,28 +181,39 @@ class ModelsPage(QWidget):
         row.remove_asked.connect(lambda: self._ask_remove(row.entry))
         row.forget_asked.connect(lambda: self._forget(row.entry))
         row.licence_asked.connect(lambda: self._show_licence(row.entry))
+        row.cancel_asked.connect(lambda: self._ask_cancel(row.entry))
         return row
 
     def _show_form_note(self, repo: str) -> None:
         page = f"{HUB}{repo.strip()}" if "/" in repo else "its page on huggingface.co"
         self._form_note.setText(
-            f"Its licence stands on {page}. Before anything is downloaded, Mezzotint looks whether it is of "
-            "the right kind and whether there is room for it."
+            "Mezzotint asks Hugging Face how large it is, under which licence it stands and whether it fits "
+            f"this computer. Nothing else is downloaded until you say so. More about it: {page}."
         )
 
     def _tell(self, message: str, remedy: str = "") -> None:
-        self.fault.setText(f"{message} {remedy}".strip())
+        self.fault.setText(breakable(f"{message} {remedy}".strip()))
         self.fault.setVisible(bool(message))
+        if message:
+            self._bring_into_view(self.fault)
 
     # ------------------------------------------------------------------ what becomes of a download
 
     def _follow(self, item: Download) -> None:
-        item.state_changed.connect(self._list)
+        item.state_changed.connect(partial(self._on_state, item))
         item.progressed.connect(self._on_progressed)
 
     def _on_added(self, item: Download) -> None:
         self._follow(item)
         self._list()
+
+    def _on_state(self, item: Download, state: State) -> None:
+        self._list()
+        row = self.rows[item.folder]
+        if item.fault and not self.isVisible():
+            self.stopped.emit(row.entry)
+        elif state is State.LOOKED:
+            self._bring_into_view(row)
 
     def _on_progressed(self) -> None:
         for row in self.rows.values():
@@ -198,13 +246,20 @@ class ModelsPage(QWidget):
             self._try(lambda: self._downloads.download(entry.repo, token))
 
     def _on_repo(self) -> None:
-        if self._try(lambda: self._downloads.download(self.repo.text())):
-            self.repo.clear()
-            self._form.hide()
+        self._try(self._look_up)
+
+    def _look_up(self) -> None:
+        item = self._downloads.download(self.repo.text(), look=True)
+        self.repo.clear()
+        self._form.hide()
+        self.hub.setFocus()
+        self._bring_into_view(self.rows[item.folder])
 
     def _on_hub(self) -> None:
         self._form.setVisible(self._form.isHidden())
-        self.repo.setFocus()
+        if self._form.isVisible():
+            self.repo.setFocus()
+            self._bring_into_view(self._form)
 
     def _on_add(self) -> None:
         self._ask_folder("Add a folder", self.add_folder)
@@ -236,15 +291,30 @@ class ModelsPage(QWidget):
         self._store.change(model_folders=kept)
 
     def _ask_remove(self, entry: Entry) -> None:
+        question = f"Remove {entry.label} from this computer?"
+        price = "To use it again it has to be downloaded or imported again."
+        self._ask(question, price, "Remove", lambda: self._remove(entry))
+
+    def _ask_cancel(self, entry: Entry) -> None:
+        if not (item := entry.download):
+            return
+        if item.done_bytes < _DEAR_BYTES or item.state is State.LOOKED:
+            item.cancel()
+            return
+        here = f"The {gigabytes(item.done_bytes)} that are here are deleted."
+        self._ask(f"Give up on {entry.label}?", here, "Give it up", item.cancel)
+
+    def _ask(self, question: str, price: str, answer: str, act: Callable[[], object]) -> None:
         buttons = QMessageBox.StandardButton
         box = QMessageBox(self)
-        box.setText(f"Remove {entry.label} from this computer?")
-        box.setInformativeText("To use it again it has to be downloaded or imported again.")
-        remove = box.addButton("Remove", QMessageBox.ButtonRole.DestructiveRole)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(question)
+        box.setInformativeText(price)
+        yes = box.addButton(answer, QMessageBox.ButtonRole.DestructiveRole)
         box.addButton(buttons.Cancel)
         box.setDefaultButton(buttons.Cancel)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        remove.clicked.connect(lambda: self._remove(entry))
+        yes.clicked.connect(act)
         box.open()
 
     def _remove(self, entry: Entry) -> None:
@@ -257,12 +327,11 @@ class ModelsPage(QWidget):
         if file := entry.licence_file:
             show_licence(f"Licence of {entry.label}", entry.source, file, self)
 
-    def _try(self, act: Callable[[], object]) -> bool:
-        """Tells a fault; whether there was none."""
+    def _try(self, act: Callable[[], object]) -> None:
+        """Tells a fault."""
         try:
             act()
         except ModelError as error:
             self._tell(error.failed.message, error.failed.remedy)
-            return False
-        self._tell("")
-        return True
+        else:
+            self._tell("")

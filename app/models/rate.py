@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 SMOOTHING_S = 8.0
+LONGEST_S = 30 * 86400.0
 
 
 class Rate:
@@ -30,5 +31,6 @@ class Rate:
         self._last = now_s, done_bytes
 
     def seconds_left(self, left_bytes: int) -> float | None:
-        """None while nothing moves."""
-        return left_bytes / self.bytes_per_s if self.bytes_per_s else None
+        """None while nothing moves, or next to nothing."""
+        seconds = left_bytes / self.bytes_per_s if self.bytes_per_s else math.inf
+        return seconds if seconds < LONGEST_S else None

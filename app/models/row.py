@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -14,9 +15,12 @@ from app.models import words
 from app.models.download import RUNNING, Download, State
 from app.models.entry import Entry
 from app.models.verdict import NAMES, Verdict, choices, judge
-from app.panel_widgets import ComboBox, link, named, quiet_text, tame
+from app.panel_widgets import ComboBox, breakable, link, named, tame, text_label
 from engine.events import Device, Failed, Loading, Ready
 from engine.plans import gigabytes
+
+_READABLE = Qt.TextInteractionFlag.NoTextInteraction
+_BROWSABLE = Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class ModelRow(QFrame):
     remove_asked = Signal()
     forget_asked = Signal()
     licence_asked = Signal()
+    cancel_asked = Signal()
 
     def __init__(self, entry: Entry) -> None:
         super().__init__()
@@ -46,6 +51,7 @@ class ModelRow(QFrame):
         self.entry = entry
         self._use: Use | None = None
         self._device: Device | None = None
+        self._instead = False
         self._context_tokens = 0
         self._choice = "auto"
         rows = QVBoxLayout(self)
@@ -57,21 +63,25 @@ class ModelRow(QFrame):
     # ------------------------------------------------------------------ what it is made of
 
     def _build_facts(self, entry: Entry) -> QVBoxLayout:
-        name = named(QLabel(entry.label, wordWrap=True), "Model")
+        name = text_label("Model")
+        name.setText(breakable(entry.label))
+        name.setAccessibleName(entry.label)
         font = name.font()
         font.setWeight(QFont.Weight.DemiBold)
         name.setFont(font)
-        self.size_label = named(QLabel(), "Size")
-        self.size_label.setProperty("quiet", True)
+        self.size_label = text_label("Size", quiet=True)
+        self.size_label.setWordWrap(False)
         self.licence = link("", self.licence_asked.emit)
         facts = QHBoxLayout()
         facts.setSpacing(10)
         facts.addWidget(self.size_label)
         facts.addWidget(self.licence)
         facts.addStretch(1)
-        good_at = quiet_text("What it is good at")
+        good_at = text_label("What it is good at", quiet=True)
         good_at.setText(entry.good_at)
-        self.source = quiet_text("Where it comes from")
+        self.source = text_label("Where it comes from", quiet=True)
+        self.source.setTextFormat(Qt.TextFormat.RichText)
+        self.source.setOpenExternalLinks(True)
         rows = QVBoxLayout()
         rows.setSpacing(2)
         rows.addWidget(name)
@@ -82,6 +92,10 @@ class ModelRow(QFrame):
 
     def _build_plan(self) -> QVBoxLayout:
         self.precision = named(ComboBox(), f"Precision of {self.entry.label}")
+        self.precision.setToolTip(
+            "How exactly the model’s numbers are kept. Full is as it was trained; 4-bit needs about a "
+            "third of the memory. Automatic is the most exact that fits."
+        )
         self.precision.activated.connect(self._on_precision)
         tame(self.precision)
         self._caption = QLabel("Precision")
@@ -90,7 +104,7 @@ class ModelRow(QFrame):
         row = QHBoxLayout()
         row.addWidget(self._caption)
         row.addWidget(self.precision, 1)
-        self.verdict = named(QLabel(wordWrap=True), "Whether it fits")
+        self.verdict = text_label("Whether it fits")
         rows = QVBoxLayout()
         rows.addSpacing(4)
         rows.addLayout(row)
@@ -98,8 +112,8 @@ class ModelRow(QFrame):
         return rows
 
     def _build_state(self) -> QVBoxLayout:
-        self.state = quiet_text("State")
-        self.fault = named(QLabel(wordWrap=True), "What went wrong")
+        self.state = text_label("State", quiet=True)
+        self.fault = text_label("What went wrong")
         self.line = ProgressLine()
         self.line.setMinimumWidth(0)
         self.line.setMaximumWidth(16777215)
@@ -112,40 +126,66 @@ class ModelRow(QFrame):
         return rows
 
     def _build_acts(self) -> QHBoxLayout:
-        label = self.entry.label
-        self.use = named(QPushButton(), f"Use {label}")
+        self.use = QPushButton()
         self.use.clicked.connect(lambda: self.use_asked.emit(self._chosen()))
-        self.download = named(QPushButton(), f"Download {label}")
+        self.download = QPushButton()
         self.download.clicked.connect(self._on_download)
-        self.resume = named(QPushButton(), f"Resume {label}")
+        self.resume = QPushButton()
         self.resume.clicked.connect(self._on_download)
-        self.pause = named(QPushButton("Pause"), f"Pause {label}")
+        self.pause = QPushButton("Pause")
         self.pause.clicked.connect(self._on_pause)
-        self.cancel = link("Cancel", self._on_cancel, f"Cancel {label}")
+        self.cancel = link("Cancel", self.cancel_asked.emit)
         self.free = link("Free the memory now", self.unload_asked.emit)
-        self.remove = link("Remove…", self.remove_asked.emit, f"Remove {label}")
-        self.forget = link("Take off the list", self.forget_asked.emit, f"Take {label} off the list")
+        self.remove = link("Remove…", self.remove_asked.emit)
+        self.forget = link("Take off the list", self.forget_asked.emit)
         row = QHBoxLayout()
         row.setSpacing(14)
-        for button in (self.use, self.download, self.resume, self.pause):
-            row.addWidget(button)
-        for button in (self.free, self.cancel, self.remove, self.forget):
+        for button in self.acts:
             row.addWidget(button)
         row.addStretch(1)
         return row
 
+    @property
+    def acts(self) -> list[QPushButton]:
+        """What can be done with it."""
+        return [*self._harmless, self.cancel, self.remove, self.forget]
+
+    @property
+    def _harmless(self) -> list[QPushButton]:
+        return [self.use, self.download, self.resume, self.pause, self.free]
+
+    @property
+    def controls(self) -> list[QWidget]:
+        """All that take keys, from the top."""
+        return [self.licence, self.source, self.precision, self.token, *self.acts]
+
     # ------------------------------------------------------------------ what it shows
 
-    def show_entry(self, entry: Entry, use: Use | None, device: Device | None, context_tokens: int) -> None:
-        """use: None for a model that the settings do not name."""
+    def show_entry(
+        self, entry: Entry, use: Use | None, device: Device | None, context_tokens: int, *, instead: bool
+    ) -> None:
+        """use: None for a model that the settings do not name. device: without what the model in use holds;
+        instead: that this model would take its place.
+        """
         self.entry, self._use, self._device, self._context_tokens = entry, use, device, context_tokens
-        self.size_label.setText(gigabytes(entry.size_bytes) if entry.size_bytes else "Size not known yet")
+        self._instead = instead
+        size = "Size not known yet" if entry.download else ""
+        self.size_label.setText(gigabytes(entry.size_bytes) if entry.size_bytes else size)
+        self.size_label.setVisible(bool(self.size_label.text()))
         licence = entry.licence
-        self.licence.setText(f"{licence} licence" if licence else "")
+        metrics = self.licence.fontMetrics()
+        room = 24 * metrics.averageCharWidth()
+        self.licence.setText(metrics.elidedText(f"{licence} licence", Qt.TextElideMode.ElideRight, room))
         self.licence.setAccessibleName(f"Licence of {entry.label}: {licence}")
         self.licence.setVisible(bool(licence and entry.licence_file))
         unread = "" if licence and entry.licence_file else f"Licence: {licence or 'not stated here'}.\n"
-        self.source.setText(f"{unread}{entry.source}")
+        if entry.download and not entry.download.total_bytes:
+            unread = ""  # nobody has looked yet
+        source = escape(breakable(entry.source))
+        page = f'<a href="{escape(entry.source)}">{source}</a>' if entry.repo else source
+        self.source.setText(escape(breakable(unread)).replace("\n", "<br>") + page)
+        self.source.setAccessibleName(f"{unread}{entry.source}")
+        self.source.setTextInteractionFlags(_BROWSABLE if entry.repo else _READABLE)
         self.source.setVisible(entry.known is None or bool(entry.repo))
         self._show_plan()
         self._show_state()
@@ -153,10 +193,9 @@ class ModelRow(QFrame):
     def _show_plan(self) -> None:
         offered = choices(self.entry.precisions, self._device)
         chosen = self._chosen()
-        self.precision.clear()
-        for precision in dict.fromkeys(("auto", *offered, chosen)):
-            self.precision.addItem(NAMES[precision], precision)
-        self.precision.setCurrentIndex(self.precision.findData(chosen))
+        self.precision.show_choices(
+            {precision: NAMES[precision] for precision in ("auto", *offered, chosen)}, chosen
+        )
         verdict = self._judged()
         known = self.entry.shape is not None
         self.precision.setVisible(known)
@@ -164,36 +203,46 @@ class ModelRow(QFrame):
         self.verdict.setVisible(known)
         self.verdict.setText(verdict.words if verdict else "Whether it fits is not known yet.")
         self.precision.setAccessibleDescription(self.verdict.text())
-        usual = "Load it now" if self._use else "Use"
-        self.use.setText(usual if verdict is None or verdict.fits else "Try anyway")
+        fits = verdict is None or verdict.fits
+        self.use.setText(("Load it now" if self._use else "Use") if fits else "Try anyway")
+        size = self.entry.size_bytes
+        usual = f"Download {gigabytes(size)}" if size else "Download"
+        self.download.setText(usual if fits else "Download anyway")
 
     def _show_state(self) -> None:
         entry, use, download = self.entry, self._use, self.entry.download
         moving = download is not None and download.state in (State.QUEUED, *RUNNING)
+        looked = download is not None and download.state is State.LOOKED
         failed = download is not None and download.state is State.FAILED
         stands = failed or (download is not None and download.state is State.PAUSED)
-        fault = download.fault if download else use.fault if use else None
+        problem = entry.local.problem if entry.local else ""
+        fault = download.fault if download else use.fault if use and not problem else None
         ready, loading = (use.ready, use.loading) if use else (None, None)
         shown: dict[QWidget, bool] = {
             self.use: entry.is_here and (use is None or not (ready or loading)),
-            self.download: not entry.is_here and download is None and bool(entry.repo),
+            self.download: not entry.is_here and (download is None or looked) and bool(entry.repo),
             self.resume: stands,
-            self.pause: moving,
-            self.cancel: moving or stands,
+            self.pause: moving and not (download and download.is_look),
+            self.cancel: moving or stands or looked,
             self.free: ready is not None,
             self.remove: bool(entry.local and entry.local.removable) and use is None and download is None,
             self.forget: entry.is_added and use is None,
             self.line: moving or loading is not None,
             self.token: bool(failed and fault and fault.kind == "access"),
         }
+        left = any(button.hasFocus() and not shown[button] for button in self.acts)
         for widget, visible in shown.items():
             widget.setVisible(visible)
-        self.download.setText(f"Download {gigabytes(entry.size_bytes)}" if entry.size_bytes else "Download")
+        if left:  # the next press must not be the one that deletes
+            next((button for button in self._harmless if shown[button]), self.precision).setFocus()
+        self.cancel.setText("Remove" if download and download.is_look and not moving else "Cancel")
         self.resume.setText("Try again" if failed else "Resume")
-        told = f"{fault.message} {fault.remedy}".strip() if fault else ""
-        if not told and entry.local and entry.local.problem and download is None:
-            told = entry.local.problem
-        self.fault.setText(told)
+        for button in self.acts:
+            button.setAccessibleName(f"{button.text()}: {entry.label}")
+        told = f"{fault.message} {fault.remedy}".strip() if fault else problem
+        if download and not fault:
+            told = ""
+        self.fault.setText(breakable(told))
         self.fault.setVisible(bool(told))
         self.show_progress()
 
@@ -206,7 +255,7 @@ class ModelRow(QFrame):
 
     def _progress(self) -> tuple[str, float]:
         entry, download, use = self.entry, self.entry.download, self._use
-        if download:
+        if download and download.state is not State.LOOKED:
             return words.progress(download), _share(download)
         if use and use.loading:
             return f"{use.loading.stage} · {use.loading.fraction:.0%}", use.loading.fraction
@@ -216,14 +265,21 @@ class ModelRow(QFrame):
         if use and entry.is_here and not use.fault:
             return "Not loaded · the next draft loads it", 0.0
         if not entry.is_here and entry.repo:
-            return f"{gigabytes(entry.free_disk_bytes)} free on this disk", 0.0
+            return words.room(entry.size_bytes, entry.free_disk_bytes), 0.0
         return "", 0.0
 
     def _judged(self) -> Verdict | None:
         entry, device = self.entry, self._device
         if entry.shape is None or device is None:
             return None
-        return judge(entry.shape, entry.precisions, self._chosen(), self._context_tokens, device)
+        return judge(
+            entry.shape,
+            entry.precisions,
+            self._chosen(),
+            self._context_tokens,
+            device,
+            instead=self._instead,
+        )
 
     def _chosen(self) -> str:
         return self._use.precision if self._use else self._choice
@@ -244,10 +300,6 @@ class ModelRow(QFrame):
     def _on_pause(self) -> None:
         if self.entry.download:
             self.entry.download.pause()
-
-    def _on_cancel(self) -> None:
-        if self.entry.download:
-            self.entry.download.cancel()
 
 
 def _share(download: Download) -> float:

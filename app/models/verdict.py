@@ -37,9 +37,17 @@ def choices(precisions: Sequence[Precision], device: Device | None) -> list[Prec
 
 
 def judge(
-    shape: Shape, precisions: Sequence[Precision], chosen: str, context_tokens: int, device: Device
+    shape: Shape,
+    precisions: Sequence[Precision],
+    chosen: str,
+    context_tokens: int,
+    device: Device,
+    *,
+    instead: bool = False,
 ) -> Verdict:
-    """chosen: `auto`, or one of the precisions, which need not be empty."""
+    """chosen: `auto`, or one of the precisions, which need not be empty. instead: what the model in use holds
+    counts as free.
+    """
     offered = choices(precisions, device)
     plans = _plans(shape, offered, context_tokens, device)
     if chosen in offered:
@@ -47,6 +55,9 @@ def judge(
     else:
         plan = next((plan for plan in plans if plan.fits), plans[-1])
     verdict = plan.verdict.replace("4-bit-tight", "tight 4-bit")
+    if instead:
+        verdict = verdict.replace(" to spare", " to spare in place of the model in use")
+        verdict = verdict.replace(" has free:", " has free even without the model in use:")
     if chosen in offered:
         words = f"{verdict[0].upper()}{verdict[1:]}."
     else:

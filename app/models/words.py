@@ -1,13 +1,14 @@
-"""How far a download is, in words."""
+"""How far a download is, and what room there is for one, in words."""
 
 from __future__ import annotations
 
+from app.models.disk import SPARE_BYTES
 from app.models.download import Download, State
 from engine.plans import gigabytes
 
 _STATES = {
     State.QUEUED: "Waiting for its turn",
-    State.CHECKING: "Asking what there is",
+    State.CHECKING: "Looking at what there is",
     State.VERIFYING: "Checking what has arrived",
     State.PAUSED: "Paused",
     State.DONE: "Done",
@@ -29,6 +30,12 @@ def progress(download: Download) -> str:
         rate = f"{download.bytes_per_s / 1e3:.0f} kB/s"
     left = time_left(download.seconds_left)
     return "\n".join(filter(None, (" · ".join(filter(None, (amount, rate))), left)))
+
+
+def room(needed_bytes: int, free_bytes: int) -> str:
+    """What the disk has for a download that has not begun."""
+    enough = needed_bytes + SPARE_BYTES <= free_bytes
+    return f"{gigabytes(free_bytes)} free on this disk{'' if enough else ': not enough'}"
 
 
 def time_left(seconds: float | None) -> str:

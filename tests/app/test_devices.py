@@ -3,19 +3,12 @@ from __future__ import annotations
 import pytest
 
 from app.devices import chosen, idle_card, short_name, with_hidden
-from engine import nvidia
 from engine.events import Device
 from engine.nvidia import Gpu
 
 CPU = Device(id="cpu", name="AMD EPYC", total_bytes=2, free_bytes=1)
 FIRST = Device(id="cuda:0", name="RTX 4090", total_bytes=2, free_bytes=1, uuid="GPU-1")
 GPUS = (Gpu(0, "RTX 4090", "GPU-1", 2, 1), Gpu(1, "RTX 3060", "GPU-2", 2, 1))
-
-
-@pytest.fixture
-def cards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: GPUS)
 
 
 @pytest.mark.parametrize(
@@ -43,24 +36,19 @@ def test_a_device_is_found_by_id_and_uuid_and_none_is_taken_instead() -> None:
     assert chosen("auto", ()) is None
 
 
-@pytest.mark.usefixtures("cards")
 def test_a_card_that_the_engine_was_not_shown_can_still_be_chosen() -> None:
-    found = with_hidden((FIRST, CPU))
+    found = with_hidden((FIRST, CPU), GPUS)
     assert [device.id for device in found] == ["cuda:0", "GPU-2", "cpu"]
-    assert with_hidden((CPU,)) == (CPU,)
+    assert with_hidden((CPU,), GPUS) == (CPU,)
 
 
-@pytest.mark.usefixtures("cards")
 def test_an_idle_card_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = idle_card((CPU,))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    told = idle_card((CPU,), GPUS)
     assert told is not None
     assert "RTX 4090" in told[0]
     assert "packaging/dev.py run" in told[1]
-    assert idle_card((FIRST, CPU)) is None
+    assert idle_card((FIRST, CPU), GPUS) is None
+    assert idle_card((CPU,), ()) is None
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert idle_card((CPU,)) is None
-
-
-def test_without_a_card_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: ())
-    assert idle_card((CPU,)) is None
+    assert idle_card((CPU,), GPUS) is None

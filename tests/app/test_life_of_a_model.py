@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import msgspec
 import pytest
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QComboBox, QMessageBox
 
 from app.drafting import State
 from app.main_window import MainWindow
 from app.models.download import Download
 from app.models.download import State as DownloadState
+from app.models.messages import Failed
 from app.notice import Notice
 from app.status import proof
 from engine import nvidia
@@ -34,10 +37,13 @@ def no_cards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stand(window: MainWindow, *devices: Device) -> None:
-    """As if a model had been loaded on the first of the devices."""
+    """As if a model had been loaded on the first of the devices, and what is free had been read."""
     window.drafting.devices = devices
     window.drafting.ready = msgspec.structs.replace(ready("1"), device=devices[0])
     window.drafting.model_changed.emit()
+    assert window.devices._thread is not None
+    window.devices._thread.join()
+    QCoreApplication.sendPostedEvents(window.devices)
 
 
 def offers(notice: Notice) -> list[str]:
@@ -307,3 +313,71 @@ def test_removing_asks_in_the_window_without_stopping_it(window: MainWindow) -> 
     window.open_models()
     window.models.rows[GEMMA_26B.folder].remove.click()
     assert window.findChild(QMessageBox) is not None
+
+
+def test_what_has_not_arrived_is_told_when_nobody_looks(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Download, "start", lambda item: item._enter(DownloadState.CHECKING))
+    window.open_models()
+    item = window.downloads.download("owner/model")
+    window.panel.closed.emit()
+    item._fail(Failed(kind="network", message="The Hub cannot be reached.", remedy="Check the connection."))
+    assert window.notice.text == (
+        "owner/model is not here yet. The Hub cannot be reached. Check the connection."
+    )
+    window.notice.buttons[0].click()
+    assert window.models.isVisible()
+    assert window.notice.isHidden()
+
+
+def test_a_model_that_is_gone_leaves_another_one(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        window._settings.change(model="/stick/mine")
+        window.drafting.failed.emit("There is no model “/stick/mine”.", "Give a folder.", "input")
+        assert window.notice.text.endswith("connect the disk that this one lies on.")
+        assert offers(window.notice) == ["Use the starter model", "See models"]
+        window.notice.buttons[0].click()
+        await until(lambda: window.drafting.ready is not None)
+        window.drafting.failed.emit("This is too long.", "Select less.", "input")
+        assert window.notice.text == "This is too long. Select less."
+
+    run(scenario())
+
+
+# ------------------------------------------------------------------ what is free now
+
+
+def test_the_driver_is_never_asked_in_the_window_s_own_thread(
+    window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def gpus() -> tuple[Gpu, ...]:
+        threads.append(threading.current_thread())
+        return (Gpu(0, "RTX 4090", "GPU-4090", 2, 1), Gpu(1, "RTX 3060", "GPU-3060", 2, 1))
+
+    monkeypatch.setattr(nvidia, "nvidia_gpus", gpus)
+    window.start(None)
+    run(settle(window))
+    window._settings.change(panel_open=True)
+    stand(window, RTX_4090, CPU)
+    window.open_models()
+    assert "NVIDIA GeForce RTX 4090 · " in window.panel.findChildren(QComboBox)[0].itemText(1)
+    assert "RTX 3060" in window.panel.findChildren(QComboBox)[0].itemText(2)
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+def test_what_is_free_is_read_while_the_panel_is_in_view(window: MainWindow) -> None:
+    timer = window.devices._timer
+    assert not timer.isActive()
+    window.open_models()
+    assert timer.isActive()
+    window.panel.show_settings()
+    assert timer.isActive()
+    window._settings.change(panel_open=False)
+    assert not timer.isActive()
+    window.open_models()
+    window.close()
+    assert not timer.isActive()

@@ -75,6 +75,16 @@ def test_a_device_that_is_gone() -> None:
     assert found.ways == (Way("Use RTX 4090", {"device": "GPU-4090"}),)
 
 
-@pytest.mark.parametrize("kind", ["", "bug", "weights-broken", "device-lost"])
+@pytest.mark.parametrize("kind", ["", "bug", "device-lost"])
 def test_other_faults_have_none(kind: str) -> None:
     assert ways_out(kind, gemma(), Told((card(24, 23.4),))).ways == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kind", "words"), [("input", "connect the disk"), ("weights-broken", "")])
+def test_a_model_that_cannot_be_loaded_leaves_another_one(kind: str, words: str) -> None:
+    found = ways_out(kind, gemma(), Told((card(24, 23.4),)))  # type: ignore[arg-type]
+    assert found.ways == (STARTER,)
+    assert words in found.reason
+    assert ways_out(kind, Settings(), Told(())).ways == ()  # type: ignore[arg-type]
+    drafting = drafting_on(card(24, 5), "4-bit")
+    assert ways_out(kind, gemma(), drafting).ways == ()  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -101,6 +102,8 @@ class Hub(ThreadingHTTPServer):
     faults: answers to the next requests, whatever they ask for. refused: a file's status and error code.
     cuts: the bytes of a file after which the connection ends, one a request. stalls: the byte after which
     nothing comes any more, until the client leaves. elsewhere: where large files are redirected to.
+    bends_ranges: a range is answered by the whole file, called a part of it. untold: what its list leaves
+    out.
     """
 
     daemon_threads = True
@@ -120,6 +123,9 @@ class Hub(ThreadingHTTPServer):
         self.knows_ranges = True
         self.tells_length = True
         self.compresses = False
+        self.bends_ranges = False
+        self.content_type = ""
+        self.untold: set[str] = set()
         self.elsewhere = ""
         self.requests: list[Seen] = []
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
@@ -149,7 +155,7 @@ class Hub(ThreadingHTTPServer):
             if name.endswith(LARGE):
                 sha256 = self.sha256.get(name, hashlib.sha256(data).hexdigest())
                 sibling["lfs"] = {"sha256": sha256, "size": len(data), "pointerSize": 130}
-            siblings.append(sibling)
+            siblings.append({key: value for key, value in sibling.items() if key not in self.untold})
         return {"id": REPO, "sha": self.commit, "siblings": siblings, "cardData": {"license": "apache-2.0"}}
 
 
@@ -209,7 +215,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(206 if begin else 200)
         if begin:
+            begin = 0 if hub.bends_ranges else begin
             self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        if hub.content_type:
+            self.send_header("Content-Type", hub.content_type)
         if hub.tells_length:
             self.send_header("Content-Length", str(len(data) - begin))
         else:
@@ -232,8 +241,9 @@ class _Handler(BaseHTTPRequestHandler):
         seen.sent_bytes = end - begin
         if stall is not None:
             hub.stalled.set()
-            if self.connection.recv(1) == b"":
-                hub.left.set()
+            with suppress(ConnectionError):  # it left before it had read all
+                assert self.connection.recv(1) == b""
+            hub.left.set()
             self.close_connection = True
         elif cut is not None:
             self.close_connection = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -80,11 +82,25 @@ def test_after_an_interruption_only_what_is_missing_is_copied(source: Path) -> N
     partial.mkdir(parents=True)
     copied_before = (source / WEIGHTS).read_bytes()[:-1] + b"!"
     (partial / WEIGHTS).write_bytes(copied_before)
+    shutil.copystat(source / WEIGHTS, partial / WEIGHTS)
     (partial / "tokenizer.json").write_bytes(b"{")
     assert copied(source)[1] is None
     there = content(library.models_folder() / "gemma")
     assert there[WEIGHTS] == copied_before
     assert there["tokenizer.json"] == model_files()["tokenizer.json"]
+
+
+def test_what_was_copied_from_another_stick_is_copied_again(source: Path) -> None:
+    """Two trainings of a model have the same sizes, and two sticks the same place; their times differ."""
+    folder = library.models_folder() / "gemma"
+    partial = library.partial(folder)
+    partial.mkdir(parents=True)
+    whole = (source / WEIGHTS).read_bytes()
+    (partial / WEIGHTS).write_bytes(whole[:-1] + b"!")
+    os.utime(partial / WEIGHTS, (1, 1))
+    assert copied(source)[1] is None
+    assert (folder / WEIGHTS).read_bytes() == whole
+    assert (folder / WEIGHTS).stat().st_mtime_ns == (source / WEIGHTS).stat().st_mtime_ns
 
 
 @pytest.mark.parametrize(
@@ -129,6 +145,40 @@ def test_the_room_is_looked_at_first(source: Path, monkeypatch: pytest.MonkeyPat
     assert fault is not None
     assert fault.kind == "disk"
     assert not (library.partial(library.models_folder() / "gemma") / WEIGHTS).exists()
+
+
+def test_a_disk_that_keeps_no_times(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert copied(source)[1] is None
+
+
+@pytest.mark.parametrize("name", ["config.json", WEIGHTS, INDEX, "LICENSE"])
+def test_a_stick_that_cannot_be_looked_at_is_named(
+    source: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    original = Path.stat
+
+    def pulled(path: Path, **rest: bool) -> os.stat_result:
+        if path == source / name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(path, **rest)
+
+    monkeypatch.setattr(Path, "stat", pulled)
+    fault = copied(source)[1]
+    assert fault is not None
+    assert str(source) in fault.message
+    assert name == "config.json" or "connected" in fault.remedy
+
+
+def test_a_stick_that_is_not_there_is_asked_for(source: Path) -> None:
+    shutil.rmtree(source)
+    fault = copied(source)[1]
+    assert fault is not None
+    assert str(source) in fault.message
+    assert "connected" in fault.remedy
 
 
 def test_a_stick_that_is_pulled_out_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QProcess
 from pytestqt.qtbot import QtBot
 
-from app.models import library
+from app.models import disk, library
 from app.models.download import RUNNING, Download, State, lock
 from app.models.downloads import Downloads
 from app.models.messages import Done, Failed, HubOrder, ModelError, Progress
@@ -206,6 +208,63 @@ def test_the_next_run_finds_it_paused_and_goes_on(hub: Hub, folder: Path, qtbot:
     second.close()
 
 
+def test_what_another_window_has_brought_is_not_fetched_again(
+    hub: Hub, folder: Path, qtbot: QtBot, own_folders: Path
+) -> None:
+    hub.stalls[WEIGHTS] = 700_000
+    first = Downloads()
+    item = first.download(REPO)
+    until_stalled(qtbot, hub, item, 700_000)
+    item.pause()
+    until_gone(qtbot, item)
+    second = Downloads()
+    (other,) = second.items
+    source = make_model(own_folders / "stick" / "mine")
+    copy = second.import_model(source)
+    copy.pause()
+    until_gone(qtbot, copy)
+    copied = first.import_model(source)
+    item.resume()
+    until(qtbot, item, State.DONE)
+    until(qtbot, copied, State.DONE)
+    until_gone(qtbot, item)
+    until_gone(qtbot, copied)
+    hub.requests.clear()
+    for late in (other, copy):
+        (late.folder / "notes.txt").write_text("")
+        late.resume()
+        until(qtbot, late, State.DONE, State.FAILED)
+        assert late.state is State.DONE
+        assert (late.folder / "notes.txt").exists()
+        held = lock(late.folder)
+        assert held is not None
+        held.unlock()
+    assert hub.requests == []
+    assert second.items == []
+    first.close()
+    second.close()
+
+
+def test_what_another_window_has_begun_goes_on(hub: Hub, folder: Path, qtbot: QtBot) -> None:
+    late = Downloads()
+    hub.stalls[WEIGHTS] = 700_000
+    first = Downloads()
+    item = first.download(REPO)
+    until_stalled(qtbot, hub, item, 700_000)
+    item.pause()
+    until_gone(qtbot, item)
+    assert late.download(REPO, look=True).state is State.PAUSED
+    other = late.download(REPO)
+    until(qtbot, other, State.DONE)
+    until_gone(qtbot, other)
+    assert is_whole(folder, hub)
+    asked = [seen for seen in hub.requests if "/revision/" in seen.path]
+    assert [seen.path.rpartition("/")[2] for seen in asked] == ["main", COMMIT]
+    assert hub.sent_bytes(WEIGHTS) == len(hub.files[WEIGHTS])
+    first.close()
+    late.close()
+
+
 def test_a_slow_server_can_be_left(hub: Hub, downloads: Downloads, folder: Path, qtbot: QtBot) -> None:
     hub.stalls[WEIGHTS] = 100_000
     item = downloads.download(REPO)
@@ -312,6 +371,68 @@ def test_a_full_disk_is_a_pause_once_bytes_are_there(downloads: Downloads, state
     assert (item.state, item.fault) == (then, fault)
     item.resume()
     assert (item.state, item.fault) == (State.QUEUED, None)
+
+
+@pytest.fixture
+def full_disk(folder: Path) -> Iterator[Path]:
+    """With 300,000 bytes of the weights on it, and no room for a lock."""
+    root = folder.parent
+    root.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(root)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    partial = library.partial(folder)
+    partial.mkdir()
+    library.write_record(partial, library.Record(repo=REPO, revision=COMMIT, total_bytes=1_000_000))
+    (partial / WEIGHTS).write_bytes(bytes(300_000))
+    with (root / "others").open("wb", 0) as others, suppress(OSError):
+        while others.write(bytes(4096)):
+            pass
+    yield root
+    subprocess.run(["umount", str(root)], check=True)
+
+
+def test_on_a_full_disk_a_download_is_found_again_and_can_be_given_up(
+    full_disk: Path, qtbot: QtBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    downloads = Downloads()
+    assert "no lock" in caplog.text
+    caplog.clear()
+    (item,) = downloads.items
+    assert (item.state, item.done_bytes) == (State.PAUSED, 300_000)
+    item.resume()
+    assert item.fault is not None
+    assert item.fault.kind == "disk"
+    assert "Make room" in item.fault.remedy
+    item.cancel()
+    assert downloads.items == []
+    assert not library.partial(item.folder).exists()
+
+
+def test_no_room_for_the_models_folder_itself(own_folders: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(ModelError) as caught, disk.writing_to(own_folders / "not" / "yet" / "there"):
+        raise full
+    assert caught.value.failed.kind == "disk"
+
+
+def test_what_is_here_is_told_after_an_end(hub: Hub, downloads: Downloads, qtbot: QtBot) -> None:
+    """Not how far the check was, and no file that was wrong."""
+    item = downloads.download(REPO)
+    item._on_report(Progress(stage="verifying", file="", done_bytes=1, total_bytes=9, elapsed_s=0))
+    item.pause()
+    until_gone(qtbot, item)
+    partial = library.partial(item.folder)
+    assert item.done_bytes == (sum_of(partial) if partial.exists() else 0)
+    hub.sent[WEIGHTS] = bytes(len(hub.files[WEIGHTS]))
+    item.resume()
+    until(qtbot, item, State.FAILED)
+    until_gone(qtbot, item)
+    assert 0 < item.done_bytes == sum_of(partial) < len(hub.files[WEIGHTS])
+
+
+def sum_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.name != library.RECORD)
 
 
 def test_what_no_longer_moves_has_no_rate(downloads: Downloads, qtbot: QtBot) -> None:

@@ -166,6 +166,22 @@ def test_a_mirror_that_compresses_unasked(hub: Hub, order: HubOrder, folder: Pat
     assert is_whole(folder, hub)
 
 
+def test_a_part_that_is_compressed_is_not_taken(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.compresses, hub.tells_length = True, False
+    hub.cuts[WEIGHTS] = [400_000]
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+
+
+def test_a_part_that_begins_elsewhere_is_not_taken(
+    hub: Hub, order: HubOrder, folder: Path, begun: Path
+) -> None:
+    hub.bends_ranges = True
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub)
+    assert [seen.range for seen in hub.asked_for(WEIGHTS)] == ["bytes=700000-", ""]
+
+
 @pytest.mark.parametrize("tells_length", [True, False])
 def test_a_login_page_in_the_middle_costs_no_byte(
     hub: Hub, order: HubOrder, begun: Path, tells_length: bool
@@ -181,11 +197,24 @@ def test_a_login_page_at_the_start_is_no_part_of_the_weights(hub: Hub, order: Hu
     hub.sent[WEIGHTS] = b"<html>Log in to the guest network</html>"
     assert Try(order, hub.url).fault
     assert begun.read_bytes() == b""
+    hub.tells_length, hub.content_type = False, "text/html; charset=utf-8"
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert "login page" in tried.fault.remedy
+    assert begun.read_bytes() == b""
 
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({"Retry-After": "7"}, 7.0), ({"ratelimit": '"api";r=0;t=54'}, 55.0), ({}, DELAYS_S[0])],
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Sat, 01 Jan 2999 00:00:00 GMT"}, 3600.0),
+        ({"Retry-After": "Sat, 01 Jan 2000 00:00:00 GMT"}, DELAYS_S[0]),
+        ({"Retry-After": "Sat, 01 Jan 2000 00:00:00 -0000"}, DELAYS_S[0]),
+        ({"Retry-After": "\xb2"}, DELAYS_S[0]),
+        ({"ratelimit": '"api";r=0;t=54'}, 55.0),
+        ({}, DELAYS_S[0]),
+    ],
 )
 def test_too_many_requests_are_waited_for(
     hub: Hub, order: HubOrder, headers: dict[str, str], seconds: float
@@ -200,14 +229,15 @@ def test_too_many_requests_are_waited_for(
     assert waiting.seconds == seconds
 
 
-def test_patience_grows_and_ends(hub: Hub, order: HubOrder) -> None:
+@pytest.mark.parametrize("status", [503, 522])
+def test_patience_grows_and_ends(hub: Hub, order: HubOrder, status: int) -> None:
     for _ in range(len(DELAYS_S) + 1):
-        hub.fault(503)
+        hub.fault(status)
     tried = Try(order, hub.url)
     assert tried.waits_s == list(DELAYS_S) == sorted(DELAYS_S)
     assert tried.fault is not None
     assert tried.fault.kind == "network"
-    assert "503" in tried.fault.message
+    assert str(status) in tried.fault.message
     assert Try(order, hub.url).done
 
 
@@ -247,6 +277,62 @@ def test_a_licence_that_guards_the_files_is_told_before_the_weights(hub: Hub, or
     assert tried.fault is not None
     assert tried.fault.kind == "access"
     assert not hub.asked_for(WEIGHTS)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_no_from_where_the_files_lie_is_no_question_of_access(
+    hub: Hub, order: HubOrder, status: int
+) -> None:
+    store = Hub()
+    try:
+        store.fault(status)
+        hub.elsewhere = store.url
+        tried = Try(order, hub.url)
+    finally:
+        store.shutdown()
+        store.server_close()
+    assert tried.fault is not None
+    assert tried.fault.kind == "network"
+    assert f"127.0.0.1:{store.server_port} answered with error {status}" in tried.fault.message
+
+
+def test_a_mirror_may_leave_the_question_of_access_to_the_hub(hub: Hub, order: HubOrder) -> None:
+    mirror = Hub()
+    try:
+        mirror.fault(307, {"Location": f"{hub.url}/api/models/{REPO}/revision/main"})
+        hub.fault(401, {"X-Error-Code": "GatedRepo"})
+        tried = Try(msgspec.structs.replace(order, token="hf_secret"), mirror.url)
+    finally:
+        mirror.shutdown()
+        mirror.server_close()
+    assert tried.fault is not None
+    assert tried.fault.kind == "access"
+    assert {seen.authorization for seen in hub.requests} == {""}
+
+
+def test_a_file_that_is_missing_does_not_make_the_model_unknown(hub: Hub, order: HubOrder) -> None:
+    hub.refused[WEIGHTS] = 404, ""
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert "A file of" in tried.fault.message
+
+
+@pytest.mark.parametrize("name", ["someone/model.git", "someone/model.", "someone/model-", "a/" + "b" * 97])
+def test_a_name_that_the_hub_cannot_have(hub: Hub, order: HubOrder, name: str) -> None:
+    tried = Try(msgspec.structs.replace(order, repo=name), hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "input"
+    assert name in tried.fault.message
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("untold", [{"blobId", "lfs"}, {"size", "blobId", "lfs"}])
+def test_files_that_cannot_be_checked_are_not_fetched(hub: Hub, order: HubOrder, untold: set[str]) -> None:
+    hub.untold = untold
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert "HF_ENDPOINT" in tried.fault.remedy
+    assert len(hub.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -341,11 +427,16 @@ def test_a_wrong_size_is_found(
 
 
 def test_too_many_bytes_on_the_disk_are_fetched_again(
-    hub: Hub, order: HubOrder, folder: Path, begun: Path
+    hub: Hub, order: HubOrder, folder: Path, begun: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app.models.meter.EVERY_S", 0.0)
     begun.write_bytes(hub.files[WEIGHTS] + b"more")
-    assert Try(order, hub.url).done
+    tried = Try(order, hub.url)
+    assert tried.done
     assert is_whole(folder, hub)
+    assert all(
+        report.done_bytes <= report.total_bytes for report in tried.reports if isinstance(report, Progress)
+    )
 
 
 # ------------------------------------------------------------------ the disk
@@ -444,6 +535,14 @@ def test_a_hub_that_cannot_be_reached(order: HubOrder) -> None:
     assert tried.waits_s == list(DELAYS_S)
 
 
+def test_certificates_that_are_not_there(order: HubOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    tried = Try(order, "https://127.0.0.1")
+    assert tried.fault is not None
+    assert tried.fault.kind == "network"
+    assert "SSL_CERT_FILE" in tried.fault.remedy
+
+
 def test_a_name_that_cannot_be_found(order: HubOrder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", no_address)
     tried = Try(order, "http://hub.invalid")
@@ -472,11 +571,22 @@ def only_numbers(real: Callable[..., object]) -> Callable[..., object]:
 
 def test_a_proxy_that_does_not_answer_is_named(order: HubOrder, monkeypatch: pytest.MonkeyPatch) -> None:
     port = closed_port()
-    monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@127.0.0.1:{port}")
-    tried = Try(order, "http://hub.invalid")
+    for proxy in (f"http://me:secret@127.0.0.1:{port}", f"me:secret@127.0.0.1:{port}"):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        tried = Try(order, "http://hub.invalid")
+        assert tried.fault is not None
+        assert f"proxy 127.0.0.1:{port} " in tried.fault.message
+        assert "secret" not in repr(tried.fault)
+
+
+def test_a_proxy_that_is_not_on_the_way_is_not_named(
+    order: HubOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    tried = Try(order, f"http://127.0.0.1:{closed_port()}")
     assert tried.fault is not None
-    assert f"proxy 127.0.0.1:{port}" in tried.fault.message
-    assert "secret" not in tried.fault.message
+    assert "proxy" not in tried.fault.message
 
 
 @pytest.mark.parametrize(
@@ -496,7 +606,9 @@ def test_an_address_that_is_none(
     assert tried.waits_s == []
 
 
-@pytest.mark.parametrize("body", [b"<html>Log in to the guest network</html>", b"[]", b"{}", b"null"])
+@pytest.mark.parametrize(
+    "body", [b"<html>Log in to the guest network</html>", b"\x1f\x8b", b"[]", b"{}", b"null"]
+)
 def test_a_login_page_in_between(hub: Hub, order: HubOrder, body: bytes) -> None:
     hub.fault(200, body=body)
     tried = Try(order, hub.url)
@@ -530,6 +642,15 @@ def test_no_token_is_sent_that_was_not_given(
     (own_folders / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
     assert Try(order, hub.url).done
     assert {seen.authorization for seen in hub.requests} == {""}
+
+
+@pytest.mark.parametrize("status", [403, 404, 418])
+def test_a_password_in_the_endpoint_is_not_told(hub: Hub, order: HubOrder, status: int) -> None:
+    hub.fault(status)
+    tried = Try(order, hub.url.replace("//", "//me:secret@"))
+    assert tried.fault is not None
+    assert f"127.0.0.1:{hub.server_port}" in tried.fault.message + tried.fault.remedy
+    assert "secret" not in repr(tried.fault)
 
 
 def test_a_token_that_can_be_none(hub: Hub, order: HubOrder) -> None:

@@ -38,7 +38,7 @@ def test_a_model_that_is_not_whole_is_listed_with_its_problem(own_folders: Path)
     problems = {m.folder.name: m.problem for m in library.local_models([gone]) if m.problem}
     assert set(problems) == {"cut", "unplugged"}
     assert WEIGHTS in problems["cut"]
-    assert "missing" in problems["unplugged"]
+    assert "is gone" in problems["unplugged"]
 
 
 def test_what_is_not_a_model_or_not_yet_or_no_longer_one_is_left_out() -> None:
@@ -145,3 +145,16 @@ def test_where_a_repository_goes() -> None:
     assert folder_of("google/DiffusionGemma-26B-A4B-it") == GEMMA_26B.folder
     assert folder_of("someone/tuned").name == "someone--tuned"
     assert library.models_folder() == GEMMA_26B.folder.parent
+
+
+def test_what_was_looked_at_once_is_not_read_again_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_model(library.models_folder() / "mine")
+    assert library.is_whole(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(library, "check_files", lambda _folder: pytest.fail("read again"))
+        assert library.is_whole(folder)
+        assert [model.problem for model in library.local_models() if model.folder == folder] == [""]
+    (folder / "tokenizer.json").write_text("{")
+    assert not library.is_whole(folder)
+    (folder / "tokenizer.json").unlink()
+    assert not library.is_whole(folder)

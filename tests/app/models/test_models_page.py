@@ -10,11 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QAccessible, QTextDocumentFragment
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QDialog,
+    QLabel,
     QLineEdit,
     QMessageBox,
     QPlainTextEdit,
@@ -22,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from app.device_watch import DeviceWatch, Reading
 from app.models import library
 from app.models.download import Download, State
 from app.models.downloads import Downloads
@@ -77,6 +81,7 @@ class Desk:
     page: ModelsPage
     store: SettingsStore
     drafting: FakeDrafting
+    devices: DeviceWatch
     downloads: Downloads
     asked: list[str] = field(default_factory=list)
 
@@ -96,14 +101,16 @@ class Desk:
 @pytest.fixture
 def desk(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(Download, "start", lambda item: item._enter(State.CHECKING))
+    monkeypatch.setattr(DeviceWatch, "look", lambda _watch: None)
     store, drafting, downloads = SettingsStore(tmp_path / "settings.json"), FakeDrafting(), Downloads()
-    page = ModelsPage(store, drafting, downloads, 300)  # type: ignore[arg-type]
-    desk = Desk(page, store, drafting, downloads)
+    devices = DeviceWatch(drafting, drafting)  # type: ignore[arg-type]
+    page = ModelsPage(store, drafting, devices, downloads, 300)  # type: ignore[arg-type]
+    desk = Desk(page, store, drafting, devices, downloads)
     asked = downloads.download
 
-    def download(repo: str, token: str = "") -> Download:
-        desk.asked.append(repo)
-        return asked(repo, token)
+    def download(repo: str, token: str = "", *, look: bool = False) -> Download:
+        desk.asked.append(f"look: {repo}" if look else repo)
+        return asked(repo, token, look=look)
 
     monkeypatch.setattr(downloads, "download", download)
     qtbot.addWidget(page)
@@ -146,7 +153,9 @@ def test_a_model_that_can_be_had(desk: Desk) -> None:
     row = desk.gemma
     assert row.size_label.text() == "51.7 GB"
     assert row.licence.text() == "Apache-2.0 licence"
-    assert row.source.text() == "https://huggingface.co/google/diffusiongemma-26B-A4B-it"
+    page = "https://huggingface.co/google/diffusiongemma-26B-A4B-it"
+    assert row.source.text() == f'<a href="{page}">{page}</a>'
+    assert row.source.openExternalLinks()
     assert "free on this disk" in row.state.text()
     assert acts(row) == ["Download 51.7 GB"]
 
@@ -303,13 +312,13 @@ def test_an_unfinished_download_of_an_earlier_run_is_paused(qtbot: QtBot, desk: 
     record = library.Record(repo="owner/model", licence="mit", total_bytes=2_000_000_000)
     library.write_record(library.partial(folder), record)
     again = Downloads()
-    page = ModelsPage(desk.store, desk.drafting, again, 300)  # type: ignore[arg-type]
+    page = ModelsPage(desk.store, desk.drafting, desk.devices, again, 300)  # type: ignore[arg-type]
     qtbot.addWidget(page)
     page.show()
     row = page.rows[folder]
     assert row.state.text() == "Paused · 0 MB of 2.0 GB"
     assert acts(row) == ["Resume", "Cancel"]
-    assert row.source.text() == "Licence: mit.\nhttps://huggingface.co/owner/model"
+    assert row.source.accessibleName() == "Licence: mit.\nhttps://huggingface.co/owner/model"
     again.close()
 
 
@@ -354,11 +363,11 @@ def test_a_repository_is_typed(desk: Desk) -> None:
     assert "no model's name" in desk.page.fault.text()
     desk.page.repo.setText("owner/model")
     QTest.keyClick(desk.page.repo, Qt.Key.Key_Return)
-    assert desk.asked == ["nonsense", "owner/model"]
+    assert desk.asked == ["look: nonsense", "look: owner/model"]
     assert not desk.page.repo.isVisible()
     assert desk.page.fault.isHidden()
     row = desk.page.rows[library.models_folder() / "owner--model"]
-    assert row.accessibleName() == "model"
+    assert row.accessibleName() == "owner/model"
     assert row.size_label.text() == "Size not known yet"
 
 
@@ -399,6 +408,96 @@ def test_the_licence_can_be_read_before_the_download(desk: Desk) -> None:
     assert desk.asked == []
 
 
+def press(key: Qt.Key, focused: QWidget | None = None) -> QWidget:
+    """What has the focus afterwards."""
+    if focused:
+        focused.setFocus()
+    widget = QApplication.focusWidget()
+    assert widget is not None
+    QTest.keyClick(widget, key)
+    after = QApplication.focusWidget()
+    assert after is not None
+    return after
+
+
+def test_tab_goes_down_the_page(desk: Desk, tmp_path: Path) -> None:
+    desk.page.add_folder(str(install(tmp_path / "mine")))
+    desk.page.hub.click()
+    QApplication.processEvents()  # new rows show themselves
+    desk.page.back_link.setFocus()
+    heights = []
+    while (focused := press(Qt.Key.Key_Tab)) is not desk.page.fetch:
+        heights.append(focused.mapTo(desk.page, focused.rect().bottomLeft()).y() // 10)
+    assert len(heights) == 15  # a link in a text takes two
+    assert heights == sorted(heights)
+
+
+def test_the_next_press_never_deletes(desk: Desk) -> None:
+    QApplication.processEvents()
+    row = desk.gemma
+    assert press(Qt.Key.Key_Space, row.download) is row.pause
+    assert press(Qt.Key.Key_Space, row.pause) is row.resume
+    assert press(Qt.Key.Key_Space, row.resume) is row.pause
+    assert press(Qt.Key.Key_Space, row.cancel) is row.precision
+
+
+def test_a_row_that_goes_takes_no_keys_with_it(desk: Desk) -> None:
+    item = desk.downloads.download("owner/model", look=True)
+    row = desk.page.rows[item.folder]
+    QApplication.processEvents()
+    assert press(Qt.Key.Key_Space, row.cancel) is desk.page.add
+    assert row.isHidden()
+
+
+def test_hours_of_download_are_not_thrown_away_by_one_press(desk: Desk, qtbot: QtBot) -> None:
+    item = desk.begin()
+    item._enter(State.DOWNLOADING)
+    item.done_bytes, item.total_bytes = 18_400_000_000, 51_700_000_000
+    for answer, state in (("Cancel", State.DOWNLOADING), ("Give it up", State.CANCELLED)):
+        desk.gemma.cancel.click()
+        box = next(box for box in desk.page.findChildren(QMessageBox) if box.isVisible())
+        assert box.informativeText() == "The 18.4 GB that are here are deleted."
+        with qtbot.waitSignal(box.finished):
+            next(button for button in box.buttons() if button.text().strip("&") == answer).click()
+        assert item.state is state
+
+
+def test_a_screen_reader_says_what_a_label_says(desk: Desk, tmp_path: Path) -> None:
+    desk.page.add_folder(str(tmp_path))
+    desk.begin()
+    labels = [label for label in desk.page.findChildren(QLabel) if label.text() and not label.isHidden()]
+    assert len(labels) > 12
+    for label in labels:
+        said = QAccessible.queryAccessibleInterface(label).text(QAccessible.Text.Name)
+        assert said == QTextDocumentFragment.fromHtml(label.text()).toPlainText().replace("\u200b", "")
+
+
+def test_a_folder_that_vanished_is_told_whether_or_not_it_is_in_use(desk: Desk, tmp_path: Path) -> None:
+    folder = install(tmp_path / "stick" / "mine")
+    desk.page.add_folder(str(folder))
+    shutil.rmtree(folder.parent)
+    desk.page._list()
+    row = desk.page.rows[folder]
+    assert row.fault.text().replace("\u200b", "").startswith(f"The folder “{folder}” is gone.")
+    assert row.size_label.text() == ""
+    assert acts(row) == ["Take off the list"]
+    desk.store.change(model=str(folder))
+    desk.drafting.stand(fault="There is no model.")
+    assert "is gone" in row.fault.text()
+
+
+def test_what_stops_out_of_view_is_told_elsewhere(desk: Desk, qtbot: QtBot) -> None:
+    item = desk.begin()
+    fault = Failed(kind="network", message="The Hub cannot be reached.")
+    with qtbot.assertNotEmitted(desk.page.stopped):
+        item._fail(fault)
+    item.resume()
+    desk.page.hide()
+    with qtbot.waitSignal(desk.page.stopped) as told:
+        item._fail(fault)
+    assert told.args[0].download is item
+
+
 def test_escape_goes_back(desk: Desk, qtbot: QtBot) -> None:
     with qtbot.waitSignal(desk.page.back):
         QTest.keyClick(desk.gemma.precision, Qt.Key.Key_Escape)
@@ -424,8 +523,71 @@ def test_every_control_has_a_name_and_can_be_reached_by_key(desk: Desk) -> None:
 def test_nothing_is_wider_than_the_page(desk: Desk, tmp_path: Path) -> None:
     folder = install(tmp_path / ("a_very_long_folder_name_" * 4))
     desk.page.add_folder(str(folder))
+    (folder / "LICENSE").write_text("Do as you like.")
+    library.write_record(folder, library.Record(licence="licence-of-many-words" * 4))
+    desk.page._list()
     desk.begin()
+    for _ in range(3):  # a width gives a height, which gives the rows their places
+        QApplication.processEvents()
     for row in desk.page.rows.values():
         for child in row.findChildren(QWidget):
             if child.isVisible():
                 assert child.mapTo(desk.page, child.rect().topRight()).x() <= desk.page.width()
+            if isinstance(child, QLabel) and child.isVisible():
+                assert child.minimumSizeHint().width() <= child.width(), child.text()
+                assert child.heightForWidth(child.width()) <= child.height(), child.text()
+
+
+# ------------------------------------------------------------------ what is free now
+
+
+def read(desk: Desk, **free_gib: float) -> None:
+    """As if the watch had just read what is free, with what is loaded now."""
+    free = {name.replace("_", "-"): int(gib * GIB) for name, gib in free_gib.items()}
+    desk.devices._on_read(Reading(desk.drafting.ready, (), free))
+
+
+def test_the_verdict_is_by_what_is_free_now(desk: Desk) -> None:
+    desk.drafting.devices = (RTX_4090, CPU)
+    read(desk, GPU_4090=23.0, cpu=20.0)
+    before = desk.gemma.verdict.text()
+    assert before.startswith("4-bit fits with ")
+    assert acts(desk.gemma) == ["Download 51.7 GB"]
+    read(desk, GPU_4090=8.0, cpu=20.0)
+    assert "more than your RTX 4090 has free: close other programs" in desk.gemma.verdict.text()
+    assert acts(desk.gemma) == ["Download anyway"]
+    read(desk, GPU_4090=23.0, cpu=20.0)
+    assert desk.gemma.verdict.text() == before
+
+
+def test_what_the_model_in_use_holds_would_be_free_for_another(desk: Desk) -> None:
+    loaded = msgspec.structs.replace(on_card(RTX_4090, "bf16"), memory_bytes=15 * GIB)
+    desk.drafting.stand(loaded)
+    read(desk, GPU_4090=7.0, cpu=20.0)
+    words = desk.gemma.verdict.text()
+    assert words.startswith("4-bit fits with ")
+    assert words.endswith(" to spare in place of the model in use.")
+    assert "in place" not in desk.starter.verdict.text()
+    choose(desk.gemma, "bf16")
+    assert "more than your RTX 4090 has free even without the model in use" in desk.gemma.verdict.text()
+    desk.drafting.stand()
+    read(desk, GPU_4090=22.0, cpu=20.0)
+    assert "in use" not in desk.gemma.verdict.text()
+
+
+def test_an_open_list_of_precisions_stays_open(desk: Desk, qtbot: QtBot) -> None:
+    model = desk.gemma.precision.model()
+    with qtbot.assertNotEmitted(model.rowsRemoved), qtbot.assertNotEmitted(model.modelReset):
+        read(desk, GPU_4090=8.0, cpu=20.0)
+    assert desk.gemma.use.text() == "Try anyway"
+
+
+def test_what_others_wrote_is_text_and_no_markup(desk: Desk, tmp_path: Path) -> None:
+    folder = install(tmp_path / "<b>mine<b>")
+    library.write_record(folder, library.Record(licence="<img src='x'>"))
+    desk.page.add_folder(str(folder))
+    source = desk.page.rows[folder].source
+    assert "<img" not in source.text()
+    assert "<b>" not in source.text()
+    assert f"<img src='x'>.\n{folder}" in source.accessibleName()
+    assert not source.focusPolicy() & Qt.FocusPolicy.TabFocus

@@ -30,7 +30,12 @@ def test_a_card_that_is_too_small() -> None:
 
 
 def test_no_card() -> None:
-    assert offer(Settings(), (CPU,)) == f"{NEEDS}; this computer has none. The starter model stays."
+    laptop = msgspec.structs.replace(CPU, total_bytes=16 * GIB, free_bytes=9 * GIB)
+    assert offer(Settings(), (laptop,)) == f"{NEEDS}; this computer has none. The starter model stays."
+
+
+def test_no_card_but_memory_enough() -> None:
+    assert "it would run, but very slowly" in offer(Settings(), (CPU,))
 
 
 def test_no_offer_of_what_is_here() -> None:

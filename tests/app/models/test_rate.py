@@ -26,6 +26,13 @@ def test_a_steady_rate_is_told_at_once() -> None:
     assert rate.seconds_left(500) == pytest.approx(5)
 
 
+def test_a_trickle_has_no_end_that_could_be_told() -> None:
+    trickle = rate_after((0.0, 0), (2.0, 20))
+    assert trickle.bytes_per_s == pytest.approx(10)
+    assert trickle.seconds_left(52 * 10**9) is None
+    assert trickle.seconds_left(1000) == pytest.approx(100)
+
+
 def test_a_single_burst_hardly_moves_it() -> None:
     assert rate_after((0.0, 0), (10.0, 1000), (10.25, 1250)).bytes_per_s == pytest.approx(127.7, abs=0.1)
 

@@ -1,0 +1,167 @@
+"""The devices of this machine with what is free on each now, read without torch and outside the window's
+thread."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import platform
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
+from PySide6.QtWidgets import QWidget
+
+from app.devices import choice_of, idle_card, with_hidden
+from app.drafting import Drafting
+from engine import nvidia
+from engine.events import Device, Ready
+from engine.nvidia import Gpu
+from engine.plans import RUNTIME_BYTES
+
+EVERY_MS = 3000
+CALM_BYTES = 2**27
+"""Less than this is no news."""
+CLOSING_S = 1.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the driver and the system told while `ready` was loaded. free_bytes: by the choice of a device."""
+
+    ready: Ready | None
+    gpus: tuple[Gpu, ...]
+    free_bytes: dict[str, int]
+
+    def is_like(self, other: Reading) -> bool:
+        free, before = self.free_bytes, other.free_bytes
+        return (
+            self.ready is other.ready
+            and free.keys() == before.keys()
+            and all(abs(free[device] - before[device]) < CALM_BYTES for device in free)
+        )
+
+
+class DeviceWatch(QObject):
+    """Reads after each load, and every EVERY_MS while a widget that it was given is in view.
+
+    changed: it read something new. What the engine told holds until then, and where nobody tells more.
+    """
+
+    changed = Signal()
+    _read = Signal(Reading)
+
+    def __init__(self, drafting: Drafting, parent: QObject) -> None:
+        super().__init__(parent)
+        self._drafting = drafting
+        self._reading: Reading | None = None
+        self._thread: threading.Thread | None = None
+        self._loaded: Ready | None = None
+        self._timer = QTimer(self, interval=EVERY_MS)
+        self._timer.timeout.connect(self.look)
+        self._read.connect(self._on_read)
+        drafting.model_changed.connect(self._on_model_changed)
+
+    # ---------------------------------------------------------------- what there is
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The engine's, and the cards that it was not shown."""
+        gpus = self._reading.gpus if self._reading else ()
+        return with_hidden(tuple(map(self.now, self._drafting.devices)), gpus)
+
+    def now(self, device: Device) -> Device:
+        return self._with_free(device, 0)
+
+    def emptied(self, device: Device) -> Device:
+        """As it would be without the model that is loaded."""
+        loaded = self._reading.ready if self._reading else None
+        if loaded is None or choice_of(loaded.device) != choice_of(device):
+            return self.now(device)
+        return self._with_free(device, loaded.memory_bytes + (RUNTIME_BYTES if device.uuid else 0))
+
+    def idle_card(self) -> tuple[str, str] | None:
+        return idle_card(self._drafting.devices, self._reading.gpus if self._reading else ())
+
+    def _with_free(self, device: Device, more_bytes: int) -> Device:
+        free = self._reading.free_bytes.get(choice_of(device), 0) if self._reading else 0
+        if not free:
+            return device
+        return msgspec.structs.replace(device, free_bytes=min(device.total_bytes, free + more_bytes))
+
+    # ---------------------------------------------------------------- when to look
+
+    def while_visible(self, widget: QWidget) -> None:
+        widget.installEventFilter(self)
+        if widget.isVisible():
+            self._begin()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show:
+            self._begin()
+        elif event.type() == QEvent.Type.Hide:
+            self._timer.stop()
+        return super().eventFilter(watched, event)
+
+    def _begin(self) -> None:
+        self._timer.start()
+        self.look()
+
+    def _on_model_changed(self) -> None:
+        if self._drafting.ready is self._loaded:
+            return
+        self._loaded = self._drafting.ready
+        if self._loaded:
+            self.look()
+        elif self._timer.isActive():
+            self._timer.start()  # it takes a moment until the memory is free
+
+    def look(self) -> None:
+        """Unless a model is being loaded, which takes memory bit by bit, or nobody knows what there is."""
+        if self._thread is None and self._drafting.devices and self._drafting.loading is None:
+            self._thread = threading.Thread(
+                target=self._work, args=(self._drafting.ready,), name="look at the devices", daemon=True
+            )
+            self._thread.start()
+
+    def close(self) -> None:
+        self._timer.stop()
+        if self._thread:
+            self._thread.join(CLOSING_S)
+
+    # ---------------------------------------------------------------- in the thread
+
+    def _work(self, ready: Ready | None) -> None:
+        gpus = nvidia.nvidia_gpus()
+        free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes} | {"cpu": free_ram_bytes()}
+        with contextlib.suppress(RuntimeError):  # the window has gone
+            self._read.emit(Reading(ready, gpus, free))
+
+    # ---------------------------------------------------------------- and back
+
+    @Slot(Reading)
+    def _on_read(self, reading: Reading) -> None:
+        self._thread = None
+        if reading.ready is not self._drafting.ready:  # nobody knows what of it is in there
+            if self._drafting.ready:
+                self.look()
+        elif self._reading is None or not reading.is_like(self._reading):
+            self._reading = reading
+            self.changed.emit()
+
+
+def free_ram_bytes() -> int:
+    """0 where the system does not tell."""
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        sizes = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        return int(sizes.get("MemAvailable", "0 kB").split()[0]) * 1024
+    if platform.system() == "Windows":
+        # GlobalMemoryStatusEx: dwLength and dwMemoryLoad (4 bytes each), then ullTotalPhys and ullAvailPhys
+        status = (ctypes.c_uint64 * 8)()
+        status[0] = ctypes.sizeof(status)
+        windll = getattr(ctypes, "windll")  # noqa: B009 - it exists on Windows only
+        return status[2] if windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else 0
+    return 0
