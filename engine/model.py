@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from engine.catalogue import check_files
 from engine.denoise import Sampler
 from engine.errors import EngineError
 from engine.modules import replace_modules
-from engine.placement import Placement
+from engine.placement import PROCESSOR, Placement
 from engine.plans import ROLL_BACK_TOKENS, Precision, needed_bytes, read_shape
 from engine.sampling import chunks
 
@@ -37,13 +39,27 @@ _ANSWER = "\ue000"
 
 
 class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-call]
-    """DiffusionGemma without its vision tower, which is dropped before any weight is read."""
+    """DiffusionGemma without its vision tower, which is dropped before any weight is read.
+
+    Each weight is read to its device: nothing is gathered in main memory first.
+    """
 
     _keys_to_ignore_on_load_unexpected = [r"\.vision_tower\.", r"\.embed_vision\."]  # noqa: RUF012
 
-    def __init__(self, config: DiffusionGemmaConfig) -> None:
+    def __init__(self, config: DiffusionGemmaConfig, placement: Placement = PROCESSOR) -> None:
         super().__init__(config)
         del self.model.encoder.vision_tower, self.model.encoder.embed_vision
+        self._placement = placement
+
+    @staticmethod
+    def _load_pretrained_model(
+        model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, expected_keys: Any = None
+    ) -> Any:
+        """The public way to a device map needs accelerate, which puts hooks of its own into a model."""
+        device_map = model._placement.device_map(model.state_dict())
+        return DiffusionGemmaForBlockDiffusion._load_pretrained_model(
+            model, state_dict, checkpoint_files, replace(load_config, device_map=device_map), expected_keys
+        )
 
     @classmethod
     def _can_set_experts_implementation(cls) -> bool:
@@ -59,8 +75,10 @@ class Model:
         placement: Placement,
         precision: Precision = "bf16",
         packed_models: Path | None = None,
+        tell: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """packed_models: where packed copies are kept, for the next start.
+        """packed_models: where packed copies are kept, for the next start; tell: is called with the share of
+        the weights that was read, and may raise.
 
         Raises weights-missing or weights-broken; a tensor that the checkpoint lacks is never made up.
         """
@@ -68,7 +86,8 @@ class Model:
         self.device = device = placement.first
         self.precision = precision
         self.tokenizer = Tokenizer(folder)
-        loaded = _load_weights(folder, placement, precision, packed_models)
+        with _reading_told(tell):
+            loaded = _load_weights(folder, placement, precision, packed_models)
         self.text_model: Any = loaded.eval().requires_grad_(False)
         placement.move(self.text_model)
         replace_modules(self.text_model, device)
@@ -253,6 +272,25 @@ class Tokenizer:
         )
 
 
+@contextmanager
+def _reading_told(tell: Callable[[float], None]) -> Iterator[None]:
+    """The library's progress bar, without the bar."""
+
+    def follow(factory: Any, args: Any, kwargs: Any) -> Any:
+        return read(args[0]) if kwargs.get("desc") == "Loading weights" else factory(*args, **kwargs)
+
+    def read(weights: Collection[Any]) -> Iterator[Any]:
+        for number, weight in enumerate(weights):
+            tell(number / len(weights))
+            yield weight
+
+    former = transformers_logging.set_tqdm_hook(follow)
+    try:
+        yield
+    finally:
+        transformers_logging.set_tqdm_hook(former)
+
+
 def _load_weights(
     folder: Path, placement: Placement, precision: Precision, packed_models: Path | None
 ) -> Any:
@@ -261,6 +299,7 @@ def _load_weights(
     try:
         model, report = library.from_pretrained(
             source,
+            placement,
             quantization_config=packing,
             local_files_only=True,
             use_safetensors=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any
@@ -27,6 +27,10 @@ class Placement:
         """path: of a module or a parameter in the model."""
         layer = _LAYER.search(path)
         return self._devices[bisect_right(self._ends, int(layer[1]))] if layer else self.first
+
+    def device_map(self, paths: Iterable[str]) -> dict[str, torch.device]:
+        """As the library takes it."""
+        return {path: self.device_of(path) for path in paths}
 
     def move(self, model: nn.Module) -> None:
         """In place. What comes to a layer from another device is brought over."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from engine import catalogue, prompt
 from engine.asked import check_pins, check_ranges, sampler_for, start_ids
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
     from engine.prefix import Prefix
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+STARTED = 0.1  # of a load's progress, when the first weight is read
 
 
 class _CancelledError(Exception):
@@ -95,7 +100,7 @@ class Session:
         from engine import hardware
 
         present = hardware.devices()
-        yield loading("Starting the engine", 0.3, present)
+        yield loading("Starting the engine", STARTED / 2, present)
 
         from engine.choice import choose
         from engine.model import Model
@@ -104,8 +109,14 @@ class Session:
         device, precision, placement = choose(request, folder, present)
         if device.id == "cpu":
             hardware.limit_threads()
-        yield loading("Reading the model", 0.6)
-        model = Model(folder, placement, precision, catalogue.packed_models())
+
+        def read(emit: Callable[[LoadEvent], None]) -> Model:
+            def tell(share: float) -> None:
+                emit(loading("Reading the model", round(STARTED + (1 - STARTED) * share, 2)))
+
+            return Model(folder, placement, precision, catalogue.packed_models(), tell)
+
+        model = yield from _followed(read)
         pieces = Pieces(model.tokenizer.data)
         self._loaded = _Loaded(model, pieces, device, Prefix(model))
         if cancelled.is_set():
@@ -365,6 +376,20 @@ class _Draft:
             stopped_early=self.stopped_early,
             peak_bytes=hardware.peak_bytes(device),
         )
+
+
+def _followed(work: Callable[[Callable[[LoadEvent], None]], T]) -> Generator[LoadEvent, None, T]:
+    """Do the work in a thread of its own; yield what it emits, once each, and return what it returns."""
+    emitted: queue.SimpleQueue[LoadEvent | None] = queue.SimpleQueue()
+    with ThreadPoolExecutor(1, "reading") as pool:
+        future = pool.submit(work, emitted.put)
+        future.add_done_callback(lambda _: emitted.put(None))
+        last: LoadEvent | None = None
+        while (event := emitted.get()) is not None:
+            if event != last:
+                yield event
+            last = event
+        return future.result()
 
 
 def _prompt(model: Model, place: Place, context_tokens: int | None) -> prompt.Prompt:

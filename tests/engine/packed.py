@@ -14,16 +14,19 @@ from transformers.models.diffusion_gemma.modeling_diffusion_gemma import Diffusi
 from engine import quantise
 from engine.experts import PackedExperts, Scratch
 from engine.model import TextModel
-from engine.placement import PROCESSOR
+from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
 
 CPU = torch.device("cpu")
 
 
-def load(folder: Path, config: Any = None, dtype: torch.dtype = torch.float32) -> Any:
+def load(
+    folder: Path, config: Any = None, dtype: torch.dtype = torch.float32, placement: Placement = PROCESSOR
+) -> Any:
     library: Any = TextModel
     model, report = library.from_pretrained(
         folder,
+        placement,
         local_files_only=True,
         dtype=dtype,
         attn_implementation="sdpa",

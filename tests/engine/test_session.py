@@ -31,8 +31,11 @@ from engine.events import (
     PrepareRequest,
     Ready,
 )
+from engine.model import Model
 from engine.pieces import Pieces
-from engine.session import Session
+from engine.placement import PROCESSOR
+from engine.plans import Precision
+from engine.session import STARTED, Session
 from tests.engine.conftest import draft, load
 
 BEFORE = "Dear Anna,\n\nThank you for your letter."
@@ -77,6 +80,41 @@ def test_a_load_tells_its_stages_the_devices_and_what_is_ready() -> None:
     assert (ready.canvas_tokens, ready.max_steps, ready.continues_only) == (256, 96, True)
     assert (ready.t_min, ready.t_max, ready.entropy_bound) == (0.3, 0.5, 0.05)
     assert ready.memory_bytes > 16e6
+
+
+def test_a_load_tells_how_much_is_read() -> None:
+    loading = [event for event in load(Session()) if isinstance(event, Loading)]
+    read = [event.fraction for event in loading if event.stage == "Reading the model"]
+    assert read[0] == STARTED
+    assert read[-1] > 0.98
+    assert len(set(read)) == len(read) > 50
+
+
+@pytest.mark.parametrize("precision", ["fp32", "4-bit"])
+def test_a_load_can_be_cancelled_while_it_reads(precision: Precision) -> None:
+    told: list[float] = []
+
+    class EnoughError(Exception):
+        pass
+
+    def tell(share: float) -> None:
+        told.append(share)
+        if share > 0.5:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        Model(catalogue.STARTER.folder, PROCESSOR, precision, tell=tell)
+    assert 0.5 < told[-1] < 0.6
+
+    cancelled, session = threading.Event(), Session()
+    request = LoadRequest(request_id="l", model="starter", device="cpu", precision=precision)
+    stages = []
+    for event in session.load(request, cancelled):
+        stages.append(event)
+        if isinstance(event, Loading) and event.fraction >= 0.3:
+            cancelled.set()
+    assert isinstance(stages[-1], Cancelled)
+    assert failed_of(draft(session)).kind == "bug"
 
 
 def test_a_load_can_be_cancelled() -> None:

@@ -5,6 +5,7 @@ mix those of different devices.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from engine.modules import replace_modules
 from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
 from engine.quantise import replace_layers
+from tests.engine.packed import load
 
 GB = 10**9
 # CUDA is not in every build of torch; the processor has no number 1 either, and any build has its kernels.
@@ -114,6 +116,17 @@ def test_bringing_over_changes_no_value(tiny_folder: Any, tiny: Model) -> None:
     (hidden, logits), (other_hidden, other_logits) = results
     assert torch.equal(hidden, other_hidden)
     assert torch.equal(logits, other_logits)
+
+
+def test_each_weight_is_read_to_its_device(tiny_folder: Path) -> None:
+    """The second one holds nothing: what is read there cannot have been anywhere else before."""
+    model = load(tiny_folder, placement=Placement([torch.device("cpu"), torch.device("meta")], [1, 1]))
+    places = {
+        part: {tensor.device.type for tensor in part.parameters()}
+        for stack in (model.model.encoder.language_model, model.model.decoder)
+        for part in (stack.embed_tokens, *stack.layers, stack.norm)
+    }
+    assert list(places.values()) == [{"cpu"}, {"cpu"}, {"meta"}, {"cpu"}] * 2
 
 
 def test_a_path_tells_the_device() -> None:
