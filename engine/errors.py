@@ -43,8 +43,9 @@ class EngineError(Exception):
 
 def failure(error: Exception, request_id: str) -> Failed:
     """The last event of a request that ended in this exception."""
-    if isinstance(error, EngineError):
-        return error.event(request_id)
+    known = error if isinstance(error, EngineError) else machine_fault(error)
+    if known:
+        return known.event(request_id)
     return Failed(
         request_id=request_id,
         kind="bug",
@@ -52,3 +53,20 @@ def failure(error: Exception, request_id: str) -> Failed:
         remedy="Try again. If it happens again, please report it with the log.",
         details="".join(traceback.format_exception(error)),
     )
+
+
+def machine_fault(error: Exception) -> EngineError | None:
+    """What torch tells in words only: memory that ran out, a device that was lost."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return EngineError(
+            "out-of-memory",
+            "There is not enough memory.",
+            "Close other programs, or choose 4-bit, a smaller context, fewer variants or another device.",
+            text,
+        )
+    if type(error).__name__ == "AcceleratorError":
+        return EngineError(
+            "device-lost", "The device stopped working.", "Restart the engine or choose another device.", text
+        )
+    return None

@@ -19,7 +19,7 @@ from engine import quantise
 from engine.canvases import Canvases
 from engine.catalogue import check_files
 from engine.denoise import Sampler
-from engine.errors import EngineError
+from engine.errors import EngineError, machine_fault
 from engine.modules import replace_modules
 from engine.placement import PROCESSOR, Placement
 from engine.plans import ROLL_BACK_TOKENS, Precision, needed_bytes, read_shape
@@ -86,8 +86,7 @@ class Model:
         self.device = device = placement.first
         self.precision = precision
         self.tokenizer = Tokenizer(folder)
-        with _reading_told(tell):
-            loaded = _load_weights(folder, placement, precision, packed_models)
+        loaded = _load_weights(folder, placement, precision, packed_models, tell)
         self.text_model: Any = loaded.eval().requires_grad_(False)
         placement.move(self.text_model)
         replace_modules(self.text_model, device)
@@ -273,8 +272,8 @@ class Tokenizer:
 
 
 @contextmanager
-def _reading_told(tell: Callable[[float], None]) -> Iterator[None]:
-    """The library's progress bar, without the bar."""
+def _reading_told(tell: Callable[[float], None], packing: quantise.PackedConfig | None) -> Iterator[None]:
+    """The library's progress bar, without the bar; a fault of packing ends it."""
 
     def follow(factory: Any, args: Any, kwargs: Any) -> Any:
         return read(args[0]) if kwargs.get("desc") == "Loading weights" else factory(*args, **kwargs)
@@ -283,6 +282,8 @@ def _reading_told(tell: Callable[[float], None]) -> Iterator[None]:
         for number, weight in enumerate(weights):
             tell(number / len(weights))
             yield weight
+            if packing and packing.fault:
+                raise packing.fault
 
     former = transformers_logging.set_tqdm_hook(follow)
     try:
@@ -292,25 +293,30 @@ def _reading_told(tell: Callable[[float], None]) -> Iterator[None]:
 
 
 def _load_weights(
-    folder: Path, placement: Placement, precision: Precision, packed_models: Path | None
+    folder: Path,
+    placement: Placement,
+    precision: Precision,
+    packed_models: Path | None,
+    tell: Callable[[float], None],
 ) -> Any:
     library: Any = TextModel
     source, packing = quantise.prepare(folder, precision, placement, packed_models)
     try:
-        model, report = library.from_pretrained(
-            source,
-            placement,
-            quantization_config=packing,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32 if precision == "fp32" else torch.bfloat16,
-            attn_implementation="sdpa",
-            experts_implementation="grouped_mm",
-            output_loading_info=True,
-        )
+        with _reading_told(tell, packing):
+            model, report = library.from_pretrained(
+                source,
+                placement,
+                quantization_config=packing,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32 if precision == "fp32" else torch.bfloat16,
+                attn_implementation="sdpa",
+                experts_implementation="grouped_mm",
+                output_loading_info=True,
+            )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise _broken(folder, str(error)) from error
+        raise machine_fault(error) or _broken(folder, str(error)) from error
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
         raise _broken(folder, "tensors missing or of another shape: " + ", ".join(lacking))

@@ -77,7 +77,11 @@ def _linear_layers(core: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]
 class PackedConfig(QuantizationConfigMixin):
     """How a model is packed, as its config.json says. source: the fingerprint of what was packed."""
 
-    placement = PROCESSOR  # where to pack; no part of what is saved
+    # No part of what is saved:
+    placement = PROCESSOR  # where to pack
+    fault: Exception | None = (
+        None  # what ended the packing: the library would tell of weights that do not fit
+    )
 
     def __init__(self, precision: Precision, source: str, format: int = FORMAT, **_: Any) -> None:
         if format != FORMAT:
@@ -125,7 +129,7 @@ class Quantiser(HfQuantizer):
         return [WeightConverter(sources, "experts.packed", [_Together()])]
 
     def get_quantize_ops(self) -> ConversionOps:
-        return _Pack(self.quantization_config.placement)
+        return _Pack(self.quantization_config)
 
     def is_serializable(self) -> bool:
         return True
@@ -141,8 +145,8 @@ class _Together(ConversionOps):
 
 
 class _Pack(ConversionOps):
-    def __init__(self, placement: Placement) -> None:
-        self._placement = placement
+    def __init__(self, config: PackedConfig) -> None:
+        self._config = config
 
     def convert(
         self,
@@ -153,9 +157,13 @@ class _Pack(ConversionOps):
         **kwargs: Any,  # noqa: ARG002
     ) -> dict[str, Any]:
         path = full_layer_name.rpartition(".")[0]
-        device = self._placement.device_of(path)
+        device = self._config.placement.device_of(path)
         tensors = {name.rpartition(".")[2]: tensor for name, (tensor,) in input_dict.items()}
-        packed: dict[str, Tensor] = model.get_submodule(path).pack(device, **tensors)
+        try:
+            packed: dict[str, Tensor] = model.get_submodule(path).pack(device, **tensors)
+        except Exception as error:
+            self._config.fault = error
+            raise
         return {f"{path}.{name}": tensor for name, tensor in packed.items()}
 
 

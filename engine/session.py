@@ -82,7 +82,7 @@ class Session:
             self.unload()
             yield Cancelled(request_id=request.request_id)
         except Exception as error:
-            event = failure(_known_fault(error), request.request_id)
+            event = failure(error, request.request_id)
             self.unload()
             yield event
 
@@ -148,7 +148,7 @@ class Session:
             yield Cancelled(request_id=request.request_id)
             return
         except Exception as error:
-            event = failure(_known_fault(error), request.request_id)
+            event = failure(error, request.request_id)
         if self._loaded is not None and event.kind not in ("input", "output"):
             self._loaded.prefix.clear()
         self._free_unused()
@@ -396,20 +396,3 @@ def _prompt(model: Model, place: Place, context_tokens: int | None) -> prompt.Pr
     wanted = model.default_context_tokens if context_tokens is None else context_tokens
     budget = min(wanted, model.max_context_tokens)
     return prompt.build(model.tokenizer, place.before, place.after, place.instruction, budget)
-
-
-def _known_fault(error: Exception) -> Exception:
-    """torch tells faults of the machine in words only."""
-    text = str(error)
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return EngineError(
-            "out-of-memory",
-            "There is not enough memory for this draft.",
-            "Choose a smaller context size, fewer variants or another device.",
-            text,
-        )
-    if type(error).__name__ == "AcceleratorError":
-        return EngineError(
-            "device-lost", "The device stopped working.", "Restart the engine or choose another device.", text
-        )
-    return error

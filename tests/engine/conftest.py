@@ -156,8 +156,9 @@ def library(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def load(session: Session, model: str = "starter", device: str = "cpu") -> list[LoadEvent]:
-    return list(session.load(LoadRequest(request_id="l", model=model, device=device), threading.Event()))
+def load(session: Session, model: str = "starter", device: str = "cpu", **fields: Any) -> list[LoadEvent]:
+    request = LoadRequest(request_id="l", model=model, device=device, **fields)
+    return list(session.load(request, threading.Event()))
 
 
 def draft(session: Session, before: str = "It rained", **fields: Any) -> list[DraftEvent]:

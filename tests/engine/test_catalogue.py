@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +41,34 @@ def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError) as caught:
         catalogue.check_files(tmp_path)
     assert "llama" in caught.value.message
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", catalogue.INDEX])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b'{"a": [1,}', b"[]", b'{"a": "\xff"}', b'{"a": ' + b"[" * 10**6], ids=range(6)
+)
+def test_what_is_no_json_object_is_damaged(file: str, text: bytes, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(catalogue.STARTER.folder, tmp_path / "model"))
+    (folder / file).write_bytes(text)
+    with pytest.raises(EngineError) as caught:
+        catalogue.check_files(folder)
+    assert caught.value.kind == "weights-broken"
+    assert f"{folder / file} is damaged or cut short" in caught.value.message
+
+
+def test_a_large_tokenizer_is_not_made_into_objects(tmp_path: Path) -> None:
+    """It takes a second, each time that the models are listed."""
+    folder = Path(shutil.copytree(catalogue.STARTER.folder, tmp_path / "model"))
+    vocabulary = ", ".join(f'"token {number}": {number}' for number in range(200_000))
+    text = f'{{"model": {{"vocab": {{{vocabulary}}}}}}}'
+    (folder / "tokenizer.json").write_text(text)
+    tracemalloc.start()
+    try:
+        catalogue.check_files(folder)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(text)
 
 
 def test_the_download_is_as_large_as_the_whole_checkpoint() -> None:

@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -129,6 +130,53 @@ def test_what_describes_no_such_model_is_refused(text: str, tmp_path: Path) -> N
         plans.read_shape(tmp_path)
     assert caught.value.kind == "weights-broken"
     assert str(tmp_path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"num_hidden_layers": 3_000_000},
+        {"num_hidden_layers": 0},
+        {"hidden_size": -2816},
+        {"head_dim": 10**400},
+        {"global_head_dim": 2**40},
+        {"sliding_window": 0},
+        {"num_global_key_value_heads": -1},
+        {"per_layer_config": {"0": {"head_dim": -1}}},
+        {"max_position_embeddings": 100},
+        {"layer_types": "x"},
+    ],
+)
+def test_a_configuration_that_lies_is_refused_at_once(lie: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL | lie}))
+    with pytest.raises(EngineError) as caught:
+        plans.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
+
+
+def test_a_long_configuration_is_read_in_one_go(tmp_path: Path) -> None:
+    """Not once for each layer."""
+    many = {"num_hidden_layers": 1024, "per_layer_config": {str(key): {} for key in range(100_000)}}
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL | many}))
+    reads = 0
+
+    class Counted(dict[str, plans._Override]):
+        def items(self) -> Any:
+            nonlocal reads
+            reads += 1
+            return super().items()
+
+    config = msgspec.json.decode((tmp_path / "config.json").read_bytes(), type=plans._Config)
+    config.text_config.per_layer_config = Counted(config.text_config.per_layer_config or {})
+    assert len(plans._shape(config).layers) == 1024
+    assert reads == 1
+
+
+def test_a_configuration_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"more": ' + "[" * 10**6)
+    with pytest.raises(EngineError) as caught:
+        plans.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
 
 
 def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
@@ -292,3 +340,34 @@ def test_a_card_keeps_some_memory_for_its_driver() -> None:
     assert plans.usable_bytes(card) == 20 * GB - plans.RUNTIME_BYTES
     assert plans.usable_bytes(Device(id="cpu", name="", total_bytes=9 * GB, free_bytes=0)) == 9 * GB
     assert plans.usable_bytes(Device(id="mps", name="", total_bytes=0, free_bytes=0)) == 0
+
+
+# ------------------------------------------------------------------ what a load has room for
+
+
+def card(free: int, cards: int = 1) -> Device:
+    ids = "+".join(f"cuda:{index}" for index in range(cards))
+    return Device(id=ids, name="", total_bytes=free, free_bytes=free + cards * plans.RUNTIME_BYTES)
+
+
+def test_a_load_needs_what_is_planned_at_the_usual_context(large: plans.Shape) -> None:
+    for cards in (1, 2):
+        assert plans.load_bytes(large, card(GB, cards)) == {
+            precision: plans.needed_bytes(large, precision, plans.DEFAULT_CONTEXT_TOKENS, cards=cards)
+            for precision in ("bf16", "4-bit", "4-bit-tight")
+        }
+
+
+def test_there_is_room_for_what_is_asked_or_else_for_the_smallest(large: plans.Shape) -> None:
+    tight = plans.load_bytes(large, card(GB))["4-bit-tight"]
+    needed = plans.load_bytes(large, card(GB))
+    assert plans.has_room(needed, "auto", card(tight))
+    assert not plans.has_room(needed, "auto", card(tight - 1))
+    assert plans.has_room(needed, "4-bit-tight", card(tight))
+    assert not plans.has_room(needed, "4-bit", card(tight))
+
+
+def test_several_cards_have_what_one_has(large: plans.Shape) -> None:
+    one, two = (plans.table(large, ("bf16",), GB, cards=cards)[0].verdict for cards in (1, 2))
+    assert "more than this card has free" in one
+    assert "more than this card have free" in two

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import core_model_loading
 
 from engine import catalogue
 from engine.events import (
@@ -31,6 +32,7 @@ from engine.events import (
     PrepareRequest,
     Ready,
 )
+from engine.experts import PackedExperts
 from engine.model import Model
 from engine.pieces import Pieces
 from engine.placement import PROCESSOR
@@ -115,6 +117,34 @@ def test_a_load_can_be_cancelled_while_it_reads(precision: Precision) -> None:
             cancelled.set()
     assert isinstance(stages[-1], Cancelled)
     assert failed_of(draft(session)).kind == "bug"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "4-bit"])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out-of-memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), "out-of-memory"),
+        (torch.AcceleratorError("CUDA error: device lost"), "device-lost"),
+    ],
+)
+@pytest.mark.parametrize("place", [(core_model_loading, "_materialize_copy"), (PackedExperts, "pack")])
+def test_a_fault_of_the_machine_while_loading_is_no_damaged_model(
+    precision: str, error: Exception, kind: str, place: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def fail(*_: Any, **__: Any) -> None:
+        tries.append(1)
+        raise error
+
+    monkeypatch.setattr(*place, fail)
+    event = load(Session(), precision=precision)[-1]
+    if (precision, place[1]) == ("fp32", "pack"):
+        assert isinstance(event, Ready)
+    else:
+        assert failed_of([event]).kind == kind
+        assert len(tries) == 1 or precision == "fp32"  # where threads read ahead
 
 
 def test_a_load_can_be_cancelled() -> None:

@@ -87,13 +87,16 @@ def draft(model: Any, ids: list[int]) -> Canvases:
 
 @pytest.mark.usefixtures("cards")
 @pytest.mark.parametrize("precision", ["bf16", "4-bit", "4-bit-tight"])
-def test_a_draft_finds_all_its_tensors_where_they_have_to_be(starter: Model, precision: Precision) -> None:
-    model = placed(starter, Placement([ONE, TWO], [2, 4]), precision)
+@pytest.mark.parametrize(("first", "second"), [(ONE, TWO), (TWO, ONE)])
+def test_a_draft_finds_all_its_tensors_where_they_have_to_be(
+    starter: Model, precision: Precision, first: torch.device, second: torch.device
+) -> None:
+    model = placed(starter, Placement([first, second], [2, 4]), precision)
     canvases = draft(model, list(range(10, 40)))
     layers = model.text_model.model.decoder.layers
-    assert [next(layer.parameters()).device for layer in layers] == [ONE] * 2 + [TWO] * 4
-    assert [keys.device for keys in canvases._keys] == [ONE] * 2 + [TWO] * 4
-    assert model.text_model.lm_head.weight.device == ONE
+    assert [next(layer.parameters()).device for layer in layers] == [first] * 2 + [second] * 4
+    assert [keys.device for keys in canvases._keys] == [first] * 2 + [second] * 4
+    assert model.text_model.lm_head.weight.device == first
 
 
 @pytest.mark.usefixtures("cards")
@@ -127,6 +130,32 @@ def test_each_weight_is_read_to_its_device(tiny_folder: Path) -> None:
         for part in (stack.embed_tokens, *stack.layers, stack.norm)
     }
     assert list(places.values()) == [{"cpu"}, {"cpu"}, {"meta"}, {"cpu"}] * 2
+
+
+def test_giving_up_a_canvas_indexes_each_layer_where_it_is(tiny: Model) -> None:
+    """Fake tensors let any processor's index pass; CUDA does not."""
+    cache = tiny.new_cache()
+    tiny.prefill(cache, [5, 6])
+    canvases = tiny.open_canvases([cache, cache])
+    seen = []
+
+    class Keys:
+        device = torch.device("meta")
+
+        def __getitem__(self, indices: Tensor) -> None:
+            seen.append(indices.device.type)
+
+    canvases._keys[1] = canvases._values[1] = Keys()  # type: ignore[assignment]
+    canvases.keep(torch.tensor([0]))
+    assert seen == ["meta", "meta"]
+
+
+def test_each_device_has_scratch_of_its_own() -> None:
+    scratch, here, there = experts.Scratch(), torch.zeros(1), torch.zeros(1, device="meta")
+    first = scratch.take(8, here)
+    assert scratch.take(8, there).is_meta
+    assert scratch.take(4, here).data_ptr() == first.data_ptr()
+    assert len(scratch.take(16, here)) == 16
 
 
 def test_a_path_tells_the_device() -> None:
