@@ -145,7 +145,8 @@ def test_giving_up_a_canvas_indexes_each_layer_where_it_is(tiny: Model) -> None:
         def __getitem__(self, indices: Tensor) -> None:
             seen.append(indices.device.type)
 
-    canvases._keys[1] = canvases._values[1] = Keys()  # type: ignore[assignment]
+    keys: Any = Keys()
+    canvases._keys[1] = canvases._values[1] = keys
     canvases.keep(torch.tensor([0]))
     assert seen == ["meta", "meta"]
 
