@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from functools import cache
 
+import platformdirs
 import torch
 import triton
 import triton.language as tl
@@ -27,6 +29,7 @@ TRIED_TOKENS, TOLERANCE = 4, 0.02
 _GELU_OUTER = tl.constexpr(1.5957691216057308)  # 2 · sqrt(2 / π)
 _GELU_INNER = tl.constexpr(0.044715)
 
+os.environ.setdefault("TRITON_CACHE_DIR", str(platformdirs.user_cache_path("mezzotint") / "triton"))
 log = logging.getLogger(__name__)
 
 

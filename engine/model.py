@@ -56,7 +56,7 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
         model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, expected_keys: Any = None
     ) -> Any:
         """The public way to a device map needs accelerate, which puts hooks of its own into a model."""
-        device_map = model._placement.device_map(model.state_dict())
+        device_map = model._placement.device_map(model)
         return DiffusionGemmaForBlockDiffusion._load_pretrained_model(
             model, state_dict, checkpoint_files, replace(load_config, device_map=device_map), expected_keys
         )

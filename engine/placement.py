@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any
@@ -28,9 +28,11 @@ class Placement:
         layer = _LAYER.search(path)
         return self._devices[bisect_right(self._ends, int(layer[1]))] if layer else self.first
 
-    def device_map(self, paths: Iterable[str]) -> dict[str, torch.device]:
-        """As the library takes it."""
-        return {path: self.device_of(path) for path in paths}
+    def device_map(self, model: nn.Module) -> dict[str, torch.device]:
+        """As the library takes it: by the beginnings of paths."""
+        paths = [path for path, _ in model.named_modules() if _ENTERED.search(path)]
+        elsewhere = {path: self.device_of(path) for path in paths if self.device_of(path) != self.first}
+        return {"": self.first} | elsewhere
 
     def move(self, model: nn.Module) -> None:
         """In place. What comes to a layer from another device is brought over."""

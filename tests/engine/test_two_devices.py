@@ -5,13 +5,13 @@ mix those of different devices.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError, FakeTensorMode
+from transformers.integrations import accelerate
 
 from engine import catalogue, experts, plans
 from engine.canvases import Canvases
@@ -121,15 +121,25 @@ def test_bringing_over_changes_no_value(tiny_folder: Any, tiny: Model) -> None:
     assert torch.equal(logits, other_logits)
 
 
-def test_each_weight_is_read_to_its_device(tiny_folder: Path) -> None:
+def test_each_weight_is_read_to_its_device() -> None:
     """The second one holds nothing: what is read there cannot have been anywhere else before."""
-    model = load(tiny_folder, placement=Placement([torch.device("cpu"), torch.device("meta")], [1, 1]))
-    places = {
-        part: {tensor.device.type for tensor in part.parameters()}
-        for stack in (model.model.encoder.language_model, model.model.decoder)
-        for part in (stack.embed_tokens, *stack.layers, stack.norm)
-    }
-    assert list(places.values()) == [{"cpu"}, {"cpu"}, {"meta"}, {"cpu"}] * 2
+    placement = Placement([torch.device("cpu"), torch.device("meta")], [2, 4])
+    model = load(catalogue.STARTER.folder, placement=placement)
+    for stack in (model.model.encoder.language_model, model.model.decoder):
+        parts = (stack.embed_tokens, stack.norm, *stack.layers)
+        places = [{tensor.device.type for tensor in part.parameters()} for part in parts]
+        assert places == [{"cpu"}] * 4 + [{"meta"}] * 4
+
+
+def test_the_librarys_map_of_many_layers_is_true() -> None:
+    placement = Placement([ONE, TWO], [3, 27])
+    stack = nn.Module()
+    stack.layers = nn.ModuleList([nn.Linear(1, 1) for _ in range(30)])
+    stack.norm = nn.LayerNorm(1)
+    model = nn.ModuleDict({"model": nn.ModuleDict({"decoder": stack})})
+    paths = list(model.state_dict())
+    device_map = accelerate.expand_device_map(placement.device_map(model), paths)
+    assert device_map == {path: placement.device_of(path) for path in paths}
 
 
 def test_giving_up_a_canvas_indexes_each_layer_where_it_is(tiny: Model) -> None:
