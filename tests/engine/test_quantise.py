@@ -295,9 +295,10 @@ def test_loading_takes_no_more_than_what_is_packed_and_two_tensors(
 
 @pytest.mark.usefixtures("packed")  # bitsandbytes keeps its table on the device that asks first
 def test_experts_are_packed_where_they_will_be_used() -> None:
-    model = load(*quantise.prepare(STARTER, "4-bit", Placement([torch.device("meta")])))
-    assert {tensor.device.type for tensor in expert_tensors(model)} == {"meta"}
-    assert model.lm_head.weight.device == CPU
+    placement = Placement([CPU, torch.device("meta")], [2, 4])
+    model = load(*quantise.prepare(STARTER, "4-bit", placement))
+    places = [layer.experts.packed.device.type for layer in model.model.decoder.layers]
+    assert places == ["cpu"] * 2 + ["meta"] * 4
 
 
 @pytest.mark.parametrize("change", ["missing", "reshaped"])

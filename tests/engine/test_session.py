@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import core_model_loading
+from transformers.utils import logging as transformers_logging
 
 from engine import catalogue
 from engine.events import (
@@ -107,6 +108,9 @@ def test_a_load_can_be_cancelled_while_it_reads(precision: Precision) -> None:
     with pytest.raises(EnoughError):
         Model(catalogue.STARTER.folder, PROCESSOR, precision, tell=tell)
     assert 0.5 < told[-1] < 0.6
+    told.clear()
+    assert list(transformers_logging.tqdm([1, 2], desc="Loading weights")) == [1, 2]
+    assert not told  # nobody listens any more
 
     cancelled, session = threading.Event(), Session()
     request = LoadRequest(request_id="l", model="starter", device="cpu", precision=precision)
