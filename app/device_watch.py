@@ -4,11 +4,8 @@ thread."""
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import platform
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
@@ -16,7 +13,8 @@ from PySide6.QtWidgets import QWidget
 
 from app.devices import choice_of, idle_card, with_hidden
 from app.drafting import Drafting
-from engine import nvidia
+from engine import nvidia, ram
+from engine.cards import TOGETHER
 from engine.events import Device, Ready
 from engine.nvidia import Gpu
 from engine.plans import RUNTIME_BYTES
@@ -78,18 +76,23 @@ class DeviceWatch(QObject):
     def emptied(self, device: Device) -> Device:
         """As it would be without the model that is loaded."""
         loaded = self._reading.ready if self._reading else None
-        if loaded is None or choice_of(loaded.device) != choice_of(device):
+        shared = set(_parts(loaded.device)) & set(_parts(device)) if loaded else ()
+        if loaded is None or not shared:
             return self.now(device)
-        return self._with_free(device, loaded.memory_bytes + (RUNTIME_BYTES if device.uuid else 0))
+        held = loaded.memory_bytes
+        if len(shared) < len(_parts(loaded.device)):  # the larger a card, the more lies on it
+            held = held * device.total_bytes // max(1, loaded.device.total_bytes)
+        return self._with_free(device, held + (len(shared) * RUNTIME_BYTES if device.uuid else 0))
 
     def idle_card(self) -> tuple[str, str] | None:
         return idle_card(self._drafting.devices, self._reading.gpus if self._reading else ())
 
     def _with_free(self, device: Device, more_bytes: int) -> Device:
-        free = self._reading.free_bytes.get(choice_of(device), 0) if self._reading else 0
-        if not free:
+        told = self._reading.free_bytes if self._reading else {}
+        free = [told.get(part, 0) for part in _parts(device)]
+        if not all(free):
             return device
-        return msgspec.structs.replace(device, free_bytes=min(device.total_bytes, free + more_bytes))
+        return msgspec.structs.replace(device, free_bytes=min(device.total_bytes, sum(free) + more_bytes))
 
     # ---------------------------------------------------------------- when to look
 
@@ -135,7 +138,7 @@ class DeviceWatch(QObject):
 
     def _work(self, ready: Ready | None) -> None:
         gpus = nvidia.nvidia_gpus()
-        free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes} | {"cpu": free_ram_bytes()}
+        free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes} | {"cpu": ram.ram()[1]}
         with contextlib.suppress(RuntimeError):  # the window has gone
             self._read.emit(Reading(ready, gpus, free))
 
@@ -152,16 +155,6 @@ class DeviceWatch(QObject):
             self.changed.emit()
 
 
-def free_ram_bytes() -> int:
-    """0 where the system does not tell."""
-    info = Path("/proc/meminfo")
-    if info.is_file():
-        sizes = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        return int(sizes.get("MemAvailable", "0 kB").split()[0]) * 1024
-    if platform.system() == "Windows":
-        # GlobalMemoryStatusEx: dwLength and dwMemoryLoad (4 bytes each), then ullTotalPhys and ullAvailPhys
-        status = (ctypes.c_uint64 * 8)()
-        status[0] = ctypes.sizeof(status)
-        windll = getattr(ctypes, "windll")  # noqa: B009 - it exists on Windows only
-        return status[2] if windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else 0
-    return 0
+def _parts(device: Device) -> list[str]:
+    """How each card in it is chosen."""
+    return choice_of(device).split(TOGETHER)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
+from collections.abc import Callable
 
+from engine.cards import best, card_ids, together
 from engine.events import Device
 from engine.nvidia import Gpu
 
@@ -16,8 +19,10 @@ _NOISE = re.compile(
 
 
 def short_name(device: Device) -> str:
-    """`RTX 4090`, not `NVIDIA GeForce RTX 4090`."""
-    return " ".join(_NOISE.sub(" ", device.name).split()) or device.name
+    """`RTX 4090`, not `NVIDIA GeForce RTX 4090`; `2 × RTX 4090` where there are two of them."""
+    names = device.name.split(" + ") if len(card_ids(device)) > 1 else [device.name]
+    short = Counter(" ".join(_NOISE.sub(" ", name).split()) or name for name in names)
+    return " + ".join(f"{count} × {name}" if count > 1 else name for name, count in short.items())
 
 
 def choice_of(device: Device) -> str:
@@ -25,29 +30,37 @@ def choice_of(device: Device) -> str:
     return device.uuid or device.id
 
 
-def chosen(setting: str, devices: tuple[Device, ...]) -> Device | None:
-    """The device that the setting means; None if it is not among these."""
+def chosen(
+    setting: str, devices: tuple[Device, ...], fits: Callable[[Device], bool] = lambda _: True
+) -> Device | None:
+    """The device that the setting means, as the engine takes it; None if it is not among these. fits: what
+    is to be loaded.
+    """
     if setting == "auto":
-        return devices[0] if devices else None
+        return best(devices, fits) if devices else None
     return next((device for device in devices if setting in (device.id, device.uuid)), None)
 
 
 def with_hidden(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[Device, ...]:
-    """And those of the NVIDIA cards that are kept from an engine which was told to use another one."""
-    if not any(device.uuid.startswith("GPU-") for device in devices):
+    """And the NVIDIA cards that are kept from an engine which was told to use another one, as it would list
+    them if it saw them all.
+    """
+    seen = {device.uuid: device for device in devices}
+    known = sum(gpu.uuid in seen for gpu in gpus)
+    if not 0 < known < len(gpus) or "CUDA_VISIBLE_DEVICES" in os.environ:  # none hidden, or on purpose
         return devices
-    hidden = [
-        Device(
-            id=gpu.uuid,
-            name=gpu.name,
-            total_bytes=gpu.total_bytes,
-            free_bytes=gpu.free_bytes,
-            uuid=gpu.uuid,
-        )
-        for gpu in gpus
-        if all(gpu.uuid != device.uuid for device in devices)
-    ]
-    return (*devices[:-1], *hidden, devices[-1])
+    cards = sorted((seen.get(gpu.uuid) or _card(gpu) for gpu in gpus), key=lambda card: -card.total_bytes)
+    return tuple(dict.fromkeys((*cards, *together(cards), *devices)))
+
+
+def _card(gpu: Gpu) -> Device:
+    return Device(
+        id=gpu.uuid,
+        name=gpu.name,
+        total_bytes=gpu.total_bytes,
+        free_bytes=gpu.free_bytes,
+        uuid=gpu.uuid,
+    )
 
 
 def idle_card(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[str, str] | None:

@@ -24,7 +24,7 @@ class Notice(QFrame):
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setAccessibleName("Message")
+        self._text.setAccessibleDescription("Message")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._acts: list[Callable[[], object]] = []
         close = tool_button("×", "Close the message", self._on_close)

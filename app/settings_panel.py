@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.devices import choice_of, chosen
+from app.devices import choice_of, chosen, short_name
 from app.panel_widgets import SHORT_TEXT, ComboBox, heading, link, named, page_rows, tame, title_row
 from app.settings import Settings, SettingsStore, explanation, label, limits, problem
 from engine.events import Device, Ready
@@ -97,7 +97,7 @@ class SettingsPanel(QWidget):
         self._caption("model", self._models)
         self._rows.addWidget(self._models, 0, Qt.AlignmentFlag.AlignLeft)
 
-        self._device = self._combo("device")
+        self._device = self._combo("device", once_settled=True)
         self._device_note = QLabel(wordWrap=True)
         self._device_note.setProperty("quiet", True)
         self._rows.addWidget(self._device_note)
@@ -176,11 +176,14 @@ class SettingsPanel(QWidget):
         self._rows.addWidget(caption)
         return caption
 
-    def _combo(self, name: str, choices: dict[str, str] | None = None) -> ComboBox:
+    def _combo(
+        self, name: str, choices: dict[str, str] | None = None, *, once_settled: bool = False
+    ) -> ComboBox:
         combo = named(ComboBox(), label(name))
         for value, text in (choices or {}).items():
             combo.addItem(text, value)
-        combo.activated.connect(lambda: self._store.change(**{name: combo.currentData()}))
+        made = combo.settled if once_settled else combo.activated
+        made.connect(lambda: self._store.change(**{name: combo.currentData()}))
         self._caption(name, combo)
         self._rows.addWidget(combo)
         tame(combo)
@@ -267,7 +270,7 @@ class SettingsPanel(QWidget):
         choices.setdefault(wanted, f"{wanted} (not found)" if self._devices else wanted)
         combo.show_choices(choices, wanted)
         for index, device in enumerate(self._devices, start=1):
-            combo.setItemData(index, device.name, SHORT_TEXT)
+            combo.setItemData(index, short_name(device), SHORT_TEXT)
         shown = current if settings.device == "auto" else named_one
         note = _memory(shown) if shown else ""
         self._device_note.setText(note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from app.devices import choice_of, chosen, short_name
+from app.devices import choice_of, short_name
 from app.drafting import Drafting
 from app.settings import Settings
 from engine.events import Device, Ready
@@ -49,12 +49,14 @@ def ways_out(kind: str, settings: Settings, drafting: Drafting) -> WaysOut:
         return WaysOut(gone if kind == "input" else "", (USE_STARTER,))
     if kind != "out-of-memory":
         return WaysOut()
-    ready = drafting.ready
-    device = ready.device if ready else chosen(settings.device, drafting.devices)
-    entry = _entry(settings)
+    from app.models.verdict import taken
+
+    ready, entry = drafting.ready, _entry(settings)
+    shape = entry.shape if entry else None
+    device = ready.device if ready else taken(settings.device, drafting.devices, shape, settings.precision)
     reason, ways = "", list[Way]()
-    if entry and entry.shape and device:
-        reason, ways = _by_plan(entry, entry.shape, settings, device, ready)
+    if entry and shape and device:
+        reason, ways = _by_plan(entry, shape, settings, device, ready)
     else:
         ways = [AGAIN]
     if settings.model != STARTER:

@@ -1,4 +1,4 @@
-"""The two widgets that every part of the window uses, each with the name that a screen reader says."""
+"""The two widgets that every part of the window uses, each with what a screen reader says of it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ def tool_button(text: str, name: str, act: Callable[[], object] | None = None) -
     return button
 
 
-def quiet_label(name: str) -> QLabel:
-    """Small secondary text, taken as it is: never as rich text."""
+def quiet_label(what: str) -> QLabel:
+    """Small secondary text, taken as it is: never as rich text. what: said after the text by a screen
+    reader, which would say a label's name in place of its text.
+    """
     label = QLabel()
-    label.setAccessibleName(name)
+    label.setAccessibleDescription(what)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setProperty("quiet", True)
     return label

@@ -15,8 +15,11 @@ from typing import TextIO, assert_never
 
 from engine import catalogue, events, plans
 from engine.asked import check_ranges
+from engine.cards import card_ids
+from engine.catalogue import KnownModel
 from engine.errors import EngineError
-from engine.events import DraftRequest, LoadRequest
+from engine.events import Device, DraftRequest, LoadRequest
+from engine.plans import Plan
 from engine.session import Session
 from engine.terminal import Sharpening
 
@@ -173,20 +176,23 @@ def _devices(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _models(options: argparse.Namespace, out: TextIO) -> int:
+    joint = None
     if options.memory is None:
         from engine import hardware
 
-        device = hardware.devices()[0]
-        free, total = plans.usable_bytes(device), device.total_bytes
-        place = "this computer" if device.id == "cpu" else f"the {device.name}"
+        present = hardware.devices()
+        joint = next((device for device in present if len(card_ids(device)) > 1), None)
+        tables = [_plans(known, present[0]) for known in catalogue.KNOWN]
     elif options.memory < 0:
         raise EngineError("input", f"The memory is {options.memory} bytes.", "Give a number of bytes.")
     else:
-        free, total, place = plans.usable_on_card(options.memory), 0, "this card"
-    rows = [
-        (known, plans.table(plans.read_shape(known.describes), known.precisions, free, total, place))
-        for known in catalogue.KNOWN
-    ]
+        free = plans.usable_on_card(options.memory)
+        tables = [
+            plans.table(plans.read_shape(known.describes), known.precisions, free)
+            for known in catalogue.KNOWN
+        ]
+    together = [_plans(known, joint) if joint else [] for known in catalogue.KNOWN]
+    rows = list(zip(catalogue.KNOWN, tables, together, strict=True))
     if options.json:
         values = [
             {
@@ -200,18 +206,30 @@ def _models(options: argparse.Namespace, out: TextIO) -> int:
                 "free_disk_bytes": known.free_disk_bytes,
                 "plans": [asdict(plan) for plan in table],
             }
-            for known, table in rows
+            | ({"together": [asdict(plan) for plan in joint_table]} if joint else {})
+            for known, table, joint_table in rows
         ]
         print(json.dumps(values, indent=1, ensure_ascii=False), file=out)
         return 0
-    for known, table in rows:
+    for known, table, joint_table in rows:
         state = "installed" if known.installed else f"{plans.gigabytes(known.download_bytes)} to download"
         print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
         print(f"\t{known.good_at}", file=out)
         for plan in table:
             need = plans.memory(plan.total_bytes)
             print(f"\t{plan.precision}, context {plan.context_tokens}: {need}, {plan.verdict}", file=out)
+        pairs = zip(table, joint_table, strict=False)  # there are none without several cards
+        if more := [both for alone, both in pairs if both.fits and not alone.fits]:
+            fitting = ", ".join(f"{plan.precision} at {plan.context_tokens}" for plan in more)
+            print(f"\tall cards together take {fitting}", file=out)
     return 0
+
+
+def _plans(known: KnownModel, device: Device) -> list[Plan]:
+    free, total, cards = plans.usable_bytes(device), device.total_bytes, len(card_ids(device))
+    place = "this computer" if device.id == "cpu" else f"the {device.name}"
+    shape = plans.read_shape(known.describes)
+    return plans.table(shape, known.precisions, free, total, place, cards)
 
 
 def _bench(options: argparse.Namespace, out: TextIO) -> int:

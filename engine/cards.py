@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.events import Device
 
@@ -12,6 +12,12 @@ TOGETHER = "+"  # between their ids and UUIDs
 def card_ids(device: Device) -> list[str]:
     """Its own id, if it is one device alone."""
     return device.id.split(TOGETHER)
+
+
+def best(present: Sequence[Device], fits: Callable[[Device], bool]) -> Device:
+    """The first, which is the best one; all cards together where only these have room."""
+    joint = [device for device in present if len(card_ids(device)) > 1]
+    return joint[0] if joint and fits(joint[0]) and not fits(present[0]) else present[0]
 
 
 def together(cards: Sequence[Device]) -> tuple[Device, ...]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import platformdirs
 from safetensors import SafetensorError, safe_open
 
 from engine.errors import EngineError
 from engine.plans import Precision
+
+V = TypeVar("V")
 
 BUNDLED = Path(__file__).parent.parent / "resources" / "models"
 INDEX = "model.safetensors.index.json"
@@ -104,7 +107,7 @@ def check_files(folder: Path) -> list[Path]:
 
     Reads the headers only; a safetensors header tells how long the file must be.
     """
-    config = _read_json(folder / "config.json")
+    config = _read_json(folder / "config.json", object)
     if config.get("model_type") != "diffusion_gemma":
         found = config.get("model_type", "no model type")
         raise EngineError(
@@ -112,7 +115,7 @@ def check_files(folder: Path) -> list[Path]:
             f"{folder / 'config.json'} describes another kind of model ({found}).",
             "Choose a folder with a DiffusionGemma model.",
         )
-    _read_json(folder / "tokenizer.json")
+    _read_json(folder / "tokenizer.json", msgspec.Raw)  # of many megabytes
     weights = _weight_files(folder)
     for path in weights:
         _existing(path)
@@ -127,7 +130,7 @@ def check_files(folder: Path) -> list[Path]:
 def _weight_files(folder: Path) -> list[Path]:
     if not (folder / INDEX).is_file():
         return [folder / SINGLE]
-    shards = _read_json(folder / INDEX).get("weight_map")
+    shards = _read_json(folder / INDEX, object).get("weight_map")
     if (
         not isinstance(shards, dict)
         or not shards
@@ -147,14 +150,12 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def _read_json(path: Path, kind: type[V]) -> dict[str, V]:
+    """kind: of its values; what is within a Raw one is not made."""
     try:
-        value = json.loads(_existing(path).read_bytes())
-    except (ValueError, OSError) as error:
+        return msgspec.json.decode(_existing(path).read_bytes().decode(), type=dict[str, kind])  # type: ignore[valid-type]
+    except (ValueError, OSError, RecursionError) as error:
         raise _broken(path, str(error)) from error
-    if not isinstance(value, dict):
-        raise _broken(path, "not a JSON object")
-    return value
 
 
 def _broken(path: Path, details: str) -> EngineError:

@@ -11,7 +11,6 @@ from engine import hardware, plans, quantise
 from engine.cards import card_ids
 from engine.errors import EngineError
 from engine.events import Device, LoadRequest
-from engine.model import DEFAULT_CONTEXT_TOKENS
 from engine.placement import Placement
 from engine.plans import Precision
 
@@ -23,9 +22,7 @@ def choose(
     asked = _asked_precision(request.precision)
 
     def fits(device: Device) -> bool:
-        needed = _needed_bytes(folder, device)
-        least = needed[asked] if asked in needed else min(needed.values())
-        return least <= plans.usable_bytes(device)
+        return plans.has_room(_needed_bytes(folder, device), request.precision, device)
 
     device = hardware.resolve(request.device, present, fits)
     precision = asked or hardware.best_precision(device, _needed_bytes(folder, device))
@@ -42,14 +39,8 @@ def _asked_precision(asked: str) -> Precision | None:
 
 
 def _needed_bytes(folder: Path, device: Device) -> dict[Precision, int]:
-    """For each precision that it can be loaded in on a graphics card, the largest first."""
-    shape = plans.read_shape(folder)
     packed = quantise.packed_precision(folder)
-    cards = len(card_ids(device))
-    return {
-        precision: plans.needed_bytes(shape, precision, _context(shape), cards=cards)
-        for precision in ((packed,) if packed else ("bf16", *quantise.PACKED))
-    }
+    return plans.load_bytes(plans.read_shape(folder), device, (packed,) if packed else plans.LOADABLE)
 
 
 def _placement(folder: Path, precision: Precision, device: Device, present: tuple[Device, ...]) -> Placement:
@@ -59,8 +50,4 @@ def _placement(folder: Path, precision: Precision, device: Device, present: tupl
         return Placement(devices)
     shape, by_id = plans.read_shape(folder), {card.id: card for card in present}
     usable = [plans.usable_bytes(by_id[card]) for card in ids]
-    return Placement(devices, plans.share_layers(shape, precision, _context(shape), usable))
-
-
-def _context(shape: plans.Shape) -> int:
-    return min(shape.limit_tokens, DEFAULT_CONTEXT_TOKENS)
+    return Placement(devices, plans.share_layers(shape, precision, plans.default_context(shape), usable))

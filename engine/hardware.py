@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -11,11 +10,12 @@ from typing import Any
 
 import torch
 
-from engine.cards import TOGETHER, card_ids, together
+from engine.cards import TOGETHER, best, card_ids, together
 from engine.errors import EngineError
 from engine.events import Device
 from engine.nvidia import nvidia_gpus
 from engine.plans import Precision, usable_bytes
+from engine.ram import ram
 
 
 def devices() -> tuple[Device, ...]:
@@ -33,8 +33,7 @@ def resolve(
     Raises device-missing; another device is never taken instead.
     """
     if device_id == "auto":
-        all_cards = next((device for device in present if len(card_ids(device)) > 1), present[0])
-        return all_cards if fits(all_cards) and not fits(present[0]) else present[0]
+        return best(present, fits)
     wanted = {"cuda": "cuda:0", "xpu": "xpu:0", "mps:0": "mps"}.get(device_id, device_id)
     alone = TOGETHER not in wanted
     found = [
@@ -179,7 +178,7 @@ def _mps() -> tuple[Device, ...]:
 
 
 def _cpu() -> Device:
-    total, free = _ram()
+    total, free = ram()
     return Device(id="cpu", name=_cpu_name(), total_bytes=total, free_bytes=free)
 
 
@@ -190,28 +189,3 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine() or "CPU"
-
-
-def _ram() -> tuple[int, int]:
-    """Total and available bytes; 0 where the system does not tell."""
-    info = Path("/proc/meminfo")
-    if info.is_file():
-        sizes = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        total, free = (int(sizes.get(key, "0 kB").split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))
-        return total, free
-    if platform.system() == "Windows":
-        return _windows_ram()
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), 0
-    except (ValueError, OSError):
-        return 0, 0
-
-
-def _windows_ram() -> tuple[int, int]:
-    """GlobalMemoryStatusEx: dwLength and dwMemoryLoad (4 bytes each), then ullTotalPhys and ullAvailPhys."""
-    status = (ctypes.c_uint64 * 8)()
-    status[0] = ctypes.sizeof(status)
-    windll = getattr(ctypes, "windll")  # noqa: B009 - it exists on Windows only
-    if not windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
-        return 0, 0
-    return status[1], status[2]

@@ -22,7 +22,7 @@ from engine.denoise import Sampler
 from engine.errors import EngineError, machine_fault
 from engine.modules import replace_modules
 from engine.placement import PROCESSOR, Placement
-from engine.plans import ROLL_BACK_TOKENS, Precision, needed_bytes, read_shape
+from engine.plans import DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, Precision, needed_bytes, read_shape
 from engine.sampling import chunks
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
@@ -33,7 +33,6 @@ from transformers.utils import logging as transformers_logging
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
-DEFAULT_CONTEXT_TOKENS = 8192
 PRODUCT_BYTES = 2**26
 _ANSWER = "\ue000"
 

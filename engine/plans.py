@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from engine.cards import card_ids
 from engine.errors import EngineError
@@ -16,7 +17,11 @@ from engine.events import Device
 Precision = Literal["bf16", "fp32", "4-bit", "4-bit-tight"]
 """4-bit: the experts in NF4, the rest in bf16. 4-bit-tight: of that rest, the linear layers in 8 bits."""
 
+LOADABLE: tuple[Precision, ...] = ("bf16", "4-bit", "4-bit-tight")
+"""On a graphics card, the largest first."""
+
 CONTEXTS = (2048, 8192, 32768)
+DEFAULT_CONTEXT_TOKENS = 8192
 MOST_CANVASES = 4
 ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
 CHUNK_BYTES = 2 * 2**26  # temporaries of some rows over the vocabulary
@@ -157,6 +162,24 @@ def needed_bytes(
     return alone + (cards - 1) * (layer + _layer_step_bytes(shape, precision))
 
 
+def default_context(shape: Shape) -> int:
+    return min(shape.limit_tokens, DEFAULT_CONTEXT_TOKENS)
+
+
+def load_bytes(
+    shape: Shape, device: Device, precisions: Sequence[Precision] = LOADABLE
+) -> dict[Precision, int]:
+    """What a load on the device has to have room for, the largest first."""
+    context, cards = default_context(shape), len(card_ids(device))
+    return {precision: needed_bytes(shape, precision, context, cards=cards) for precision in precisions}
+
+
+def has_room(needed: Mapping[Precision, int], asked: str, device: Device) -> bool:
+    """needed: bytes; asked: a precision; for any other word it is enough if the smallest fits."""
+    named = (count for precision, count in needed.items() if precision == asked)
+    return next(named, min(needed.values())) <= usable_bytes(device)
+
+
 def share_layers(
     shape: Shape, precision: Precision, context_tokens: int, usable: Sequence[int]
 ) -> tuple[int, ...]:
@@ -191,7 +214,7 @@ def _layers_bytes(shape: Shape, precision: Precision, context_tokens: int) -> li
 def usable_bytes(device: Device) -> int:
     """What a model can take of a device; 0 where the system does not tell."""
     free = device.free_bytes or device.total_bytes
-    on_card = device.id.startswith(("cuda", "xpu"))
+    on_card = device.uuid or device.id.startswith(("cuda", "xpu"))
     return usable_on_card(free, len(card_ids(device))) if free and on_card else free
 
 
@@ -228,10 +251,12 @@ def table(
         for context in CONTEXTS
     }
 
+    have = "has" if cards == 1 else "have"
+
     def verdict(precision: Precision, context: int) -> str:
         need = needs[precision, context]
         if not free_bytes:
-            return f"needs {memory(need)}; how much {place} has free is not known"
+            return f"needs {memory(need)}; how much {place} {have} free is not known"
         if need <= free_bytes:
             return f"fits with {memory(free_bytes - need)} to spare"
         smaller = [other for other in CONTEXTS if needs[precision, other] <= free_bytes]
@@ -239,7 +264,7 @@ def table(
         choices = ["a smaller context"] * bool(smaller) + packed[:1]
         ways = ["close other programs"] * (need <= total_bytes)
         ways += ["choose " + " or ".join(choices)] * bool(choices)
-        lack = f"needs {memory(need - free_bytes)} more than {place} has free"
+        lack = f"needs {memory(need - free_bytes)} more than {place} {have} free"
         return f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
 
     limit = shape.limit_tokens
@@ -262,37 +287,43 @@ def table(
 # ------------------------------------------------------------------ the configuration
 
 
+# A stranger's configuration must neither lie nor take hours to count.
+_Layers = Annotated[int, Meta(ge=1, le=2**10)]
+_Size = Annotated[int, Meta(ge=1, le=2**20)]
+_Long = Annotated[int, Meta(ge=1, le=2**30)]
+
+
 class _Override(msgspec.Struct):
-    head_dim: int | None = None
-    num_key_value_heads: int | None = None
+    head_dim: _Size | None = None
+    num_key_value_heads: _Size | None = None
 
 
 class _Text(msgspec.Struct):
     """What says how large a model is. Where a field is absent the library's default holds."""
 
-    num_experts: int
-    top_k_experts: int
-    moe_intermediate_size: int
-    vocab_size: int = 262_144
-    hidden_size: int = 2304
-    intermediate_size: int = 9216
-    num_hidden_layers: int = 30
-    num_attention_heads: int = 8
-    num_key_value_heads: int = 4
-    num_global_key_value_heads: int | None = None
-    head_dim: int = 256
-    global_head_dim: int = 512
+    num_experts: _Size
+    top_k_experts: _Size
+    moe_intermediate_size: _Size
+    vocab_size: _Long = 262_144
+    hidden_size: _Size = 2304
+    intermediate_size: _Size = 9216
+    num_hidden_layers: _Layers = 30
+    num_attention_heads: _Size = 8
+    num_key_value_heads: _Size = 4
+    num_global_key_value_heads: _Size | None = None
+    head_dim: _Size = 256
+    global_head_dim: _Size = 512
     layer_types: list[str] | None = None
     per_layer_config: dict[str, _Override] | None = None
-    sliding_window: int = 512
+    sliding_window: _Long = 512
     use_bidirectional_attention: str | None = None
-    max_position_embeddings: int = 131_072
+    max_position_embeddings: _Long = 131_072
     attention_bias: bool = False
 
 
 class _Config(msgspec.Struct):
     text_config: _Text
-    canvas_length: int = 256
+    canvas_length: _Size = 256
 
 
 def read_shape(folder: Path) -> Shape:
@@ -303,7 +334,7 @@ def read_shape(folder: Path) -> Shape:
         return _shape(msgspec.json.decode(path.read_bytes(), type=_Config))
     except OSError as error:
         raise EngineError("weights-missing", f"{path} cannot be read.", choose, str(error)) from error
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, RecursionError) as error:
         message = f"{path} does not describe a DiffusionGemma model."
         raise EngineError("weights-broken", message, choose, str(error)) from error
 
@@ -312,8 +343,12 @@ def _shape(config: _Config) -> Shape:
     text = config.text_config
     hidden, width = text.hidden_size, text.intermediate_size
     window = text.sliding_window
+    overrides = {int(key): override for key, override in (text.per_layer_config or {}).items()}
+    limit = text.max_position_embeddings - MOST_CANVASES * config.canvas_length
+    if limit < 1:
+        raise ValueError("no room for a prompt")
     return Shape(
-        layers=tuple(_layer(text, index) for index in range(text.num_hidden_layers)),
+        layers=tuple(_layer(text, index, overrides) for index in range(text.num_hidden_layers)),
         # The embedding, which is the output layer too, the last norm, and self-conditioning.
         ends=Weights(experts=0, linear=3 * width * hidden, rest=(text.vocab_size + 2) * hidden),
         window=window // 2 + 1 if text.use_bidirectional_attention == "all" else window,
@@ -321,17 +356,16 @@ def _shape(config: _Config) -> Shape:
         vocab_size=text.vocab_size,
         # Residuals; and a token's copies for its experts, their gates and products, and what they give.
         activations=6 * hidden + text.top_k_experts * (3 * hidden + 4 * text.moe_intermediate_size),
-        limit_tokens=text.max_position_embeddings - MOST_CANVASES * config.canvas_length,
+        limit_tokens=limit,
     )
 
 
-def _layer(text: _Text, index: int) -> Layer:
+def _layer(text: _Text, index: int, overrides: Mapping[int, _Override]) -> Layer:
     sliding = _slides(text, index)
     size, kv_heads = text.head_dim, text.num_key_value_heads
     if text.per_layer_config is not None:
-        for key, override in text.per_layer_config.items():
-            if int(key) == index:
-                size, kv_heads = override.head_dim or size, override.num_key_value_heads or kv_heads
+        if override := overrides.get(index):
+            size, kv_heads = override.head_dim or size, override.num_key_value_heads or kv_heads
     elif not sliding:
         size, kv_heads = text.global_head_dim, text.num_global_key_value_heads or kv_heads
     hidden, width, experts = text.hidden_size, text.intermediate_size, text.num_experts

@@ -147,6 +147,12 @@ class Download(QObject):
         try:
             with disk.writing_to(self.folder):
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
+                if self.folder.is_symlink() and not self.folder.exists():
+                    raise ModelError(
+                        "folder",
+                        f"“{self.folder}” is a link to a folder that is not there.",
+                        "Connect the disk that it leads to, or delete the link.",
+                    )
                 self._take_lock()
         except ModelError as error:
             self._fail(error.failed)
@@ -299,7 +305,7 @@ class Download(QObject):
 
 def lock(folder: Path) -> QLockFile | None:
     """Of the right to change what lies at `folder` or grows beside it. Raises OSError."""
-    return held_lock(folder.with_name(folder.name + ".lock"))
+    return held_lock(folder.with_name(folder.name + library.LOCK))
 
 
 def _died(how: str, details: str) -> Failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -48,6 +49,12 @@ class Downloads(QObject):
                 "input", f"“{repo}” is no model's name.", "Write it as the Hub does: owner/model."
             )
         folder = folder_of(repo)
+        if not library.plain_name(folder.name):
+            raise ModelError(
+                "input",
+                f"“{repo}” cannot be kept here: no folder may have its name.",
+                "Choose another model.",
+            )
         if library.is_whole(folder):
             raise ModelError(
                 "input", f"“{repo}” is on this computer already.", "Remove it first to download it anew."
@@ -64,11 +71,16 @@ class Downloads(QObject):
     def import_model(self, source: Path, name: str = "") -> Download:
         """Copy the model in `source`. name: that of the catalogue's model it is. Raises ModelError."""
         source = source.resolve()
+        library.check_text(source)
         name = name or source.name
         folder = self._root / name
         if not library.plain_name(name):
-            raise ModelError("input", f"“{source}” has no name to go by.", "Choose the model's own folder.")
-        if folder.exists() or any(item.folder == folder for item in self.items):
+            raise ModelError(
+                "input",
+                f"“{source}” has no name that a model here can have.",
+                "Rename it, or choose the model's own folder.",
+            )
+        if os.path.lexists(folder) or any(item.folder == folder for item in self.items):
             raise ModelError(
                 "input",
                 f"There is a model named “{name}” already.",

@@ -43,7 +43,14 @@ def perform(order: Order, tell: Tell) -> None:
     try:
         match order:
             case HubOrder():
-                from app.models.hub import HubDownload
+                try:
+                    from app.models.hub import HubDownload
+                except ValueError as error:  # it looks at HF_ENDPOINT
+                    raise ModelError(
+                        "network",
+                        f"The address of the Hub cannot be used: {error}.",
+                        "Correct HF_ENDPOINT, and start Mezzotint again.",
+                    ) from error
 
                 HubDownload(order, tell).run()
             case ImportOrder():

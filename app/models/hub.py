@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import httpx2
+import msgspec
 from huggingface_hub import HfApi, constants, get_session, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import ModelInfo
@@ -42,7 +43,7 @@ class HubFile:
     """sha256: of a large file; blob_id: git's hash. A mirror may tell neither."""
 
     name: str
-    size_bytes: int
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str
     blob_id: str
 
@@ -85,9 +86,9 @@ class HubDownload:
             )
         with disk.writing_to(self._folder):
             info = self._patiently(self._model_info)
-            self._revision = info.sha or self._order.revision
+            self._revision = str(info.sha or self._order.revision)
             self._prepare_folder()
-            files = self._choose(_listing(info))
+            files = self._choose(self._listing(info))
             total = sum(file.size_bytes for file in files)
             here = ((file, self._size_here(file) or 0) for file in files)
             done = sum(size for file, size in here if size <= file.size_bytes)
@@ -136,6 +137,21 @@ class HubDownload:
             details,
         )
 
+    def _listing(self, info: ModelInfo) -> dict[str, HubFile]:
+        told = [
+            {
+                "name": sibling.rfilename,
+                "size_bytes": (sibling.lfs.size if sibling.lfs else sibling.size) or 0,
+                "sha256": sibling.lfs.sha256 if sibling.lfs else "",
+                "blob_id": sibling.blob_id or "",
+            }
+            for sibling in info.siblings or []
+        ]
+        try:
+            return {file.name: file for file in msgspec.convert(told, list[HubFile])}
+        except msgspec.ValidationError as error:
+            raise self._foreign("a list of a model's files", str(error)) from error
+
     def _prepare_folder(self) -> None:
         """What lies there from another commit is of no use."""
         record = library.read_record(self._partial)
@@ -160,14 +176,21 @@ class HubDownload:
     # ---------------------------------------------------------------- 2. what is needed
 
     def _choose(self, listing: dict[str, HubFile]) -> list[HubFile]:
-        """The needed files, weights last. Raises ModelError for a model of another kind."""
+        """The needed files, weights last; of the small ones none but a tokenizer may be large. Raises
+        ModelError for a model of another kind.
+        """
         missing = [name for name in ("config.json", "tokenizer.json") if name not in listing]
         if missing:
             raise self._unfit(f"it has no {missing[0]}")
         model_type = self._read(listing["config.json"]).get("model_type", "no model type")
         if model_type != "diffusion_gemma":
             raise self._unfit(f"it is of another kind ({model_type})")
-        names = [name for name in library.SMALL if name in listing]
+        names = [
+            name
+            for name in library.SMALL
+            if name in listing
+            and (name == "tokenizer.json" or listing[name].size_bytes <= MOST_TO_LOOK_AT_BYTES)
+        ]
         weights = {SINGLE}
         if INDEX in listing:
             shards = self._read(listing[INDEX]).get("weight_map")
@@ -186,7 +209,7 @@ class HubDownload:
         except EngineError as error:
             raise self._unfit("its config.json does not tell how large it is") from error
         for file in files:
-            if file.name in library.LICENCES and file.size_bytes <= MOST_TO_LOOK_AT_BYTES:
+            if file.name in library.LICENCES:
                 self._download(file)
 
     def _read(self, file: HubFile) -> dict[str, object]:
@@ -313,19 +336,6 @@ class HubDownload:
                 digest.update(chunk)
                 self._meter.add(len(chunk), file.name)
         return digest.hexdigest() == (file.sha256 or file.blob_id)
-
-
-def _listing(info: ModelInfo) -> dict[str, HubFile]:
-    files = (
-        HubFile(
-            name=sibling.rfilename,
-            size_bytes=(sibling.lfs.size if sibling.lfs else sibling.size) or 0,
-            sha256=sibling.lfs.sha256 if sibling.lfs else "",
-            blob_id=sibling.blob_id or "",
-        )
-        for sibling in info.siblings or []
-    )
-    return {file.name: file for file in files}
 
 
 def _begins_at(byte: int, response: httpx2.Response) -> bool:

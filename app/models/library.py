@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import secrets
 import shutil
 import threading
@@ -23,7 +25,9 @@ log = logging.getLogger(__name__)
 
 _Files = tuple[tuple[str, int, int], ...]
 RECORD = "download.json"
-PARTIAL, TRASH = ".partial", ".trash-"
+PARTIAL, TRASH, LOCK = ".partial", ".trash-", ".lock"
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
+"""What Windows takes for no file."""
 LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
 # What a model needs beside its weights and their index.
 SMALL = (
@@ -114,8 +118,8 @@ def install(folder: Path) -> None:
         check_files(grown)
     except EngineError as error:
         raise ModelError("unfit", error.message, "Choose another model.", error.details) from error
-    if folder.exists():
-        discard(folder)
+    if os.path.lexists(folder):
+        discard(folder).join()
     grown.rename(folder)
 
 
@@ -157,10 +161,24 @@ def plain_name(name: str) -> bool:
         bool(name)
         and name == Path(name).name
         and not name.startswith(".")
-        and not name.endswith((PARTIAL, "."))
+        and not name.casefold().endswith((PARTIAL, LOCK, ".", " "))
         and not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
         and not set(name) & set('<>:"/\\|?*')
+        and not _DEVICE.fullmatch(name)
     )
+
+
+def check_text(path: Path) -> None:
+    """Raises ModelError for a path that is no text: it could be neither kept nor told to another process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="replace").decode()
+        raise ModelError(
+            "input",
+            f"The name of “{shown}” has characters that cannot be read.",
+            "Rename the folder, or the one it lies in.",
+        ) from error
 
 
 def _delete(trash: Path) -> threading.Thread:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from app.devices import chosen, short_name
+import msgspec
+
+from app.devices import short_name
 from app.models import library
 from app.models.entry import Entry
-from app.models.verdict import judge
+from app.models.verdict import judge, taken
 from app.settings import Settings
 from engine.catalogue import GEMMA_26B
 from engine.events import Device
@@ -17,13 +19,18 @@ CARD = "a graphics card with 24 GB"
 def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
     """Empty where the model is here or in use already, or nothing can be said."""
     entry = Entry(known=GEMMA_26B)
-    device = chosen(settings.device, devices)
+    device = taken(settings.device, devices, entry.shape, "auto")
     if entry.shape is None or device is None or settings.model == GEMMA_26B.name:
         return ""
     if library.is_whole(GEMMA_26B.folder):
         return ""
-    label, name = entry.label, short_name(device)
     verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
+    if not verdict.fits:  # but perhaps it would, once other programs have ended
+        idle = tuple(msgspec.structs.replace(other, free_bytes=other.total_bytes) for other in devices)
+        best = taken(settings.device, idle, entry.shape, "auto")
+        device = next(other for other in devices if best and other.id == best.id)
+        verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
+    label, name = entry.label, short_name(device)
     if all(other.id == "cpu" for other in devices):
         if verdict.fits:
             return f"{label} is made for {CARD}. This computer has none: it would run, but very slowly."

@@ -31,6 +31,7 @@ from app.models.messages import ModelError
 from app.models.row import ModelRow, Use
 from app.panel_widgets import breakable, heading, link, named, page_rows, text_label, title_row
 from app.settings import Settings, SettingsStore
+from engine.events import Device
 from engine.plans import gigabytes
 
 _MUCH_BYTES = 2**30
@@ -158,14 +159,25 @@ class ModelsPage(QWidget):
         QTimer.singleShot(0, widget, lambda: self._scroll.ensureWidgetVisible(widget))
 
     def _show(self) -> None:
-        settings, ready = self._store.current, self._drafting.ready
-        device = ready.device if ready else chosen(settings.device, self._devices.devices)
-        emptied = self._devices.emptied(device) if device else None
-        counted = emptied.free_bytes - self._devices.now(device).free_bytes if device and emptied else 0
+        settings = self._store.current
         for row in self.rows.values():
             use = self._use(row.entry, settings)
-            instead = use is None and counted > _MUCH_BYTES
+            devices = self._places(use, settings.device)
+            emptied = tuple(map(self._devices.emptied, devices))
+            pairs = zip(devices, emptied, strict=True)
+            freed = (after.free_bytes - self._devices.now(before).free_bytes for before, after in pairs)
+            instead = use is None and max(freed, default=0) > _MUCH_BYTES
             row.show_entry(row.entry, use, emptied, settings.context_tokens, instead=instead)
+
+    def _places(self, use: Use | None, setting: str) -> tuple[Device, ...]:
+        """What a load of the model has to choose from."""
+        ready, there = self._drafting.ready, self._devices.devices
+        if ready and (use or setting != "auto"):
+            return (ready.device,)
+        if setting == "auto":
+            return there
+        named = chosen(setting, there)
+        return (named,) if named else ()
 
     def _use(self, entry: Entry, settings: Settings) -> Use | None:
         if settings.model not in (entry.model, str(entry.folder)):
@@ -269,10 +281,14 @@ class ModelsPage(QWidget):
 
     def add_folder(self, path: str) -> None:
         """Use the model in it where it lies."""
+        self._try(lambda: self._add_folder(path))
+
+    def _add_folder(self, path: str) -> None:
+        library.check_text(Path(path))
         if not (Path(path) / "config.json").is_file():
-            self._tell(f"“{path}” holds no model.", "Choose the folder that its config.json lies in.")
-            return
-        self._tell("")
+            raise ModelError(
+                "input", f"“{path}” holds no model.", "Choose the folder that its config.json lies in."
+            )
         self._store.change(model_folders=tuple(dict.fromkeys((*self._folders, path))))
 
     def import_folder(self, path: str) -> None:

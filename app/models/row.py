@@ -14,7 +14,7 @@ from app.editor.bar import ProgressLine
 from app.models import words
 from app.models.download import RUNNING, Download, State
 from app.models.entry import Entry
-from app.models.verdict import NAMES, Verdict, choices, judge
+from app.models.verdict import NAMES, Verdict, choices, judge, taken
 from app.panel_widgets import ComboBox, breakable, link, named, tame, text_label
 from engine.events import Device, Failed, Loading, Ready
 from engine.plans import gigabytes
@@ -50,7 +50,7 @@ class ModelRow(QFrame):
         self.setAccessibleName(entry.label)
         self.entry = entry
         self._use: Use | None = None
-        self._device: Device | None = None
+        self._devices: tuple[Device, ...] = ()
         self._instead = False
         self._context_tokens = 0
         self._choice = "auto"
@@ -97,6 +97,7 @@ class ModelRow(QFrame):
             "third of the memory. Automatic is the most exact that fits."
         )
         self.precision.activated.connect(self._on_precision)
+        self.precision.settled.connect(self._on_precision_settled)
         tame(self.precision)
         self._caption = QLabel("Precision")
         self._caption.setProperty("quiet", True)
@@ -162,12 +163,18 @@ class ModelRow(QFrame):
     # ------------------------------------------------------------------ what it shows
 
     def show_entry(
-        self, entry: Entry, use: Use | None, device: Device | None, context_tokens: int, *, instead: bool
+        self,
+        entry: Entry,
+        use: Use | None,
+        devices: tuple[Device, ...],
+        context_tokens: int,
+        *,
+        instead: bool,
     ) -> None:
-        """use: None for a model that the settings do not name. device: without what the model in use holds;
-        instead: that this model would take its place.
+        """use: None for a model that the settings do not name. devices: what a load has to choose from,
+        without what the model in use holds; instead: that this model would take its place.
         """
-        self.entry, self._use, self._device, self._context_tokens = entry, use, device, context_tokens
+        self.entry, self._use, self._devices, self._context_tokens = entry, use, devices, context_tokens
         self._instead = instead
         size = "Size not known yet" if entry.download else ""
         self.size_label.setText(gigabytes(entry.size_bytes) if entry.size_bytes else size)
@@ -281,6 +288,10 @@ class ModelRow(QFrame):
             instead=self._instead,
         )
 
+    @property
+    def _device(self) -> Device | None:
+        return taken("auto", self._devices, self.entry.shape, self._chosen())
+
     def _chosen(self) -> str:
         return self._use.precision if self._use else self._choice
 
@@ -288,10 +299,12 @@ class ModelRow(QFrame):
 
     def _on_precision(self) -> None:
         self._choice = self.precision.currentData()
-        if self._use:
-            self.use_asked.emit(self._choice)
-        else:
+        if not self._use:
             self._show_plan()
+
+    def _on_precision_settled(self) -> None:
+        if self._use and self._choice != self._use.precision:
+            self.use_asked.emit(self._choice)
 
     def _on_download(self) -> None:
         self.download_asked.emit(self.token.text())

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.devices import short_name
+from app.devices import chosen, short_name
+from engine.cards import card_ids
 from engine.events import Device
-from engine.plans import CONTEXTS, Plan, Precision, Shape, memory, table, usable_bytes
+from engine.plans import CONTEXTS, Plan, Precision, Shape, has_room, load_bytes, memory, table, usable_bytes
 
 NAMES: dict[str, str] = {
     "auto": "Automatic",
@@ -36,6 +37,15 @@ def choices(precisions: Sequence[Precision], device: Device | None) -> list[Prec
     return [precision for precision in precisions if precision != "fp32" or on_processor]
 
 
+def taken(setting: str, devices: tuple[Device, ...], shape: Shape | None, precision: str) -> Device | None:
+    """The device that a load comes to; None for one that is not here. precision: `auto`, or one of them."""
+
+    def fits(device: Device) -> bool:
+        return shape is None or has_room(load_bytes(shape, device), precision, device)
+
+    return chosen(setting, devices, fits)
+
+
 def judge(
     shape: Shape,
     precisions: Sequence[Precision],
@@ -55,9 +65,11 @@ def judge(
     else:
         plan = next((plan for plan in plans if plan.fits), plans[-1])
     verdict = plan.verdict.replace("4-bit-tight", "tight 4-bit")
+    if len(card_ids(device)) > 1:
+        verdict = verdict.replace(" to spare", f" to spare on {_place(device)}")
     if instead:
         verdict = verdict.replace(" to spare", " to spare in place of the model in use")
-        verdict = verdict.replace(" has free:", " has free even without the model in use:")
+        verdict = verdict.replace(" free:", " free even without the model in use:")
     if chosen in offered:
         words = f"{verdict[0].upper()}{verdict[1:]}."
     else:
@@ -76,10 +88,14 @@ def need(plan: Plan, label: str, device: Device) -> str:
 
 
 def _plans(shape: Shape, precisions: Sequence[Precision], context_tokens: int, device: Device) -> list[Plan]:
-    place = "this computer" if device.id == "cpu" else f"your {short_name(device)}"
-    plans = table(shape, precisions, usable_bytes(device), device.total_bytes, place)
+    usable, cards = usable_bytes(device), len(card_ids(device))
+    plans = table(shape, precisions, usable, device.total_bytes, _place(device), cards)
     context = _context(context_tokens, shape.limit_tokens)
     return [plan for plan in plans if plan.context_tokens == context]
+
+
+def _place(device: Device) -> str:
+    return "this computer" if device.id == "cpu" else f"your {short_name(device)}"
 
 
 def _context(wanted: int, limit: int) -> int:

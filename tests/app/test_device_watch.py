@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,9 +12,9 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app import device_watch
-from app.device_watch import DeviceWatch, free_ram_bytes
-from engine import nvidia
+from app.device_watch import DeviceWatch
+from engine import nvidia, ram
+from engine.cards import together
 from engine.events import Device, Loading, Ready
 from engine.nvidia import Gpu
 from engine.plans import RUNTIME_BYTES
@@ -46,6 +45,7 @@ class Machine:
     """What the driver and the system tell; before: called in the thread that asks."""
 
     gpu: Gpu = field(default_factory=lambda: Gpu(0, "RTX 4090", "GPU-1", 24 * GIB, 23 * GIB))
+    more: tuple[Gpu, ...] = ()
     ram_bytes: int = 28 * GIB
     before: Callable[[], object] = lambda: None
     threads: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Machine:
     def gpus(self) -> tuple[Gpu, ...]:
         self.before()
         self.threads.append(threading.current_thread().name)
-        return (self.gpu,)
+        return (self.gpu, *self.more)
 
     def leave_free(self, free_bytes: int) -> None:
         self.gpu = replace(self.gpu, free_bytes=free_bytes)
@@ -63,7 +63,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     monkeypatch.setattr(nvidia, "nvidia_gpus", machine.gpus)
-    monkeypatch.setattr(device_watch, "free_ram_bytes", lambda: machine.ram_bytes)
+    monkeypatch.setattr(ram, "ram", lambda: (32 * GIB, machine.ram_bytes))
     return machine
 
 
@@ -123,6 +123,42 @@ def test_the_loaded_model_s_memory_would_be_free(
     machine.leave_free(8 * GIB)
     look(watch, qtbot)
     assert watch.emptied(CARD).free_bytes == CARD.total_bytes  # never more than there is
+
+
+SECOND = Device(id="cuda:1", name="RTX 3060", total_bytes=12 * GIB, free_bytes=11 * GIB, uuid="GPU-2")
+(BOTH,) = together((CARD, SECOND))
+
+
+def test_several_cards_have_what_is_free_on_each(
+    watch: DeviceWatch, drafting: FakeDrafting, machine: Machine, qtbot: QtBot
+) -> None:
+    drafting.devices = (CARD, SECOND, BOTH, CPU)
+    machine.more = (Gpu(1, "RTX 3060", "GPU-2", 12 * GIB, 10 * GIB),)
+    machine.leave_free(20 * GIB)
+    look(watch, qtbot)
+    assert [device.free_bytes for device in watch.devices] == [20 * GIB, 10 * GIB, 30 * GIB, 28 * GIB]
+    machine.more = (Gpu(1, "RTX 3060", "GPU-2", 0, 0),)
+    machine.leave_free(5 * GIB)
+    look(watch, qtbot)
+    assert watch.now(BOTH) == BOTH
+
+
+def test_what_a_model_holds_of_several_cards_would_be_free_on_each(
+    watch: DeviceWatch, drafting: FakeDrafting, machine: Machine, qtbot: QtBot
+) -> None:
+    drafting.devices = (CARD, SECOND, BOTH, CPU)
+    machine.more = (Gpu(1, "RTX 3060", "GPU-2", 12 * GIB, 2 * GIB),)
+    machine.leave_free(4 * GIB)
+    with qtbot.waitSignal(watch.changed):
+        drafting.stand(loaded(18 * GIB, BOTH))
+    assert watch.emptied(BOTH).free_bytes == 24 * GIB + 2 * RUNTIME_BYTES
+    assert watch.emptied(CARD).free_bytes == 16 * GIB + RUNTIME_BYTES
+    assert watch.emptied(SECOND).free_bytes == 8 * GIB + RUNTIME_BYTES
+    machine.leave_free(3 * GIB)
+    with qtbot.waitSignal(watch.changed):
+        drafting.stand(loaded(9 * GIB))
+    assert watch.emptied(BOTH).free_bytes == 14 * GIB + RUNTIME_BYTES
+    assert watch.emptied(SECOND) == watch.now(SECOND)
 
 
 def test_nothing_is_read_while_a_model_is_loaded_bit_by_bit(
@@ -194,8 +230,3 @@ def test_without_devices_there_is_nothing_to_look_for(
     assert watch.devices == ()
     watch.close()
     assert machine.threads == []
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no plain call for it")
-def test_this_computer_tells_how_much_memory_is_free() -> None:
-    assert free_ram_bytes() > 10**8

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from app.devices import chosen, idle_card, short_name, with_hidden
+from engine import hardware
+from engine.cards import together
 from engine.events import Device
 from engine.nvidia import Gpu
 
@@ -36,10 +38,54 @@ def test_a_device_is_found_by_id_and_uuid_and_none_is_taken_instead() -> None:
     assert chosen("auto", ()) is None
 
 
-def test_a_card_that_the_engine_was_not_shown_can_still_be_chosen() -> None:
-    found = with_hidden((FIRST, CPU), GPUS)
-    assert [device.id for device in found] == ["cuda:0", "GPU-2", "cpu"]
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("NVIDIA GeForce RTX 4090 + NVIDIA GeForce RTX 3060", "RTX 4090 + RTX 3060"),
+        ("NVIDIA GeForce RTX 4090 + NVIDIA GeForce RTX 4090", "2 × RTX 4090"),
+        ("NVIDIA H100 + NVIDIA H100 + NVIDIA A100", "2 × H100 + A100"),
+    ],
+)
+def test_cards_together_are_called_by_their_short_names(name: str, short: str) -> None:
+    ids = "+".join(f"cuda:{index}" for index in range(name.count("+") + 1))
+    assert short_name(Device(id=ids, name=name, total_bytes=0, free_bytes=0)) == short
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 9])
+def test_auto_is_what_the_engine_takes(room: int) -> None:
+    second = Device(id="cuda:1", name="RTX 3060", total_bytes=1, free_bytes=1, uuid="GPU-2")
+    present = (FIRST, second, *together((FIRST, second)), CPU)
+
+    def fits(device: Device) -> bool:
+        return device.free_bytes >= room
+
+    assert chosen("auto", present, fits) == hardware.resolve("auto", present, fits)
+
+
+def test_a_card_that_the_engine_was_not_shown_can_still_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    second = Device(id="GPU-2", name="RTX 3060", total_bytes=2, free_bytes=1, uuid="GPU-2")
+    both = Device(
+        id="cuda:0+GPU-2", name="RTX 4090 + RTX 3060", total_bytes=4, free_bytes=2, uuid="GPU-1+GPU-2"
+    )
+    assert with_hidden((FIRST, CPU), GPUS) == (FIRST, second, both, CPU)
     assert with_hidden((CPU,), GPUS) == (CPU,)
+    assert with_hidden((FIRST, CPU), GPUS[:1]) == (FIRST, CPU)
+
+
+def test_the_largest_card_comes_first_as_the_engine_would_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = (*GPUS, Gpu(2, "H100", "GPU-3", 9, 1))
+    found = with_hidden((FIRST, CPU), gpus)
+    assert [device.uuid for device in found] == ["GPU-3", "GPU-1", "GPU-2", "GPU-3+GPU-1+GPU-2", ""]
+
+
+def test_what_the_engine_lists_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    second = Device(id="cuda:1", name="RTX 3060", total_bytes=2, free_bytes=1, uuid="GPU-2")
+    present = (second, FIRST, *together((second, FIRST)), CPU)
+    assert with_hidden(present, GPUS) == present
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert with_hidden((FIRST, CPU), GPUS) == (FIRST, CPU)  # hidden on purpose
 
 
 def test_an_idle_card_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from app.models.messages import Failed
 from app.notice import Notice
 from app.status import proof
 from engine import nvidia
+from engine.cards import together
 from engine.events import Device
 from engine.nvidia import Gpu
 from tests.app.conftest import Run
@@ -202,6 +203,9 @@ def test_the_status_line_proves_what_runs_where() -> None:
         memory_bytes=int(17.9 * 2**30),
     )
     assert proof(loaded) == "DiffusionGemma 26B · 4-bit · RTX 4090 · 17.9 of 24 GB"
+    (two,) = together((RTX_4090, RTX_4090))
+    on_two = msgspec.structs.replace(loaded, device=two, memory_bytes=int(20.9 * 2**30))
+    assert proof(on_two) == "DiffusionGemma 26B · 4-bit · 2 × RTX 4090 · 20.9 of 48 GB"
 
 
 @pytest.mark.parametrize(

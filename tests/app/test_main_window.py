@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMessageBox, QSlider, QWidget
+from PySide6.QtGui import QAccessible, QCloseEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QFileDialog,
+    QLabel,
+    QMessageBox,
+    QSlider,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.documents.recovery import RecoveryStore
@@ -247,6 +255,22 @@ def test_every_control_has_a_name(window: MainWindow) -> None:
 
 def _name(control: QWidget) -> str:
     return control.accessibleName() or (control.text() if isinstance(control, QAbstractButton) else "")
+
+
+def test_a_screen_reader_says_what_is_written(window: MainWindow, run: Run) -> None:
+    window.notice.tell("The disk is full.", "Make room on it.")
+    run(settle(window))
+    window.status.count_words()
+    said = [
+        QAccessible.queryAccessibleInterface(label).text(QAccessible.Text.Name)
+        for label in window.findChildren(QLabel)
+        if label.text()
+    ]
+    assert "The disk is full. Make room on it." in said
+    status, bar = window.status, window.bar
+    texts = [label.text() for label in (status.model, status.state, status.words, bar.label, window.title)]
+    assert all(texts)
+    assert set(texts) <= set(said)
 
 
 def test_the_draft_button_stands_where_a_draft_could_go_and_never_over_text(window: MainWindow) -> None:

@@ -22,8 +22,10 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app import resources, theme
+from app.panel_widgets import SHORT_TEXT, ComboBox
 from app.settings import Settings, SettingsStore
 from app.settings_panel import SettingsPanel
+from engine.cards import together
 from engine.events import Device, Ready
 
 CPU = Device(id="cpu", name="Intel Xeon", total_bytes=24 << 30, free_bytes=int(20.1 * 2**30))
@@ -93,6 +95,8 @@ def captions(panel: SettingsPanel) -> list[str]:
 def choose(box: QComboBox, index: int) -> None:
     box.setCurrentIndex(index)
     box.activated.emit(index)
+    assert isinstance(box, ComboBox)
+    box.settle()
 
 
 def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: SettingsStore) -> None:
@@ -158,6 +162,45 @@ def test_a_gpu_is_chosen_by_its_uuid(panel: SettingsPanel, store: SettingsStore)
     assert combo(panel, "Device").currentText() == "RTX 4090 · 1 GB"
     choose(combo(panel, "Device"), 1)
     assert store.current.device == "GPU-1"
+
+
+def test_keys_on_the_closed_list_of_devices_change_nothing_until_they_rest(
+    qtbot: QtBot, panel: SettingsPanel, store: SettingsStore
+) -> None:
+    changes: list[str] = []
+    store.changed.connect(lambda settings: changes.append(settings.device))
+    panel.show_devices((GPU, CPU), None)
+    box = combo(panel, "Device")
+    assert isinstance(box, ComboBox)
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Down):
+        QTest.keyClick(box, key)
+    panel.show_devices((GPU, CPU), None)  # a moment later there is other news of the memory
+    assert box.currentData() == "cpu"
+    assert changes == []
+    assert box._settling.isActive()
+    box._settling.setInterval(0)  # no one has to wait
+    with qtbot.waitSignal(box.settled):
+        box._settling.start()
+    assert changes == ["cpu"]
+    store.change(device="auto")
+    assert box.currentData() == "auto"
+
+
+def test_a_device_chosen_by_key_holds_when_the_list_is_left(
+    panel: SettingsPanel, store: SettingsStore
+) -> None:
+    panel.show_devices((GPU, CPU), None)
+    box = combo(panel, "Device")
+    box.setFocus()
+    QTest.keyClick(box, Qt.Key.Key_Down)
+    assert store.current.device == "auto"
+    combo(panel, "Theme").setFocus()
+    assert store.current.device == "cuda:0"
+
+
+def test_the_closed_box_has_room_for_cards_together(panel: SettingsPanel) -> None:
+    panel.show_devices(together((GPU, GPU)), None)
+    assert combo(panel, "Device").itemData(1, SHORT_TEXT) == "2 × RTX 4090 Laptop GPU"
 
 
 def test_the_memory_is_never_freed_unless_asked_and_an_own_number_stays(

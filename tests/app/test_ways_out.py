@@ -7,6 +7,7 @@ import pytest
 
 from app.settings import Settings
 from app.ways_out import Way, ways_out
+from engine.cards import together
 from engine.catalogue import GEMMA_26B
 from engine.events import Device, Ready
 from tests.fakes import ready
@@ -67,6 +68,13 @@ def test_out_of_memory(settings: Settings, told: Told, ways: list[Way]) -> None:
 def test_what_was_needed_and_what_was_free_is_told() -> None:
     reason = ways_out("out-of-memory", gemma("bf16"), Told((card(24, 23.4),))).reason  # type: ignore[arg-type]
     assert reason == "DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had 22.9 GB free."
+
+
+def test_cards_together_are_named_where_they_are_what_auto_takes() -> None:
+    cards = (card(12, 11.5), card(12, 11.5))
+    told = Told((*cards, *together(cards)))
+    reason = ways_out("out-of-memory", gemma(), told).reason  # type: ignore[arg-type]
+    assert reason.endswith("; 2 × RTX 4090 had 22.1 GB free.")
 
 
 def test_a_device_that_is_gone() -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from engine import __main__, hardware
+from engine.cards import together
 from engine.events import Device, Finished, Frame, Loading, Prefilled, Ready, decode_event
 from engine.nvidia import Gpu
 
@@ -172,6 +173,38 @@ def test_models_plans_for_this_machine() -> None:
     told = run("models").stdout.decode()
     assert "DiffusionGemma 26B\tgoogle/diffusiongemma-26B-A4B-it\tApache-2.0\t51.7 GB to download" in told
     assert "fp32, context 2048" in told
+
+
+def test_models_plans_for_all_cards_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = [
+        Device(id=f"cuda:{n}", name="RTX 3060", total_bytes=12 << 30, free_bytes=12 << 30) for n in (0, 1)
+    ]
+    monkeypatch.setattr(hardware, "devices", lambda: (*cards, *together(cards)))
+    out = io.StringIO()
+    __main__._models(argparse.Namespace(json=True, memory=None), out)
+    for row in json.loads(out.getvalue()):
+        alone, both = row["plans"], row["together"]
+        assert [set(plan) for plan in both] == [set(plan) for plan in alone]
+        assert all(two["total_bytes"] > one["total_bytes"] for one, two in zip(alone, both, strict=True))
+    assert not any(plan["fits"] for plan in alone)
+    assert [plan["precision"] for plan in both if plan["fits"]] == ["4-bit"] * 3 + ["4-bit-tight"] * 3
+    out = io.StringIO()
+    __main__._models(argparse.Namespace(json=False, memory=None), out)
+    assert out.getvalue().count("together") == 1
+    assert (
+        "\tall cards together take 4-bit at 2048, 4-bit at 8192, 4-bit at 32768, 4-bit-tight"
+        in out.getvalue()
+    )
+
+
+@pytest.mark.parametrize("memory", [None, 24 * 10**9])
+def test_one_card_is_never_together_with_itself(memory: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Device(id="cuda:0", name="RTX 3060", total_bytes=12 << 30, free_bytes=12 << 30)
+    monkeypatch.setattr(hardware, "devices", lambda: (card,))
+    for as_json in (True, False):
+        out = io.StringIO()
+        __main__._models(argparse.Namespace(json=as_json, memory=memory), out)
+        assert "together" not in out.getvalue()
 
 
 @pytest.mark.parametrize(("memory", "named"), [("-5", "-5"), ("much", "much")])

@@ -338,6 +338,8 @@ def test_a_context_beyond_the_models_own_limit_is_planned_at_the_limit() -> None
 def test_a_card_keeps_some_memory_for_its_driver() -> None:
     card = Device(id="cuda:0", name="", total_bytes=24 * GB, free_bytes=20 * GB)
     assert plans.usable_bytes(card) == 20 * GB - plans.RUNTIME_BYTES
+    unseen = Device(id="GPU-1", name="", total_bytes=24 * GB, free_bytes=20 * GB, uuid="GPU-1")
+    assert plans.usable_bytes(unseen) == plans.usable_bytes(card)
     assert plans.usable_bytes(Device(id="cpu", name="", total_bytes=9 * GB, free_bytes=0)) == 9 * GB
     assert plans.usable_bytes(Device(id="mps", name="", total_bytes=0, free_bytes=0)) == 0
 

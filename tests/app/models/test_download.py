@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 from app.models import disk, library
 from app.models.download import RUNNING, Download, State, lock
 from app.models.downloads import Downloads
-from app.models.messages import Done, Failed, HubOrder, ModelError, Progress
+from app.models.messages import Done, Failed, HubOrder, ModelError, Progress, decode_report, encode
 from tests.app.models.hub import COMMIT, REPO, WEIGHTS, Hub, is_whole, make_model
 
 TIMEOUT_MS = 60_000
@@ -344,6 +344,56 @@ def test_what_can_be_no_models_name_is_refused(downloads: Downloads, repo: str) 
     with pytest.raises(ModelError, match="no model's name"):
         downloads.download(repo)
     assert downloads.items == []
+
+
+@pytest.mark.parametrize("repo", ["someone/tuned.lock", "someone/tuned.partial", "con.x/tuned", "a/b."])
+def test_a_name_that_no_folder_here_may_have_is_refused(downloads: Downloads, repo: str) -> None:
+    with pytest.raises(ModelError, match="no folder may have its name"):
+        downloads.download(repo)
+    assert downloads.items == []
+
+
+def test_a_link_to_nowhere_is_told_before_the_download(hub: Hub, downloads: Downloads, folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to("unplugged")
+    item = downloads.download(REPO)
+    assert item.state is State.FAILED
+    assert item.fault is not None
+    assert item.fault.kind == "folder"
+    assert str(folder) in item.fault.message
+    assert hub.requests == []
+    with pytest.raises(ModelError, match="already"):
+        downloads.import_model(folder, folder.name)
+
+
+def test_an_import_from_a_path_that_is_no_text_is_refused(downloads: Downloads, own_folders: Path) -> None:
+    link = own_folders / "stick"
+    link.symlink_to(make_model(own_folders / os.fsdecode(b"M\xfcller") / "mine"))
+    with pytest.raises(ModelError, match=r"M\?ller.* cannot be read"):
+        downloads.import_model(link)
+    assert downloads.items == []
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://[::1]:99999"])
+def test_an_address_of_the_hub_that_is_none_is_told(address: str, tmp_path: Path) -> None:
+    order = encode(HubOrder(folder=str(tmp_path / "models" / "mine"), repo=REPO))
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.models.fetch"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env={**os.environ, "HF_ENDPOINT": address},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(order)
+        process.stdin.flush()
+        report = decode_report(process.stdout.readline())
+        process.stdin.close()
+    assert isinstance(report, Failed)
+    assert report.kind == "network"
+    assert "HF_ENDPOINT" in report.remedy
 
 
 def test_what_is_here_already_is_not_downloaded_again(downloads: Downloads, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import socket
@@ -16,7 +17,7 @@ import msgspec
 import pytest
 
 from app.models import library
-from app.models.hub import DELAYS_S, HubDownload
+from app.models.hub import DELAYS_S, MOST_TO_LOOK_AT_BYTES, HubDownload
 from app.models.messages import Checked, Done, Failed, HubOrder, ModelError, Progress, Report, Waiting
 from tests.app.models.hub import (
     COMMIT,
@@ -333,6 +334,26 @@ def test_files_that_cannot_be_checked_are_not_fetched(hub: Hub, order: HubOrder,
     assert tried.fault is not None
     assert "HF_ENDPOINT" in tried.fault.remedy
     assert len(hub.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": "12"}, {"size": -1}, {"size": 1.5}, {"rfilename": 7}, {"blobId": ["x"]}], ids=repr
+)
+def test_a_list_of_files_that_is_none_is_told(hub: Hub, order: HubOrder, wrong: dict[str, object]) -> None:
+    info = hub.model_info()
+    info["siblings"][0] |= wrong
+    hub.fault(200, body=json.dumps(info).encode())
+    tried = Try(order, hub.url)
+    assert tried.fault is not None
+    assert tried.fault.kind == "network"
+    assert "not a list of a model's files" in tried.fault.message
+
+
+def test_a_licence_too_long_to_be_one_is_not_fetched(hub: Hub, order: HubOrder, folder: Path) -> None:
+    hub.files |= dict.fromkeys(("LICENSE", "tokenizer.json"), b"x" * (MOST_TO_LOOK_AT_BYTES + 1))
+    hub.files["tokenizer.json"] = b'{"a": "%s"}' % hub.files["tokenizer.json"]
+    assert Try(order, hub.url).done
+    assert is_whole(folder, hub, NEEDED - {"LICENSE"})
 
 
 @pytest.mark.parametrize(

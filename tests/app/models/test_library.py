@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,34 @@ def test_discarding_gives_the_space_back_and_so_does_the_next_start() -> None:
     for thread in library.sweep(folder.parent):
         thread.join()
     assert not left.exists()
+
+
+class AtLast(threading.Thread):
+    """Does nothing until somebody waits for it."""
+
+    def start(self) -> None: ...
+
+    def join(self, *_: object, **__: object) -> None:
+        self.run()
+
+
+def test_what_a_model_replaces_is_gone_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that puts it there ends at once."""
+    monkeypatch.setattr(threading, "Thread", AtLast)
+    folder = make_model(library.models_folder() / "mine")
+    make_model(library.partial(folder))
+    library.install(folder)
+    assert [*folder.parent.iterdir()] == [folder]
+    assert library.is_whole(folder)
+
+
+def test_a_link_to_nowhere_is_replaced() -> None:
+    folder = library.models_folder() / "mine"
+    make_model(library.partial(folder))
+    folder.symlink_to("nowhere")
+    library.install(folder)
+    assert library.is_whole(folder)
+    assert [*folder.parent.iterdir()] == [folder]
 
 
 def test_only_mezzotints_own_folders_are_removed(own_folders: Path) -> None:
@@ -135,6 +164,18 @@ def test_a_damaged_record_is_none(tmp_path: Path, junk: bytes) -> None:
         ("a.partial", False),
         ("a.", False),
         ("half \ud800", False),
+        ("a.PARTIAL", False),
+        ("a.lock", False),
+        ("a ", False),
+        ("aux", False),
+        ("NUL.safetensors", False),
+        ("com1", False),
+        ("LPT³.txt", False),
+        ("con .x", False),
+        ("com", True),
+        ("com10", True),
+        ("auxiliary", True),
+        ("lock", True),
     ],
 )
 def test_names_from_elsewhere(name: str, plain: bool) -> None:

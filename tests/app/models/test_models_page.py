@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,7 +35,8 @@ from app.models.messages import Failed
 from app.models.page import ModelsPage
 from app.models.row import ModelRow
 from app.settings import SettingsStore
-from engine import events
+from engine import events, plans
+from engine.cards import together
 from engine.catalogue import BUNDLED, GEMMA_26B, STARTER
 from engine.events import Device, Loading, Ready
 from tests.fakes import ready
@@ -134,6 +136,7 @@ def install(folder: Path) -> Path:
 def choose(row: ModelRow, precision: str) -> None:
     row.precision.setCurrentIndex(row.precision.findData(precision))
     row.precision.activated.emit(row.precision.currentIndex())
+    row.precision.settle()
 
 
 def on_card(device: Device, precision: str) -> Ready:
@@ -158,6 +161,47 @@ def test_a_model_that_can_be_had(desk: Desk) -> None:
     assert row.source.openExternalLinks()
     assert "free on this disk" in row.state.text()
     assert acts(row) == ["Download 51.7 GB"]
+
+
+def two_cards(first: Device) -> tuple[Device, ...]:
+    """All that an engine lists beside an RTX 3060."""
+    second = msgspec.structs.replace(RTX_3060, id="cuda:1", uuid="GPU-3061")
+    return (first, second, *together((first, second)), CPU)
+
+
+def show_cards(desk: Desk, devices: tuple[Device, ...], ready: Ready | None = None) -> None:
+    desk.drafting.devices = devices
+    desk.drafting.stand(ready)
+
+
+def test_cards_are_taken_together_where_one_is_too_small(desk: Desk) -> None:
+    show_cards(desk, two_cards(RTX_3060))
+    for word in ("", " (with the starter model on the first)"):
+        assert desk.gemma.verdict.text().endswith(" to spare on your 2 × RTX 3060."), word
+        assert desk.gemma.verdict.text().startswith("4-bit fits with ")
+        assert "your" not in desk.starter.verdict.text()
+        show_cards(desk, desk.drafting.devices, on_card(RTX_3060, "bf16"))
+    choose(desk.gemma, "bf16")
+    assert "more than your RTX 3060 has free" in desk.gemma.verdict.text()
+
+
+def test_the_precision_decides_how_many_cards_are_taken(desk: Desk) -> None:
+    show_cards(desk, two_cards(msgspec.structs.replace(RTX_4090, total_bytes=48 * GIB, free_bytes=47 * GIB)))
+    assert desk.gemma.verdict.text().startswith("4-bit fits with ")
+    assert desk.gemma.verdict.text().endswith(" to spare.")
+    choose(desk.gemma, "bf16")
+    assert desk.gemma.verdict.text().endswith(" to spare on your RTX 4090 + RTX 3060.")
+
+
+def test_cards_together_are_judged_as_what_they_are(desk: Desk) -> None:
+    devices = two_cards(RTX_4090)
+    show_cards(desk, devices)
+    desk.store.change(device="GPU-4090+GPU-3061")
+    choose(desk.gemma, "bf16")
+    assert "more than your RTX 4090 + RTX 3060 have free" in desk.gemma.verdict.text()
+    needed = plans.needed_bytes(plans.read_shape(GEMMA_26B.describes), "bf16", 2048, cards=2)
+    lack = plans.memory(needed - plans.usable_bytes(devices[2]))
+    assert desk.gemma.verdict.text().startswith(f"Needs {lack} more")
 
 
 def test_a_press_on_download_asks_once(desk: Desk) -> None:
@@ -253,6 +297,36 @@ def test_ready_is_used_with_the_precision_of_its_row(desk: Desk) -> None:
     assert (desk.store.current.model, desk.store.current.precision) == (GEMMA_26B.name, "4-bit-tight")
     assert desk.drafting.asked == []  # the window reloads when the settings change
     assert acts(desk.starter) == ["Use"]
+
+
+def test_keys_on_the_closed_list_reload_nothing_until_they_rest(desk: Desk, qtbot: QtBot) -> None:
+    install(GEMMA_26B.folder)
+    desk.store.change(model=GEMMA_26B.name)
+    desk.drafting.stand(on_card(RTX_4090, "4-bit"))
+    changes: list[str] = []
+    desk.store.changed.connect(lambda settings: changes.append(settings.precision))
+    box = desk.gemma.precision
+    for _ in range(3):
+        QTest.keyClick(box, Qt.Key.Key_Down)
+    desk.page._show()
+    assert box.currentData() == "4-bit-tight"
+    assert changes == []
+    box._settling.setInterval(0)
+    with qtbot.waitSignal(box.settled):
+        box._settling.start()
+    assert changes == ["4-bit-tight"]
+    QTest.keyClick(box, Qt.Key.Key_Up)
+    QTest.keyClick(box, Qt.Key.Key_Down)
+    box.settle()
+    assert changes == ["4-bit-tight"]  # and back again is no change
+    assert desk.drafting.asked == []
+
+
+def test_the_verdict_of_another_model_follows_each_key(desk: Desk) -> None:
+    QTest.keyClick(desk.gemma.precision, Qt.Key.Key_Down)
+    assert desk.gemma.verdict.text().startswith("Needs ")
+    desk.gemma.precision.settle()
+    assert desk.store.current.model == STARTER.name
 
 
 def test_the_precision_of_the_model_in_use_is_a_setting(desk: Desk) -> None:
@@ -470,6 +544,13 @@ def test_a_screen_reader_says_what_a_label_says(desk: Desk, tmp_path: Path) -> N
     for label in labels:
         said = QAccessible.queryAccessibleInterface(label).text(QAccessible.Text.Name)
         assert said == QTextDocumentFragment.fromHtml(label.text()).toPlainText().replace("\u200b", "")
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(desk: Desk, tmp_path: Path) -> None:
+    folder = install(tmp_path / os.fsdecode(b"M\xfcller"))
+    desk.page.add_folder(str(folder))
+    assert "M?ller" in desk.page.fault.text()
+    assert desk.store.current.model_folders == ()
 
 
 def test_a_folder_that_vanished_is_told_whether_or_not_it_is_in_use(desk: Desk, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from app.models.offer import offer
 from app.models.words import time_left
 from app.settings import Settings
+from engine.cards import together
 from engine.catalogue import BUNDLED, GEMMA_26B
 from tests.app.models.test_models_page import CPU, GIB, RTX_3060, RTX_4090
 
@@ -27,6 +28,28 @@ def test_a_card_that_is_busy() -> None:
 
 def test_a_card_that_is_too_small() -> None:
     assert offer(Settings(), (RTX_3060, CPU)) == f"{NEEDS}; your RTX 3060 has 12 GB. The starter model stays."
+
+
+SECOND = msgspec.structs.replace(RTX_3060, id="cuda:1", uuid="GPU-3061")
+(TWO_3060,) = together((RTX_3060, SECOND))
+
+
+def test_cards_of_which_none_is_large_enough_but_all_together_are() -> None:
+    words = offer(Settings(), (RTX_3060, SECOND, TWO_3060, CPU))
+    assert words.startswith(
+        "Your 2 × RTX 3060 can run DiffusionGemma 26B in 4-bit: 51.7 GB to download, fits"
+    )
+
+
+def test_cards_that_are_busy_are_large_enough_all_the_same() -> None:
+    busy = [msgspec.structs.replace(card, free_bytes=8 * GIB) for card in (RTX_3060, SECOND)]
+    words = offer(Settings(), (*busy, *together(busy), CPU))
+    assert words.startswith("Your 2 × RTX 3060 can run DiffusionGemma 26B in tight 4-bit once other programs")
+
+
+def test_one_card_that_was_chosen_stays_alone() -> None:
+    words = offer(Settings(device="GPU-3061"), (RTX_3060, SECOND, TWO_3060, CPU))
+    assert words.startswith(f"{NEEDS}; your RTX 3060 has 12 GB.")
 
 
 def test_no_card() -> None:
