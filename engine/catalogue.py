@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,13 @@ KNOWN = (STARTER, GEMMA_26B)
 def packed_models() -> Path:
     """Where packed copies of models are kept."""
     return platformdirs.user_data_path("mezzotint") / "packed"
+
+
+def packed_copy(folder: Path, precision: str, root: Path) -> Path:
+    """Of the model in that folder, and of no other of the same name."""
+    place = folder.resolve()
+    key = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
+    return root / f"{place.name}-{key}-{precision}"
 
 
 def find(model: str) -> tuple[Path, str]:

@@ -19,8 +19,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
-    """Load a model. model: a catalogue name or a folder; device: `auto`, `cpu`, `cuda:0`, `mps`, `xpu:0`, or
-    a GPU's UUID; precision: `auto`, or one of engine.plans.Precision.
+    """Load a model. model: a catalogue name or a folder; device: `auto`, `cpu`, `cuda:0`, `mps`, `xpu:0`, a
+    GPU's UUID, or all cards' as one with a + between; precision: `auto`, or one of engine.plans.Precision.
     """
 
     model: str

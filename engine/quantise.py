@@ -16,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from engine.catalogue import INDEX, check_files
+from engine.catalogue import INDEX, check_files, packed_copy
 from engine.errors import EngineError
 from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
@@ -200,7 +200,7 @@ def prepare(
         return folder, None
     config = PackedConfig(precision, fingerprint(folder))
     config.placement = placement
-    if cache and _is_whole(copy := _copy_of(folder, precision, cache), config):
+    if cache and _is_whole(copy := packed_copy(folder, precision, cache), config):
         return copy, None
     return folder, config
 
@@ -214,7 +214,7 @@ def packed_precision(folder: Path) -> Precision | None:
 def save(model: Any, folder: Path, cache: Path) -> None:
     """Keep the packed model, complete with what else the folder holds. Failing that, log it and go on."""
     config: PackedConfig = model.config.quantization_config
-    copy = _copy_of(folder, config.precision, cache)
+    copy = packed_copy(folder, config.precision, cache)
     unfinished = copy.with_name(copy.name + ".part")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -253,10 +253,6 @@ def fingerprint(folder: Path) -> str:
                 file.seek((size - SAMPLE_BYTES) * index // (SAMPLES - 1) if size > SAMPLE_BYTES else 0)
                 digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()
-
-
-def _copy_of(folder: Path, precision: Precision, cache: Path) -> Path:
-    return cache / f"{folder.resolve().name}-{precision}"
 
 
 def _is_whole(copy: Path, config: PackedConfig) -> bool:

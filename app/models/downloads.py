@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from app.models import library
 from app.models.download import Download, State, lock
 from app.models.messages import HubOrder, ImportOrder, ModelError, Order
-from engine.catalogue import KNOWN
+from engine.catalogue import KNOWN, packed_models
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class Downloads(QObject):
         super().__init__(parent)
         self.items: list[Download] = []
         self._root = library.models_folder()
-        library.sweep(self._root)
+        for root in (self._root, packed_models()):
+            library.sweep(root)
         for folder in library.unfinished(self._root):
             self._find_again(folder)
 

@@ -13,13 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import platformdirs
 
 from app.models.messages import ModelError
-from engine.catalogue import KNOWN, check_files
+from engine.catalogue import KNOWN, check_files, packed_copy, packed_models
 from engine.errors import EngineError
+from engine.plans import Precision
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +140,16 @@ def remove(model: LocalModel) -> None:
     """Raises ModelError for a model that is not Mezzotint's own, or whose folder cannot be moved."""
     if model.folder.parent != models_folder():
         raise ModelError("input", f"“{model.label}” does not lie in Mezzotint's own folder.")
+    packed = packed_copies(model.folder)  # a link leads elsewhere once it is gone
     discard(model.folder)
+    for copy in packed:
+        discard(copy)
+
+
+def packed_copies(folder: Path) -> list[Path]:
+    """Made for the model in that folder when it was first loaded in 4 bits; they can be made again."""
+    found = (packed_copy(folder, precision, packed_models()) for precision in get_args(Precision))
+    return [copy for copy in found if copy.is_dir()]
 
 
 def discard(folder: Path) -> threading.Thread:

@@ -304,6 +304,8 @@ class ModelsPage(QWidget):
 
     def _forget(self, entry: Entry) -> None:
         kept = tuple(folder for folder in self._folders if Path(folder) != entry.folder)
+        for copy in library.packed_copies(entry.folder):
+            self._try(partial(library.discard, copy))
         self._store.change(model_folders=kept)
 
     def _ask_remove(self, entry: Entry) -> None:

@@ -433,7 +433,7 @@ def test_a_copy_that_does_not_match_is_made_again(
 ) -> None:
     done = packs(monkeypatch)
     load_packed(source, "4-bit", cache)
-    harm(source, cache / "source-4-bit")
+    harm(source, catalogue.packed_copy(source, "4-bit", cache))
     again = load_packed(source, "4-bit", cache)
     assert len(done) == 4
     assert same(again, load_packed(source, "4-bit"))
@@ -444,7 +444,7 @@ def test_a_copy_that_does_not_match_is_made_again(
 
 def test_an_unreadable_format_is_named(source: Path, cache: Path) -> None:
     load_packed(source, "4-bit", cache)
-    copy = cache / "source-4-bit"
+    copy = catalogue.packed_copy(source, "4-bit", cache)
     age(source, copy)
     with pytest.raises(ValueError, match="format 0"):
         load(*quantise.prepare(copy, "4-bit", PROCESSOR))
@@ -478,8 +478,8 @@ def test_a_disk_is_not_filled_in_vain(
 
 
 def test_what_an_interrupted_save_left_is_cleared(source: Path, cache: Path) -> None:
-    left = cache / "source-4-bit.part"
+    left = catalogue.packed_copy(source, "4-bit.part", cache)
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(b"half")
     load_packed(source, "4-bit", cache)
-    assert [path.name for path in cache.iterdir()] == ["source-4-bit"]
+    assert [*cache.iterdir()] == [catalogue.packed_copy(source, "4-bit", cache)]

@@ -11,7 +11,7 @@ import pytest
 from app.models import library
 from app.models.downloads import folder_of
 from app.models.messages import ModelError
-from engine.catalogue import GEMMA_26B, STARTER
+from engine.catalogue import GEMMA_26B, STARTER, packed_copy, packed_models
 from tests.app.models.hub import WEIGHTS, make_model
 
 
@@ -58,6 +58,18 @@ def test_a_removed_model_is_gone_with_its_bytes() -> None:
     assert not folder.exists()
     trash = [*folder.parent.iterdir()]
     assert all(path.name.startswith(library.TRASH) for path in trash)
+
+
+def test_a_removed_model_takes_its_packed_copies_along() -> None:
+    folder = make_model(library.models_folder() / "old [1]")
+    other = make_model(library.models_folder() / "other" / folder.name)
+    copies = [packed_copy(folder, precision, packed_models()) for precision in ("4-bit", "4-bit-tight")]
+    kept = packed_copy(other, "4-bit", packed_models())
+    for copy in (*copies, kept):
+        copy.mkdir(parents=True)
+    (model,) = (m for m in library.local_models() if m.folder == folder)
+    library.remove(model)
+    assert [copy for copy in (*copies, kept) if copy.exists()] == [kept]
 
 
 def test_discarding_gives_the_space_back_and_so_does_the_next_start() -> None:

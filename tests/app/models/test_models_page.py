@@ -37,7 +37,7 @@ from app.models.row import ModelRow
 from app.settings import SettingsStore
 from engine import events, plans
 from engine.cards import together
-from engine.catalogue import BUNDLED, GEMMA_26B, STARTER
+from engine.catalogue import BUNDLED, GEMMA_26B, STARTER, packed_copy, packed_models
 from engine.events import Device, Loading, Ready
 from tests.fakes import ready
 
@@ -408,10 +408,13 @@ def test_a_folder_is_used_where_it_lies_and_taken_off_the_list(desk: Desk, tmp_p
     assert desk.store.current.model == str(folder)
     assert acts(row) == ["Load it now"]
     desk.starter.use.click()
+    packed = packed_copy(folder, "4-bit", packed_models())
+    packed.mkdir(parents=True)
     row.forget.click()
     assert desk.store.current.model_folders == ()
     assert folder not in desk.page.rows
     assert folder.is_dir()
+    assert not packed.exists()
 
 
 def test_a_folder_without_a_model_is_told(desk: Desk, tmp_path: Path) -> None:
