@@ -20,13 +20,15 @@ def choose(
 ) -> tuple[Device, Precision, Placement]:
     """Raises device-missing, and input for a precision that there is not."""
     asked = _asked_precision(request.precision)
+    shape, packed = plans.read_shape(folder), quantise.packed_precision(folder)
+    loadable = (packed,) if packed else plans.LOADABLE
 
     def fits(device: Device) -> bool:
-        return plans.has_room(_needed_bytes(folder, device), request.precision, device)
+        return plans.has_room(shape, request.precision, device, loadable)
 
     device = hardware.resolve(request.device, present, fits)
-    precision = asked or hardware.best_precision(device, _needed_bytes(folder, device))
-    return device, precision, _placement(folder, precision, device, present)
+    precision = asked or hardware.best_precision(device, plans.load_bytes(shape, device, loadable))
+    return device, precision, _placement(shape, precision, device, present)
 
 
 def _asked_precision(asked: str) -> Precision | None:
@@ -38,16 +40,14 @@ def _asked_precision(asked: str) -> Precision | None:
     return next((precision for precision in precisions if precision == asked), None)
 
 
-def _needed_bytes(folder: Path, device: Device) -> dict[Precision, int]:
-    packed = quantise.packed_precision(folder)
-    return plans.load_bytes(plans.read_shape(folder), device, (packed,) if packed else plans.LOADABLE)
-
-
-def _placement(folder: Path, precision: Precision, device: Device, present: tuple[Device, ...]) -> Placement:
-    ids = card_ids(device)
+def _placement(
+    shape: plans.Shape, precision: Precision, device: Device, present: tuple[Device, ...]
+) -> Placement:
+    """The card with the most room comes first: it has all that is no layer."""
+    room = {part.id: plans.usable_bytes(part) for part in present}
+    ids = sorted(card_ids(device), key=lambda card: -room[card])
     devices = [torch.device(card) for card in ids]
     if len(ids) == 1:
         return Placement(devices)
-    shape, by_id = plans.read_shape(folder), {card.id: card for card in present}
-    usable = [plans.usable_bytes(by_id[card]) for card in ids]
+    usable = [room[card] for card in ids]
     return Placement(devices, plans.share_layers(shape, precision, plans.default_context(shape), usable))

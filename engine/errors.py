@@ -21,6 +21,10 @@ Kind = Literal[
 ]
 
 
+_NO_MEMORY = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
+_LOST = ("CUDA error", "HIP error", "Triton Error")
+
+
 class EngineError(Exception):
     """message names the offending value; remedy says what to do next; details go to the log."""
 
@@ -58,14 +62,21 @@ def failure(error: Exception, request_id: str) -> Failed:
 def machine_fault(error: Exception) -> EngineError | None:
     """What torch tells in words only: memory that ran out, a device that was lost."""
     text = str(error)
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+    if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
         return EngineError(
             "out-of-memory",
             "There is not enough memory.",
             "Close other programs, or choose 4-bit, a smaller context, fewer variants or another device.",
             text,
         )
-    if type(error).__name__ == "AcceleratorError":
+    if "no kernel image is available" in text:
+        return EngineError(
+            "device-missing",
+            "The installed PyTorch has no code for this card.",
+            "Choose another device, or set MEZZOTINT_TORCH=cuda126 and run “python3 packaging/dev.py run”.",
+            text,
+        )
+    if type(error).__name__ == "AcceleratorError" or any(words in text for words in _LOST):
         return EngineError(
             "device-lost", "The device stopped working.", "Restart the engine or choose another device.", text
         )

@@ -49,6 +49,9 @@ class Scratch:
             self._buffers[like.device] = held
         return held[:count]
 
+    def clear(self) -> None:
+        self._buffers.clear()
+
 
 class PackedExperts(nn.Module):
     """The experts of one layer in NF4 with double-quantised scales, after bitsandbytes.
@@ -76,7 +79,7 @@ class PackedExperts(nn.Module):
         self.scale_peaks = _frozen((self.num_experts, peaks), torch.float32, device)
         self.scale_means = _frozen((self.num_experts, 1), torch.float32, device)
         self.scale_codes = _frozen((256,), torch.float32, device)
-        self._scratch = scratch
+        self.scratch = scratch
 
     def pack(self, device: torch.device, gate_up_proj: Tensor, down_proj: Tensor) -> dict[str, Tensor]:
         """This module's tensors, expert by expert: no more than one is copied or widened at a time."""
@@ -137,7 +140,7 @@ class PackedExperts(nn.Module):
         if _on_host(like):  # bitsandbytes cannot write into a given buffer there
             unpacked: Tensor = kernels.dequantize_4bit(packed, scales, BLOCK, "nf4", shape, like.dtype)
             return unpacked
-        unpacked = self._scratch.take(shape[0] * shape[1], like).view(shape)
+        unpacked = self.scratch.take(shape[0] * shape[1], like).view(shape)
         kernels.dequantize_4bit.out(packed, scales, BLOCK, "nf4", shape, like.dtype, out=unpacked)
         return unpacked
 

@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.activations import GELUTanh
 
+from engine.errors import machine_fault
 from engine.experts import PackedExperts
 
 ROWS, COLUMNS = 32, 64  # of the result, a program
 SHARED, LEAST_SHARED = 64, 32  # columns that a program multiplies at once: never across a scale's border
 TRIED_TOKENS, TOLERANCE = 4, 0.02
+AMPERE = (8, 0)
 _GELU_OUTER = tl.constexpr(1.5957691216057308)  # 2 · sqrt(2 / π)
 _GELU_INNER = tl.constexpr(0.044715)
 
@@ -77,7 +79,7 @@ class FusedExperts(PackedExperts):
 
 
 def fuse(model: nn.Module, count: int, dtype: torch.dtype) -> bool:
-    """Let packed experts compute in these kernels, if on their device they give what unpacking gives.
+    """Let packed experts compute in these kernels, if on each device they give what unpacking gives.
 
     count: experts that a token is given. What keeps Triton from compiling there (no C compiler, a card that
     it does not know) is logged.
@@ -86,12 +88,16 @@ def fuse(model: nn.Module, count: int, dtype: torch.dtype) -> bool:
     if not layers or not all(_suits(layer) for layer in layers):
         return False
     try:
-        deviation = _deviation(layers[0], count, dtype)
+        one_each = {layer.packed.device: layer for layer in layers}
+        deviations = [_deviation(layer, count, dtype) for layer in one_each.values()]
     except Exception as error:  # Triton and the driver have no common one
+        if (fault := machine_fault(error)) and fault.kind == "device-lost":
+            raise
         log.warning("Experts are unpacked before each product, which is slower: %s", error)
         return False
-    if not deviation < TOLERANCE:
-        log.warning("Fused experts deviate by %.3g here and are not used", deviation)
+    layers[0].scratch.clear()
+    if not all(deviation < TOLERANCE for deviation in deviations):
+        log.warning("Fused experts deviate by %s here and are not used", deviations)
         return False
     for layer in layers:
         layer.__class__ = FusedExperts
@@ -99,6 +105,9 @@ def fuse(model: nn.Module, count: int, dtype: torch.dtype) -> bool:
 
 
 def _suits(experts: PackedExperts) -> bool:
+    device = experts.packed.device
+    if device.type == "cuda" and not torch.version.hip and torch.cuda.get_device_capability(device) < AMPERE:
+        return False  # Triton's products do not reach the tensor cores of older cards
     return type(experts.act_fn) is GELUTanh and _shared(experts) >= LEAST_SHARED
 
 
@@ -111,7 +120,7 @@ def _deviation(experts: PackedExperts, count: int, dtype: torch.dtype) -> float:
     device = experts.packed.device
     draws = torch.Generator().manual_seed(0)
     hidden = torch.randn(TRIED_TOKENS, experts.gate_up_shape[-1], generator=draws).to(device, dtype)
-    weights = torch.rand(TRIED_TOKENS, experts.num_experts, generator=draws).to(device, dtype)
+    weights = torch.rand(TRIED_TOKENS, experts.num_experts, generator=draws).to(device)
     top = weights.topk(count)
     given = hidden, top.indices, top.values
     expected, fused = experts(*given).float(), FusedExperts.forward(experts, *given).float()  # type: ignore[arg-type]

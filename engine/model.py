@@ -34,6 +34,7 @@ from transformers.utils import logging as transformers_logging
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 PRODUCT_BYTES = 2**26
+PACKED = 0.8  # of a load's progress, when the packed copy begins to be written
 _ANSWER = "\ue000"
 
 
@@ -97,7 +98,7 @@ class Model:
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
         self.prefill_tokens = 128 if device.type == "cpu" else 512
-        self._shape = read_shape(folder)
+        self._shape, self._cards = read_shape(folder), len(placement)
         self.max_context_tokens = self._shape.limit_tokens
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = _generation_defaults(self.text_model)
@@ -106,7 +107,7 @@ class Model:
 
     def memory_bytes(self, context_tokens: int) -> int:
         """For a draft of one canvas, weights included."""
-        return needed_bytes(self._shape, self.precision, context_tokens, canvases=1)
+        return needed_bytes(self._shape, self.precision, context_tokens, canvases=1, cards=self._cards)
 
     def new_cache(self) -> DynamicCache:
         cache = DynamicCache(config=self.text_model.config.text_config)
@@ -272,15 +273,20 @@ class Tokenizer:
 
 @contextmanager
 def _reading_told(tell: Callable[[float], None], packing: quantise.PackedConfig | None) -> Iterator[None]:
-    """The library's progress bar, without the bar; a fault of packing ends it."""
+    """The library's progress bars, without the bars; a fault of packing ends it."""
 
     def follow(factory: Any, args: Any, kwargs: Any) -> Any:
-        return read(args[0]) if kwargs.get("desc") == "Loading weights" else factory(*args, **kwargs)
+        match kwargs.get("desc"):
+            case "Loading weights":
+                return told(args[0], 0.0, PACKED if packing else 1.0)
+            case "Writing model shards":
+                return told(args[0], PACKED, 1.0)
+        return factory(*args, **kwargs)
 
-    def read(weights: Collection[Any]) -> Iterator[Any]:
-        for number, weight in enumerate(weights):
-            tell(number / len(weights))
-            yield weight
+    def told(parts: Collection[Any], begin: float, end: float) -> Iterator[Any]:
+        for number, part in enumerate(parts):
+            tell(begin + (end - begin) * number / len(parts))
+            yield part
             if packing and packing.fault:
                 raise packing.fault
 
@@ -320,7 +326,8 @@ def _load_weights(
     if lacking:
         raise _broken(folder, "tensors missing or of another shape: " + ", ".join(lacking))
     if packing and packed_models:
-        quantise.save(model, folder, packed_models)
+        with _reading_told(tell, packing):
+            quantise.save(model, folder, packed_models)
     return model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -174,10 +174,10 @@ def load_bytes(
     return {precision: needed_bytes(shape, precision, context, cards=cards) for precision in precisions}
 
 
-def has_room(needed: Mapping[Precision, int], asked: str, device: Device) -> bool:
-    """needed: bytes; asked: a precision; for any other word it is enough if the smallest fits."""
-    named = (count for precision, count in needed.items() if precision == asked)
-    return next(named, min(needed.values())) <= usable_bytes(device)
+def has_room(shape: Shape, asked: str, device: Device, precisions: Sequence[Precision] = LOADABLE) -> bool:
+    """asked: a precision; for any other word it is enough if one of `precisions` fits."""
+    named = [precision for precision in get_args(Precision) if precision == asked]
+    return min(load_bytes(shape, device, named or precisions).values()) <= usable_bytes(device)
 
 
 def share_layers(

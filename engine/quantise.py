@@ -34,7 +34,7 @@ from engine.experts import PackedExperts, PackedLinear, Scratch
 PACKED: tuple[Precision, ...] = ("4-bit", "4-bit-tight")
 FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning changes
 METHOD = "mezzotint"
-SHARD = "2GB"  # of which one at a time is copied from the device to be saved
+SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
 SEAL = "fingerprint"
 SAMPLES, SAMPLE_BYTES = 64, 4096
 
@@ -77,11 +77,9 @@ def _linear_layers(core: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]
 class PackedConfig(QuantizationConfigMixin):
     """How a model is packed, as its config.json says. source: the fingerprint of what was packed."""
 
-    # No part of what is saved:
-    placement = PROCESSOR  # where to pack
-    fault: Exception | None = (
-        None  # what ended the packing: the library would tell of weights that do not fit
-    )
+    # No part of what is saved: where to pack, and what ended that, which the library would not tell.
+    placement = PROCESSOR
+    fault: Exception | None = None
 
     def __init__(self, precision: Precision, source: str, format: int = FORMAT, **_: Any) -> None:
         if format != FORMAT:
@@ -212,7 +210,10 @@ def packed_precision(folder: Path) -> Precision | None:
 
 
 def save(model: Any, folder: Path, cache: Path) -> None:
-    """Keep the packed model, complete with what else the folder holds. Failing that, log it and go on."""
+    """Keep the packed model, complete with what else the folder holds. Failing that, log it and go on.
+
+    The library's progress hook may end it.
+    """
     config: PackedConfig = model.config.quantization_config
     copy = packed_copy(folder, config.precision, cache)
     unfinished = copy.with_name(copy.name + ".part")
@@ -232,8 +233,9 @@ def save(model: Any, folder: Path, cache: Path) -> None:
                 os.fsync(file.fileno())
         shutil.rmtree(copy, ignore_errors=True)
         unfinished.rename(copy)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError, MemoryError) as error:
         log.warning("The packed model was not saved in %s; the next start packs it again: %s", cache, error)
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -76,15 +77,17 @@ class Session:
         return self._loaded.model
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        event: LoadEvent
         try:
             yield from self._load(request, cancelled)
+            return
         except _CancelledError:
-            self.unload()
-            yield Cancelled(request_id=request.request_id)
+            event = Cancelled(request_id=request.request_id)
         except Exception as error:
             event = failure(error, request.request_id)
-            self.unload()
-            yield event
+        self._loaded = None
+        self._free_unused()
+        yield event
 
     def _load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         def loading(stage: str, fraction: float, devices: tuple[Device, ...] = ()) -> Loading:
@@ -117,6 +120,7 @@ class Session:
             return Model(folder, placement, precision, catalogue.packed_models(), tell)
 
         model = yield from _followed(read)
+        hardware.free_unused_memory()  # what packing took
         pieces = Pieces(model.tokenizer.data)
         self._loaded = _Loaded(model, pieces, device, Prefix(model))
         if cancelled.is_set():
@@ -184,7 +188,9 @@ class Session:
 
     @staticmethod
     def _free_unused() -> None:
-        """Needs the failed draft's frames to be gone: call it outside `except`."""
+        """Needs the frames of what failed to be gone: call it outside `except`."""
+        if "torch" not in sys.modules:
+            return
         from engine import hardware
 
         gc.collect()

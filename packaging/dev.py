@@ -18,6 +18,7 @@ from torch_build import BUILDS, TORCH_INDEX, find_backend, is_cpu_build
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "packaging" / "requirements"
+TRANSITIVE = REQUIREMENTS / "transitive.txt"  # what those need
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "mezzotint-requirements"
@@ -142,14 +143,15 @@ def check_python(version: tuple[int, ...]) -> None:
 
 
 def requirement_files(backend: str, tests: bool) -> list[Path]:
-    names = (backend, "base", *["dev"] * tests, "transitive")
-    return [REQUIREMENTS / f"{name}.txt" for name in names]
+    """Where torch computes on a card it brings Triton along; tests of kernels need it on a processor too."""
+    tools = ["dev", "triton"] if backend == "cpu" else ["dev"]
+    return [REQUIREMENTS / f"{name}.txt" for name in [backend, "base", *(tools if tests else [])]]
 
 
 def fingerprint(backend: str, tests: bool) -> str:
     """Changes with the requirement files, the backend and the Python version."""
     digest = hashlib.sha256(f"{backend} {sys.version_info[:2]}".encode())
-    for file in requirement_files(backend, tests):
+    for file in (*requirement_files(backend, tests), TRANSITIVE):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -180,6 +182,7 @@ def install(backend: str, tests: bool) -> None:
         command += ["--extra-index-url", TORCH_INDEX[backend]]
     for file in requirement_files(backend, tests):
         command += ["--requirement", str(file)]
+    command += ["--constraint", str(TRANSITIVE)]
     if subprocess.call(command) != 0:
         raise SetUpError(
             "pip could not install what Mezzotint needs (see above).\n"

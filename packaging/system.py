@@ -74,7 +74,8 @@ def missing_for_kernels() -> dict[str, str]:
     """What Triton compiles a card's kernels with → the Debian package. Without it drafts come slower."""
     if not sys.platform.startswith("linux"):
         return {}
-    missing = {} if shutil.which("gcc") or shutil.which("clang") else {"a C compiler": "gcc libc6-dev"}
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    missing = {} if compiler else {"a C compiler": "gcc libc6-dev"}
     if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
         missing["Python's headers"] = f"python{sys.version_info[0]}.{sys.version_info[1]}-dev"
     return missing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.devices import chosen, short_name
 from engine.cards import card_ids
 from engine.events import Device
-from engine.plans import CONTEXTS, Plan, Precision, Shape, has_room, load_bytes, memory, table, usable_bytes
+from engine.plans import CONTEXTS, Plan, Precision, Shape, has_room, memory, table, usable_bytes
 
 NAMES: dict[str, str] = {
     "auto": "Automatic",
@@ -41,7 +41,7 @@ def taken(setting: str, devices: tuple[Device, ...], shape: Shape | None, precis
     """The device that a load comes to; None for one that is not here. precision: `auto`, or one of them."""
 
     def fits(device: Device) -> bool:
-        return shape is None or has_room(load_bytes(shape, device), precision, device)
+        return shape is None or has_room(shape, precision, device)
 
     return chosen(setting, devices, fits)
 

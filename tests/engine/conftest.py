@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
-from engine import catalogue
+from engine import catalogue, experts
 from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
 from engine.model import Model, TextModel
 from engine.placement import PROCESSOR
@@ -164,3 +164,19 @@ def load(session: Session, model: str = "starter", device: str = "cpu", **fields
 def draft(session: Session, before: str = "It rained", **fields: Any) -> list[DraftEvent]:
     request = DraftRequest(request_id="d", before=before, **fields)
     return list(session.draft(request, threading.Event()))
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take the way that a GPU takes, on the processor."""
+    pytest.importorskip("bitsandbytes")
+
+    def into(*args: Any) -> None:
+        *given, out = args
+        out.copy_(torch.ops.bitsandbytes.dequantize_4bit(*given))
+
+    library = torch.library.Library("bitsandbytes", "IMPL")
+    library.impl("dequantize_4bit.out", into, "CPU")
+    monkeypatch.setattr(experts, "_on_host", lambda _tensor: False)
+    yield
+    library._destroy()

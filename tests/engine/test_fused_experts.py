@@ -8,13 +8,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from transformers.activations import GELUTanh
 
 from engine import catalogue
+from engine.experts import PackedExperts
 from tests.engine.packed import Operations, experts_of, load_packed, operations, pack, routed, unpack
 
 pytest.importorskip("triton", reason="Triton is for Linux only")
@@ -123,6 +126,51 @@ def test_without_a_compiler_experts_are_unpacked(
     assert "C compiler" in caplog.text
     caplog.clear()
     assert type(layers.one) is not FusedExperts
+
+
+def test_kernels_are_tried_on_each_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers, tried = Layers(64, 32), []
+    layers.two.to("meta")
+
+    def deviation(experts: PackedExperts, *_: Any) -> float:
+        tried.append(experts.packed.device.type)
+        return torch.nan if experts is layers.two else 0.0
+
+    monkeypatch.setattr(fused_experts, "_deviation", deviation)
+    monkeypatch.setattr(fused_experts.log, "warning", lambda *_: None)
+    assert not fuse(layers, 2, torch.float32)
+    assert tried == ["cpu", "meta"]
+
+
+def test_a_lost_device_is_not_taken_for_a_missing_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered")
+
+    monkeypatch.setattr(FusedExperts, "forward", fail)
+    with pytest.raises(RuntimeError, match="illegal"):
+        fuse(Layers(64, 32), 2, torch.float32)
+
+
+@pytest.mark.parametrize(("capability", "suits"), [((7, 5), False), ((8, 0), True), ((12, 0), True)])
+def test_cards_without_the_tensor_cores_of_ampere_unpack(
+    capability: tuple[int, int], suits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    experts: Any = SimpleNamespace(
+        packed=SimpleNamespace(device=torch.device("cuda")),
+        act_fn=GELUTanh(),
+        gate_up_shape=(4, 64, 64),
+        down_shape=(4, 64, 32),
+    )
+    assert fused_experts._suits(experts) is suits
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_what_the_trial_unpacked_is_given_back() -> None:
+    layers = Layers(64, 32)
+    layers.two.scratch = layers.one.scratch
+    assert fuse(layers, 2, torch.float32)
+    assert not layers.one.scratch._buffers
 
 
 def test_rows_that_share_scales_are_not_fused(caplog: pytest.LogCaptureFixture) -> None:

@@ -362,11 +362,12 @@ def test_a_load_needs_what_is_planned_at_the_usual_context(large: plans.Shape) -
 
 def test_there_is_room_for_what_is_asked_or_else_for_the_smallest(large: plans.Shape) -> None:
     tight = plans.load_bytes(large, card(GB))["4-bit-tight"]
-    needed = plans.load_bytes(large, card(GB))
-    assert plans.has_room(needed, "auto", card(tight))
-    assert not plans.has_room(needed, "auto", card(tight - 1))
-    assert plans.has_room(needed, "4-bit-tight", card(tight))
-    assert not plans.has_room(needed, "4-bit", card(tight))
+    assert plans.has_room(large, "auto", card(tight))
+    assert not plans.has_room(large, "auto", card(tight - 1))
+    assert plans.has_room(large, "4-bit-tight", card(tight))
+    assert not plans.has_room(large, "4-bit", card(tight))
+    assert not plans.has_room(large, "fp32", card(80 * GB))
+    assert not plans.has_room(large, "auto", card(tight), ("4-bit",))
 
 
 def test_several_cards_have_what_one_has(large: plans.Shape) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
-from engine import catalogue, experts, quantise
+from engine import catalogue, quantise
 from engine.errors import EngineError
 from engine.experts import PackedExperts, PackedLinear, Scratch
 from engine.model import TextModel, Tokenizer
@@ -122,22 +122,6 @@ def test_drafts_can_still_be_read(packed_starter: Any) -> None:
 
 
 # ------------------------------------------------------------------ arithmetic
-
-
-@pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take the way that a GPU takes, on the processor."""
-    pytest.importorskip("bitsandbytes")
-
-    def into(*args: Any) -> None:
-        *given, out = args
-        out.copy_(torch.ops.bitsandbytes.dequantize_4bit(*given))
-
-    library = torch.library.Library("bitsandbytes", "IMPL")
-    library.impl("dequantize_4bit.out", into, "CPU")
-    monkeypatch.setattr(experts, "_on_host", lambda _tensor: False)
-    yield
-    library._destroy()
 
 
 @pytest.fixture(params=["processor", "device"])
@@ -462,6 +446,24 @@ def test_a_full_disk_costs_only_the_copy(source: Path, cache: Path, caplog: pyte
     (record,) = caplog.get_records("call")
     assert record.levelno == logging.WARNING
     assert "not saved" in record.getMessage()
+    caplog.clear()
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), MemoryError()])
+def test_a_fault_while_saving_costs_only_the_copy(
+    source: Path,
+    cache: Path,
+    error: Exception,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(TextModel, "save_pretrained", fail)
+    load_packed(source, "4-bit", cache)
+    assert "was not saved" in caplog.text
     caplog.clear()
     assert list(cache.iterdir()) == []
 

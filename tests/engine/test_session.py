@@ -6,6 +6,7 @@ import gc
 import math
 import resource
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors.torch import save_file
 from transformers import core_model_loading
 from transformers.utils import logging as transformers_logging
 
-from engine import catalogue
+from engine import catalogue, hardware, modules
 from engine.events import (
     Cancelled,
     Committed,
@@ -34,7 +35,7 @@ from engine.events import (
     Ready,
 )
 from engine.experts import PackedExperts
-from engine.model import Model
+from engine.model import PACKED, Model
 from engine.pieces import Pieces
 from engine.placement import PROCESSOR
 from engine.plans import Precision
@@ -151,6 +152,47 @@ def test_a_fault_of_the_machine_while_loading_is_no_damaged_model(
         assert len(tries) == 1 or precision == "fp32"  # where threads read ahead
 
 
+@pytest.mark.parametrize("end", ["cancel", "fault"])
+def test_a_load_that_ends_early_gives_the_memory_back(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left when the device's memory is returned stays there."""
+    made: list[weakref.ref[Any]] = []
+    alive_then: list[bool] = []
+    cancelled = threading.Event()
+
+    def watched(model: Any, *given: Any) -> Any:
+        made.append(weakref.ref(model))
+        if end == "fault":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        cancelled.set()
+        return replace(model, *given)
+
+    replace = modules.replace_modules
+    monkeypatch.setattr("engine.model.replace_modules", watched)
+    monkeypatch.setattr(hardware, "free_unused_memory", lambda: alive_then.append(made[0]() is not None))
+    request = LoadRequest(request_id="l", model="starter", device="cpu")
+    *_, last = Session().load(request, cancelled)
+    assert isinstance(last, Cancelled if end == "cancel" else Failed)
+    assert made
+    assert alive_then[-1] is False
+
+
+def test_a_load_can_be_cancelled_while_the_packed_copy_is_written(tmp_path: Path) -> None:
+    told: list[float] = []
+
+    class EnoughError(Exception):
+        pass
+
+    def tell(share: float) -> None:
+        told.append(share)
+        if share >= PACKED:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        Model(catalogue.STARTER.folder, PROCESSOR, "4-bit", tmp_path / "packed", tell)
+    assert told[-2] < PACKED
+    assert [*(tmp_path / "packed").iterdir()] == []
+
+
 def test_a_load_can_be_cancelled() -> None:
     cancelled = threading.Event()
     session = Session()
@@ -247,7 +289,9 @@ def test_a_precision_that_is_asked_for_is_the_one_that_is_loaded(
         assert isinstance(ready, Ready), ready
         assert (ready.precision, ready.label) == ("4-bit", "Starter model (stand-in)")
         assert finished_of(draft(session, BEFORE, max_steps=4)).stats.precision == "4-bit"
-    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["starter-4-bit"]
+    assert [*(tmp_path / "packed").iterdir()] == [
+        catalogue.packed_copy(catalogue.STARTER.folder, "4-bit", tmp_path / "packed")
+    ]
     unknown = LoadRequest(request_id="l", model="starter", device="cpu", precision="3-bit")
     failed = failed_of(list(session.load(unknown, threading.Event())))
     assert (failed.kind, "3-bit" in failed.message, "4-bit" in failed.remedy) == ("input", True, True)

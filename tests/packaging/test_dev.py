@@ -37,12 +37,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     venv = tmp_path / ".venv"
     requirements = tmp_path / "requirements"
     requirements.mkdir()
-    for name in ("cpu", "cuda", "base", "dev", "transitive"):
+    for name in ("cpu", "cuda", "base", "dev", "triton", "transitive"):
         (requirements / f"{name}.txt").write_text(f"{name}==1\n")
     monkeypatch.setattr(dev, "VENV", venv)
     monkeypatch.setattr(dev, "VENV_PYTHON", venv / "bin" / "python")
     monkeypatch.setattr(dev, "STAMP", venv / "mezzotint-requirements")
     monkeypatch.setattr(dev, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(dev, "TRANSITIVE", requirements / "transitive.txt")
     return tmp_path
 
 
@@ -125,7 +126,7 @@ def test_the_user_may_choose(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("backend", torch_build.BUILDS)
 def test_each_build_has_exact_pins(backend: str) -> None:
-    for file in dev.requirement_files(backend, tests=True):
+    for file in (*dev.requirement_files(backend, tests=True), dev.TRANSITIVE):
         pins = file.read_text().splitlines()
         assert pins
         assert all(pin.partition(";")[0].count("==") == 1 for pin in pins)
@@ -198,11 +199,22 @@ def test_only_tests_need_the_test_tools(checkout: Path, calls: Calls) -> None:
     assert not any("dev.txt" in part for part in calls[-1])
     assert not dev.installed("cpu", tests=True)
     dev.install("cpu", tests=True)
-    assert any(part.endswith("dev.txt") for part in calls[-1])
+    assert [part.rpartition("/")[2] for part in calls[-1] if part.endswith(".txt")] == [
+        "cpu.txt",
+        "base.txt",
+        "dev.txt",
+        "triton.txt",
+        "transitive.txt",
+    ]
+    assert calls[-1][-2] == "--constraint"
     assert dev.installed("cpu", tests=True)
     assert dev.installed("cpu", tests=False)
     (checkout / "requirements" / "dev.txt").write_text("dev==2\n")
     assert not dev.installed("cpu", tests=True)
+    dev.install("cuda", tests=True)
+    assert not any("triton.txt" in part for part in calls[-1])
+    (checkout / "requirements" / "transitive.txt").write_text("deep==2\n")
+    assert not dev.installed("cuda", tests=True)
 
 
 def test_torch_comes_from_the_index_of_its_build(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

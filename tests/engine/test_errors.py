@@ -1,0 +1,29 @@
+"""What torch and the driver say in words, as faults that a writer can do something about."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.errors import machine_fault
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out-of-memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out-of-memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "out-of-memory"),
+        (MemoryError(), "out-of-memory"),
+        (RuntimeError("CUDA error: no kernel image is available for execution"), "device-missing"),
+        (RuntimeError("CUDA error: unspecified launch failure"), "device-lost"),
+        (RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"), "device-lost"),
+        (torch.AcceleratorError("HIP error: the device fell off the bus"), "device-lost"),
+        (RuntimeError("shape mismatch"), None),
+        (KeyError("weight"), None),
+    ],
+)
+def test_a_fault_of_the_machine_is_told_from_one_of_ours(error: Exception, kind: str | None) -> None:
+    fault = machine_fault(error)
+    assert (fault and fault.kind) == kind
+    assert fault is None or (fault.message and fault.remedy)
