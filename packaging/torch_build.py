@@ -17,7 +17,7 @@ TORCH_INDEX = {  # without mps: PyPI has that one
     "rocm": "https://download.pytorch.org/whl/rocm7.2",
 }
 BUILDS = {  # what it is, about how many GB to download, about how many on disk
-    "cpu": ("the processor (no supported graphics card was found)", 0.5, 2),
+    "cpu": ("the processor (no supported graphics card was found)", 0.8, 3),
     "cuda": ("NVIDIA cards (CUDA 13.0)", 3, 8),
     "cuda126": ("NVIDIA cards with an older driver or chip (CUDA 12.6)", 3, 8),
     "rocm": ("AMD cards (ROCm 7.2)", 5, 20),
