@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -68,6 +71,16 @@ def test_a_precision_that_was_asked_for_decides() -> None:
     assert chosen(present) == ("cuda:0", "4-bit")
     assert chosen(present, precision="bf16") == ("cuda:0+cuda:1", "bf16")
     assert chosen(machine(60 * GB, 60 * GB), precision="bf16") == ("cuda:0", "bf16")
+
+
+def test_a_packed_copy_can_only_be_what_it_is(tmp_path: Path) -> None:
+    config = json.loads((FOLDER / "config.json").read_bytes())
+    config["quantization_config"] = {"precision": "4-bit"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    request = LoadRequest(request_id="l", model="m")
+    device, precision, _ = choose(request, tmp_path, machine(10 * GB, 10 * GB))
+    assert (device.id, precision) == ("cuda:0", "4-bit")
+    assert choose(request, tmp_path, machine(60 * GB))[1] == "4-bit"
 
 
 def test_a_device_that_was_asked_for_is_taken_whether_it_fits_or_not() -> None:
