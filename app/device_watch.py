@@ -137,6 +137,8 @@ class DeviceWatch(QObject):
     # ---------------------------------------------------------------- in the thread
 
     def _work(self, ready: Ready | None) -> None:
+        import app.models.offer  # noqa: F401 - what is said of the devices; slow, and here no window waits
+
         gpus = nvidia.nvidia_gpus()
         free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes} | {"cpu": ram.ram()[1]}
         with contextlib.suppress(RuntimeError):  # the window has gone
