@@ -156,18 +156,19 @@ def _block(begins, blocks, block_experts, experts: tl.constexpr, rows: tl.conste
 
 
 @triton.jit
-def _weights(
-    packed, scales, peaks, mean, codes, levels, begins, wanted, shared: tl.constexpr, dtype: tl.constexpr
-):
-    """(columns, shared / 2) even and odd values of an expert, from the values `begins` on, in dtype."""
+def _add(total, even, odd, packed, scales, peaks, mean, codes, levels, begins, wanted, shared: tl.constexpr):
+    """total + rows · values: of an expert's columns the `shared` values from `begins` on. even, odd: the
+    rows' halves, (rows, shared / 2).
+    """
     places = (begins // 2)[:, None] + tl.arange(0, shared // 2)[None, :]
     pairs = tl.load(packed + places, mask=wanted[:, None], other=0).to(tl.int32)
     block = begins // 64
     scale = tl.load(codes + tl.load(scales + block, mask=wanted, other=0).to(tl.int32))
     scale = (scale * tl.load(peaks + block // 256, mask=wanted, other=0.0) + mean)[:, None]
-    even = tl.load(levels + (pairs >> 4)) * scale
-    odd = tl.load(levels + (pairs & 15)) * scale
-    return even.to(dtype), odd.to(dtype)
+    first = (tl.load(levels + (pairs >> 4)) * scale).to(even.dtype)
+    second = (tl.load(levels + (pairs & 15)) * scale).to(odd.dtype)
+    total = tl.dot(even, tl.trans(first), total, input_precision="ieee")
+    return tl.dot(odd, tl.trans(second), total, input_precision="ieee")
 
 
 @triton.jit
@@ -214,25 +215,9 @@ def _gate_up(
         even = tl.load(place, mask=there[:, None], other=0.0)
         odd = tl.load(place + size // 2, mask=there[:, None], other=0.0)
         value = column * size + begin
-        one, two = _weights(
-            packed, scales, peaks, mean, codes, levels, value, wanted, shared, hidden.dtype.element_ty
-        )
-        gate = tl.dot(even, tl.trans(one), gate, input_precision="ieee")
-        gate = tl.dot(odd, tl.trans(two), gate, input_precision="ieee")
-        one, two = _weights(
-            packed,
-            scales,
-            peaks,
-            mean,
-            codes,
-            levels,
-            value + width * size,
-            wanted,
-            shared,
-            hidden.dtype.element_ty,
-        )
-        up = tl.dot(even, tl.trans(one), up, input_precision="ieee")
-        up = tl.dot(odd, tl.trans(two), up, input_precision="ieee")
+        gate = _add(gate, even, odd, packed, scales, peaks, mean, codes, levels, value, wanted, shared)
+        value += width * size
+        up = _add(up, even, odd, packed, scales, peaks, mean, codes, levels, value, wanted, shared)
     inward = _GELU_OUTER * gate * (1.0 + _GELU_INNER * gate * gate)
     result = gate * tl.sigmoid(inward) * up
     half = (column % 2) * (width // 2) + column // 2
@@ -283,11 +268,7 @@ def _down(
         even = tl.load(place, mask=there[:, None], other=0.0)
         odd = tl.load(place + width // 2, mask=there[:, None], other=0.0)
         value = skip + column * width + begin
-        one, two = _weights(
-            packed, scales, peaks, mean, codes, levels, value, wanted, shared, inner.dtype.element_ty
-        )
-        total = tl.dot(even, tl.trans(one), total, input_precision="ieee")
-        total = tl.dot(odd, tl.trans(two), total, input_precision="ieee")
+        total = _add(total, even, odd, packed, scales, peaks, mean, codes, levels, value, wanted, shared)
     target = tl.load(order + numbers, mask=there, other=0)
     weight = tl.load(top_k_weights + target, mask=there, other=0.0).to(tl.float32)
     place = result + target[:, None] * size + column[None, :]
