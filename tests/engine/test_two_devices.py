@@ -15,7 +15,7 @@ from transformers.integrations import accelerate
 
 from engine import catalogue, experts, plans
 from engine.canvases import Canvases
-from engine.model import Model, TextModel, fork, text_config
+from engine.model import Model, TextModel, fork
 from engine.modules import replace_modules
 from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
@@ -221,7 +221,3 @@ def test_what_fits_nowhere_goes_to_the_last() -> None:
     first, last = plans.share_layers(shape, "bf16", 8192, [8 * GB, 8 * GB])
     assert 0 < first < last
     assert first + last == len(shape.layers)
-
-
-def test_the_caches_layers_are_the_texts(starter: Model) -> None:
-    assert len(text_config(starter.text_model.config).layer_types) == 6
