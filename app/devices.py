@@ -60,6 +60,7 @@ def _card(gpu: Gpu) -> Device:
         total_bytes=gpu.total_bytes,
         free_bytes=gpu.free_bytes,
         uuid=gpu.uuid,
+        fp8=gpu.fp8,
     )
 
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QStatusBar, QWidget
 from app.devices import short_name
 from app.drafting import Drafting, State
 from app.editor.page import Page
+from app.models.precisions import in_words
 from app.widgets import quiet_label
 from engine.events import Ready, Stats
 
@@ -98,4 +99,4 @@ def proof(ready: Ready) -> str:
         memory = f"{ready.memory_bytes / 2**20:.0f} MB"
     else:
         memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
-    return f"{ready.label} · {ready.precision} · {short_name(ready.device)} · {memory}"
+    return f"{ready.label} · {in_words(ready.precision)} · {short_name(ready.device)} · {memory}"

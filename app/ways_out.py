@@ -9,7 +9,7 @@ from app.devices import choice_of, short_name
 from app.drafting import Drafting
 from app.settings import Settings
 from engine.events import Device, Ready
-from engine.plans import CONTEXTS, Plan, Shape
+from engine.plans import CONTEXTS, Plan, Shape, suitable
 
 if TYPE_CHECKING:
     from app.models.entry import Entry
@@ -68,7 +68,8 @@ def _by_plan(
     entry: Entry, shape: Shape, settings: Settings, device: Device, ready: Ready | None
 ) -> tuple[str, list[Way]]:
     """What would fit by the plan. ready: what is loaded, if it was a draft that failed."""
-    from app.models.verdict import choices, judge, need
+    from app.models.precisions import in_words
+    from app.models.verdict import judge, need
 
     def plan(precision: str, context_tokens: int) -> Plan:
         return judge(shape, entry.precisions, precision, context_tokens, device).plan
@@ -76,11 +77,10 @@ def _by_plan(
     context = settings.context_tokens
     now = plan(ready.precision if ready else settings.precision, context)
     ways = []
-    for precision in choices(entry.precisions, device):
+    for precision in suitable(entry.precisions, device):
         other = plan(precision, context)
         if other.fits and other.total_bytes < now.total_bytes:
-            name = precision.replace("4-bit-tight", "tight 4-bit")
-            ways.append(Way(f"Use {name}", {"precision": precision}))
+            ways.append(Way(f"Use {in_words(precision)}", {"precision": precision}))
             break
     smaller = [tokens for tokens in CONTEXTS if tokens < now.context_tokens]
     if ready and smaller and plan(now.precision, smaller[-1]).fits:

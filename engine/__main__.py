@@ -19,6 +19,7 @@ from engine.cards import card_ids
 from engine.catalogue import KnownModel
 from engine.errors import EngineError
 from engine.events import Device, DraftRequest, LoadRequest
+from engine.nvidia import ADA, has_fp8_kernels
 from engine.plans import Plan
 from engine.session import Session
 from engine.terminal import Sharpening
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     draft.add_argument("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
     draft.add_argument("--model", metavar="NAME|DIR", default="starter")
     draft.add_argument("--device", metavar="D", default="auto")
-    draft.add_argument("--precision", metavar="P", default="auto", help="bf16, fp32, 4-bit, 4-bit-tight")
+    draft.add_argument("--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight")
     draft.add_argument("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
     draft.add_argument("--canvases", metavar="N", type=int, default=1, help="1 to 4")
     draft.add_argument("--variants", metavar="N", type=int, default=1, help="1 to 4")
@@ -186,9 +187,10 @@ def _models(options: argparse.Namespace, out: TextIO) -> int:
     elif options.memory < 0:
         raise EngineError("input", f"The memory is {options.memory} bytes.", "Give a number of bytes.")
     else:
-        free = plans.usable_on_card(options.memory)
+        free, fp8 = plans.usable_on_card(options.memory), has_fp8_kernels(ADA)
+        card = Device(id="cuda:0", name="", total_bytes=0, free_bytes=options.memory, fp8=fp8)
         tables = [
-            plans.table(plans.read_shape(known.describes), known.precisions, free)
+            plans.table(plans.read_shape(known.describes), plans.suitable(known.precisions, card), free)
             for known in catalogue.KNOWN
         ]
     together = [_plans(known, joint) if joint else [] for known in catalogue.KNOWN]
@@ -229,7 +231,7 @@ def _plans(known: KnownModel, device: Device) -> list[Plan]:
     free, total, cards = plans.usable_bytes(device), device.total_bytes, len(card_ids(device))
     place = "this computer" if device.id == "cpu" else f"the {device.name}"
     shape = plans.read_shape(known.describes)
-    return plans.table(shape, known.precisions, free, total, place, cards)
+    return plans.table(shape, plans.suitable(known.precisions, device), free, total, place, cards)
 
 
 def _bench(options: argparse.Namespace, out: TextIO) -> int:

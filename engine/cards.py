@@ -31,5 +31,6 @@ def together(cards: Sequence[Device]) -> tuple[Device, ...]:
             total_bytes=sum(card.total_bytes for card in cards),
             free_bytes=sum(card.free_bytes for card in cards),
             uuid=TOGETHER.join(card.uuid for card in cards),
+            fp8=all(card.fp8 for card in cards),
         ),
     )

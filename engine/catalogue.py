@@ -80,7 +80,7 @@ GEMMA_26B = KnownModel(
     licence="Apache-2.0",
     good_at="Writes paragraphs that follow your text and your instruction; check every fact it states.",
     describes=BUNDLED / "diffusiongemma-26b",
-    precisions=("bf16", "4-bit", "4-bit-tight"),
+    precisions=("bf16", "fp8", "4-bit", "4-bit-tight"),
     download_bytes=51_700_000_000,
     bundled=False,
 )

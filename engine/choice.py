@@ -21,7 +21,7 @@ def choose(
     """Raises device-missing, and input for a precision that there is not."""
     asked = _asked_precision(request.precision)
     shape, packed = plans.read_shape(folder), quantise.packed_precision(folder)
-    loadable = (packed,) if packed else plans.LOADABLE
+    loadable = (packed,) if packed else ()
 
     def fits(device: Device) -> bool:
         return plans.has_room(shape, request.precision, device, loadable)

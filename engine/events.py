@@ -97,13 +97,16 @@ Request = LoadRequest | PrepareRequest | DraftRequest | CancelRequest | UnloadRe
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs."""
+    """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs; fp8:
+    the kernels for FP8 experts are here and run there.
+    """
 
     id: str
     name: str
     total_bytes: int
     free_bytes: int
     uuid: str = ""
+    fp8: bool = False
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):

@@ -1,4 +1,4 @@
-"""4-bit experts and 8-bit linear layers: how they are packed, and what they compute."""
+"""Experts in 4 bits or FP8, linear layers in 8: how they are packed, and what they compute."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from transformers.integrations.moe import grouped_mm_experts_forward
 
 BLOCK = 64  # values that share a scale
 SCALES = 256  # scales that share a peak: bitsandbytes' own number
+FP8 = torch.float8_e4m3fn
 
 
 @dataclass
@@ -54,14 +55,14 @@ class Scratch:
 
 
 class PackedExperts(nn.Module):
-    """The experts of one layer in NF4 with double-quantised scales, after bitsandbytes.
+    """The experts of one layer, each of them one row: gate and up projections, then the down projection.
 
-    Each expert is one row: gate and up projections, down projection, zeros up to a whole block.
-    packed: two values a byte, the first one in the high half; scales: a code for each block of values;
-    a block's scale is scale_codes[code] · its peak + its expert's mean.
+    packed: (experts, bytes); what it means is the subclasses' matter.
     """
 
     product: Callable[..., Tensor] = staticmethod(grouped_mm_experts_forward)
+    packed: nn.Parameter
+    row_values: int
 
     def __init__(self, experts: Any, scratch: Scratch) -> None:
         super().__init__()
@@ -70,21 +71,10 @@ class PackedExperts(nn.Module):
         self.num_experts = len(experts.gate_up_proj)
         self.gate_up_values = self.gate_up_shape[1:].numel()
         self.used_values = self.gate_up_values + self.down_shape[1:].numel()
-        self.blocks = -(-self.used_values // BLOCK)
-        self.row_values = self.blocks * BLOCK
-        peaks = -(-self.blocks // SCALES)
-        device = experts.gate_up_proj.device
-        self.packed = _frozen((self.num_experts, self.row_values // 2), torch.uint8, device)
-        self.scales = _frozen((self.num_experts, self.blocks), torch.uint8, device)
-        self.scale_peaks = _frozen((self.num_experts, peaks), torch.float32, device)
-        self.scale_means = _frozen((self.num_experts, 1), torch.float32, device)
-        self.scale_codes = _frozen((256,), torch.float32, device)
         self.scratch = scratch
 
     def pack(self, device: torch.device, gate_up_proj: Tensor, down_proj: Tensor) -> dict[str, Tensor]:
         """This module's tensors, expert by expert: no more than one is copied or widened at a time."""
-        from bitsandbytes.functional import quantize_4bit
-
         if (gate_up_proj.shape, down_proj.shape) != (self.gate_up_shape, self.down_shape):
             raise ValueError(f"experts of shape {tuple(gate_up_proj.shape)} and {tuple(down_proj.shape)}")
         packed = {
@@ -92,15 +82,11 @@ class PackedExperts(nn.Module):
             for name, held in self.named_parameters()
         }
         for index, projections in enumerate(zip(gate_up_proj, down_proj, strict=True)):
-            row = torch.cat([projection.flatten() for projection in projections]).to(device)
-            row = functional.pad(row, (0, self.row_values - self.used_values))
-            codes, state = quantize_4bit(row, blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
-            packed["packed"][index] = codes.flatten()
-            packed["scales"][index] = state.absmax
-            packed["scale_peaks"][index] = state.state2.absmax
-            packed["scale_means"][index] = state.offset
-            packed["scale_codes"].copy_(state.state2.code)
+            self._pack_one(packed, index, *(projection.to(device) for projection in projections))
         return packed
+
+    def _pack_one(self, packed: dict[str, Tensor], index: int, gate_up: Tensor, down: Tensor) -> None:
+        raise NotImplementedError
 
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
         rows, places = self._hit(top_k_index)
@@ -129,6 +115,41 @@ class PackedExperts(nn.Module):
 
     def _unpack(self, rows: Tensor | None, like: Tensor) -> Tensor:
         """(rows, row_values) in the type of `like`, valid until the next layer unpacks."""
+        raise NotImplementedError
+
+
+class Nf4Experts(PackedExperts):
+    """In NF4 with double-quantised scales, after bitsandbytes; each row has zeros up to a whole block.
+
+    packed: two values a byte, the first one in the high half; scales: a code for each block of values;
+    a block's scale is scale_codes[code] · its peak + its expert's mean.
+    """
+
+    def __init__(self, experts: Any, scratch: Scratch) -> None:
+        super().__init__(experts, scratch)
+        self.blocks = -(-self.used_values // BLOCK)
+        self.row_values = self.blocks * BLOCK
+        peaks = -(-self.blocks // SCALES)
+        device = experts.gate_up_proj.device
+        self.packed = _frozen((self.num_experts, self.row_values // 2), torch.uint8, device)
+        self.scales = _frozen((self.num_experts, self.blocks), torch.uint8, device)
+        self.scale_peaks = _frozen((self.num_experts, peaks), torch.float32, device)
+        self.scale_means = _frozen((self.num_experts, 1), torch.float32, device)
+        self.scale_codes = _frozen((256,), torch.float32, device)
+
+    def _pack_one(self, packed: dict[str, Tensor], index: int, gate_up: Tensor, down: Tensor) -> None:
+        from bitsandbytes.functional import quantize_4bit
+
+        row = torch.cat([gate_up.flatten(), down.flatten()])
+        row = functional.pad(row, (0, self.row_values - self.used_values))
+        codes, state = quantize_4bit(row, blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
+        packed["packed"][index] = codes.flatten()
+        packed["scales"][index] = state.absmax
+        packed["scale_peaks"][index] = state.state2.absmax
+        packed["scale_means"][index] = state.offset
+        packed["scale_codes"].copy_(state.state2.code)
+
+    def _unpack(self, rows: Tensor | None, like: Tensor) -> Tensor:
         held = (self.packed, self.scales, self.scale_peaks, self.scale_means)
         packed, codes, peaks, means = held if rows is None else (part.index_select(0, rows) for part in held)
         if lacking := -self.blocks % SCALES:  # the kernel takes all rows for one
@@ -142,6 +163,37 @@ class PackedExperts(nn.Module):
             return unpacked
         unpacked = self.scratch.take(shape[0] * shape[1], like).view(shape)
         kernels.dequantize_4bit.out(packed, scales, BLOCK, "nf4", shape, like.dtype, out=unpacked)
+        return unpacked
+
+
+class Fp8Experts(PackedExperts):
+    """In FP8, which keeps three bits behind a value's first one whatever its size: one scale is enough for a
+    projection. The bytes are kept as numbers that no change of a model's type touches.
+
+    scales: (experts, 2), of gate and up, and of down.
+    """
+
+    def __init__(self, experts: Any, scratch: Scratch) -> None:
+        super().__init__(experts, scratch)
+        self.row_values = self.used_values
+        device = experts.gate_up_proj.device
+        self.packed = _frozen((self.num_experts, self.row_values), torch.uint8, device)
+        self.scales = _frozen((self.num_experts, 2), torch.float32, device)
+
+    def _pack_one(self, packed: dict[str, Tensor], index: int, gate_up: Tensor, down: Tensor) -> None:
+        parts = []
+        for place, values in enumerate((gate_up.float(), down.float())):
+            scale = values.abs().amax().div_(torch.finfo(FP8).max).clamp_min_(torch.finfo(values.dtype).tiny)
+            parts.append((values / scale).to(FP8).flatten())
+            packed["scales"][index, place] = scale
+        packed["packed"][index] = torch.cat(parts).view(torch.uint8)
+
+    def _unpack(self, rows: Tensor | None, like: Tensor) -> Tensor:
+        held = (self.packed, self.scales)
+        packed, scales = held if rows is None else (part.index_select(0, rows) for part in held)
+        unpacked = self.scratch.take(packed.numel(), like).view(packed.shape).copy_(packed.view(FP8))
+        unpacked[:, : self.gate_up_values].mul_(scales[:, :1])
+        unpacked[:, self.gate_up_values :].mul_(scales[:, 1:])
         return unpacked
 
 

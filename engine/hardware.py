@@ -13,7 +13,7 @@ import torch
 from engine.cards import TOGETHER, best, card_ids, together
 from engine.errors import EngineError
 from engine.events import Device
-from engine.nvidia import nvidia_gpus
+from engine.nvidia import has_fp8_kernels, nvidia_gpus
 from engine.plans import Precision, usable_bytes
 from engine.ram import ram
 
@@ -140,8 +140,16 @@ def _cuda() -> tuple[Device, ...]:
             free, total = gpu.free_bytes, gpu.total_bytes
         else:
             free, total = torch.cuda.mem_get_info(index)
+        fp8 = not torch.version.hip and has_fp8_kernels((properties.major, properties.minor))
         found.append(
-            Device(id=f"cuda:{index}", name=properties.name, total_bytes=total, free_bytes=free, uuid=uuid)
+            Device(
+                id=f"cuda:{index}",
+                name=properties.name,
+                total_bytes=total,
+                free_bytes=free,
+                uuid=uuid,
+                fp8=fp8,
+            )
         )
     return tuple(sorted(found, key=lambda device: -device.total_bytes))
 

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shutil
+import sysconfig
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from engine.cards import TOGETHER
 
+ADA = (8, 9)
 _AMD_UUID = re.compile(r"GPU-[0-9a-f]{16}")  # NVIDIA's have hyphens
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """index: the driver's, which CUDA's need not be; bytes are 0 where the driver does not tell."""
+    """index: the driver's, which CUDA's need not be; bytes are 0 where the driver does not tell; fp8: see
+    engine.events.Device.
+    """
 
     index: int
     name: str
     uuid: str
     total_bytes: int
     free_bytes: int
+    fp8: bool = False
 
 
 def nvidia_gpus() -> tuple[Gpu, ...]:
@@ -46,7 +56,22 @@ def _gpu(pynvml: Any, index: int) -> Gpu:
     with contextlib.suppress(pynvml.NVMLError_NotSupported):  # where the processor's memory is the card's too
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         total, free = int(memory.total), int(memory.free)
-    return Gpu(index, pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle), total, free)
+    name, uuid = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle)
+    capability = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Gpu(index, name, uuid, total, free, fp8=has_fp8_kernels(tuple(capability)))
+
+
+def has_fp8_kernels(capability: tuple[int, int]) -> bool:
+    """Whether a card of this compute capability multiplies FP8, and this computer can compile for it."""
+    return capability >= ADA and _has_compiler()
+
+
+@cache
+def _has_compiler() -> bool:
+    """Triton, and what it compiles with."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return bool(find_spec("triton") and compiler and header.is_file())
 
 
 def engine_environment(device: str) -> dict[str, str]:

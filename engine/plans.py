@@ -14,11 +14,12 @@ from engine.cards import card_ids
 from engine.errors import EngineError
 from engine.events import Device
 
-Precision = Literal["bf16", "fp32", "4-bit", "4-bit-tight"]
-"""4-bit: the experts in NF4, the rest in bf16. 4-bit-tight: of that rest, the linear layers in 8 bits."""
+Precision = Literal["bf16", "fp32", "fp8", "4-bit", "4-bit-tight"]
+"""fp8, 4-bit: the experts in FP8 or NF4, the rest in bf16. 4-bit-tight: of that rest, the linear layers in 8
+bits."""
 
-LOADABLE: tuple[Precision, ...] = ("bf16", "4-bit", "4-bit-tight")
-"""On a graphics card, the largest first."""
+LOADABLE: tuple[Precision, ...] = ("bf16", "fp8", "4-bit", "4-bit-tight")
+"""On graphics cards, the largest first."""
 
 CONTEXTS = (2048, 8192, 32768)
 DEFAULT_CONTEXT_TOKENS = 8192
@@ -31,6 +32,7 @@ _NF4 = 1 / 2 + 1 / 64 + 4 / (64 * 256)  # 64 weights share a scale of 8 bits, 25
 _BYTES: dict[Precision, tuple[float, float, float, int]] = {  # a weight of an expert, a linear layer, the
     "fp32": (4, 4, 4, 4),  #                                     rest; any other number
     "bf16": (2, 2, 2, 2),
+    "fp8": (1, 2, 2, 2),
     "4-bit": (_NF4, 2, 2, 2),
     "4-bit-tight": (_NF4, 1, 2, 2),  # the scale of a row of 8 bits is next to nothing
 }
@@ -133,7 +135,7 @@ def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
 
 
 def _scratch_bytes(shape: Shape, precision: Precision) -> int:
-    return 2 * max(layer.weights.experts for layer in shape.layers) if precision.startswith("4-bit") else 0
+    return 2 * max(layer.weights.experts for layer in shape.layers) if _BYTES[precision][0] < 2 else 0
 
 
 def _layer_step_bytes(shape: Shape, precision: Precision) -> int:
@@ -166,16 +168,23 @@ def default_context(shape: Shape) -> int:
     return min(shape.limit_tokens, DEFAULT_CONTEXT_TOKENS)
 
 
-def load_bytes(
-    shape: Shape, device: Device, precisions: Sequence[Precision] = LOADABLE
-) -> dict[Precision, int]:
-    """What a load on the device has to have room for, the largest first."""
+def suitable(precisions: Sequence[Precision], device: Device | None) -> list[Precision]:
+    """Without FP8 where its kernels are not, and without fp32 save on a processor. None: not known yet."""
+    lacking = {"fp8": not (device and device.fp8), "fp32": not (device and device.id == "cpu")}
+    return [precision for precision in precisions if not lacking.get(precision)]
+
+
+def load_bytes(shape: Shape, device: Device, precisions: Sequence[Precision] = ()) -> dict[Precision, int]:
+    """What a load on the device has to have room for, the largest first. precisions: else all suitable."""
     context, cards = default_context(shape), len(card_ids(device))
-    return {precision: needed_bytes(shape, precision, context, cards=cards) for precision in precisions}
+    return {
+        precision: needed_bytes(shape, precision, context, cards=cards)
+        for precision in precisions or suitable(LOADABLE, device)
+    }
 
 
-def has_room(shape: Shape, asked: str, device: Device, precisions: Sequence[Precision] = LOADABLE) -> bool:
-    """asked: a precision; for any other word it is enough if one of `precisions` fits."""
+def has_room(shape: Shape, asked: str, device: Device, precisions: Sequence[Precision] = ()) -> bool:
+    """asked: a precision; for any other word it is enough if one of those that load_bytes() takes fits."""
     named = [precision for precision in get_args(Precision) if precision == asked]
     return min(load_bytes(shape, device, named or precisions).values()) <= usable_bytes(device)
 

@@ -1,4 +1,4 @@
-"""4-bit experts: packed while they are loaded, shared by encoder and decoder, saved for the next start."""
+"""Packed experts: packed while they are loaded, shared by encoder and decoder, saved for the next start."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from transformers.quantizers.auto import register_quantization_config, register_
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
-from engine.experts import PackedExperts, PackedLinear, Scratch
+from engine.experts import Fp8Experts, Nf4Experts, PackedExperts, PackedLinear, Scratch
 
-PACKED: tuple[Precision, ...] = ("4-bit", "4-bit-tight")
+PACKED: tuple[Precision, ...] = ("fp8", "4-bit", "4-bit-tight")
 FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning changes
 METHOD = "mezzotint"
 SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
@@ -44,8 +44,9 @@ log = logging.getLogger(__name__)
 def replace_layers(model: Any, precision: Precision) -> None:
     """Put packed modules, still empty, in place of those that the precision packs; also on meta tensors."""
     core, scratch = model.model, Scratch()
+    packed_experts = Fp8Experts if precision == "fp8" else Nf4Experts
     for encoder, decoder in zip(core.encoder.language_model.layers, core.decoder.layers, strict=True):
-        encoder.experts = decoder.experts = PackedExperts(decoder.experts, scratch)
+        encoder.experts = decoder.experts = packed_experts(decoder.experts, scratch)
     if precision == "4-bit-tight":
         for parent, name, linear in list(_linear_layers(core)):
             setattr(parent, name, PackedLinear(linear))
@@ -104,6 +105,8 @@ class Quantiser(HfQuantizer):
     quantization_config: PackedConfig
 
     def validate_environment(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        if not needs_bitsandbytes(self.quantization_config.precision):
+            return
         # It warns of a kernel on the Hub, which is not wanted.
         logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
         import bitsandbytes  # noqa: F401 - brings its kernels into torch.ops; takes seconds
@@ -165,8 +168,8 @@ class _Pack(ConversionOps):
         return {f"{path}.{name}": tensor for name, tensor in packed.items()}
 
 
-def packing_available() -> bool:
-    return find_spec("bitsandbytes") is not None
+def needs_bitsandbytes(precision: Precision | None) -> bool:
+    return precision in ("4-bit", "4-bit-tight")
 
 
 # ------------------------------------------------------------------ the saved copy
@@ -180,7 +183,7 @@ def prepare(
     Raises input where the folder is itself a packed copy, in another precision, or nothing can be packed.
     """
     already = packed_precision(folder)
-    if (already or precision in PACKED) and not packing_available():
+    if needs_bitsandbytes(already or precision) and not find_spec("bitsandbytes"):
         raise EngineError(
             "input",
             f"The precision {already or precision} needs bitsandbytes, which is not installed here.",

@@ -17,7 +17,7 @@ from engine.errors import EngineError
 from engine.plans import Precision, Shape, read_shape
 
 HUB = "https://huggingface.co/"
-_ANY: tuple[Precision, ...] = ("fp32", "bf16", "4-bit", "4-bit-tight")
+_ANY: tuple[Precision, ...] = ("fp32", "bf16", "fp8", "4-bit", "4-bit-tight")
 _LICENCE_TEXTS = {"apache-2.0": resources.FOLDER.parent / "LICENSE"}
 
 

@@ -7,6 +7,7 @@ import msgspec
 from app.devices import short_name
 from app.models import library
 from app.models.entry import Entry
+from app.models.precisions import in_words
 from app.models.verdict import judge, taken
 from app.settings import Settings
 from engine.catalogue import GEMMA_26B
@@ -36,7 +37,7 @@ def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
             return f"{label} is made for {CARD}. This computer has none: it would run, but very slowly."
         return f"{label} needs {CARD}; this computer has none. The starter model stays."
     plan, size = verdict.plan, gigabytes(entry.size_bytes)
-    precision = plan.precision.replace("4-bit-tight", "tight 4-bit")
+    precision = in_words(plan.precision)
     spare = usable_bytes(device) - plan.total_bytes
     if verdict.fits and spare > 0:
         fits = f"{size} to download, fits with {memory(spare)} to spare"

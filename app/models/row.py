@@ -14,10 +14,11 @@ from app.editor.bar import ProgressLine
 from app.models import words
 from app.models.download import RUNNING, Download, State
 from app.models.entry import Entry
-from app.models.verdict import NAMES, Verdict, choices, judge, taken
+from app.models.precisions import NAMES
+from app.models.verdict import Verdict, judge, taken
 from app.panel_widgets import ComboBox, breakable, link, named, tame, text_label
 from engine.events import Device, Failed, Loading, Ready
-from engine.plans import gigabytes
+from engine.plans import gigabytes, suitable
 
 _READABLE = Qt.TextInteractionFlag.NoTextInteraction
 _BROWSABLE = Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
@@ -198,7 +199,7 @@ class ModelRow(QFrame):
         self._show_state()
 
     def _show_plan(self) -> None:
-        offered = choices(self.entry.precisions, self._device)
+        offered = suitable(self.entry.precisions, self._device)
         chosen = self._chosen()
         self.precision.show_choices(
             {precision: NAMES[precision] for precision in ("auto", *offered, chosen)}, chosen

@@ -6,17 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.devices import chosen, short_name
+from app.models.precisions import NAMES, in_words
 from engine.cards import card_ids
 from engine.events import Device
-from engine.plans import CONTEXTS, Plan, Precision, Shape, has_room, memory, table, usable_bytes
+from engine.plans import CONTEXTS, Plan, Precision, Shape, has_room, memory, suitable, table, usable_bytes
 
-NAMES: dict[str, str] = {
-    "auto": "Automatic",
-    "fp32": "Full (fp32)",
-    "bf16": "Full (bf16)",
-    "4-bit": "4-bit",
-    "4-bit-tight": "Tight 4-bit",
-}
 _LARGE_BYTES = 4_000_000_000
 """From here on a model is slow without a graphics card."""
 
@@ -29,12 +23,6 @@ class Verdict:
     fits: bool
     words: str
     plan: Plan
-
-
-def choices(precisions: Sequence[Precision], device: Device | None) -> list[Precision]:
-    """Of those worth choosing from, the ones that suit the device. fp32 is for processors."""
-    on_processor = device is not None and device.id == "cpu"
-    return [precision for precision in precisions if precision != "fp32" or on_processor]
 
 
 def taken(setting: str, devices: tuple[Device, ...], shape: Shape | None, precision: str) -> Device | None:
@@ -58,13 +46,14 @@ def judge(
     """chosen: `auto`, or one of the precisions, which need not be empty. instead: what the model in use holds
     counts as free.
     """
-    offered = choices(precisions, device)
+    fitting = suitable(precisions, device)
+    offered = [precision for precision in precisions if precision in fitting or precision == chosen]
     plans = _plans(shape, offered, context_tokens, device)
     if chosen in offered:
         plan = next(plan for plan in plans if plan.precision == chosen)
     else:
         plan = next((plan for plan in plans if plan.fits), plans[-1])
-    verdict = plan.verdict.replace("4-bit-tight", "tight 4-bit")
+    verdict = in_words(plan.verdict)
     if len(card_ids(device)) > 1:
         verdict = verdict.replace(" to spare", f" to spare on {_place(device)}")
     if instead:

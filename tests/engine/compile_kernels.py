@@ -1,6 +1,7 @@
 """Compiles the fused experts' kernels for cards that need not be here, as the real model launches them.
 
-`compile_kernels.py 86 89`: the cards' compute capabilities, times 10. Prints JSON: what each kernel needs.
+`compile_kernels.py nf4 86 89`: how the experts are packed, and the cards' compute capabilities, times 10.
+Prints JSON: what each kernel needs.
 """
 
 from __future__ import annotations
@@ -20,10 +21,18 @@ from transformers.models.diffusion_gemma.modeling_diffusion_gemma import Diffusi
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from engine import catalogue, fused_experts
+from engine import catalogue, fused_fp8, fused_nf4
 from engine.experts import Scratch
 
-TYPES = {torch.uint8: "*u8", torch.int64: "*i64", torch.float32: "*fp32", torch.bfloat16: "*bf16"}
+TYPES = {
+    torch.uint8: "*u8",
+    torch.int64: "*i64",
+    torch.float32: "*fp32",
+    torch.bfloat16: "*bf16",
+    torch.float8_e4m3fn: "*fp8e4nv",
+}
+MODULES: dict[str, Any] = {"nf4": fused_nf4, "fp8": fused_fp8}
+EXPERTS: dict[str, Any] = {"nf4": fused_nf4.FusedNf4Experts, "fp8": fused_fp8.FusedFp8Experts}
 KERNELS = ("_gate_up", "_down")
 
 
@@ -40,15 +49,15 @@ class Launch:
         return keep
 
 
-def launches() -> dict[str, tuple[Any, ...]]:
+def launches(packing: str) -> dict[str, tuple[Any, ...]]:
     """Kernel → its arguments for one canvas of the real model."""
     kept = {name: Launch() for name in KERNELS}
     for name, launch in kept.items():
-        setattr(fused_experts, name, launch)
+        setattr(MODULES[packing], name, launch)
     config: Any = DiffusionGemmaConfig.from_pretrained(catalogue.GEMMA_26B.describes).text_config
     with torch.device("meta"):
         experts: Any = DiffusionGemmaTextExperts(config)
-        module = fused_experts.FusedExperts(experts, Scratch())
+        module = EXPERTS[packing](experts, Scratch())
         routed = torch.empty(256, config.top_k_experts)
         hidden = torch.empty(256, config.hidden_size, dtype=torch.bfloat16)
         module(hidden, routed.long(), routed)
@@ -84,12 +93,13 @@ def spilled_bytes(cubin: bytes) -> int:
 
 
 if __name__ == "__main__":
-    kernels = {name: getattr(fused_experts, name) for name in KERNELS}
-    launched = launches()
+    packing, *capabilities = sys.argv[1:]
+    kernels = {name: getattr(MODULES[packing], name) for name in KERNELS}
+    launched = launches(packing)
     needs = {
         capability: {
             name: compiled(kernels[name], arguments, int(capability)) for name, arguments in launched.items()
         }
-        for capability in sys.argv[1:]
+        for capability in capabilities
     }
     print(json.dumps(needs))

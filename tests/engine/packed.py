@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextExperts
 
 from engine import quantise
-from engine.experts import PackedExperts, Scratch
+from engine.experts import FP8, Nf4Experts, PackedExperts, Scratch
 from engine.model import TextModel
 from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
@@ -61,8 +61,10 @@ def experts_of(count: int, hidden: int, width: int) -> Any:
     return experts.requires_grad_(False)
 
 
-def pack(experts: Any, scratch: Scratch | None = None) -> PackedExperts:
-    module = PackedExperts(experts, scratch or Scratch())
+def pack(
+    experts: Any, scratch: Scratch | None = None, kind: type[PackedExperts] = Nf4Experts
+) -> PackedExperts:
+    module = kind(experts, scratch or Scratch())
     for name, tensor in module.pack(CPU, experts.gate_up_proj, experts.down_proj).items():
         getattr(module, name).data = tensor
     return module
@@ -70,20 +72,33 @@ def pack(experts: Any, scratch: Scratch | None = None) -> PackedExperts:
 
 def unpack(module: PackedExperts, experts: Any) -> Any:
     """The weights that packed ones stand for, step by step; written into the library's experts."""
-    from bitsandbytes.functional import get_4bit_type
-
+    read = _read_nf4 if isinstance(module, Nf4Experts) else _read_fp8
     for index in range(module.num_experts):
-        high, low = module.packed[index] >> 4, module.packed[index] & 15
-        codes = torch.stack([high, low], dim=1).flatten().long()
-        scales = module.scale_codes[module.scales[index].long()]
-        peaks = module.scale_peaks[index].repeat_interleave(256)[: len(scales)]
-        scales = scales * peaks + module.scale_means[index]
-        row = get_4bit_type("nf4", device="cpu")[codes]
-        row = row * scales.repeat_interleave(64)
+        row = read(module, index)
         gate_up, down = experts.gate_up_proj[index], experts.down_proj[index]
         gate_up.copy_(row[: gate_up.numel()].view_as(gate_up))
         down.copy_(row[gate_up.numel() :][: down.numel()].view_as(down))
     return experts
+
+
+def _read_nf4(module: Any, index: int) -> Tensor:
+    from bitsandbytes.functional import get_4bit_type
+
+    high, low = module.packed[index] >> 4, module.packed[index] & 15
+    codes = torch.stack([high, low], dim=1).flatten().long()
+    scales = module.scale_codes[module.scales[index].long()]
+    peaks = module.scale_peaks[index].repeat_interleave(256)[: len(scales)]
+    scales = scales * peaks + module.scale_means[index]
+    values: Tensor = get_4bit_type("nf4", device="cpu")[codes] * scales.repeat_interleave(64)
+    return values
+
+
+def _read_fp8(module: Any, index: int) -> Tensor:
+    values: Tensor = module.packed[index].view(FP8).float()
+    count = module.gate_up_shape[1] * module.gate_up_shape[2]
+    scales = module.scales[index].repeat_interleave(torch.tensor([count, len(values) - count]))
+    values.mul_(scales)
+    return values
 
 
 def routed(tokens: int, hidden: int, experts: int, top_k: int = 2) -> tuple[Tensor, Tensor, Tensor]:

@@ -21,7 +21,7 @@ SHAPE = plans.read_shape(FOLDER)
 CPU = Device(id="cpu", name="A processor", total_bytes=64 * GB, free_bytes=60 * GB)
 
 
-def machine(*free_bytes: float) -> tuple[Device, ...]:
+def machine(*free_bytes: float, fp8: bool = False) -> tuple[Device, ...]:
     """With cards that have so much to give to a model."""
     cards = [
         Device(
@@ -30,6 +30,7 @@ def machine(*free_bytes: float) -> tuple[Device, ...]:
             total_bytes=96 * GB,
             free_bytes=round(free) + RUNTIME_BYTES,
             uuid=f"GPU-{index}",
+            fp8=fp8,
         )
         for index, free in enumerate(free_bytes)
     ]
@@ -64,6 +65,19 @@ def test_auto_takes_all_cards_only_where_the_first_is_too_small(
     free_bytes: list[float], expected: tuple[str, str]
 ) -> None:
     assert chosen(machine(*free_bytes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "expected"),
+    [
+        ([need("fp8")], ("cuda:0", "fp8")),
+        ([need("fp8") - 1], ("cuda:0", "4-bit")),
+        ([12 * GB, 24 * GB], ("cuda:0+cuda:1", "fp8")),
+    ],
+)
+def test_auto_takes_fp8_where_its_kernels_are(free_bytes: list[float], expected: tuple[str, str]) -> None:
+    assert chosen(machine(*free_bytes, fp8=True)) == expected
+    assert chosen(machine(*free_bytes)) == (expected[0], "4-bit")
 
 
 def test_a_precision_that_was_asked_for_decides() -> None:

@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from engine import __main__, hardware
+from engine import __main__, hardware, nvidia
 from engine.cards import together
 from engine.events import Device, Finished, Frame, Loading, Prefilled, Ready, decode_event
 from engine.nvidia import Gpu
@@ -149,12 +150,30 @@ def test_devices_have_their_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def models(**options: Any) -> str:
+    out = io.StringIO()
+    __main__._models(argparse.Namespace(**options), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("fp8", [False, True])
+def test_fp8_is_planned_where_its_kernels_are(fp8: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Device(id="cuda:0", name="RTX 5090", total_bytes=32 << 30, free_bytes=32 << 30, fp8=fp8)
+    monkeypatch.setattr(hardware, "devices", lambda: (card,))
+    monkeypatch.setattr(__main__, "has_fp8_kernels", lambda _capability: fp8)
+    for memory in (None, 32 << 30):
+        _, real = json.loads(models(json=True, memory=memory))
+        told = {plan["precision"]: plan["fits"] for plan in real["plans"] if plan["context_tokens"] == 8192}
+        assert told == {"bf16": False} | ({"fp8": True} if fp8 else {}) | {"4-bit": True, "4-bit-tight": True}
+
+
 def test_models_plans_for_a_card_of_a_given_size() -> None:
     rows = json.loads(run("models", "--json", "--memory", "24000000000").stdout)
+    fp8 = ["fp8"] if nvidia.has_fp8_kernels(nvidia.ADA) else []
     starter, real = rows
     assert [row["name"] for row in rows] == ["starter", "diffusiongemma-26b"]
     assert [row["installed"] for row in rows] == [True, False]
-    for row, precisions in ((starter, ["fp32", "bf16"]), (real, ["bf16", "4-bit", "4-bit-tight"])):
+    for row, precisions in ((starter, ["bf16"]), (real, ["bf16", *fp8, "4-bit", "4-bit-tight"])):
         assert {"name", "source", "installed", "plans"} <= set(row)
         assert [(plan["precision"], plan["context_tokens"]) for plan in row["plans"]] == [
             (precision, context) for precision in precisions for context in (2048, 8192, 32768)
@@ -163,7 +182,7 @@ def test_models_plans_for_a_card_of_a_given_size() -> None:
             assert {
                 "precision", "context_tokens", "weights_bytes", "total_bytes", "fits", "verdict"
             } <= set(plan)  # fmt: skip
-            assert plan["fits"] is (row is starter or plan["precision"] != "bf16")
+            assert plan["fits"] is (row is starter or plan["precision"].startswith("4-bit"))
             assert plan["verdict"].startswith("fits" if plan["fits"] else "needs")
     assert real["disk_bytes"] > 50e9
     assert real["free_disk_bytes"] > 0
@@ -180,21 +199,15 @@ def test_models_plans_for_all_cards_too(monkeypatch: pytest.MonkeyPatch) -> None
         Device(id=f"cuda:{n}", name="RTX 3060", total_bytes=12 << 30, free_bytes=12 << 30) for n in (0, 1)
     ]
     monkeypatch.setattr(hardware, "devices", lambda: (*cards, *together(cards)))
-    out = io.StringIO()
-    __main__._models(argparse.Namespace(json=True, memory=None), out)
-    for row in json.loads(out.getvalue()):
+    for row in json.loads(models(json=True, memory=None)):
         alone, both = row["plans"], row["together"]
         assert [set(plan) for plan in both] == [set(plan) for plan in alone]
         assert all(two["total_bytes"] > one["total_bytes"] for one, two in zip(alone, both, strict=True))
     assert not any(plan["fits"] for plan in alone)
     assert [plan["precision"] for plan in both if plan["fits"]] == ["4-bit"] * 3 + ["4-bit-tight"] * 3
-    out = io.StringIO()
-    __main__._models(argparse.Namespace(json=False, memory=None), out)
-    assert out.getvalue().count("together") == 1
-    assert (
-        "\tall cards together take 4-bit at 2048, 4-bit at 8192, 4-bit at 32768, 4-bit-tight"
-        in out.getvalue()
-    )
+    told = models(json=False, memory=None)
+    assert told.count("together") == 1
+    assert "\tall cards together take 4-bit at 2048, 4-bit at 8192, 4-bit at 32768, 4-bit-tight" in told
 
 
 @pytest.mark.parametrize("memory", [None, 24 * 10**9])

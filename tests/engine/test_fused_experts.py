@@ -17,34 +17,39 @@ from torch import nn
 from transformers.activations import GELUTanh
 
 from engine import catalogue
-from engine.experts import PackedExperts
+from engine.experts import Fp8Experts, Nf4Experts, PackedExperts
+from engine.plans import Precision
 from tests.engine.packed import Operations, experts_of, load_packed, operations, pack, routed, unpack
 
 pytest.importorskip("triton", reason="Triton is for Linux only")
 
-from engine import fused_experts
-from engine.fused_experts import FusedExperts, fuse
+from engine import fused_experts, fused_fp8, fused_nf4
+from engine.fused_experts import FUSED, fuse
 
 HERE = Path(__file__).parent
 
 
-def fused(count: int, hidden: int, width: int) -> tuple[FusedExperts, Any]:
+KINDS = pytest.mark.parametrize("kind", FUSED)
+Kind = type[PackedExperts]
+
+
+def fused(kind: Kind, count: int, hidden: int, width: int) -> tuple[Any, Any]:
     experts = experts_of(count, hidden, width)
-    module = pack(experts)
-    module.__class__ = FusedExperts
-    assert isinstance(module, FusedExperts)
+    module: Any = pack(experts, kind=kind)
+    module.__class__ = FUSED[kind]
     return module, experts
 
 
+@KINDS
 @pytest.mark.parametrize(
     ("count", "hidden", "width", "tokens"),
     [(4, 256, 160, 9), (4, 64, 64, 1), (16, 128, 32, 3), (3, 96, 64, 70), (40, 64, 32, 5), (2, 32, 320, 33)],
 )
 def test_fused_experts_compute_what_their_unpacked_weights_do(
-    count: int, hidden: int, width: int, tokens: int
+    kind: Kind, count: int, hidden: int, width: int, tokens: int
 ) -> None:
     torch.manual_seed(count)
-    module, experts = fused(count, hidden, width)
+    module, experts = fused(kind, count, hidden, width)
     given = routed(tokens, hidden, count)
     expected = unpack(module, experts)(*given)
     torch.testing.assert_close(module(*given), expected, rtol=1e-5, atol=1e-5)
@@ -53,27 +58,32 @@ def test_fused_experts_compute_what_their_unpacked_weights_do(
     assert (half - expected).norm() < 0.003 * expected.norm()
 
 
-def test_all_tokens_of_one_expert_and_none_of_the_others() -> None:
+@KINDS
+def test_all_tokens_of_one_expert_and_none_of_the_others(kind: Kind) -> None:
     torch.manual_seed(3)
-    module, experts = fused(5, 64, 32)
+    module, experts = fused(kind, 5, 64, 32)
     hidden = torch.randn(80, 64)
     given = hidden, torch.full((80, 1), 3), torch.rand(80, 2)[:, :1]  # a column: not contiguous
     torch.testing.assert_close(module(*given), unpack(module, experts)(*given), rtol=1e-5, atol=1e-6)
 
 
-def test_experts_that_were_not_hit_are_not_read() -> None:
-    module, _ = fused(16, 64, 32)
+@KINDS
+def test_experts_that_were_not_hit_are_not_read(kind: Kind) -> None:
+    module, _ = fused(kind, 16, 64, 32)
     given = routed(3, 64, 16)
     expected = module(*given)
     unhit = [index for index in range(16) if index not in given[1]]
-    module.scale_means[unhit] = torch.nan
-    module.scale_peaks[unhit] = torch.nan
+    for name, tensor in module.named_parameters():
+        if tensor.is_floating_point() and len(tensor) == 16:
+            tensor[unhit] = torch.nan
+            assert "scale" in name
     assert torch.equal(module(*given), expected)
 
 
+@KINDS
 @pytest.mark.parametrize("tokens", [1, 40])
-def test_the_operations_do_not_grow_with_the_experts_and_wait_for_nothing(tokens: int) -> None:
-    few, many = (operations(fused(n, 64, 32)[0], routed(tokens, 64, n)) for n in (3, 24))
+def test_the_operations_do_not_grow_with_the_experts_and_wait_for_nothing(kind: Kind, tokens: int) -> None:
+    few, many = (operations(fused(kind, n, 64, 32)[0], routed(tokens, 64, n)) for n in (3, 24))
     assert seen(few) == seen(many)
     waits = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "_to_copy", "item", "equal")
     assert not [name for name in seen(many) if any(wait in name for wait in waits)]
@@ -89,28 +99,30 @@ def seen(of: Operations) -> list[str]:
 
 
 class Layers(nn.Module):
-    def __init__(self, *sizes: int) -> None:
+    def __init__(self, *sizes: int, kind: Kind = Nf4Experts) -> None:
         super().__init__()
-        self.one, self.two = (pack(experts_of(4, *sizes)) for _ in range(2))
+        self.one, self.two = (pack(experts_of(4, *sizes), kind=kind) for _ in range(2))
 
 
-def test_layers_are_fused_where_the_kernels_agree_with_unpacking() -> None:
-    layers = Layers(64, 32)
+@KINDS
+def test_layers_are_fused_where_the_kernels_agree_with_unpacking(kind: Kind) -> None:
+    layers = Layers(64, 32, kind=kind)
     assert fuse(layers, 2, torch.float32)
-    assert type(layers.one) is type(layers.two) is FusedExperts
+    assert type(layers.one) is type(layers.two) is FUSED[kind]
 
 
+@KINDS
 @pytest.mark.parametrize("broken", [torch.nan, 1.1])
 def test_kernels_that_deviate_are_not_used(
-    broken: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kind: Kind, broken: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    layers, product = Layers(64, 32), FusedExperts.forward
-    monkeypatch.setattr(FusedExperts, "forward", lambda *given: product(*given) * broken)
+    layers, product = Layers(64, 32, kind=kind), FUSED[kind].forward
+    monkeypatch.setattr(FUSED[kind], "forward", lambda *given: product(*given) * broken)
     with caplog.at_level(logging.WARNING):
         assert not fuse(layers, 2, torch.float32)
     assert "deviate" in caplog.text
     caplog.clear()
-    assert type(layers.one) is not FusedExperts
+    assert type(layers.one) not in FUSED.values()
 
 
 def test_without_a_compiler_experts_are_unpacked(
@@ -120,12 +132,12 @@ def test_without_a_compiler_experts_are_unpacked(
         raise RuntimeError("Failed to find C compiler")
 
     layers = Layers(64, 32)
-    monkeypatch.setattr(FusedExperts, "forward", fail)
+    monkeypatch.setattr(fused_nf4.FusedNf4Experts, "forward", fail)
     with caplog.at_level(logging.WARNING):
         assert not fuse(layers, 2, torch.float32)
     assert "C compiler" in caplog.text
     caplog.clear()
-    assert type(layers.one) is not FusedExperts
+    assert type(layers.one) not in FUSED.values()
 
 
 def test_kernels_are_tried_on_each_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +158,7 @@ def test_a_lost_device_is_not_taken_for_a_missing_compiler(monkeypatch: pytest.M
     def fail(*_: Any) -> None:
         raise RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered")
 
-    monkeypatch.setattr(FusedExperts, "forward", fail)
+    monkeypatch.setattr(fused_nf4.FusedNf4Experts, "forward", fail)
     with pytest.raises(RuntimeError, match="illegal"):
         fuse(Layers(64, 32), 2, torch.float32)
 
@@ -182,24 +194,26 @@ def test_rows_that_share_scales_are_not_fused(caplog: pytest.LogCaptureFixture) 
     assert not caplog.text
 
 
-def test_the_bundled_model_reads_a_text_the_same() -> None:
-    model = load_packed(catalogue.STARTER.folder, "4-bit")
+@pytest.mark.parametrize(("precision", "kind"), [("4-bit", Nf4Experts), ("fp8", Fp8Experts)])
+def test_the_bundled_model_reads_a_text_the_same(precision: Precision, kind: Kind) -> None:
+    model = load_packed(catalogue.STARTER.folder, precision)
     encoder, ids = model.model.encoder.language_model, torch.arange(50, 58)[None]
     expected = encoder(input_ids=ids).last_hidden_state
     assert fuse(model, 2, torch.float32)
-    assert type(model.model.decoder.layers[0].experts) is FusedExperts
+    assert type(model.model.decoder.layers[0].experts) is FUSED[kind]
     torch.testing.assert_close(encoder(input_ids=ids).last_hidden_state, expected, rtol=1e-3, atol=1e-3)
 
 
 # ------------------------------------------------------------------ compiled
 
 
-def test_the_kernels_of_the_real_model_compile() -> None:
+@pytest.mark.parametrize("packing", ["nf4", "fp8"])
+def test_the_kernels_of_the_real_model_compile(packing: str) -> None:
     """For tensor cores, with a few registers spilled at most, within the memory that such cards share out."""
-    capabilities = ["80", "86", "89", "90", "120"]
+    capabilities = {"nf4": ["80", "86", "89", "90", "120"], "fp8": ["89", "90", "120"]}[packing]
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment["PYTHONPATH"] = str(HERE.parent.parent)
-    command = [sys.executable, str(HERE / "compile_kernels.py"), *capabilities]
+    command = [sys.executable, str(HERE / "compile_kernels.py"), packing, *capabilities]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert result.returncode == 0, result.stderr
     cards = json.loads(result.stdout)
@@ -213,4 +227,4 @@ def test_the_kernels_of_the_real_model_compile() -> None:
 
 
 def test_the_interpreter_ran() -> None:
-    assert "Interpreted" in type(fused_experts._down).__name__
+    assert all("Interpreted" in type(module._down).__name__ for module in (fused_nf4, fused_fp8))

@@ -98,27 +98,34 @@ from pathlib import Path
 import torch
 from engine import catalogue
 from engine.experts import PackedExperts
-from engine.fused_experts import FusedExperts
+from engine.fused_experts import FUSED
 from engine.model import Model
 from engine.placement import Placement
 
-model = Model(catalogue.STARTER.folder, Placement([torch.device("cuda:0")]), "4-bit")
+model = Model(catalogue.STARTER.folder, Placement([torch.device("cuda:0")]), sys.argv[1])
 layers = [module for module in model.text_model.modules() if isinstance(module, PackedExperts)]
-assert all(type(layer) is FusedExperts for layer in layers), "not fused"
+assert all(type(layer) in FUSED.values() for layer in layers), "not fused"
 ids = model.tokenizer.encode("The kettle had just begun to sing when someone knocked.")
 fused = model.prefill(model.new_cache(), ids).float()
 for layer in layers:
-    layer.__class__ = PackedExperts
+    layer.__class__ = type(layer).__base__
 unpacked = model.prefill(model.new_cache(), ids).float()
 assert (fused - unpacked).norm() < 0.03 * unpacked.norm(), (fused - unpacked).norm() / unpacked.norm()
 """
 
 
-def test_experts_are_fused_there_and_agree_with_unpacked_ones() -> None:
+@pytest.mark.parametrize("precision", ["4-bit", "fp8"])
+def test_experts_are_fused_there_and_agree_with_unpacked_ones(precision: str) -> None:
     pytest.importorskip("triton")
+    if precision == "fp8" and not hardware.devices()[0].fp8:
+        pytest.skip("the card has no FP8")
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(
-        [sys.executable, "-c", COMPARE], capture_output=True, cwd=ROOT, env=environment, timeout=300
+        [sys.executable, "-c", COMPARE, precision],
+        capture_output=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from engine import hardware
+from engine import hardware, nvidia
 from engine.cards import card_ids, together
 from engine.errors import EngineError
 from engine.events import Device
@@ -82,7 +82,9 @@ def cuda(driver: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def properties(index: int) -> SimpleNamespace:
         gpu = driver[-1 - index]
-        return SimpleNamespace(name=gpu.name, uuid=gpu.uuid.removeprefix("GPU-"))
+        return SimpleNamespace(
+            name=gpu.name, uuid=gpu.uuid.removeprefix("GPU-"), major=8, minor=6 + 3 * index
+        )
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(driver))
@@ -98,6 +100,22 @@ def test_cards_have_the_memory_that_the_driver_tells_of_their_uuid(cuda: list[in
     assert (small.id, small.total_bytes, small.free_bytes) == ("cuda:1", 8 * GB, 7 * GB)
     assert cpu.id == "cpu"
     assert cuda == []
+
+
+@pytest.mark.parametrize(
+    ("hip", "compiler", "expected"),
+    [(None, True, [False, True]), (None, False, [False] * 2), ("6.4", True, [False] * 2)],
+)
+def test_a_card_has_fp8_where_its_kernels_are(
+    hip: str | None, compiler: bool, expected: list[bool], cuda: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "hip", hip)
+    monkeypatch.setattr(hardware, "_uuid", lambda properties: f"GPU-{properties.uuid}")
+    monkeypatch.setattr(nvidia, "_has_compiler", lambda: compiler)
+    large, small, joint, cpu = hardware.devices()
+    assert [large.fp8, small.fp8] == expected
+    assert not joint.fp8
+    assert not cpu.fp8
 
 
 def test_the_largest_card_is_the_best(driver: list[Gpu], cuda: list[int]) -> None:
@@ -223,14 +241,15 @@ def test_a_processor_without_bf16_computes_in_fp32(
     assert hardware.best_precision(device, {"bf16": weights}) == precision
 
 
-NEEDED: dict[Precision, int] = {"bf16": 52 * GB, "4-bit": 17 * GB, "4-bit-tight": 15 * GB}
+NEEDED: dict[Precision, int] = {"bf16": 52 * GB, "fp8": 28 * GB, "4-bit": 17 * GB, "4-bit-tight": 15 * GB}
 
 
 @pytest.mark.parametrize(
     ("free", "precision"),
     [
         (52 * GB, "bf16"),
-        (51 * GB, "4-bit"),
+        (51 * GB, "fp8"),
+        (27 * GB, "4-bit"),
         (17 * GB, "4-bit"),
         (16 * GB, "4-bit-tight"),
         (8 * GB, "4-bit-tight"),

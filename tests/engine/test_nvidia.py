@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 
 import pynvml  # type: ignore[import-untyped]
 import pytest
 
+from engine import nvidia
 from engine.nvidia import Gpu, engine_environment, nvidia_gpus
 
 FIRST, SECOND = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8944aaaa-d72c-4106-c12f-000000000000"
@@ -48,6 +51,9 @@ class Driver:
     def nvmlDeviceGetUUID(self, handle: int) -> str:
         return self.cards[handle][1]
 
+    def nvmlDeviceGetCudaComputeCapability(self, handle: int) -> list[int]:
+        return [8, 9 - 3 * handle]
+
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
         if handle == self.shared:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
@@ -56,15 +62,40 @@ class Driver:
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+    monkeypatch.setattr(nvidia, "_has_compiler", lambda: True)
     return Driver(monkeypatch)
 
 
 def test_cards_are_listed_as_the_driver_has_them(driver: Driver) -> None:
     assert nvidia_gpus() == (
-        Gpu(0, "RTX 4090", FIRST, 24 * GB, 20 * GB),
-        Gpu(1, "RTX 3060", SECOND, 24 * GB, 20 * GB),
+        Gpu(0, "RTX 4090", FIRST, 24 * GB, 20 * GB, fp8=True),
+        Gpu(1, "RTX 3060", SECOND, 24 * GB, 20 * GB, fp8=False),
     )
     assert driver.open == 0
+
+
+def test_fp8_needs_triton_a_compiler_and_pythons_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {"triton": True, "gcc": True}
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(nvidia, "find_spec", lambda name: here.get(name))
+    monkeypatch.setattr(shutil, "which", lambda name: here.get(name))
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+
+    def compiles() -> bool:
+        nvidia._has_compiler.cache_clear()
+        return nvidia.has_fp8_kernels((9, 0))
+
+    assert not compiles()
+    (tmp_path / "Python.h").touch()
+    assert compiles()
+    for tool in ("triton", "gcc"):
+        here[tool] = False
+        assert not compiles()
+        here[tool] = True
+    assert not nvidia.has_fp8_kernels((8, 6))
+    nvidia._has_compiler.cache_clear()
 
 
 def test_without_a_driver_there_is_no_card(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -269,7 +269,7 @@ def test_a_draft_takes_what_was_planned(
 
 
 @pytest.mark.parametrize(
-    ("precision", "gigabytes"), [("bf16", 50.5), ("4-bit", 16.6), ("4-bit-tight", 14.95)]
+    ("precision", "gigabytes"), [("bf16", 50.5), ("fp8", 27.66), ("4-bit", 16.6), ("4-bit-tight", 14.95)]
 )
 def test_the_real_model_is_as_large_as_its_modules(
     precision: Precision, gigabytes: float, large: plans.Shape
@@ -295,10 +295,10 @@ def test_a_card_of_24_gb_takes_the_real_model_in_4_bits_and_not_in_bf16(
 ) -> None:
     table = plans.table(large, catalogue.GEMMA_26B.precisions, plans.usable_on_card(memory))
     assert [(plan.precision, plan.context_tokens) for plan in table] == [
-        (precision, context) for precision in ("bf16", "4-bit", "4-bit-tight") for context in CONTEXTS
+        (precision, context) for precision in plans.LOADABLE for context in CONTEXTS
     ]
     for plan in table:
-        assert plan.fits is (plan.precision != "bf16")
+        assert plan.fits is plan.precision.startswith("4-bit")
         assert plan.total_bytes == plan.weights_bytes + plan.kv_bytes + plan.step_bytes
     needs = [plan.total_bytes for plan in table if plan.precision == "4-bit"]
     assert needs == sorted(set(needs))
@@ -347,9 +347,19 @@ def test_a_card_keeps_some_memory_for_its_driver() -> None:
 # ------------------------------------------------------------------ what a load has room for
 
 
-def card(free: int, cards: int = 1) -> Device:
+def card(free: int, cards: int = 1, fp8: bool = False) -> Device:
     ids = "+".join(f"cuda:{index}" for index in range(cards))
-    return Device(id=ids, name="", total_bytes=free, free_bytes=free + cards * plans.RUNTIME_BYTES)
+    room = free + cards * plans.RUNTIME_BYTES
+    return Device(id=ids, name="", total_bytes=free, free_bytes=room, fp8=fp8)
+
+
+def test_a_precision_suits_where_it_is_computed_well() -> None:
+    cpu = Device(id="cpu", name="", total_bytes=GB, free_bytes=GB)
+    every = ("fp32", *plans.LOADABLE)
+    assert plans.suitable(every, cpu) == ["fp32", "bf16", "4-bit", "4-bit-tight"]
+    assert plans.suitable(every, card(GB)) == ["bf16", "4-bit", "4-bit-tight"]
+    assert plans.suitable(every, card(GB, fp8=True)) == ["bf16", "fp8", "4-bit", "4-bit-tight"]
+    assert plans.suitable(every, None) == ["bf16", "4-bit", "4-bit-tight"]
 
 
 def test_a_load_needs_what_is_planned_at_the_usual_context(large: plans.Shape) -> None:
@@ -358,6 +368,7 @@ def test_a_load_needs_what_is_planned_at_the_usual_context(large: plans.Shape) -
             precision: plans.needed_bytes(large, precision, plans.DEFAULT_CONTEXT_TOKENS, cards=cards)
             for precision in ("bf16", "4-bit", "4-bit-tight")
         }
+    assert list(plans.load_bytes(large, card(GB, fp8=True))) == ["bf16", "fp8", "4-bit", "4-bit-tight"]
 
 
 def test_there_is_room_for_what_is_asked_or_else_for_the_smallest(large: plans.Shape) -> None:

@@ -20,13 +20,25 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine import catalogue, quantise
 from engine.errors import EngineError
-from engine.experts import PackedExperts, PackedLinear, Scratch
+from engine.experts import Fp8Experts, Nf4Experts, PackedExperts, PackedLinear, Scratch
 from engine.model import TextModel, Tokenizer
 from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
-from tests.engine.packed import CPU, experts_of, load, load_packed, operations, pack, routed, unpack
+from tests.engine.packed import (
+    CPU,
+    Operations,
+    experts_of,
+    load,
+    load_packed,
+    operations,
+    pack,
+    routed,
+    unpack,
+)
 
 STARTER = catalogue.STARTER.folder
+KINDS = pytest.mark.parametrize("kind", [Nf4Experts, Fp8Experts])
+Kind = type[PackedExperts]
 TEXT = (
     "The kettle had just begun to sing when someone knocked at the back door. Anna put down her cup and"
     " listened. Nobody ever came that way in winter, because the path was steep and the gate was always"
@@ -62,9 +74,12 @@ def expert_tensors(model: Any) -> list[Tensor]:
 # ------------------------------------------------------------------ the bundled model
 
 
-def test_packed_experts_take_less_than_three_tenths(packed_starter: Any, original: Any) -> None:
+def test_packed_experts_take_less_than_three_tenths_in_4_bits_and_half_in_fp8(
+    packed_starter: Any, original: Any
+) -> None:
+    share = 0.501 if packed_starter.config.quantization_config.precision == "fp8" else 0.30
     packed_bytes = sum(tensor.nbytes for tensor in expert_tensors(packed_starter))
-    assert packed_bytes <= 0.30 * sum(2 * tensor.numel() for tensor in expert_tensors(original))
+    assert packed_bytes <= share * sum(2 * tensor.numel() for tensor in expert_tensors(original))
 
 
 def test_what_is_not_packed_keeps_its_type_and_what_is_tied_stays_tied(packed_starter: Any) -> None:
@@ -131,56 +146,67 @@ def place(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@KINDS
 @pytest.mark.parametrize(
     ("count", "hidden", "width", "tokens"),
     [(4, 256, 160, 9), (4, 32, 16, 1), (16, 64, 32, 3), (7, 40, 24, 2), (3, 24, 8, 30), (9, 136, 88, 2)],
 )
 def test_packed_experts_compute_what_their_unpacked_weights_do(
-    place: str, count: int, hidden: int, width: int, tokens: int
+    place: str, kind: Kind, count: int, hidden: int, width: int, tokens: int
 ) -> None:
     torch.manual_seed(count)
     experts = experts_of(count, hidden, width)
     given = routed(tokens, hidden, count)
     true = experts(*given)
-    module = pack(experts)
+    module = pack(experts, kind=kind)
     expected = unpack(module, experts)(*given)
     result = module(*given)
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
-    assert torch.cosine_similarity(result.flatten(), true.flatten(), dim=0) > 0.97
+    close = 0.97 if kind is Nf4Experts else 0.997
+    assert torch.cosine_similarity(result.flatten(), true.flatten(), dim=0) > close
     half = module(given[0].bfloat16(), *given[1:])
     assert half.dtype == torch.bfloat16
     assert (half - expected).norm() < 0.02 * expected.norm()
 
 
+def operations_of(kind: Kind, count: int, tokens: int) -> Operations:
+    return operations(pack(experts_of(count, 32, 16), kind=kind), routed(tokens, 32, count))
+
+
+@KINDS
 @pytest.mark.parametrize("tokens", [1, 40])
-def test_the_number_of_operations_does_not_grow_with_the_experts(place: str, tokens: int) -> None:
-    few, many = (operations(pack(experts_of(n, 32, 16)), routed(tokens, 32, n)) for n in (5, 64))
+def test_the_number_of_operations_does_not_grow_with_the_experts(place: str, kind: Kind, tokens: int) -> None:
+    few, many = (operations_of(kind, count, tokens) for count in (5, 64))
     assert abs(len(few.names) - len(many.names)) <= 12  # where all are hit there is nothing to gather
-    fewer, more = (operations(pack(experts_of(n, 32, 16)), routed(1, 32, n)) for n in (5, 64))
+    fewer, more = (operations_of(kind, count, 1) for count in (5, 64))
     assert fewer.names == more.names
 
 
-def test_a_device_is_never_waited_for(place: str) -> None:
+@KINDS
+def test_a_device_is_never_waited_for(place: str, kind: Kind) -> None:
     waits = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "_to_cpu", "item", "equal")
     for tokens in (1, 40):
-        names = operations(pack(experts_of(16, 32, 16)), routed(tokens, 32, 16)).names
+        names = operations_of(kind, 16, tokens).names
         found = [name for name in names if any(wait in name for wait in waits)]
         assert bool(found) == (place == "processor")
 
 
+@KINDS
 @pytest.mark.parametrize("tokens", [1, 3, 40])
-def test_only_experts_that_were_hit_are_unpacked_in_one_call(place: str, tokens: int) -> None:
-    module = pack(experts_of(32, 32, 16))
+def test_only_experts_that_were_hit_are_unpacked_in_one_call(place: str, kind: Kind, tokens: int) -> None:
+    module = pack(experts_of(32, 32, 16), kind=kind)
     given = routed(tokens, 32, 32)
-    calls = [shape for name, shape in operations(module, given).seen if "dequantize_4bit" in name]
+    unpacks = "dequantize_4bit" if kind is Nf4Experts else "aten.copy_"
+    calls = [shape for name, shape in operations(module, given).seen if unpacks in name]
     hit = len(given[1].unique()) if place == "processor" else min(32, 2 * tokens)
     assert calls == [(hit, module.row_values)]
 
 
+@KINDS
 @pytest.mark.usefixtures("as_on_a_gpu")
-def test_layers_unpack_into_one_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_unpack_into_one_buffer(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch, seen = Scratch(), set()
-    layers = [pack(experts_of(8, 32, 16), scratch) for _ in range(3)]
+    layers = [pack(experts_of(8, 32, 16), scratch, kind) for _ in range(3)]
 
     def product(experts: Any, *_: Any) -> Tensor:
         seen.add(experts.gate_up_proj.untyped_storage().data_ptr())
@@ -191,6 +217,21 @@ def test_layers_unpack_into_one_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
         layer(*routed(20, 32, 8))
         layer(*routed(1, 32, 8))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
+def test_fp8_keeps_three_bits_of_any_weight(size: float) -> None:
+    experts = experts_of(3, 32, 16)
+    for place, tensor in enumerate(experts.parameters()):
+        tensor.mul_(size * 7**place)
+        tensor[1] = 0
+    true = [tensor.clone() for tensor in experts.parameters()]
+    unpack(pack(experts, kind=Fp8Experts), experts)
+    for before, after in zip(true, experts.parameters(), strict=True):
+        peaks = before.abs().amax(dim=(1, 2), keepdim=True)
+        off = (after - before).abs()
+        assert (off <= before.abs() / 16 + peaks / 448 / 1024).all()
+        assert torch.equal(after.abs().amax(dim=(1, 2), keepdim=True), peaks)
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -311,10 +352,10 @@ def test_a_precision_that_packs_nothing_changes_nothing(tiny_folder: Path, tmp_p
 def test_without_bitsandbytes_a_packed_precision_is_refused(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert quantise.packing_available()
+    assert quantise.prepare(tiny_folder, "4-bit", PROCESSOR)[1]
     monkeypatch.setattr(quantise, "find_spec", lambda _name: None)
-    assert not quantise.packing_available()
     assert quantise.prepare(tiny_folder, "bf16", PROCESSOR) == (tiny_folder, None)
+    assert quantise.prepare(tiny_folder, "fp8", PROCESSOR)[1]
     with pytest.raises(EngineError, match="bitsandbytes") as caught:
         quantise.prepare(tiny_folder, "4-bit", PROCESSOR)
     assert caught.value.kind == "input"

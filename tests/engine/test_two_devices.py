@@ -86,7 +86,7 @@ def draft(model: Any, ids: list[int]) -> Canvases:
 
 
 @pytest.mark.usefixtures("cards")
-@pytest.mark.parametrize("precision", ["bf16", "4-bit", "4-bit-tight"])
+@pytest.mark.parametrize("precision", ["bf16", "fp8", "4-bit", "4-bit-tight"])
 @pytest.mark.parametrize(("first", "second"), [(ONE, TWO), (TWO, ONE)])
 def test_a_draft_finds_all_its_tensors_where_they_have_to_be(
     starter: Model, precision: Precision, first: torch.device, second: torch.device
@@ -187,7 +187,7 @@ def test_a_path_tells_the_device() -> None:
 # ------------------------------------------------------------------ how many layers where
 
 
-@pytest.mark.parametrize("precision", ["bf16", "4-bit", "4-bit-tight"])
+@pytest.mark.parametrize("precision", ["bf16", "fp8", "4-bit", "4-bit-tight"])
 @pytest.mark.parametrize("split", [(0.5, 0.5), (0.7, 0.3), (0.4, 0.3, 0.3)])
 @pytest.mark.parametrize("context", plans.CONTEXTS)
 def test_what_fits_together_fits_each(precision: Precision, split: tuple[float, ...], context: int) -> None:

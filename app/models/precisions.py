@@ -1,0 +1,20 @@
+"""How the precisions are called."""
+
+from __future__ import annotations
+
+NAMES: dict[str, str] = {
+    "auto": "Automatic",
+    "fp32": "Full (fp32)",
+    "bf16": "Full (bf16)",
+    "fp8": "8-bit (FP8)",
+    "4-bit": "4-bit",
+    "4-bit-tight": "Tight 4-bit",
+}
+_IN_SENTENCES = {"fp8": "8-bit", "4-bit-tight": "tight 4-bit"}
+
+
+def in_words(text: str) -> str:
+    """A text in which precisions are named as the engine names them."""
+    for precision, name in _IN_SENTENCES.items():
+        text = text.replace(precision, name)
+    return text
