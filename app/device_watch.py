@@ -67,8 +67,16 @@ class DeviceWatch(QObject):
     @property
     def devices(self) -> tuple[Device, ...]:
         """The engine's, and the cards that it was not shown."""
-        gpus = self._reading.gpus if self._reading else ()
-        return with_hidden(tuple(map(self.now, self._drafting.devices)), gpus)
+        return with_hidden(tuple(map(self.now, self._drafting.devices)), self._gpus)
+
+    @property
+    def at_the_last_load(self) -> tuple[Device, ...]:
+        """The same, with what was free when the engine looked."""
+        return with_hidden(self._drafting.devices, self._gpus)
+
+    @property
+    def _gpus(self) -> tuple[Gpu, ...]:
+        return self._reading.gpus if self._reading else ()
 
     def now(self, device: Device) -> Device:
         return self._with_free(device, 0)
@@ -85,7 +93,7 @@ class DeviceWatch(QObject):
         return self._with_free(device, held + (len(shared) * RUNTIME_BYTES if device.uuid else 0))
 
     def idle_card(self) -> tuple[str, str] | None:
-        return idle_card(self._drafting.devices, self._reading.gpus if self._reading else ())
+        return idle_card(self._drafting.devices, self._gpus)
 
     def _with_free(self, device: Device, more_bytes: int) -> Device:
         told = self._reading.free_bytes if self._reading else {}
@@ -137,8 +145,6 @@ class DeviceWatch(QObject):
     # ---------------------------------------------------------------- in the thread
 
     def _work(self, ready: Ready | None) -> None:
-        import app.models.offer  # noqa: F401 - what is said of the devices; slow, and here no window waits
-
         gpus = nvidia.nvidia_gpus()
         free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes} | {"cpu": ram.ram()[1]}
         with contextlib.suppress(RuntimeError):  # the window has gone

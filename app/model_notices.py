@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ class ModelNotices(QObject):
 
     models_asked = Signal()
     device_asked = Signal()
+    _offer_read = Signal()
 
     def __init__(
         self,
@@ -39,15 +42,18 @@ class ModelNotices(QObject):
         self._devices = devices
         self._settings = settings
         self._told_failure = False
+        self._thread: threading.Thread | None = None
         welcome.closed.connect(self._on_answered)
         drafting.failed.connect(self._on_failed)
         drafting.changed.connect(self._on_drafting_changed)
         drafting.model_changed.connect(self._on_model_changed)
+        self._offer_read.connect(self._on_offer_read)
 
     # ---------------------------------------------------------------- faults
 
     def _on_failed(self, message: str, remedy: str, kind: str) -> None:
-        found = ways_out(kind, self._settings.current, self._drafting)
+        devices, ready = self._devices.at_the_last_load, self._drafting.ready
+        found = ways_out(kind, self._settings.current, devices, ready)
         ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
         if kind == "device-missing":
             ways.append(("Open the settings", self._on_device_asked))
@@ -106,11 +112,21 @@ class ModelNotices(QObject):
         if idle := self._devices.idle_card():
             self._notice.tell(*idle)
         elif not self._settings.current.offered:
-            from app.models.offer import offer
+            self._thread = threading.Thread(target=self._read_offer, name="read the offer", daemon=True)
+            self._thread.start()
 
-            if words := offer(self._settings.current, self._drafting.devices):
-                ways = ("See models", self._on_welcomed), ("Not now", self._on_answered)
-                self._welcome.tell(words, "", *ways)
+    def _read_offer(self) -> None:
+        import app.models.offer  # noqa: F401 - slow, and here no window waits
+
+        with contextlib.suppress(RuntimeError):  # the window has gone
+            self._offer_read.emit()
+
+    def _on_offer_read(self) -> None:
+        from app.models.offer import offer
+
+        if words := offer(self._settings.current, self._drafting.devices):
+            ways = ("See models", self._on_welcomed), ("Not now", self._on_answered)
+            self._welcome.tell(words, "", *ways)
 
     def _on_answered(self) -> None:
         self._welcome.hide()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.devices import choice_of, short_name
-from app.drafting import Drafting
 from app.settings import Settings
+from engine.cards import card_ids
 from engine.events import Device, Ready
 from engine.plans import CONTEXTS, Plan, Shape, suitable
 
@@ -39,24 +39,25 @@ class WaysOut:
     ways: tuple[Way, ...] = ()
 
 
-def ways_out(kind: str, settings: Settings, drafting: Drafting) -> WaysOut:
-    """kind: the failure's (engine.errors)."""
-    if kind == "device-missing" and drafting.devices:
-        best = drafting.devices[0]
+def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: Ready | None) -> WaysOut:
+    """kind: the failure's (engine.errors); ready: what is loaded."""
+    if kind == "device-missing" and devices:
+        best = devices[0]
         return WaysOut(ways=(Way(f"Use {short_name(best)}", {"device": choice_of(best)}),))
-    if kind in NO_MODEL and drafting.ready is None and settings.model != STARTER:
+    if kind in NO_MODEL and ready is None and settings.model != STARTER:
         gone = "Choose another model, or connect the disk that this one lies on."
         return WaysOut(gone if kind == "input" else "", (USE_STARTER,))
     if kind != "out-of-memory":
         return WaysOut()
     from app.models.verdict import taken
 
-    ready, entry = drafting.ready, _entry(settings)
+    entry = _entry(settings)
     shape = entry.shape if entry else None
-    device = ready.device if ready else taken(settings.device, drafting.devices, shape, settings.precision)
+    device = ready.device if ready else taken(settings.device, devices, shape, settings.precision)
     reason, ways = "", list[Way]()
     if entry and shape and device:
-        reason, ways = _by_plan(entry, shape, settings, device, ready)
+        joint = next((other for other in devices if set(card_ids(other)) > set(card_ids(device))), None)
+        reason, ways = _by_plan(entry, shape, settings, device, joint, ready)
     else:
         ways = [AGAIN]
     if settings.model != STARTER:
@@ -65,14 +66,16 @@ def ways_out(kind: str, settings: Settings, drafting: Drafting) -> WaysOut:
 
 
 def _by_plan(
-    entry: Entry, shape: Shape, settings: Settings, device: Device, ready: Ready | None
+    entry: Entry, shape: Shape, settings: Settings, device: Device, joint: Device | None, ready: Ready | None
 ) -> tuple[str, list[Way]]:
-    """What would fit by the plan. ready: what is loaded, if it was a draft that failed."""
+    """What would fit by the plan. joint: the device together with others; ready: what is loaded, if it was a
+    draft that failed.
+    """
     from app.models.precisions import in_words
     from app.models.verdict import judge, need
 
-    def plan(precision: str, context_tokens: int) -> Plan:
-        return judge(shape, entry.precisions, precision, context_tokens, device).plan
+    def plan(precision: str, context_tokens: int, where: Device = device) -> Plan:
+        return judge(shape, entry.precisions, precision, context_tokens, where).plan
 
     context = settings.context_tokens
     now = plan(ready.precision if ready else settings.precision, context)
@@ -82,6 +85,8 @@ def _by_plan(
         if other.fits and other.total_bytes < now.total_bytes:
             ways.append(Way(f"Use {in_words(precision)}", {"precision": precision}))
             break
+    if joint and plan(now.precision, context, joint).fits:
+        ways.append(Way(f"Use {short_name(joint)}", {"device": choice_of(joint)}))
     smaller = [tokens for tokens in CONTEXTS if tokens < now.context_tokens]
     if ready and smaller and plan(now.precision, smaller[-1]).fits:
         ways.append(Way("Use a smaller context", {"context_tokens": smaller[-1]}))

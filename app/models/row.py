@@ -94,8 +94,8 @@ class ModelRow(QFrame):
     def _build_plan(self) -> QVBoxLayout:
         self.precision = named(ComboBox(), f"Precision of {self.entry.label}")
         self.precision.setToolTip(
-            "How exactly the model’s numbers are kept. Full is as it was trained; 4-bit needs about a "
-            "third of the memory. Automatic is the most exact that fits."
+            "How exactly the model’s numbers are kept. Full is as it was trained; 8-bit needs little "
+            "more than half of the memory, 4-bit a good third. Automatic is the most exact that fits."
         )
         self.precision.activated.connect(self._on_precision)
         self.precision.settled.connect(self._on_precision_settled)

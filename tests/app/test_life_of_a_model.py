@@ -45,6 +45,9 @@ def stand(window: MainWindow, *devices: Device) -> None:
     assert window.devices._thread is not None
     window.devices._thread.join()
     QCoreApplication.sendPostedEvents(window.devices)
+    if window.told._thread:
+        window.told._thread.join()
+        QCoreApplication.sendPostedEvents(window.told)
 
 
 def offers(notice: Notice) -> list[str]:
@@ -203,6 +206,8 @@ def test_the_status_line_proves_what_runs_where() -> None:
         memory_bytes=int(17.9 * 2**30),
     )
     assert proof(loaded) == "DiffusionGemma 26B · 4-bit · RTX 4090 · 17.9 of 24 GB"
+    in_fp8 = msgspec.structs.replace(loaded, precision="fp8", memory_bytes=int(20.9 * 2**30))
+    assert proof(in_fp8) == "DiffusionGemma 26B · 8-bit · RTX 4090 · 20.9 of 24 GB"
     (two,) = together((RTX_4090, RTX_4090))
     on_two = msgspec.structs.replace(loaded, device=two, memory_bytes=int(20.9 * 2**30))
     assert proof(on_two) == "DiffusionGemma 26B · 4-bit · 2 × RTX 4090 · 20.9 of 48 GB"

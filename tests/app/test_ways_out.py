@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -17,14 +17,6 @@ STARTER = Way("Use the starter model", {"model": "starter", "precision": "auto"}
 AGAIN = Way("Close other programs and try again")
 
 
-@dataclass
-class Told:
-    """What Drafting knows."""
-
-    devices: tuple[Device, ...]
-    ready: Ready | None = None
-
-
 def card(total: float, free: float) -> Device:
     return Device(
         id="cuda:0",
@@ -35,64 +27,108 @@ def card(total: float, free: float) -> Device:
     )
 
 
-def drafting_on(device: Device, precision: str) -> Told:
-    return Told((device,), msgspec.structs.replace(ready(""), device=device, precision=precision))
+def loaded_on(device: Device, precision: str) -> Ready:
+    return msgspec.structs.replace(ready(""), device=device, precision=precision)
+
+
+def cards(total: float, *free: float) -> tuple[Device, ...]:
+    found = [
+        msgspec.structs.replace(card(total, there), id=f"cuda:{index}", uuid=f"GPU-{index}")
+        for index, there in enumerate(free)
+    ]
+    return (*found, *together(found))
 
 
 def gemma(precision: str = "auto", context_tokens: int = 2048) -> Settings:
     return Settings(model=GEMMA_26B.name, precision=precision, context_tokens=context_tokens)  # type: ignore[arg-type]
 
 
+def card_with_fp8(total: float, free: float) -> Device:
+    return msgspec.structs.replace(card(total, free), fp8=True)
+
+
 @pytest.mark.parametrize(
-    ("settings", "told", "ways"),
+    ("settings", "device", "ways"),
     [
-        (gemma("bf16"), Told((card(24, 23.4),)), [Way("Use 4-bit", {"precision": "4-bit"}), STARTER]),
-        (gemma(), Told((card(24, 23.4),)), [Way("Use tight 4-bit", {"precision": "4-bit-tight"}), AGAIN]),
-        (gemma(), Told((card(24, 9),)), [AGAIN, STARTER]),
-        (gemma(), Told((card(8, 7.5),)), [STARTER]),
-        (gemma("bf16"), Told((card(12, 11.5),)), [STARTER]),
-        (gemma(), Told(()), [AGAIN, STARTER]),
-        (
-            gemma("4-bit-tight", 32768),
-            drafting_on(card(24, 18.7), "4-bit-tight"),
-            [Way("Use a smaller context", {"context_tokens": 8192}), AGAIN],
-        ),
-        (Settings(), drafting_on(card(24, 0.05), "bf16"), [AGAIN]),
-        (Settings(model="/nowhere"), Told((card(24, 23.4),)), [AGAIN, STARTER]),
+        (gemma("bf16"), card(24, 23.4), [Way("Use 4-bit", {"precision": "4-bit"}), STARTER]),
+        (gemma("bf16"), card_with_fp8(32, 30), [Way("Use 8-bit", {"precision": "fp8"}), STARTER]),
+        (gemma("bf16"), card(32, 30), [Way("Use 4-bit", {"precision": "4-bit"}), STARTER]),
+        (gemma("fp8"), card(24, 23.4), [Way("Use 4-bit", {"precision": "4-bit"}), STARTER]),
+        (gemma(), card(24, 23.4), [Way("Use tight 4-bit", {"precision": "4-bit-tight"}), AGAIN]),
+        (gemma(), card(24, 9), [AGAIN, STARTER]),
+        (gemma(), card(8, 7.5), [STARTER]),
+        (gemma("bf16"), card(12, 11.5), [STARTER]),
+        (gemma(), None, [AGAIN, STARTER]),
+        (Settings(model="/nowhere"), card(24, 23.4), [AGAIN, STARTER]),
     ],
 )
-def test_out_of_memory(settings: Settings, told: Told, ways: list[Way]) -> None:
-    assert list(ways_out("out-of-memory", settings, told).ways) == ways  # type: ignore[arg-type]
+def test_a_load_out_of_memory(settings: Settings, device: Device | None, ways: list[Way]) -> None:
+    devices = (device,) if device else ()
+    assert list(ways_out("out-of-memory", settings, devices, None).ways) == ways
+
+
+@pytest.mark.parametrize(
+    ("settings", "loaded", "ways"),
+    [
+        (
+            gemma("4-bit-tight", 32768),
+            loaded_on(card(24, 18.7), "4-bit-tight"),
+            [Way("Use a smaller context", {"context_tokens": 8192}), AGAIN],
+        ),
+        (Settings(), loaded_on(card(24, 0.05), "bf16"), [AGAIN]),
+    ],
+)
+def test_a_draft_out_of_memory(settings: Settings, loaded: Ready, ways: list[Way]) -> None:
+    assert list(ways_out("out-of-memory", settings, (loaded.device,), loaded).ways) == ways
+
+
+BOTH = Way("Use 2 × RTX 4090", {"device": "GPU-0+GPU-1"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "devices", "ways"),
+    [
+        (gemma(), cards(12, 11.5, 11.5), [BOTH, STARTER]),
+        (gemma(), cards(24, 9, 11.5), [BOTH, AGAIN]),
+        (gemma("bf16"), cards(24, 23, 23), [Way("Use 4-bit", {"precision": "4-bit"}), STARTER]),
+        (gemma("bf16"), cards(32, 31, 31), [Way("Use 4-bit", {"precision": "4-bit"}), BOTH]),
+        (gemma(), cards(8, 7, 7), [STARTER]),
+    ],
+)
+def test_where_one_card_runs_out_all_together_are_a_way_if_they_have_room(
+    settings: Settings, devices: tuple[Device, ...], ways: list[Way]
+) -> None:
+    chosen = replace(settings, device="GPU-0")
+    assert list(ways_out("out-of-memory", chosen, devices, None).ways) == ways
+    joint = replace(settings, device="GPU-0+GPU-1")
+    assert BOTH not in ways_out("out-of-memory", joint, devices, None).ways
 
 
 def test_what_was_needed_and_what_was_free_is_told() -> None:
-    reason = ways_out("out-of-memory", gemma("bf16"), Told((card(24, 23.4),))).reason  # type: ignore[arg-type]
+    reason = ways_out("out-of-memory", gemma("bf16"), (card(24, 23.4),), None).reason
     assert reason == "DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had 22.9 GB free."
 
 
 def test_cards_together_are_named_where_they_are_what_auto_takes() -> None:
-    cards = (card(12, 11.5), card(12, 11.5))
-    told = Told((*cards, *together(cards)))
-    reason = ways_out("out-of-memory", gemma(), told).reason  # type: ignore[arg-type]
+    reason = ways_out("out-of-memory", gemma(), cards(12, 11.5, 11.5), None).reason
     assert reason.endswith("; 2 × RTX 4090 had 22.1 GB free.")
 
 
 def test_a_device_that_is_gone() -> None:
-    told = Told((card(24, 23.4),))
-    found = ways_out("device-missing", Settings(device="GPU-7"), told)  # type: ignore[arg-type]
+    found = ways_out("device-missing", Settings(device="GPU-7"), (card(24, 23.4),), None)
     assert found.ways == (Way("Use RTX 4090", {"device": "GPU-4090"}),)
 
 
 @pytest.mark.parametrize("kind", ["", "bug", "device-lost"])
 def test_other_faults_have_none(kind: str) -> None:
-    assert ways_out(kind, gemma(), Told((card(24, 23.4),))).ways == ()  # type: ignore[arg-type]
+    assert ways_out(kind, gemma(), (card(24, 23.4),), None).ways == ()
 
 
 @pytest.mark.parametrize(("kind", "words"), [("input", "connect the disk"), ("weights-broken", "")])
 def test_a_model_that_cannot_be_loaded_leaves_another_one(kind: str, words: str) -> None:
-    found = ways_out(kind, gemma(), Told((card(24, 23.4),)))  # type: ignore[arg-type]
+    devices = (card(24, 23.4),)
+    found = ways_out(kind, gemma(), devices, None)
     assert found.ways == (STARTER,)
     assert words in found.reason
-    assert ways_out(kind, Settings(), Told(())).ways == ()  # type: ignore[arg-type]
-    drafting = drafting_on(card(24, 5), "4-bit")
-    assert ways_out(kind, gemma(), drafting).ways == ()  # type: ignore[arg-type]
+    assert ways_out(kind, Settings(), (), None).ways == ()
+    assert ways_out(kind, gemma(), devices, loaded_on(card(24, 5), "4-bit")).ways == ()

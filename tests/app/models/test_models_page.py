@@ -50,6 +50,14 @@ RTX_4090 = Device(
     free_bytes=int(23.5 * GIB),
     uuid="GPU-4090",
 )
+RTX_5090 = Device(
+    id="cuda:0",
+    name="NVIDIA GeForce RTX 5090",
+    total_bytes=32 * GIB,
+    free_bytes=int(31.5 * GIB),
+    uuid="GPU-50",
+    fp8=True,
+)
 RTX_3060 = Device(
     id="cuda:0", name="NVIDIA GeForce RTX 3060", total_bytes=12 * GIB, free_bytes=11 * GIB, uuid="GPU-3060"
 )
@@ -343,6 +351,8 @@ def test_the_precision_of_the_model_in_use_is_a_setting(desk: Desk) -> None:
         (RTX_4090, "bf16", "Needs 25.", "Try anyway"),
         (RTX_4090, "4-bit-tight", "Fits with ", "Use"),
         (RTX_3060, "auto", "Tight 4-bit needs 6.4 GB more than your RTX 3060 has free", "Try anyway"),
+        (RTX_5090, "auto", "8-bit (FP8) fits with ", "Use"),
+        (RTX_5090, "bf16", "Needs 17.6 GB more than your RTX 5090 has free: choose 8-bit.", "Try anyway"),
         (CPU, "auto", "4-bit fits with ", "Use"),
     ],
 )
@@ -359,6 +369,21 @@ def test_the_verdict_is_for_this_machine_and_forbids_nothing(
     assert desk.gemma.use.text() == use
     desk.gemma.use.click()
     assert desk.store.current.model == GEMMA_26B.name
+
+
+def test_8_bit_is_offered_where_its_kernels_are_and_judged_where_it_was_chosen(desk: Desk) -> None:
+    def offered(*devices: Device) -> list[str]:
+        desk.drafting.devices = devices
+        desk.drafting.stand()
+        box = desk.gemma.precision
+        return [box.itemText(index) for index in range(box.count())]
+
+    assert offered(RTX_5090) == ["Automatic", "Full (bf16)", "8-bit (FP8)", "4-bit", "Tight 4-bit"]
+    assert offered(RTX_4090) == ["Automatic", "Full (bf16)", "4-bit", "Tight 4-bit"]
+    assert "8-bit (FP8)" not in offered()
+    desk.store.change(model=GEMMA_26B.name, precision="fp8")
+    assert "8-bit (FP8)" in offered(RTX_4090)
+    assert desk.gemma.verdict.text().startswith("Needs 5.")
 
 
 def test_a_larger_context_needs_more(desk: Desk) -> None:
