@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from engine.experts import FP8, Fp8Experts
-from engine.kernels import COLUMNS, ROWS, block, deal, gated, shared_columns
+from engine.kernels import block, finish, gated, multiply
 
 
 class FusedFp8Experts(Fp8Experts):
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
-        """hidden_states: (tokens, hidden); the others: (tokens, k) → (tokens, hidden).
-
-        Waits for no device, and reads only the experts that were hit.
-        """
-        count = top_k_index.shape[-1]
-        size, width = self.gate_up_shape[-1], self.down_shape[-1]
-        most, dealt = deal(top_k_index, self.num_experts)
         held = self.packed.view(FP8), self.scales
-        layout = self.num_experts, self.row_values
-        tile = ROWS, COLUMNS, shared_columns(self)
-        inner = hidden_states.new_empty(top_k_index.numel(), width)
-        result = hidden_states.new_empty(top_k_index.numel(), size)
-        with torch.cuda.device_of(hidden_states):  # Triton launches on the current device
-            _gate_up[most, triton.cdiv(width, COLUMNS)](
-                hidden_states.contiguous(), *held, *dealt, inner, *layout, count, size, width, *tile
-            )
-            _down[most, triton.cdiv(size, COLUMNS)](
-                inner,
-                *held,
-                *dealt,
-                top_k_weights.contiguous(),
-                result,
-                *layout,
-                self.gate_up_values,
-                width,
-                size,
-                *tile,
-            )
-        return result.view(-1, count, size).sum(dim=1)
+        return multiply(self, (_gate_up, _down), hidden_states, held, (), top_k_index, top_k_weights)
 
 
 @triton.jit
@@ -125,11 +97,4 @@ def _down(
         place = inner + numbers[:, None] * width + (begin + tl.arange(0, shared))[None, :]
         values = tl.load(place, mask=there[:, None], other=0.0)
         total = _add(total, values, packed, column * width + begin, wanted, shared)
-    target = tl.load(order + numbers, mask=there, other=0)
-    weight = tl.load(top_k_weights + target, mask=there, other=0.0).to(tl.float32) * scale
-    place = result + target[:, None] * size + column[None, :]
-    tl.store(
-        place,
-        (total * weight[:, None]).to(result.dtype.element_ty),
-        mask=there[:, None] & wanted[None, :],
-    )
+    finish(total, scale, order, numbers, there, wanted, column, top_k_weights, result, size)

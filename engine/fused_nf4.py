@@ -14,42 +14,15 @@ import triton.language as tl
 from torch import Tensor
 
 from engine.experts import Nf4Experts
-from engine.kernels import COLUMNS, ROWS, block, deal, gated, shared_columns
+from engine.kernels import block, finish, gated, multiply
 
 
 class FusedNf4Experts(Nf4Experts):
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
-        """hidden_states: (tokens, hidden); the others: (tokens, k) → (tokens, hidden).
-
-        Waits for no device, and reads only the experts that were hit.
-        """
-        count = top_k_index.shape[-1]
-        size, width = self.gate_up_shape[-1], self.down_shape[-1]
-        most, dealt = deal(top_k_index, self.num_experts)
-        held = self.packed, self.scales, self.scale_peaks, self.scale_means, self.scale_codes
-        layout = self.num_experts, self.row_values, self.blocks, self.scale_peaks.shape[1]
-        tile = ROWS, COLUMNS, shared_columns(self)
-        levels = _levels(hidden_states.device)
-        inner = hidden_states.new_empty(top_k_index.numel(), width)
-        result = hidden_states.new_empty(top_k_index.numel(), size)
-        with torch.cuda.device_of(hidden_states):  # Triton launches on the current device
-            _gate_up[most, triton.cdiv(width, COLUMNS)](
-                _halved(hidden_states), *held, levels, *dealt, inner, *layout, count, size, width, *tile
-            )
-            _down[most, triton.cdiv(size, COLUMNS)](
-                inner,
-                *held,
-                levels,
-                *dealt,
-                top_k_weights.contiguous(),
-                result,
-                *layout,
-                self.gate_up_values,
-                width,
-                size,
-                *tile,
-            )
-        return result.view(-1, count, size).sum(dim=1)
+        tokens, levels = _halved(hidden_states), _levels(hidden_states.device)
+        held = self.packed, self.scales, self.scale_peaks, self.scale_means, self.scale_codes, levels
+        layout = self.blocks, self.scale_peaks.shape[1]
+        return multiply(self, (_gate_up, _down), tokens, held, layout, top_k_index, top_k_weights)
 
 
 @cache
@@ -179,11 +152,4 @@ def _down(
         odd = tl.load(place + width // 2, mask=there[:, None], other=0.0)
         value = skip + column * width + begin
         total = _add(total, even, odd, packed, scales, peaks, mean, codes, levels, value, wanted, shared)
-    target = tl.load(order + numbers, mask=there, other=0)
-    weight = tl.load(top_k_weights + target, mask=there, other=0.0).to(tl.float32)
-    place = result + target[:, None] * size + column[None, :]
-    tl.store(
-        place,
-        (total * weight[:, None]).to(result.dtype.element_ty),
-        mask=there[:, None] & wanted[None, :],
-    )
+    finish(total, 1.0, order, numbers, there, wanted, column, top_k_weights, result, size)

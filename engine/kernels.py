@@ -1,4 +1,4 @@
-"""What the kernels of fused experts have in common: how the rows are dealt out, and the gate.
+"""What the kernels of fused experts have in common: the launch, how rows are dealt out, the gate, the end.
 
 How the rows are dealt out follows vLLM's fused_moe (Apache-2.0).
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import platformdirs
 import torch
@@ -25,7 +27,40 @@ _GELU_INNER = tl.constexpr(0.044715)
 os.environ.setdefault("TRITON_CACHE_DIR", str(platformdirs.user_cache_path("mezzotint") / "triton"))
 
 
-def deal(top_k_index: Tensor, experts: int) -> tuple[int, tuple[Tensor, Tensor, Tensor, Tensor]]:
+def multiply(
+    experts: PackedExperts,
+    kernels: tuple[Any, Any],
+    tokens: Tensor,
+    held: Sequence[Tensor],
+    layout: Sequence[int],
+    top_k_index: Tensor,
+    top_k_weights: Tensor,
+) -> Tensor:
+    """tokens: (tokens, hidden); top_k_index, top_k_weights: (tokens, k) → (tokens, hidden).
+
+    kernels: for gate and up, and for down; held, layout: what these read of the experts' packing. Waits for
+    no device, and reads only the experts that were hit.
+    """
+    gate_up, down = kernels
+    count = top_k_index.shape[-1]
+    size, width = experts.gate_up_shape[-1], experts.down_shape[-1]
+    most, dealt = _deal(top_k_index, experts.num_experts)
+    layout = experts.num_experts, experts.row_values, *layout
+    tile = ROWS, COLUMNS, shared_columns(experts)
+    inner = tokens.new_empty(top_k_index.numel(), width)
+    result = tokens.new_empty(top_k_index.numel(), size)
+    with torch.cuda.device_of(tokens):  # Triton launches on the current device
+        gate_up[most, triton.cdiv(width, COLUMNS)](
+            tokens.contiguous(), *held, *dealt, inner, *layout, count, size, width, *tile
+        )
+        weights, skip = top_k_weights.contiguous(), experts.gate_up_values
+        down[most, triton.cdiv(size, COLUMNS)](
+            inner, *held, *dealt, weights, result, *layout, skip, width, size, *tile
+        )
+    return result.view(-1, count, size).sum(dim=1)
+
+
+def _deal(top_k_index: Tensor, experts: int) -> tuple[int, tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Rows sorted by expert, each expert's in blocks of ROWS of its own → the most blocks that there can be,
     and what block() reads of them. There may be fewer: how many is known to the device alone.
     """
@@ -61,3 +96,13 @@ def gated(gate, up):
     """GELU(gate) · up, in its tanh form."""
     inward = _GELU_OUTER * gate * (1.0 + _GELU_INNER * gate * gate)
     return gate * tl.sigmoid(inward) * up
+
+
+@triton.jit
+def finish(total, factor, order, numbers, there, wanted, column, top_k_weights, result, size: tl.constexpr):
+    """result[order[row]] = weight · factor · total."""
+    target = tl.load(order + numbers, mask=there, other=0)
+    weight = tl.load(top_k_weights + target, mask=there, other=0.0).to(tl.float32) * factor
+    place = result + target[:, None] * size + column[None, :]
+    total = (total * weight[:, None]).to(result.dtype.element_ty)
+    tl.store(place, total, mask=there[:, None] & wanted[None, :])
