@@ -96,7 +96,11 @@ class Drafting(QObject):
         self.ready, self.fault = None, None
         chosen = self._settings.current
         request = LoadRequest(
-            request_id=self._load_id, model=chosen.model, device=chosen.device, precision=chosen.precision
+            request_id=self._load_id,
+            model=chosen.model,
+            device=chosen.device,
+            precision=chosen.precision,
+            context_tokens=chosen.context_tokens,
         )
         self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
         self.model_changed.emit()

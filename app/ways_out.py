@@ -53,7 +53,8 @@ def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
 
     entry = _entry(settings)
     shape = entry.shape if entry else None
-    device = ready.device if ready else taken(settings.device, devices, shape, settings.precision)
+    context = settings.context_tokens
+    device = ready.device if ready else taken(settings.device, devices, shape, settings.precision, context)
     reason, ways = "", list[Way]()
     if entry and shape and device:
         joint = next((other for other in devices if set(card_ids(other)) > set(card_ids(device))), None)

@@ -21,14 +21,15 @@ def choose(
     """Raises device-missing, and input for a precision that there is not."""
     asked = _asked_precision(request.precision)
     shape, packed = plans.read_shape(folder), quantise.packed_precision(folder)
+    context = plans.planned_context(shape, request.context_tokens)
     loadable = (packed,) if packed else ()
 
     def fits(device: Device) -> bool:
-        return plans.has_room(shape, request.precision, device, loadable)
+        return plans.has_room(shape, request.precision, device, context, loadable)
 
     device = hardware.resolve(request.device, present, fits)
-    precision = asked or hardware.best_precision(device, plans.load_bytes(shape, device, loadable))
-    return device, precision, _placement(shape, precision, device, present)
+    precision = asked or hardware.best_precision(device, plans.load_bytes(shape, device, context, loadable))
+    return device, precision, _placement(shape, precision, context, device, present)
 
 
 def _asked_precision(asked: str) -> Precision | None:
@@ -41,7 +42,7 @@ def _asked_precision(asked: str) -> Precision | None:
 
 
 def _placement(
-    shape: plans.Shape, precision: Precision, device: Device, present: tuple[Device, ...]
+    shape: plans.Shape, precision: Precision, context: int, device: Device, present: tuple[Device, ...]
 ) -> Placement:
     """The card with the most room comes first: it has all that is no layer."""
     room = {part.id: plans.usable_bytes(part) for part in present}
@@ -50,4 +51,4 @@ def _placement(
     if len(ids) == 1:
         return Placement(devices)
     usable = [room[card] for card in ids]
-    return Placement(devices, plans.share_layers(shape, precision, plans.default_context(shape), usable))
+    return Placement(devices, plans.share_layers(shape, precision, context, usable))

@@ -20,12 +20,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
     """Load a model. model: a catalogue name or a folder; device: `auto`, `cpu`, `cuda:0`, `mps`, `xpu:0`, a
-    GPU's UUID, or all cards' as one with a + between; precision: `auto`, or one of engine.plans.Precision.
+    GPU's UUID, or all cards' as one with a + between; precision: `auto`, or one of engine.plans.Precision;
+    context_tokens: the budget of prompts to come, which `auto` leaves room for.
     """
 
     model: str
     device: str = "auto"
     precision: str = "auto"
+    context_tokens: int | None = None
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,14 @@ from engine.denoise import Sampler
 from engine.errors import EngineError, machine_fault
 from engine.modules import replace_modules
 from engine.placement import PROCESSOR, Placement
-from engine.plans import DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, Precision, needed_bytes, read_shape
+from engine.plans import (
+    DEFAULT_CONTEXT_TOKENS,
+    ROLL_BACK_TOKENS,
+    Precision,
+    needed_bytes,
+    planned_context,
+    read_shape,
+)
 from engine.sampling import chunks
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
@@ -105,9 +112,10 @@ class Model:
         self.end_id = self.tokenizer.end_id
         self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id
 
-    def memory_bytes(self, context_tokens: int) -> int:
-        """For a draft of one canvas, weights included."""
-        return needed_bytes(self._shape, self.precision, context_tokens, canvases=1, cards=self._cards)
+    def memory_bytes(self, context_tokens: int | None) -> int:
+        """For a draft of one canvas at the context size that is planned with, weights included."""
+        context = min(planned_context(self._shape, context_tokens), self._shape.limit_tokens)
+        return needed_bytes(self._shape, self.precision, context, canvases=1, cards=self._cards)
 
     def new_cache(self) -> DynamicCache:
         cache = DynamicCache(config=self.text_model.config.text_config)

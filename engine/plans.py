@@ -164,8 +164,11 @@ def needed_bytes(
     return alone + (cards - 1) * (layer + _layer_step_bytes(shape, precision))
 
 
-def default_context(shape: Shape) -> int:
-    return min(shape.limit_tokens, DEFAULT_CONTEXT_TOKENS)
+def planned_context(shape: Shape, wanted: int | None) -> int:
+    """The smallest context size that there are plans for and that holds the wanted one, or the usual one."""
+    readable = [context for context in CONTEXTS if context <= shape.limit_tokens] or CONTEXTS[:1]
+    wanted = DEFAULT_CONTEXT_TOKENS if wanted is None else wanted
+    return next((context for context in readable if context >= wanted), readable[-1])
 
 
 def suitable(precisions: Sequence[Precision], device: Device | None) -> list[Precision]:
@@ -174,19 +177,29 @@ def suitable(precisions: Sequence[Precision], device: Device | None) -> list[Pre
     return [precision for precision in precisions if not lacking.get(precision)]
 
 
-def load_bytes(shape: Shape, device: Device, precisions: Sequence[Precision] = ()) -> dict[Precision, int]:
+def load_bytes(
+    shape: Shape, device: Device, context_tokens: int | None, precisions: Sequence[Precision] = ()
+) -> dict[Precision, int]:
     """What a load on the device has to have room for, the largest first. precisions: else all suitable."""
-    context, cards = default_context(shape), len(card_ids(device))
+    context, cards = min(planned_context(shape, context_tokens), shape.limit_tokens), len(card_ids(device))
     return {
         precision: needed_bytes(shape, precision, context, cards=cards)
         for precision in precisions or suitable(LOADABLE, device)
     }
 
 
-def has_room(shape: Shape, asked: str, device: Device, precisions: Sequence[Precision] = ()) -> bool:
+def has_room(
+    shape: Shape,
+    asked: str,
+    device: Device,
+    context_tokens: int | None,
+    precisions: Sequence[Precision] = (),
+) -> bool:
     """asked: a precision; for any other word it is enough if one of those that load_bytes() takes fits."""
     named = [precision for precision in get_args(Precision) if precision == asked]
-    return min(load_bytes(shape, device, named or precisions).values()) <= usable_bytes(device)
+    return min(load_bytes(shape, device, context_tokens, named or precisions).values()) <= usable_bytes(
+        device
+    )
 
 
 def share_layers(

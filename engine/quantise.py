@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +38,8 @@ FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning c
 METHOD = "mezzotint"
 SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
 SEAL = "fingerprint"
+UNFINISHED = ".part"
+ABANDONED_S = 3600  # without a change; a save changes its folder every few seconds
 SAMPLES, SAMPLE_BYTES = 64, 4096
 
 log = logging.getLogger(__name__)
@@ -180,8 +184,11 @@ def prepare(
 ) -> tuple[Path, PackedConfig | None]:
     """Where to load from, and the quantization_config to load with: None if there is nothing to pack.
 
-    Raises input where the folder is itself a packed copy, in another precision, or nothing can be packed.
+    What saves that were cut short have left in the cache is deleted. Raises input where the folder is itself
+    a packed copy, in another precision, or nothing can be packed.
     """
+    if cache:
+        _sweep(cache)
     already = packed_precision(folder)
     if needs_bitsandbytes(already or precision) and not find_spec("bitsandbytes"):
         raise EngineError(
@@ -219,7 +226,7 @@ def save(model: Any, folder: Path, cache: Path) -> None:
     """
     config: PackedConfig = model.config.quantization_config
     copy = packed_copy(folder, config.precision, cache)
-    unfinished = copy.with_name(copy.name + ".part")
+    unfinished = copy.with_name(copy.name + UNFINISHED)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -240,6 +247,14 @@ def save(model: Any, folder: Path, cache: Path) -> None:
         log.warning("The packed model was not saved in %s; the next start packs it again: %s", cache, error)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sweep(cache: Path) -> None:
+    for left in cache.glob("*" + UNFINISHED):
+        with contextlib.suppress(OSError):  # another process has just deleted or renamed it
+            changed = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+            if time.time() - changed > ABANDONED_S:
+                shutil.rmtree(left)
 
 
 def fingerprint(folder: Path) -> str:

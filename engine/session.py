@@ -97,13 +97,13 @@ class Session:
 
         self.unload()
         yield loading("Starting the engine", 0.0)
-        folder, label = catalogue.find(request.model)
-        catalogue.check_files(folder)
 
         from engine import hardware
 
         present = hardware.devices()
         yield loading("Starting the engine", STARTED / 2, present)
+        folder, label = catalogue.find(request.model)
+        catalogue.check_files(folder)
 
         from engine.choice import choose
         from engine.model import Model
@@ -131,7 +131,7 @@ class Session:
             label=label,
             device=device,
             precision=model.precision,
-            memory_bytes=model.memory_bytes(model.default_context_tokens),
+            memory_bytes=model.memory_bytes(request.context_tokens),
             canvas_tokens=model.canvas_tokens,
             context_tokens=model.default_context_tokens,
             max_steps=model.sampler.max_steps,

@@ -291,7 +291,7 @@ class ModelRow(QFrame):
 
     @property
     def _device(self) -> Device | None:
-        return taken("auto", self._devices, self.entry.shape, self._chosen())
+        return taken("auto", self._devices, self.entry.shape, self._chosen(), self._context_tokens)
 
     def _chosen(self) -> str:
         return self._use.precision if self._use else self._choice

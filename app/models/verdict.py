@@ -9,7 +9,17 @@ from app.devices import chosen, short_name
 from app.models.precisions import NAMES, in_words
 from engine.cards import card_ids
 from engine.events import Device
-from engine.plans import CONTEXTS, Plan, Precision, Shape, has_room, memory, suitable, table, usable_bytes
+from engine.plans import (
+    Plan,
+    Precision,
+    Shape,
+    has_room,
+    memory,
+    planned_context,
+    suitable,
+    table,
+    usable_bytes,
+)
 
 _LARGE_BYTES = 4_000_000_000
 """From here on a model is slow without a graphics card."""
@@ -25,11 +35,13 @@ class Verdict:
     plan: Plan
 
 
-def taken(setting: str, devices: tuple[Device, ...], shape: Shape | None, precision: str) -> Device | None:
+def taken(
+    setting: str, devices: tuple[Device, ...], shape: Shape | None, precision: str, context_tokens: int
+) -> Device | None:
     """The device that a load comes to; None for one that is not here. precision: `auto`, or one of them."""
 
     def fits(device: Device) -> bool:
-        return shape is None or has_room(shape, precision, device)
+        return shape is None or has_room(shape, precision, device, context_tokens)
 
     return chosen(setting, devices, fits)
 
@@ -79,15 +91,9 @@ def need(plan: Plan, label: str, device: Device) -> str:
 def _plans(shape: Shape, precisions: Sequence[Precision], context_tokens: int, device: Device) -> list[Plan]:
     usable, cards = usable_bytes(device), len(card_ids(device))
     plans = table(shape, precisions, usable, device.total_bytes, _place(device), cards)
-    context = _context(context_tokens, shape.limit_tokens)
+    context = planned_context(shape, context_tokens)
     return [plan for plan in plans if plan.context_tokens == context]
 
 
 def _place(device: Device) -> str:
     return "this computer" if device.id == "cpu" else f"your {short_name(device)}"
-
-
-def _context(wanted: int, limit: int) -> int:
-    """The smallest context that there are plans for and that holds the wanted one."""
-    readable = [context for context in CONTEXTS if context <= limit] or CONTEXTS[:1]
-    return next((context for context in readable if context >= wanted), readable[-1])

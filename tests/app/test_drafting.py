@@ -485,7 +485,7 @@ def test_a_load_is_given_up_when_the_memory_is_freed(desk: Desk, run: Run, engin
     assert not desk.messages
 
 
-def test_a_load_names_the_precision(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+def test_a_load_names_the_precision_and_the_context(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
     loads: list[LoadRequest] = []
     load = engine.load
 
@@ -494,9 +494,9 @@ def test_a_load_names_the_precision(desk: Desk, run: Run, engine: ScriptedEngine
         return load(request, cancelled)
 
     engine.load = noted  # type: ignore[method-assign]
-    desk.settings.change(precision="4-bit")
+    desk.settings.change(precision="4-bit", context_tokens=5000)
     run(desk.settled())
-    assert [request.precision for request in loads] == ["4-bit"]
+    assert [(request.precision, request.context_tokens) for request in loads] == [("4-bit", 5000)]
 
 
 def test_why_a_load_failed_is_kept_with_its_kind(

@@ -80,6 +80,14 @@ def test_auto_takes_fp8_where_its_kernels_are(free_bytes: list[float], expected:
     assert chosen(machine(*free_bytes)) == (expected[0], "4-bit")
 
 
+def test_auto_leaves_room_for_the_context_that_will_be_used() -> None:
+    present = machine(need("4-bit"))
+    wanted = {2048: "4-bit", 8192: "4-bit", None: "4-bit", 8193: "4-bit-tight", 32768: "4-bit-tight"}
+    for context, precision in wanted.items():
+        request = LoadRequest(request_id="l", model="m", context_tokens=context)
+        assert choose(request, FOLDER, present)[1] == precision
+
+
 def test_a_precision_that_was_asked_for_decides() -> None:
     present = machine(30 * GB, 30 * GB)
     assert chosen(present) == ("cuda:0", "4-bit")

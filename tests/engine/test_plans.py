@@ -364,21 +364,29 @@ def test_a_precision_suits_where_it_is_computed_well() -> None:
 
 def test_a_load_needs_what_is_planned_at_the_usual_context(large: plans.Shape) -> None:
     for cards in (1, 2):
-        assert plans.load_bytes(large, card(GB, cards)) == {
+        assert plans.load_bytes(large, card(GB, cards), None) == {
             precision: plans.needed_bytes(large, precision, plans.DEFAULT_CONTEXT_TOKENS, cards=cards)
             for precision in ("bf16", "4-bit", "4-bit-tight")
         }
-    assert list(plans.load_bytes(large, card(GB, fp8=True))) == ["bf16", "fp8", "4-bit", "4-bit-tight"]
+    assert list(plans.load_bytes(large, card(GB, fp8=True), 2048)) == ["bf16", "fp8", "4-bit", "4-bit-tight"]
+
+
+def test_contexts_are_planned_at_the_next_size_that_the_model_can_read(large: plans.Shape) -> None:
+    wanted = (-1, 1, 2048, 2049, 8192, 9000, 32768, 10**9, None)
+    sizes = [2048, 2048, 2048, 8192, 8192, 32768, 32768, 32768, 8192]
+    assert [plans.planned_context(large, context) for context in wanted] == sizes
+    starter = plans.read_shape(catalogue.STARTER.describes)
+    assert {plans.planned_context(starter, context) for context in wanted} == {2048}
 
 
 def test_there_is_room_for_what_is_asked_or_else_for_the_smallest(large: plans.Shape) -> None:
-    tight = plans.load_bytes(large, card(GB))["4-bit-tight"]
-    assert plans.has_room(large, "auto", card(tight))
-    assert not plans.has_room(large, "auto", card(tight - 1))
-    assert plans.has_room(large, "4-bit-tight", card(tight))
-    assert not plans.has_room(large, "4-bit", card(tight))
-    assert not plans.has_room(large, "fp32", card(80 * GB))
-    assert not plans.has_room(large, "auto", card(tight), ("4-bit",))
+    tight = plans.load_bytes(large, card(GB), 32768)["4-bit-tight"]
+    assert plans.has_room(large, "auto", card(tight), 32768)
+    assert not plans.has_room(large, "auto", card(tight - 1), 32768)
+    assert plans.has_room(large, "4-bit-tight", card(tight), 32768)
+    assert not plans.has_room(large, "4-bit", card(tight), 32768)
+    assert not plans.has_room(large, "fp32", card(80 * GB), 32768)
+    assert not plans.has_room(large, "auto", card(tight), 32768, ("4-bit",))
 
 
 def test_several_cards_have_what_one_has(large: plans.Shape) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -412,6 +413,21 @@ def test_the_second_load_packs_nothing_and_needs_no_original(
     with pytest.raises(EngineError, match=precision) as caught:
         quantise.prepare(copy, "bf16", PROCESSOR)
     assert caught.value.kind == "input"
+
+
+def test_what_a_save_that_was_cut_short_has_left_is_deleted_by_the_next_load(
+    source: Path, cache: Path
+) -> None:
+    old, new = cache / "old-4-bit.part", cache / "new-4-bit.part"
+    for left in (old, new):
+        left.mkdir(parents=True)
+        (left / "model-00001.safetensors").write_bytes(b"half")
+        os.utime(left, (0, 0))
+    os.utime(old / "model-00001.safetensors", (0, 0))
+    (cache / "kept-4-bit").mkdir()
+    os.utime(cache / "kept-4-bit", (0, 0))
+    quantise.prepare(source, "bf16", PROCESSOR, cache)
+    assert sorted(path.name for path in cache.iterdir()) == ["kept-4-bit", "new-4-bit.part"]
 
 
 def retrain(source: Path, _copy: Path) -> None:

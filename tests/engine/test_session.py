@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 from transformers import core_model_loading
 from transformers.utils import logging as transformers_logging
 
-from engine import catalogue, hardware, modules
+from engine import catalogue, hardware, modules, plans
 from engine.events import (
     Cancelled,
     Committed,
@@ -214,9 +215,25 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
 def test_a_missing_file_is_named(broken_copy: Callable[..., Path], name: str) -> None:
     folder = broken_copy(_unchanged)
     (folder / name).unlink()
-    failed = failed_of(load(Session(), model=str(folder)))
+    events = load(Session(), model=str(folder))
+    failed = failed_of(events)
     assert failed.kind == "weights-missing"
     assert name in failed.message
+    assert any(event.devices for event in events if isinstance(event, Loading))
+
+
+def test_what_a_load_takes_is_told_for_its_context(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large: Any = plans.read_shape(catalogue.GEMMA_26B.describes)
+    loaded: Any = SimpleNamespace(_shape=large, precision="4-bit", _cards=1)
+    told = [Model.memory_bytes(loaded, context) for context in (5000, None, 32768)]
+    needs = [plans.needed_bytes(large, "4-bit", context, canvases=1) for context in (8192, 8192, 32768)]
+    assert told == needs
+    monkeypatch.setattr(Model, "memory_bytes", lambda _model, context: context)
+    ready = load(Session(), model=str(tiny_folder), context_tokens=5000)[-1]
+    assert isinstance(ready, Ready)
+    assert ready.memory_bytes == 5000
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])

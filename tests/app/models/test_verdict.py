@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.models.verdict import taken
+from app.models.verdict import judge, taken
 from engine.cards import together
 from engine.catalogue import GEMMA_26B
 from engine.choice import choose
@@ -12,6 +12,7 @@ from engine.events import Device, LoadRequest
 from engine.plans import read_shape
 
 GIB = 2**30
+SHAPE = read_shape(GEMMA_26B.describes)
 CPU = Device(id="cpu", name="Xeon", total_bytes=32 * GIB, free_bytes=28 * GIB)
 
 
@@ -26,15 +27,32 @@ def cards(*sizes: int) -> tuple[Device, ...]:
 @pytest.mark.parametrize(
     "sizes", [(24, 24), (12, 12), (8, 8), (16, 12), (32, 32), (80, 8), (24,), (12, 8, 8)]
 )
-@pytest.mark.parametrize("precision", ["auto", "bf16", "4-bit", "4-bit-tight", "fp32"])
-def test_auto_takes_the_device_that_the_engine_takes(sizes: tuple[int, ...], precision: str) -> None:
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp8", "4-bit", "4-bit-tight", "fp32"])
+@pytest.mark.parametrize("context", [2048, 8192, 32768])
+def test_auto_takes_the_device_that_the_engine_takes(
+    sizes: tuple[int, ...], precision: str, context: int
+) -> None:
     present = cards(*sizes)
-    request = LoadRequest(request_id="", model="", precision=precision)
+    request = LoadRequest(request_id="", model="", precision=precision, context_tokens=context)
     device, _, _ = choose(request, GEMMA_26B.describes, present)
-    assert taken("auto", present, read_shape(GEMMA_26B.describes), precision) == device
+    assert taken("auto", present, SHAPE, precision, context) == device
+
+
+@pytest.mark.parametrize("context", [256, 2048, 5000, 8192, 32768])
+@pytest.mark.parametrize("fp8", [False, True])
+def test_automatic_is_judged_as_the_precision_that_a_load_takes(context: int, fp8: bool) -> None:
+    found = set()
+    for tenths in range(140, 560):
+        free = tenths * GIB // 10
+        card = Device(id="cuda:0", name="", total_bytes=80 * GIB, free_bytes=free, fp8=fp8)
+        request = LoadRequest(request_id="", model="", context_tokens=context)
+        _, precision, _ = choose(request, GEMMA_26B.describes, (card, CPU))
+        assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).precision == precision
+        found.add(precision)
+    assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
 
 
 def test_both_answers_occur() -> None:
-    shape = read_shape(GEMMA_26B.describes)
-    found = {len(sizes): taken("auto", cards(*sizes), shape, "auto") for sizes in ((24, 24), (12, 8, 8))}
+    sizes = ((24, 24), (12, 8, 8))
+    found = {len(free): taken("auto", cards(*free), SHAPE, "auto", 2048) for free in sizes}
     assert [device.id for device in found.values() if device] == ["cuda:0", "cuda:0+cuda:1+cuda:2"]
