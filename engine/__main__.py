@@ -220,10 +220,11 @@ def _models(options: argparse.Namespace, out: TextIO) -> int:
         for plan in table:
             need = plans.memory(plan.total_bytes)
             print(f"\t{plan.precision}, context {plan.context_tokens}: {need}, {plan.verdict}", file=out)
-        pairs = zip(table, joint_table, strict=False)  # there are none without several cards
-        if more := [both for alone, both in pairs if both.fits and not alone.fits]:
-            fitting = ", ".join(f"{plan.precision} at {plan.context_tokens}" for plan in more)
-            print(f"\tall cards together take {fitting}", file=out)
+        alone = {(plan.precision, plan.context_tokens) for plan in table if plan.fits}
+        fitting = [plan for plan in joint_table if plan.fits]
+        if more := [plan for plan in fitting if (plan.precision, plan.context_tokens) not in alone]:
+            told = ", ".join(f"{plan.precision} at {plan.context_tokens}" for plan in more)
+            print(f"\tall cards together take {told}", file=out)
     return 0
 
 

@@ -167,8 +167,8 @@ class Nf4Experts(PackedExperts):
 
 
 class Fp8Experts(PackedExperts):
-    """In FP8, which keeps three bits behind a value's first one whatever its size: one scale is enough for a
-    projection. The bytes are kept as numbers that no change of a model's type touches.
+    """In FP8, which keeps three bits behind a value's first one, down to a 28,000th of the largest: one scale
+    is enough for a projection. The bytes are kept as numbers that no change of a model's type touches.
 
     scales: (experts, 2), of gate and up, and of down.
     """
@@ -191,6 +191,7 @@ class Fp8Experts(PackedExperts):
     def _unpack(self, rows: Tensor | None, like: Tensor) -> Tensor:
         held = (self.packed, self.scales)
         packed, scales = held if rows is None else (part.index_select(0, rows) for part in held)
+        scales = scales.to(like.dtype)  # else a processor widens all that it multiplies
         unpacked = self.scratch.take(packed.numel(), like).view(packed.shape).copy_(packed.view(FP8))
         unpacked[:, : self.gate_up_values].mul_(scales[:, :1])
         unpacked[:, self.gate_up_values :].mul_(scales[:, 1:])

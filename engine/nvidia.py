@@ -57,12 +57,14 @@ def _gpu(pynvml: Any, index: int) -> Gpu:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         total, free = int(memory.total), int(memory.free)
     name, uuid = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle)
-    capability = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-    return Gpu(index, name, uuid, total, free, fp8=has_fp8_kernels(tuple(capability)))
+    fp8 = False
+    with contextlib.suppress(pynvml.NVMLError):
+        fp8 = has_fp8_kernels(tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)))
+    return Gpu(index, name, uuid, total, free, fp8)
 
 
 def has_fp8_kernels(capability: tuple[int, int]) -> bool:
-    """Whether a card of this compute capability multiplies FP8, and this computer can compile for it."""
+    """Whether a card of this compute capability reads FP8, and this computer can compile for it."""
     return capability >= ADA and _has_compiler()
 
 

@@ -172,7 +172,7 @@ class _Pack(ConversionOps):
         return {f"{path}.{name}": tensor for name, tensor in packed.items()}
 
 
-def needs_bitsandbytes(precision: Precision | None) -> bool:
+def needs_bitsandbytes(precision: Precision) -> bool:
     return precision in ("4-bit", "4-bit-tight")
 
 
@@ -190,10 +190,10 @@ def prepare(
     if cache:
         _sweep(cache)
     already = packed_precision(folder)
-    if needs_bitsandbytes(already or precision) and not find_spec("bitsandbytes"):
+    if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
         raise EngineError(
             "input",
-            f"The precision {already or precision} needs bitsandbytes, which is not installed here.",
+            f"The precision {precision} needs bitsandbytes, which is not installed here.",
             "Choose bf16, or install bitsandbytes.",
         )
     if already:

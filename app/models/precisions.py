@@ -1,4 +1,4 @@
-"""How the precisions are called."""
+"""What the precisions are called."""
 
 from __future__ import annotations
 

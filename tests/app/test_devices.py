@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.devices import chosen, idle_card, short_name, with_hidden
@@ -78,6 +80,8 @@ def test_the_largest_card_comes_first_as_the_engine_would_have_it(monkeypatch: p
     gpus = (*GPUS, Gpu(2, "H100", "GPU-3", 9, 1))
     found = with_hidden((FIRST, CPU), gpus)
     assert [device.uuid for device in found] == ["GPU-3", "GPU-1", "GPU-2", "GPU-3+GPU-1+GPU-2", ""]
+    able = replace(gpus[2], fp8=True)
+    assert [device.fp8 for device in with_hidden((FIRST, CPU), (*GPUS, able))] == [True] + [False] * 4
 
 
 def test_what_the_engine_lists_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

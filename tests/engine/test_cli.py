@@ -194,6 +194,17 @@ def test_models_plans_for_this_machine() -> None:
     assert "fp32, context 2048" in told
 
 
+def test_what_one_card_takes_alone_is_not_told_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = [
+        Device(id=f"cuda:{n}", name="", total_bytes=size << 30, free_bytes=size << 30, fp8=not n)
+        for n, size in enumerate((24, 12))
+    ]
+    monkeypatch.setattr(hardware, "devices", lambda: (*cards, *together(cards)))
+    told = models(json=False, memory=None)
+    assert "fp8, context" in told
+    assert "together" not in told
+
+
 def test_models_plans_for_all_cards_too(monkeypatch: pytest.MonkeyPatch) -> None:
     cards = [
         Device(id=f"cuda:{n}", name="RTX 3060", total_bytes=12 << 30, free_bytes=12 << 30) for n in (0, 1)

@@ -64,6 +64,7 @@ def test_all_tokens_of_one_expert_and_none_of_the_others(kind: Kind) -> None:
     module, experts = fused(kind, 5, 64, 32)
     hidden = torch.randn(80, 64)
     given = hidden, torch.full((80, 1), 3), torch.rand(80, 2)[:, :1]  # a column: not contiguous
+    torch.testing.assert_close(module(hidden.t().contiguous().t(), *given[1:]), module(*given))
     torch.testing.assert_close(module(*given), unpack(module, experts)(*given), rtol=1e-5, atol=1e-6)
 
 

@@ -83,7 +83,10 @@ def cuda(driver: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def properties(index: int) -> SimpleNamespace:
         gpu = driver[-1 - index]
         return SimpleNamespace(
-            name=gpu.name, uuid=gpu.uuid.removeprefix("GPU-"), major=8, minor=6 + 3 * index
+            name=gpu.name,
+            uuid=gpu.uuid.removeprefix("GPU-"),
+            major=8 + 4 * index,
+            minor=6 - 6 * index,
         )
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

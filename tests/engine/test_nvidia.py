@@ -20,12 +20,15 @@ GB = 10**9
 
 
 class Driver:
-    """Cards by index. broken: of that one nothing but an error is to be had; shared: it has no own memory."""
+    """Cards by index. broken: of that one nothing but an error is to be had; shared: it has no own memory;
+    untold: nor does it tell what it can compute.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cards = [("RTX 4090", FIRST), ("RTX 3060", SECOND)]
         self.broken: int | None = None
         self.shared: int | None = None
+        self.untold: int | None = None
         self.open = 0
         for name in dir(self):
             if name.startswith("nvml"):
@@ -52,6 +55,8 @@ class Driver:
         return self.cards[handle][1]
 
     def nvmlDeviceGetCudaComputeCapability(self, handle: int) -> list[int]:
+        if handle == self.untold:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
         return [8, 9 - 3 * handle]
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
@@ -94,8 +99,19 @@ def test_fp8_needs_triton_a_compiler_and_pythons_headers(
         here[tool] = False
         assert not compiles()
         here[tool] = True
+    for compiler in ("clang", "gcc"):
+        here |= {"gcc": False, "clang": False, compiler: True}
+        assert compiles()
+    here["gcc"] = False
+    monkeypatch.setenv("CC", "/opt/cc")
+    assert compiles()
     assert not nvidia.has_fp8_kernels((8, 6))
     nvidia._has_compiler.cache_clear()
+
+
+def test_a_card_that_does_not_tell_what_it_computes_is_listed(driver: Driver) -> None:
+    driver.untold = 0
+    assert [(gpu.uuid, gpu.fp8) for gpu in nvidia_gpus()] == [(FIRST, False), (SECOND, False)]
 
 
 def test_without_a_driver_there_is_no_card(monkeypatch: pytest.MonkeyPatch) -> None:

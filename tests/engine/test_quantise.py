@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -356,10 +357,12 @@ def test_without_bitsandbytes_a_packed_precision_is_refused(
     assert quantise.prepare(tiny_folder, "4-bit", PROCESSOR)[1]
     monkeypatch.setattr(quantise, "find_spec", lambda _name: None)
     assert quantise.prepare(tiny_folder, "bf16", PROCESSOR) == (tiny_folder, None)
-    assert quantise.prepare(tiny_folder, "fp8", PROCESSOR)[1]
-    with pytest.raises(EngineError, match="bitsandbytes") as caught:
-        quantise.prepare(tiny_folder, "4-bit", PROCESSOR)
-    assert caught.value.kind == "input"
+    for precision in ("4-bit", "4-bit-tight"):
+        with pytest.raises(EngineError, match="bitsandbytes") as caught:
+            quantise.prepare(tiny_folder, precision, PROCESSOR)
+        assert caught.value.kind == "input"
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # no import finds it
+    load_packed(tiny_folder, "fp8")
 
 
 # ------------------------------------------------------------------ the saved copy
