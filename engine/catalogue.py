@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 import platformdirs
@@ -109,6 +109,16 @@ def find(model: str) -> tuple[Path, str]:
         return folder, folder.resolve().name
     names = ", ".join(known.name for known in KNOWN)
     raise EngineError("input", f"There is no model “{model}”.", f"Give a folder, or one of: {names}.")
+
+
+def packed_precision(folder: Path) -> Precision | None:
+    """Of a folder that holds a packed copy."""
+    try:
+        packed = _read_json(folder / "config.json", object).get("quantization_config")
+    except EngineError:
+        return None
+    found = packed.get("precision") if isinstance(packed, dict) else None
+    return next((precision for precision in get_args(Precision) if precision == found), None)
 
 
 def check_files(folder: Path) -> list[Path]:

@@ -7,8 +7,9 @@ from typing import get_args
 
 import torch
 
-from engine import hardware, plans, quantise
+from engine import hardware, plans
 from engine.cards import card_ids
+from engine.catalogue import packed_precision
 from engine.errors import EngineError
 from engine.events import Device, LoadRequest
 from engine.placement import Placement
@@ -20,7 +21,7 @@ def choose(
 ) -> tuple[Device, Precision, Placement]:
     """Raises device-missing, and input for a precision that there is not."""
     asked = _asked_precision(request.precision)
-    shape, packed = plans.read_shape(folder), quantise.packed_precision(folder)
+    shape, packed = plans.read_shape(folder), packed_precision(folder)
     context = plans.planned_context(shape, request.context_tokens)
     loadable = (packed,) if packed else ()
 

@@ -18,7 +18,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from engine.catalogue import INDEX, check_files, packed_copy
+from engine.catalogue import INDEX, check_files, packed_copy, packed_precision
 from engine.errors import EngineError
 from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
@@ -213,12 +213,6 @@ def prepare(
     return folder, config
 
 
-def packed_precision(folder: Path) -> Precision | None:
-    """Of a folder that holds a packed copy."""
-    found = _quantization(folder).get("precision")
-    return next((precision for precision in PACKED if precision == found), None)
-
-
 def save(model: Any, folder: Path, cache: Path) -> None:
     """Keep the packed model, complete with what else the folder holds. Failing that, log it and go on.
 
@@ -276,20 +270,12 @@ def fingerprint(folder: Path) -> str:
 
 
 def _is_whole(copy: Path, config: PackedConfig) -> bool:
-    if _quantization(copy) != config.to_dict():
+    if not copy.is_dir():
         return False
     try:
+        if json.loads((copy / "config.json").read_bytes())["quantization_config"] != config.to_dict():
+            return False
         return (copy / SEAL).read_text() == fingerprint(copy)
-    except (OSError, EngineError) as error:
+    except (OSError, ValueError, TypeError, LookupError, EngineError) as error:
         log.info("The packed copy in %s is damaged and will be made again: %s", copy, error)
         return False
-
-
-def _quantization(folder: Path) -> dict[str, Any]:
-    """What config.json says of how the model is packed; empty where it says nothing, or is no such file."""
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    found = config.get("quantization_config") if isinstance(config, dict) else None
-    return found if isinstance(found, dict) else {}

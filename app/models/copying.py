@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from app.models import disk, library
+from app.models.hashes import discard_damaged, told
 from app.models.messages import Checked, Done, ImportOrder, ModelError, Tell
 from app.models.meter import Meter
 from engine.catalogue import INDEX, check_files
@@ -26,7 +27,8 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
     files = _needed_files(source)
     total = sum(file.st_size for file in files.values())
     origin = library.read_record(source) or library.Record()
-    record = msgspec.structs.replace(origin, source=order.source, total_bytes=total)
+    hashes = {name: hash_ for name in files if (hash_ := told(source, name, origin.hashes))}
+    record = msgspec.structs.replace(origin, source=order.source, total_bytes=total, hashes=hashes)
     grown = library.partial(folder)
     meter = Meter(tell)
     with disk.writing_to(folder):
@@ -46,6 +48,10 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
                 os.fsync(out.fileno())
             with suppress(OSError):  # a disk that keeps no times: a resumed copy begins anew
                 os.utime(grown / name, ns=(files[name].st_atime_ns, files[name].st_mtime_ns))
+        if hashes:
+            meter.start("verifying", 0, sum(files[name].st_size for name in hashes))
+        if damaged := discard_damaged(grown, hashes, meter):
+            raise _damaged(source, damaged)
         library.install(folder)
     tell(Done())
 
@@ -83,6 +89,16 @@ def _lost(path: Path, why: str) -> ModelError:
         "folder",
         f"“{path}” cannot be read: {why}.",
         "Check that the disk or stick is still connected, and try again.",
+    )
+
+
+def _damaged(source: Path, names: list[str]) -> ModelError:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return ModelError(
+        "damaged",
+        f"Not as it was when it was downloaded: “{names[0]}”{more}.",
+        f"Try again. If it happens again, “{source}” is damaged: import another copy, or download the model.",
+        ", ".join(names),
     )
 
 

@@ -56,7 +56,8 @@ RUNNING = (State.CHECKING, State.DOWNLOADING, State.VERIFYING)
 class Download(QObject):
     """One model on its way, from the Hub or from a folder. Made by Downloads.
 
-    waiting: what went wrong and passes perhaps, empty while all is well; fault: why it failed or was paused.
+    waiting: what went wrong and passes perhaps, empty while all is well; waiting_s: until the next try;
+    fault: why it failed or was paused.
     """
 
     state_changed = Signal(State)
@@ -72,6 +73,8 @@ class Download(QObject):
         self._rate = Rate()
         self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._quiet.timeout.connect(self._on_quiet)
+        self._second = QTimer(self, interval=1000)
+        self._second.timeout.connect(self._on_second)
         self.folder = Path(order.folder)
         self.state = State.QUEUED
         if record:
@@ -200,6 +203,7 @@ class Download(QObject):
         if self.state not in RUNNING and not isinstance(report, Done):
             return  # said before it was ended
         self.waiting = ""
+        self._second.stop()
         match report:
             case Checked():
                 self.licence, self.total_bytes = report.licence, report.total_bytes
@@ -212,6 +216,7 @@ class Download(QObject):
                 self._quiet.stop()
                 self._rate.reset()
                 self.waiting, self.waiting_s = report.message, report.seconds
+                self._second.start()
                 self.progressed.emit()
             case Done():
                 self._enter(State.DONE)
@@ -232,6 +237,10 @@ class Download(QObject):
 
     def _on_quiet(self) -> None:
         self._rate.reset()
+        self.progressed.emit()
+
+    def _on_second(self) -> None:
+        self.waiting_s = max(self.waiting_s - 1, 0.0)
         self.progressed.emit()
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
@@ -263,6 +272,7 @@ class Download(QObject):
 
     def _enter(self, state: State) -> None:
         self._quiet.stop()
+        self._second.stop()
         self.waiting = ""
         if state not in (State.DOWNLOADING, State.VERIFYING):
             self._rate.reset()

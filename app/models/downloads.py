@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.models import library
 from app.models.download import Download, State, lock
+from app.models.entry import HUB
 from app.models.messages import HubOrder, ImportOrder, ModelError, Order
 from engine.catalogue import KNOWN, packed_models
 
@@ -44,8 +45,8 @@ class Downloads(QObject):
 
         Raises ModelError for what can be no model's name, or is here already.
         """
-        repo = HUB_PAGE.sub("", repo.strip(), count=1).strip("/")
-        if not REPO.fullmatch(repo) or ".." in repo or "--" in repo:
+        repo = _repo_in(repo)
+        if not _is_repo(repo):
             raise ModelError(
                 "input", f"“{repo}” is no model's name.", "Write it as the Hub does: owner/model."
             )
@@ -139,6 +140,21 @@ class Downloads(QObject):
                     self.finished.emit(item)
                 self.removed.emit(item)
         self._start_next()
+
+
+def _repo_in(text: str) -> str:
+    """owner/model, where the text is that or its address."""
+    return HUB_PAGE.sub("", text.strip(), count=1).strip("/")
+
+
+def _is_repo(name: str) -> bool:
+    return REPO.fullmatch(name) is not None and ".." not in name and "--" not in name
+
+
+def page_of(text: str) -> str:
+    """The address of the model that the text names; empty if it names none."""
+    repo = _repo_in(text)
+    return f"{HUB}{repo}" if _is_repo(repo) else ""
 
 
 def folder_of(repo: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from app import resources
 from app.models import library
 from app.models.download import Download
 from app.models.library import LocalModel
-from engine.catalogue import KNOWN, KnownModel
+from engine.catalogue import KNOWN, KnownModel, packed_precision
 from engine.errors import EngineError
 from engine.plans import Precision, Shape, read_shape
 
@@ -74,6 +75,18 @@ class Entry:
         return self.local is not None and not self.local.problem
 
     @property
+    def checked(self) -> bool:
+        """Every file's hash was compared when it came."""
+        return self.local is not None and self.local.checked
+
+    def is_meant(self, model: str) -> bool:
+        """By a catalogue name, or a folder, however it is written."""
+        if model == self.model or any(model == known.name for known in KNOWN):
+            return model == self.model
+        folder = os.path.expanduser(model)  # noqa: PTH111 - Path's raises for a user who is not there
+        return bool(model) and os.path.realpath(folder) == os.path.realpath(self.folder)
+
+    @property
     def repo(self) -> str:
         """Where it can be downloaded from; empty if nowhere."""
         if self.known:
@@ -111,8 +124,10 @@ class Entry:
                 continue
         return None
 
-    @property
+    @cached_property
     def precisions(self) -> Sequence[Precision]:
+        if packed := packed_precision(self.folder):
+            return (packed,)
         return self.known.precisions if self.known else _ANY
 
     @property

@@ -7,6 +7,7 @@ outlives the app.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -48,8 +49,9 @@ def perform(order: Order, tell: Tell) -> None:
                 except ValueError as error:  # it looks at HF_ENDPOINT
                     raise ModelError(
                         "network",
-                        f"The address of the Hub cannot be used: {error}.",
+                        "The address of the Hub cannot be used.",
                         "Correct HF_ENDPOINT, and start Mezzotint again.",
+                        str(error),
                     ) from error
 
                 HubDownload(order, tell).run()
@@ -72,7 +74,7 @@ def perform(order: Order, tell: Tell) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the app's terminal is the app's
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT | plain_proxies())
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     order = decode_order(sys.stdin.buffer.readline())
@@ -83,6 +85,16 @@ def main() -> None:
         reports.flush()
 
     perform(order, tell)
+
+
+def plain_proxies() -> dict[str, str]:
+    """Those that desktops write as socks://, which the client does not know."""
+    socks = re.compile("socks:", re.IGNORECASE)
+    return {
+        name: socks.sub("socks5:", value, count=1)
+        for name, value in os.environ.items()
+        if name.lower().endswith("_proxy") and socks.match(value)
+    }
 
 
 def _end_with_stdin() -> None:

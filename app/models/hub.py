@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from app.models import disk, library
+from app.models.hashes import discard_damaged
 from app.models.hub_faults import explain, host_of, may_pass, told_wait_s
 from app.models.messages import Checked, Done, HubOrder, ModelError, Tell, Waiting
 from app.models.meter import Meter
@@ -33,7 +33,6 @@ T = TypeVar("T")
 DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 """Between the tries that bring nothing; after the last one the download fails."""
 TIMEOUT = httpx2.Timeout(15.0, read=30.0)
-CHUNK_BYTES = 1 << 22
 MOST_TO_LOOK_AT_BYTES = 1 << 24
 AGAIN = "Try again: only this is downloaded anew."
 
@@ -46,6 +45,10 @@ class HubFile:
     size_bytes: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str
     blob_id: str
+
+    @property
+    def hash(self) -> str:
+        return self.sha256 or self.blob_id
 
 
 class HubDownload:
@@ -97,7 +100,7 @@ class HubDownload:
             else:
                 disk.check_room(self._partial, total - done)
             licence = str(info.card_data.get("license") or "") if info.card_data else ""
-            self._keep_record(licence, total)
+            self._keep_record(licence, total, files)
             self._tell(Checked(revision=self._revision, licence=licence, total_bytes=total))
             if self._order.look:
                 return
@@ -161,7 +164,7 @@ class HubDownload:
             shutil.rmtree(self._partial)
         self._partial.mkdir(parents=True, exist_ok=True)
 
-    def _keep_record(self, licence: str, total: int) -> None:
+    def _keep_record(self, licence: str, total: int, files: list[HubFile]) -> None:
         library.write_record(
             self._partial,
             library.Record(
@@ -170,6 +173,7 @@ class HubDownload:
                 licence=licence,
                 total_bytes=total,
                 look=self._order.look,
+                hashes={file.name: file.hash for file in files},
             ),
         )
 
@@ -235,7 +239,7 @@ class HubDownload:
     # ---------------------------------------------------------------- 3. the bytes
 
     def _download(self, file: HubFile) -> None:
-        if not (file.sha256 or file.blob_id):
+        if not file.hash:
             raise ModelError(
                 "network",
                 f"{self._host} does not tell the hash of {file.name}: what arrives could not be checked.",
@@ -323,19 +327,14 @@ class HubDownload:
 
     def _verify(self, files: Iterable[HubFile]) -> None:
         """Raises ModelError, with the files that are not what they should be deleted."""
-        wrong = [file.name for file in files if not self._is_right(file)]
-        for name in wrong:
-            (self._partial / name).unlink()
-        if wrong:
-            raise ModelError("damaged", f"{', '.join(wrong)} did not arrive unchanged.", AGAIN)
-
-    def _is_right(self, file: HubFile) -> bool:
-        digest = hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % file.size_bytes)
-        with (self._partial / file.name).open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                digest.update(chunk)
-                self._meter.add(len(chunk), file.name)
-        return digest.hexdigest() == (file.sha256 or file.blob_id)
+        damaged = discard_damaged(self._partial, {file.name: file.hash for file in files}, self._meter)
+        if len(damaged) == 1:
+            message, again = "One file arrived damaged.", "Try again: only that one is downloaded again."
+        else:
+            message = f"{len(damaged)} files arrived damaged."
+            again = "Try again: only those are downloaded again."
+        if damaged:
+            raise ModelError("damaged", message, again, ", ".join(damaged))
 
 
 def _begins_at(byte: int, response: httpx2.Response) -> bool:

@@ -80,8 +80,8 @@ def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> 
     causes = list(_causes(error))
     message, remedy = f"The connection to {host} was cut.", "Check the network connection and try again."
     if isinstance(error, UNUSABLE):
-        message = f"The address of the Hub or of the proxy cannot be used: {error}"
-        remedy = "Correct HF_ENDPOINT, HTTP_PROXY or HTTPS_PROXY, and start Mezzotint again."
+        message = "The address of the Hub or of a proxy cannot be used."
+        remedy = "Correct HF_ENDPOINT, HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, and start Mezzotint again."
     elif any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         message = f"{host} could not prove that it is {host}: its certificate is not trusted here."
         remedy = "Another program or your network may stand in between. Ask who runs the network."

@@ -48,7 +48,8 @@ SMALL = (
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Lies in a model's folder, from its first byte on: where the files come from. look: the writer has not
-    said yet whether to download it.
+    said yet whether to download it. hashes: of the files, as far as they are told; a model is not put in its
+    place before they have been compared.
     """
 
     repo: str = ""
@@ -57,12 +58,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     total_bytes: int = 0
     look: bool = False
+    hashes: dict[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalModel:
     """model: what a load takes; problem: why it cannot be loaded, empty if it can; repo: where it comes from;
-    removable: the folder is Mezzotint's own.
+    removable: the folder is Mezzotint's own; checked: the hash of every file was compared when it came.
     """
 
     model: str
@@ -74,6 +76,7 @@ class LocalModel:
     repo: str
     removable: bool
     problem: str
+    checked: bool
 
 
 def models_folder() -> Path:
@@ -230,6 +233,7 @@ def _local_model(folder: Path) -> LocalModel:
         repo=record.repo,
         removable=folder.parent == models_folder(),
         problem=_problem(folder, files),
+        checked=bool(files) and {Path(name).name for name, _, _ in files} <= {RECORD, *record.hashes},
     )
 
 

@@ -24,8 +24,8 @@ from app.devices import chosen
 from app.drafting import Drafting
 from app.models import library
 from app.models.download import Download, State
-from app.models.downloads import Downloads
-from app.models.entry import HUB, Entry, catalogue_name, entries
+from app.models.downloads import Downloads, page_of
+from app.models.entry import Entry, catalogue_name, entries
 from app.models.licence import show_licence
 from app.models.messages import ModelError
 from app.models.row import ModelRow, Use
@@ -180,7 +180,7 @@ class ModelsPage(QWidget):
         return (named,) if named else ()
 
     def _use(self, entry: Entry, settings: Settings) -> Use | None:
-        if settings.model not in (entry.model, str(entry.folder)):
+        if not entry.is_meant(settings.model):
             return None
         drafting = self._drafting
         return Use(settings.precision, drafting.ready, drafting.loading, drafting.fault)
@@ -197,7 +197,7 @@ class ModelsPage(QWidget):
         return row
 
     def _show_form_note(self, repo: str) -> None:
-        page = f"{HUB}{repo.strip()}" if "/" in repo else "its page on huggingface.co"
+        page = page_of(repo) or "its page on huggingface.co"
         self._form_note.setText(
             "Mezzotint asks Hugging Face how large it is, under which licence it stands and whether it fits "
             f"this computer. Nothing else is downloaded until you say so. More about it: {page}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -21,6 +22,7 @@ from engine.events import Device, Failed, Loading, Ready
 from engine.plans import gigabytes, suitable
 
 _READABLE = Qt.TextInteractionFlag.NoTextInteraction
+_ADDRESS = re.compile(r"(https?://[^\s()]*[^\s().,:;])")
 _BROWSABLE = Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
 
 
@@ -116,6 +118,7 @@ class ModelRow(QFrame):
     def _build_state(self) -> QVBoxLayout:
         self.state = text_label("State", quiet=True)
         self.fault = text_label("What went wrong")
+        self.fault.setOpenExternalLinks(True)
         self.line = ProgressLine()
         self.line.setMinimumWidth(0)
         self.line.setMaximumWidth(16777215)
@@ -159,7 +162,7 @@ class ModelRow(QFrame):
     @property
     def controls(self) -> list[QWidget]:
         """All that take keys, from the top."""
-        return [self.licence, self.source, self.precision, self.token, *self.acts]
+        return [self.licence, self.source, self.precision, self.fault, self.token, *self.acts]
 
     # ------------------------------------------------------------------ what it shows
 
@@ -205,7 +208,8 @@ class ModelRow(QFrame):
             {precision: NAMES[precision] for precision in ("auto", *offered, chosen)}, chosen
         )
         verdict = self._judged()
-        known = self.entry.shape is not None
+        broken = self.entry.local and self.entry.local.problem and not self.entry.download
+        known = self.entry.shape is not None and not broken
         self.precision.setVisible(known)
         self._caption.setVisible(known)
         self.verdict.setVisible(known)
@@ -250,13 +254,28 @@ class ModelRow(QFrame):
         told = f"{fault.message} {fault.remedy}".strip() if fault else problem
         if download and not fault:
             told = ""
-        self.fault.setText(breakable(told))
-        self.fault.setVisible(bool(told))
+        self._show_fault(told)
         self.show_progress()
+
+    def _show_fault(self, told: str) -> None:
+        """Its addresses can be opened."""
+        parts = _ADDRESS.split(told)  # every other one is an address
+        texts = [escape(breakable(part)) for part in parts]
+        texts[1::2] = [f'<a href="{escape(parts[at])}">{texts[at]}</a>' for at in range(1, len(parts), 2)]
+        links = len(parts) > 1
+        self.fault.setTextFormat(Qt.TextFormat.RichText if links else Qt.TextFormat.PlainText)
+        self.fault.setText("".join(texts) if links else breakable(told))
+        self.fault.setTextInteractionFlags(_BROWSABLE if links else _READABLE)
+        self.fault.setVisible(bool(told))
 
     def show_progress(self) -> None:
         """Of a download or a load."""
         text, share = self._progress()
+        quiet = not self._lacks_room
+        if self.state.property("quiet") != quiet:
+            self.state.setProperty("quiet", quiet)
+            self.state.style().unpolish(self.state)  # the stylesheet looks again
+            self.state.style().polish(self.state)
         self.state.setText(text)
         self.state.setVisible(bool(text))
         self.line.set_share(share)
@@ -270,11 +289,21 @@ class ModelRow(QFrame):
         if use and use.ready:
             precision = NAMES.get(use.ready.precision, use.ready.precision)
             return f"In use on {short_name(use.ready.device)} · {precision}", 1.0
-        if use and entry.is_here and not use.fault:
-            return "Not loaded · the next draft loads it", 0.0
-        if not entry.is_here and entry.repo:
+        if use and entry.is_here:
+            return "Not loaded" if use.fault else "Not loaded · the next draft loads it", 0.0
+        if entry.is_here:
+            return "On this computer", 0.0
+        if entry.repo:
             return words.room(entry.size_bytes, entry.free_disk_bytes), 0.0
         return "", 0.0
+
+    @property
+    def _lacks_room(self) -> bool:
+        """And that is what the state tells."""
+        entry = self.entry
+        if entry.is_here or not entry.repo or (entry.download and entry.download.state is not State.LOOKED):
+            return False
+        return not words.has_room(entry.size_bytes, entry.free_disk_bytes)
 
     def _judged(self) -> Verdict | None:
         entry, device = self.entry, self._device
@@ -283,7 +312,7 @@ class ModelRow(QFrame):
         return judge(
             entry.shape,
             entry.precisions,
-            self._chosen(),
+            self._chosen() if suitable(entry.precisions, device) else entry.precisions[0],
             self._context_tokens,
             device,
             instead=self._instead,

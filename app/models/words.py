@@ -11,6 +11,7 @@ _STATES = {
     State.CHECKING: "Looking at what there is",
     State.VERIFYING: "Checking what has arrived",
     State.PAUSED: "Paused",
+    State.FAILED: "Stopped",
     State.DONE: "Done",
     State.CANCELLED: "Cancelling",
 }
@@ -18,11 +19,14 @@ _STATES = {
 
 def progress(download: Download) -> str:
     """What it is doing; a fault is told elsewhere."""
-    if download.waiting:
-        return download.waiting
     amount = ""
     if download.total_bytes:
         amount = f"{gigabytes(download.done_bytes)} of {gigabytes(download.total_bytes)}"
+        unit = amount[-3:]
+        amount = amount.replace(f"{unit} of", " of")
+    if download.waiting:
+        again = f"{download.waiting.rstrip('.')} · trying again {_soon(download.waiting_s)}"
+        return "\n".join(filter(None, (again, amount)))
     if download.state is not State.DOWNLOADING:
         return " · ".join(filter(None, (_STATES.get(download.state, ""), amount)))
     rate = f"{gigabytes(round(download.bytes_per_s))}/s" if download.bytes_per_s else ""
@@ -34,8 +38,12 @@ def progress(download: Download) -> str:
 
 def room(needed_bytes: int, free_bytes: int) -> str:
     """What the disk has for a download that has not begun."""
-    enough = needed_bytes + SPARE_BYTES <= free_bytes
+    enough = has_room(needed_bytes, free_bytes)
     return f"{gigabytes(free_bytes)} free on this disk{'' if enough else ': not enough'}"
+
+
+def has_room(needed_bytes: int, free_bytes: int) -> bool:
+    return needed_bytes + SPARE_BYTES <= free_bytes
 
 
 def time_left(seconds: float | None) -> str:
@@ -46,10 +54,17 @@ def time_left(seconds: float | None) -> str:
     if minutes < 1:
         return "Less than a minute left"
     if minutes < 90:
-        return _about(minutes, "minute")
-    return _about(minutes / 60, "hour") if minutes < 36 * 60 else _about(minutes / 1440, "day")
+        return f"About {_counted(minutes, 'minute')} left"
+    large = _counted(minutes / 60, "hour") if minutes < 36 * 60 else _counted(minutes / 1440, "day")
+    return f"About {large} left"
 
 
-def _about(count: float, unit: str) -> str:
+def _soon(seconds: float) -> str:
+    if seconds < 0.5:
+        return "now"
+    return f"in {_counted(seconds, 'second') if seconds < 59.5 else _counted(seconds / 60, 'minute')}"
+
+
+def _counted(count: float, unit: str) -> str:
     whole = round(count)
-    return f"About {whole} {unit}{'' if whole == 1 else 's'} left"
+    return f"{whole} {unit}{'' if whole == 1 else 's'}"

@@ -348,7 +348,7 @@ def test_experts_that_do_not_fit_are_refused(
 
 def test_a_precision_that_packs_nothing_changes_nothing(tiny_folder: Path, tmp_path: Path) -> None:
     assert quantise.prepare(tiny_folder, "bf16", PROCESSOR, tmp_path) == (tiny_folder, None)
-    assert quantise.packed_precision(tiny_folder) is None
+    assert catalogue.packed_precision(tiny_folder) is None
 
 
 def test_without_bitsandbytes_a_packed_precision_is_refused(
@@ -409,7 +409,7 @@ def test_the_second_load_packs_nothing_and_needs_no_original(
     names = {path.name for path in source.iterdir()}
     shutil.rmtree(source)
     assert names <= {path.name for path in copy.iterdir()}
-    assert quantise.packed_precision(copy) == precision
+    assert catalogue.packed_precision(copy) == precision
     assert same(load_packed(copy, precision), first)
     assert len(done) == 2
     Tokenizer(copy)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from app.models import library
 from app.models.copying import copy_model
+from app.models.entry import entries
 from app.models.messages import Checked, Done, Failed, ImportOrder, ModelError, Progress, Report
 from tests.app.models.hub import INDEX, WEIGHTS, model_files, sharded_files
 
@@ -145,6 +148,73 @@ def test_the_room_is_looked_at_first(source: Path, monkeypatch: pytest.MonkeyPat
     assert fault is not None
     assert fault.kind == "disk"
     assert not (library.partial(library.models_folder() / "gemma") / WEIGHTS).exists()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def blob(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def tell_by_record(source: Path) -> None:
+    hashes = {name: sha256(data) for name, data in content(source).items()}
+    library.write_record(source, library.Record(hashes={**hashes, "config.json": "no hash"}))
+
+
+def tell_by_metadata(source: Path) -> None:
+    """As `hf download --local-dir` does."""
+    left = source / ".cache" / "huggingface" / "download"
+    left.mkdir(parents=True)
+    for file in list(source.iterdir()):
+        if file.is_file():
+            (left / f"{file.name}.metadata").write_text(f"commit\n{blob(file.read_bytes())}\n1.5\n")
+
+
+def tell_by_names(source: Path) -> None:
+    """As the Hub's cache does."""
+    blobs = source.parent / "blobs"
+    blobs.mkdir()
+    for file in list(source.iterdir()):
+        if file.is_file():
+            kept = blobs / sha256(file.read_bytes())
+            file.rename(kept)
+            file.symlink_to(kept)
+
+
+@pytest.mark.parametrize("tell", [tell_by_record, tell_by_metadata, tell_by_names])
+def test_weights_that_are_not_what_was_downloaded_are_refused(
+    source: Path, tell: Callable[[Path], None]
+) -> None:
+    tell(source)
+    whole = (source / WEIGHTS).read_bytes()
+    (source / WEIGHTS).write_bytes(whole[:-64] + bytes(64))
+    fault = copied(source)[1]
+    assert fault is not None
+    assert (fault.kind, fault.message) == (
+        "damaged",
+        f"Not as it was when it was downloaded: “{WEIGHTS}”.",
+    )
+    assert str(source) in fault.remedy
+    assert not (library.models_folder() / "gemma").exists()
+    (source / WEIGHTS).write_bytes(whole)
+    reports, fault = copied(source)
+    assert fault is None
+    assert any(isinstance(report, Progress) and report.stage == "verifying" for report in reports)
+
+
+@pytest.mark.parametrize(
+    ("tell", "checked"), [(tell_by_metadata, True), (tell_by_record, False), (None, False)]
+)
+def test_a_copy_is_called_checked_where_every_hash_was_compared(
+    source: Path, tell: Callable[[Path], None] | None, checked: bool
+) -> None:
+    if tell:
+        tell(source)
+    assert copied(source)[1] is None
+    arrived = next(entry for entry in entries((), ()) if entry.folder.name == "gemma")
+    assert arrived.checked == checked
 
 
 def test_a_disk_that_keeps_no_times(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

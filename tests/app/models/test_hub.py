@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +17,8 @@ import httpx2
 import msgspec
 import pytest
 
-from app.models import library
+from app.models import fetch, library
+from app.models.entry import entries
 from app.models.hub import DELAYS_S, MOST_TO_LOOK_AT_BYTES, HubDownload
 from app.models.messages import Checked, Done, Failed, HubOrder, ModelError, Progress, Report, Waiting
 from tests.app.models.hub import (
@@ -411,8 +413,9 @@ def test_a_wrong_hash_costs_that_file_alone(hub: Hub, order: HubOrder, folder: P
     tried = Try(order, hub.url)
     assert tried.fault is not None
     assert tried.fault.kind == "damaged"
-    assert bad in tried.fault.message
-    assert "00001" not in tried.fault.message
+    assert tried.fault.message == "One file arrived damaged."
+    assert tried.fault.remedy == "Try again: only that one is downloaded again."
+    assert tried.fault.details == bad
     assert not folder.exists()
     hub.sent.clear()
     hub.requests.clear()
@@ -424,7 +427,17 @@ def test_small_files_are_checked_by_git_s_hash(hub: Hub, order: HubOrder) -> Non
     hub.sent["LICENSE"] = bytes(len(hub.files["LICENSE"]))
     tried = Try(order, hub.url)
     assert tried.fault is not None
-    assert "LICENSE" in tried.fault.message
+    assert tried.fault.details == "LICENSE"
+
+
+def test_what_was_compared_is_recorded(hub: Hub, order: HubOrder, folder: Path) -> None:
+    assert Try(order, hub.url).done
+    record = library.read_record(folder)
+    assert record is not None
+    assert record.hashes.keys() == NEEDED
+    assert record.hashes[WEIGHTS] == hashlib.sha256(hub.files[WEIGHTS]).hexdigest()
+    arrived = next(entry for entry in entries((), ()) if entry.folder == folder)
+    assert arrived.checked
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
@@ -623,8 +636,33 @@ def test_an_address_that_is_none(
     tried = Try(order, endpoint)
     assert tried.fault is not None
     assert "HF_ENDPOINT" in tried.fault.remedy
+    assert "ALL_PROXY" in tried.fault.remedy
+    assert tried.fault.message == "The address of the Hub or of a proxy cannot be used."
     assert tried.fault.kind == "network"
     assert tried.waits_s == []
+
+
+def test_a_socks_address_beside_the_proxy_on_the_way(
+    hub: Hub, order: HubOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", only_numbers(socket.getaddrinfo))
+    monkeypatch.setenv("HTTP_PROXY", hub.url)
+    monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{closed_port()}")
+    assert Try(order, "http://hub.invalid").done
+
+
+def test_the_way_through_a_socks_proxy(order: HubOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = closed_port()
+    monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
+    tried = Try(order, "http://hub.invalid")
+    assert tried.fault is not None
+    assert tried.fault.message == f"The proxy 127.0.0.1:{port} cannot be reached."
+
+
+def test_a_socks_address_as_desktops_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", "socks://127.0.0.1:7891/")
+    monkeypatch.setenv("HTTPS_PROXY", "http://socks:7891")
+    assert fetch.plain_proxies() == {"all_proxy": "socks5://127.0.0.1:7891/"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ from app.models import library
 from app.models.download import Download, State
 from app.models.downloads import Downloads
 from app.models.entry import Entry
-from app.models.messages import Failed
+from app.models.messages import Failed, Waiting
 from app.models.page import ModelsPage
 from app.models.row import ModelRow
 from app.settings import SettingsStore
@@ -225,12 +226,17 @@ def test_while_it_downloads(desk: Desk) -> None:
     item.done_bytes, item.total_bytes = 18_400_000_000, 51_700_000_000
     item._rate.bytes_per_s = 42.1e6
     item.progressed.emit()
-    assert desk.gemma.state.text() == "18.4 GB of 51.7 GB · 42 MB/s\nAbout 13 minutes left"
+    assert desk.gemma.state.text() == "18.4 of 51.7 GB · 42 MB/s\nAbout 13 minutes left"
     assert round(desk.gemma.line.share, 2) == 0.36
     assert desk.gemma.line.isVisible()
-    item.waiting = "The connection is lost."
-    item.progressed.emit()
-    assert desk.gemma.state.text() == "The connection is lost."
+    for seconds, again in ((1800.0, "in 30 minutes"), (8.0, "in 8 seconds"), (1.2, "in 1 second")):
+        item._on_report(Waiting(message="The connection is lost.", seconds=seconds))
+        assert desk.gemma.state.text() == f"The connection is lost · trying again {again}\n18.4 of 51.7 GB"
+    assert item._second.isActive()
+    item._on_second()
+    assert desk.gemma.state.text().startswith("The connection is lost · trying again now")
+    item.pause()
+    assert not item._second.isActive()
 
 
 def test_paused_and_on(desk: Desk) -> None:
@@ -254,11 +260,27 @@ def test_failed_is_told_with_its_remedy(desk: Desk) -> None:
     item = desk.begin()
     item._fail(Failed(kind="network", message="The Hub cannot be reached.", remedy="Check the connection."))
     assert desk.gemma.fault.text() == "The Hub cannot be reached. Check the connection."
+    assert desk.gemma.state.text() == "Stopped"
     assert acts(desk.gemma) == ["Try again", "Cancel"]
     assert desk.gemma.token.isHidden()
     desk.gemma.resume.click()
     assert item.state is State.CHECKING
     assert desk.gemma.fault.isHidden()
+
+
+def test_addresses_in_a_fault_can_be_opened(desk: Desk) -> None:
+    item = desk.begin()
+    page = "https://huggingface.co/google/a_model_with_a_long_name"
+    item._fail(Failed(kind="access", message="<Closed>.", remedy=f"Open {page}, then ({page}/tokens)."))
+    told = desk.gemma.fault.text()
+    assert f'<a href="{page}">' in told
+    assert f'<a href="{page}/tokens">' in told
+    assert "&lt;Closed&gt;" in told
+    assert desk.gemma.fault.openExternalLinks()
+    assert desk.gemma.fault.focusPolicy() & Qt.FocusPolicy.TabFocus
+    item._fail(Failed(kind="network", message="<Cut>."))
+    assert desk.gemma.fault.text() == "<Cut>."
+    assert not desk.gemma.fault.focusPolicy() & Qt.FocusPolicy.TabFocus
 
 
 def test_a_token_is_asked_for_only_where_the_repository_does(desk: Desk) -> None:
@@ -292,6 +314,7 @@ def test_in_use_loading_unloaded_and_failed(desk: Desk) -> None:
     assert desk.drafting.asked == ["unload", "reload"]
     desk.drafting.stand(fault="It broke.")
     assert row.fault.text() == "It broke."
+    assert row.state.text() == "Not loaded"
     assert acts(row) == ["Load it now"]
 
 
@@ -301,6 +324,7 @@ def test_ready_is_used_with_the_precision_of_its_row(desk: Desk) -> None:
     choose(desk.gemma, "4-bit-tight")
     assert desk.store.current.precision == "auto"
     assert acts(desk.gemma) == ["Use", "Remove…"]
+    assert desk.gemma.state.text() == "On this computer"
     desk.gemma.use.click()
     assert (desk.store.current.model, desk.store.current.precision) == (GEMMA_26B.name, "4-bit-tight")
     assert desk.drafting.asked == []  # the window reloads when the settings change
@@ -402,7 +426,59 @@ def test_incomplete(desk: Desk) -> None:
     (install(GEMMA_26B.folder) / "tokenizer.json").unlink()
     desk.page._list()
     assert "not complete" in desk.gemma.fault.text()
+    assert desk.gemma.precision.isHidden()
+    assert desk.gemma.verdict.isHidden()
     assert acts(desk.gemma) == ["Download 51.7 GB", "Remove…"]
+
+
+def test_too_little_room_is_not_told_quietly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.gemma.state.property("quiet") is True
+    usage = shutil.disk_usage("/")._replace(free=31_000_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    desk.page._list()
+    assert desk.gemma.state.text() == "31.0 GB free on this disk: not enough"
+    assert desk.gemma.state.property("quiet") is False
+    desk.begin()
+    assert desk.gemma.state.property("quiet") is True
+
+
+@pytest.mark.parametrize("spelled", ["{0}/", "{0}/../mine", "~/mine"])
+def test_a_folder_is_in_use_however_it_is_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, spelled: str
+) -> None:
+    folder = install(library.models_folder() / "mine")
+    monkeypatch.setenv("HOME", str(folder.parent))
+    desk.store.change(model=spelled.format(folder))
+    desk.page._list()
+    desk.drafting.stand(on_card(RTX_4090, "bf16"))
+    assert desk.page.rows[folder].state.text().startswith("In use on ")
+    assert acts(desk.page.rows[folder]) == ["Free the memory now"]
+    assert acts(desk.starter) == ["Use"]
+
+
+def test_a_name_of_the_catalogue_is_no_folder(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = install(tmp_path / STARTER.name)
+    monkeypatch.chdir(tmp_path)
+    desk.page.add_folder(str(folder))
+    assert acts(desk.page.rows[folder]) == ["Use", "Take off the list"]
+
+
+@pytest.mark.parametrize(("precision", "name"), [("4-bit", "4-bit"), ("fp8", "8-bit (FP8)")])
+def test_a_packed_copy_is_offered_as_it_is_packed(
+    desk: Desk, tmp_path: Path, precision: str, name: str
+) -> None:
+    folder = install(tmp_path / "mine")
+    config = json.loads((folder / "config.json").read_bytes())
+    config["quantization_config"] = {"precision": precision}
+    (folder / "config.json").write_text(json.dumps(config))
+    desk.page.add_folder(str(folder))
+    row = desk.page.rows[folder]
+    offered = {row.precision.itemText(at) for at in range(row.precision.count())}
+    assert offered <= {"Automatic", name}
+    assert "Full" not in row.verdict.text()
+    assert "its" in row.verdict.text()  # fits
 
 
 def test_an_unfinished_download_of_an_earlier_run_is_paused(qtbot: QtBot, desk: Desk) -> None:
@@ -460,6 +536,13 @@ def test_a_copy_is_imported_under_its_name_in_the_catalogue(desk: Desk, tmp_path
 def test_a_repository_is_typed(desk: Desk) -> None:
     desk.page.hub.click()
     assert desk.page.repo.isVisible()
+    note = desk.page._form_note
+    for text in ("owner/model", " https://huggingface.co/owner/model/", "hf.co/owner/model"):
+        desk.page.repo.setText(text)
+        assert note.text().endswith("More about it: https://huggingface.co/owner/model.")
+    for text in ("https://huggingface.co/", "https://hugg", "owner/"):
+        desk.page.repo.setText(text)
+        assert note.text().endswith("its page on huggingface.co.")
     desk.page.repo.setText("nonsense")
     desk.page.fetch.click()
     assert "no model's name" in desk.page.fault.text()
