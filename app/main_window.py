@@ -80,6 +80,7 @@ class MainWindow(QMainWindow):
         writing.addWidget(self.page, 1)
         messages = QVBoxLayout()
         messages.setContentsMargins(24, 0, 24, 12)
+        messages.setSpacing(8)
         messages.addWidget(self.welcome)
         messages.addWidget(self.offer)
         messages.addWidget(self.notice)
@@ -94,7 +95,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(centre)
         self.setStatusBar(self.status)
         self.resize(1180, 780)
-        self.setMinimumSize(560, 360)
+        self.page.setMinimumSize(560, 200)  # the window's follows, with the settings or without
         self.restoreGeometry(QByteArray.fromBase64(self._settings.current.window_geometry.encode()))
 
     def _action(self, text: str, shortcut: QKeySequence.StandardKey | str | None, act: object) -> QAction:
@@ -326,6 +327,7 @@ class MainWindow(QMainWindow):
         if "downloads" in vars(self):
             self.downloads.close()
         self.devices.close()
+        self.told.close()
         self.document.close()
         event.accept()
         self.closed.emit()
@@ -380,6 +382,7 @@ class MainWindow(QMainWindow):
         return page
 
     def open_models(self) -> None:
+        self.told.hide_offer()
         self._settings.change(panel_open=True)
         self.panel.show_page(self.models)
         self.models.back_link.setFocus()

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.device_watch import DeviceWatch
 from app.drafting import Drafting, State
+from app.models.precisions import in_words
 from app.notice import Choice, Notice
 from app.settings import SettingsStore, load_settings
 from app.ways_out import NO_MODEL, Way, ways_out
@@ -43,7 +44,6 @@ class ModelNotices(QObject):
         self._settings = settings
         self._told_failure = False
         self._thread: threading.Thread | None = None
-        welcome.closed.connect(self._on_answered)
         drafting.failed.connect(self._on_failed)
         drafting.changed.connect(self._on_drafting_changed)
         drafting.model_changed.connect(self._on_model_changed)
@@ -59,7 +59,8 @@ class ModelNotices(QObject):
             ways.append(("Open the settings", self._on_device_asked))
         elif kind in NO_MODEL and ways:
             ways.append(("See models", self._on_models_asked))
-        self._notice.tell(message, found.reason or remedy, *ways[:2])
+        told, remedy = in_words(found.message or message), in_words(found.reason or remedy)
+        self._notice.tell(told, remedy, *ways[:2])
         self._told_failure = True
 
     def _take(self, way: Way) -> None:
@@ -125,21 +126,20 @@ class ModelNotices(QObject):
         from app.models.offer import offer
 
         if words := offer(self._settings.current, self._drafting.devices):
-            ways = ("See models", self._on_welcomed), ("Not now", self._on_answered)
+            ways = ("See models", self.models_asked.emit), ("Not now", self.hide_offer)
             self._welcome.tell(words, "", *ways)
+            self._settings.change(offered=True)
 
-    def _on_answered(self) -> None:
+    def hide_offer(self) -> None:
         self._welcome.hide()
-        self._settings.change(offered=True)
 
-    def _on_welcomed(self) -> None:
-        self._on_answered()
-        self.models_asked.emit()
+    def close(self) -> None:
+        if self._thread:
+            self._thread.join()
 
     def tell_arrived(self, entry: Entry) -> None:
-        self._notice.tell(
-            f"{entry.label} is here, whole and checked.", "", ("Use it", partial(self._use, entry.model))
-        )
+        here = "here, whole and checked" if entry.checked else "here"
+        self._notice.tell(f"{entry.label} is {here}.", "", ("Use it", partial(self._use, entry.model)))
 
     def tell_stopped(self, entry: Entry) -> None:
         """entry.download has a fault."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.widgets import tool_button
 
@@ -14,10 +14,6 @@ Choice = tuple[str, Callable[[], object]]
 
 
 class Notice(QFrame):
-    """closed: the writer has put it away."""
-
-    closed = Signal()
-
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
@@ -27,15 +23,21 @@ class Notice(QFrame):
         self._text.setAccessibleDescription("Message")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._acts: list[Callable[[], object]] = []
-        close = tool_button("×", "Close the message", self._on_close)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(14, 8, 8, 8)
-        row.setSpacing(18)
-        row.addWidget(self._text, 1)
+        close = tool_button("×", "Close the message", self.hide)
         self.buttons = [self._button(0), self._button(1)]
+        ways = QHBoxLayout()
+        ways.setSpacing(18)
         for button in self.buttons:
-            row.addWidget(button)
-        row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+            ways.addWidget(button)
+        ways.addStretch(1)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(14, 8, 8, 8)
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(0, 1)
+        grid.addWidget(self._text, 0, 0)
+        grid.addWidget(close, 0, 1, Qt.AlignmentFlag.AlignTop)
+        grid.addLayout(ways, 1, 0)
         self.hide()
 
     @property
@@ -59,7 +61,3 @@ class Notice(QFrame):
         button.setAccessibleName("Nothing to do")
         button.clicked.connect(lambda: self._acts[index]())
         return button
-
-    def _on_close(self) -> None:
-        self.hide()
-        self.closed.emit()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.devices import choice_of, short_name
+from app.devices import choice_of, chosen, short_name
 from app.settings import Settings
 from engine.cards import card_ids
 from engine.events import Device, Ready
@@ -28,13 +29,17 @@ class Way:
 
 
 AGAIN = Way("Close other programs and try again")
+AUTOMATIC = Way("Choose the precision automatically", {"precision": "auto"})
 USE_STARTER = Way("Use the starter model", {"model": STARTER, "precision": "auto"})
 
 
 @dataclass(frozen=True)
 class WaysOut:
-    """reason: told in place of the engine's remedy, if not empty; ways: the best one first."""
+    """message, reason: told in place of the engine's message and remedy, if not empty; ways: the best one
+    first.
+    """
 
+    message: str = ""
     reason: str = ""
     ways: tuple[Way, ...] = ()
 
@@ -42,12 +47,22 @@ class WaysOut:
 def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: Ready | None) -> WaysOut:
     """kind: the failure's (engine.errors); ready: what is loaded."""
     if kind == "device-missing" and devices:
-        best = devices[0]
-        return WaysOut(ways=(Way(f"Use {short_name(best)}", {"device": choice_of(best)}),))
+        use = Way(f"Use {short_name(devices[0])}", {"device": choice_of(devices[0])})
+        if chosen(settings.device, devices):
+            return WaysOut(ways=(use,))
+        return WaysOut("The device that the settings name is not here.", "Choose another one.", (use,))
+    if kind == "device-lost":
+        afresh = (
+            "The engine starts afresh. If it happens again, restart the computer or choose another device."
+        )
+        return WaysOut(reason=afresh, ways=(Way("Try again"),))
     if kind in NO_MODEL and ready is None and settings.model != STARTER:
-        gone = "Choose another model, or connect the disk that this one lies on."
-        return WaysOut(gone if kind == "input" else "", (USE_STARTER,))
-    if kind != "out-of-memory":
+        if kind == "input" and _is_gone(settings.model):
+            gone = "Choose another model, or connect the disk that this one lies on."
+            return WaysOut(reason=gone, ways=(USE_STARTER,))
+        packed_otherwise = kind == "input" and settings.precision != "auto"
+        return WaysOut(ways=(AUTOMATIC,) * packed_otherwise + (USE_STARTER,))
+    if kind not in ("out-of-memory", "engine-died"):
         return WaysOut()
     from app.models.verdict import taken
 
@@ -55,15 +70,30 @@ def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
     shape = entry.shape if entry else None
     context = settings.context_tokens
     device = ready.device if ready else taken(settings.device, devices, shape, settings.precision, context)
-    reason, ways = "", list[Way]()
+    reason, ways = "Close other programs, or choose a smaller model.", [AGAIN]
     if entry and shape and device:
+        if kind == "engine-died" and _fits(entry, shape, settings, device, ready):
+            return WaysOut()  # the system ends programs when memory runs out, but here it was something else
         joint = next((other for other in devices if set(card_ids(other)) > set(card_ids(device))), None)
         reason, ways = _by_plan(entry, shape, settings, device, joint, ready)
-    else:
-        ways = [AGAIN]
+    elif kind == "engine-died":
+        return WaysOut()
     if settings.model != STARTER:
         ways.append(USE_STARTER)
-    return WaysOut(reason, tuple((ways or [AGAIN])[:2]))
+    return WaysOut(reason=reason, ways=tuple((ways or [AGAIN])[:2]))
+
+
+def _is_gone(model: str) -> bool:
+    from engine.catalogue import KNOWN
+
+    return model not in [known.name for known in KNOWN] and not Path(model).expanduser().is_dir()
+
+
+def _fits(entry: Entry, shape: Shape, settings: Settings, device: Device, ready: Ready | None) -> bool:
+    from app.models.verdict import judge
+
+    precision = ready.precision if ready else settings.precision
+    return judge(shape, entry.precisions, precision, settings.context_tokens, device).fits
 
 
 def _by_plan(

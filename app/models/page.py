@@ -170,14 +170,14 @@ class ModelsPage(QWidget):
             row.show_entry(row.entry, use, emptied, settings.context_tokens, instead=instead)
 
     def _places(self, use: Use | None, setting: str) -> tuple[Device, ...]:
-        """What a load of the model has to choose from."""
+        """What a load of the model has to choose from; all there is where the named device is gone."""
         ready, there = self._drafting.ready, self._devices.devices
         if ready and (use or setting != "auto"):
             return (ready.device,)
         if setting == "auto":
             return there
         named = chosen(setting, there)
-        return (named,) if named else ()
+        return (named,) if named else there
 
     def _use(self, entry: Entry, settings: Settings) -> Use | None:
         if not entry.is_meant(settings.model):

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QMessageBox
+from PySide6.QtWidgets import QComboBox, QMessageBox, QToolButton
 
 from app.drafting import State
 from app.main_window import MainWindow
@@ -72,7 +72,9 @@ def test_the_real_model_is_offered_to_a_new_writer(window: MainWindow) -> None:
 
 
 def close_it(window: MainWindow) -> None:
-    window.welcome.closed.emit()
+    buttons = window.welcome.findChildren(QToolButton)
+    assert len(buttons) == 1
+    buttons[0].click()
 
 
 def not_now(window: MainWindow) -> None:
@@ -97,17 +99,26 @@ def test_once_answered_it_never_comes_back(open_window: Open, answer: Callable[[
     assert later.welcome.isHidden()
 
 
-def test_unanswered_it_comes_again_at_the_next_start_and_not_before(open_window: Open) -> None:
+def test_unanswered_it_does_not_come_again_either(open_window: Open) -> None:
     window = open_window()
     window.start(None)
     stand(window, RTX_4090, CPU)
+    assert window.welcome.isVisible()
     window.welcome.hide()
     stand(window, RTX_4090, CPU)
     assert window.welcome.isHidden()
     later = open_window()
     later.start(None)
     stand(later, RTX_4090, CPU)
-    assert later.welcome.isVisible()
+    assert later.welcome.isHidden()
+
+
+def test_it_goes_when_the_models_are_seen_in_any_way(window: MainWindow) -> None:
+    window.start(None)
+    stand(window, RTX_4090, CPU)
+    assert window.welcome.isVisible()
+    window.open_models()
+    assert window.welcome.isHidden()
 
 
 def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window: Open) -> None:
@@ -284,7 +295,7 @@ def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: Ma
         window.drafting.unload()
         window.drafting.devices = (RTX_4090, CPU)
         window.drafting.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
-        assert window.notice.text == "There is no device “GPU-7” here. Choose one."
+        assert window.notice.text == "The device that the settings name is not here. Choose another one."
         assert offers(window.notice) == ["Use RTX 4090", "Open the settings"]
         window.notice.buttons[1].click()
         assert window.panel.isVisible()
@@ -390,3 +401,45 @@ def test_what_is_free_is_read_while_the_panel_is_in_view(window: MainWindow) -> 
     window.open_models()
     window.close()
     assert not timer.isActive()
+
+
+@pytest.mark.parametrize("panel_open", [False, True])
+def test_a_message_is_whole_in_the_narrowest_window(window: MainWindow, panel_open: bool) -> None:
+    window._settings.change(panel_open=panel_open)
+    window.notice.tell(
+        "There is not enough memory.",
+        "DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had 22.9 GB free.",
+        ("Close other programs and try again", window.close),
+        ("Use the starter model", window.close),
+    )
+    QCoreApplication.processEvents()
+    window.resize(1, 1)
+    QCoreApplication.processEvents()
+    label = window.notice._text
+    assert window.width() < 900
+    assert window.notice.width() < 540
+    assert label.height() >= label.heightForWidth(label.width())
+    for button in window.notice.buttons:
+        assert button.width() >= button.sizeHint().width()
+        assert button.visibleRegion().boundingRect() == button.rect()
+
+
+def test_what_was_free_is_what_the_engine_saw_and_hidden_cards_count(
+    window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus = [
+        Gpu(0, RTX_3060.name, RTX_3060.uuid, 12 << 30, 1 << 30),  # full now
+        Gpu(1, RTX_3060.name, "GPU-2", 12 << 30, 11 << 30),
+    ]
+    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: tuple(gpus))
+    stand(window, RTX_3060, CPU)
+
+    async def scenario() -> None:
+        window._settings.change(model="diffusiongemma-26b", device=RTX_3060.uuid)
+        window.drafting.unload()
+        window.drafting.devices = (RTX_3060, CPU)
+        window.drafting.failed.emit("There is not enough memory.", "", "out-of-memory")
+        assert "RTX 3060 had 10.5 GB free" in window.notice.text
+        assert offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"]
+
+    run(scenario())

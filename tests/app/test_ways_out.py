@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from app.settings import Settings
-from app.ways_out import Way, ways_out
+from app.ways_out import Way, WaysOut, ways_out
 from engine.cards import together
 from engine.catalogue import GEMMA_26B
 from engine.events import Device, Ready
@@ -104,6 +105,14 @@ def test_where_one_card_runs_out_all_together_are_a_way_if_they_have_room(
     assert BOTH not in ways_out("out-of-memory", joint, devices, None).ways
 
 
+def test_where_a_draft_runs_out_on_one_card_all_together_come_before_a_smaller_context() -> None:
+    devices = cards(24, 18.7, 16)
+    loaded = loaded_on(devices[0], "4-bit-tight")
+    chosen = replace(gemma("4-bit-tight", 32768), device="GPU-0")
+    smaller = Way("Use a smaller context", {"context_tokens": 8192})
+    assert ways_out("out-of-memory", chosen, devices, loaded).ways == (BOTH, smaller)
+
+
 def test_what_was_needed_and_what_was_free_is_told() -> None:
     reason = ways_out("out-of-memory", gemma("bf16"), (card(24, 23.4),), None).reason
     assert reason == "DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had 22.9 GB free."
@@ -119,16 +128,51 @@ def test_a_device_that_is_gone() -> None:
     assert found.ways == (Way("Use RTX 4090", {"device": "GPU-4090"}),)
 
 
-@pytest.mark.parametrize("kind", ["", "bug", "device-lost"])
+def test_a_device_without_code_in_pytorch_is_told_as_the_engine_tells_it() -> None:
+    found = ways_out("device-missing", Settings(), (card(24, 23.4),), None)
+    assert (found.message, found.reason) == ("", "")
+
+
+def test_a_lost_device() -> None:
+    found = ways_out("device-lost", gemma(), (card(24, 23.4),), None)
+    assert "starts afresh" in found.reason
+    assert found.ways == (Way("Try again"),)
+
+
+def test_an_engine_that_the_system_ended_where_memory_was_short() -> None:
+    cpu = Device(id="cpu", name="Xeon", total_bytes=16 * GIB, free_bytes=12 * GIB)
+    found = ways_out("engine-died", gemma("4-bit"), (cpu,), None)
+    assert found.reason == "DiffusionGemma 26B in 4-bit needs about 18.4 GB; Xeon had 12.0 GB free."
+    assert found.ways == (STARTER,)
+    loaded = loaded_on(cpu, "4-bit")
+    assert ways_out("engine-died", gemma(), (cpu,), loaded).reason == found.reason
+    roomy = Device(id="cpu", name="Xeon", total_bytes=64 * GIB, free_bytes=60 * GIB)
+    assert ways_out("engine-died", gemma("4-bit"), (roomy,), None) == ways_out("", gemma(), (), None)
+    assert ways_out("engine-died", Settings(model="/nowhere"), (cpu,), None).ways == ()
+
+
+@pytest.mark.parametrize("kind", ["", "bug"])
 def test_other_faults_have_none(kind: str) -> None:
     assert ways_out(kind, gemma(), (card(24, 23.4),), None).ways == ()
 
 
-@pytest.mark.parametrize(("kind", "words"), [("input", "connect the disk"), ("weights-broken", "")])
-def test_a_model_that_cannot_be_loaded_leaves_another_one(kind: str, words: str) -> None:
-    devices = (card(24, 23.4),)
-    found = ways_out(kind, gemma(), devices, None)
+def test_a_folder_that_is_gone_leaves_another_model() -> None:
+    found = ways_out("input", Settings(model="/nowhere"), (card(24, 23.4),), None)
     assert found.ways == (STARTER,)
-    assert words in found.reason
+    assert "connect the disk" in found.reason
+
+
+def test_a_precision_that_a_folder_is_not_packed_in(tmp_path: Path) -> None:
+    settings = Settings(model=str(tmp_path), precision="bf16")
+    found = ways_out("input", settings, (card(24, 23.4),), None)
+    assert found == WaysOut(ways=(Way("Choose the precision automatically", {"precision": "auto"}), STARTER))
+    again = ways_out("input", replace(settings, precision="auto"), (card(24, 23.4),), None)
+    assert again == WaysOut(ways=(STARTER,))
+
+
+@pytest.mark.parametrize("kind", ["input", "weights-broken"])
+def test_a_model_that_cannot_be_loaded_leaves_another_one(kind: str) -> None:
+    devices = (card(24, 23.4),)
+    assert ways_out(kind, gemma(), devices, None) == WaysOut(ways=(STARTER,))
     assert ways_out(kind, Settings(), (), None).ways == ()
     assert ways_out(kind, gemma(), devices, loaded_on(card(24, 5), "4-bit")).ways == ()

@@ -422,6 +422,12 @@ def test_what_the_devices_are_is_not_known_at_first(desk: Desk) -> None:
     assert desk.gemma.verdict.text() == "Whether it fits is not known yet."
 
 
+def test_a_device_that_is_gone_leaves_verdicts_for_what_is_there(desk: Desk) -> None:
+    desk.store.change(device="GPU-7")
+    desk.drafting.stand()
+    assert desk.gemma.verdict.text().startswith("4-bit fits with ")
+
+
 def test_incomplete(desk: Desk) -> None:
     (install(GEMMA_26B.folder) / "tokenizer.json").unlink()
     desk.page._list()
