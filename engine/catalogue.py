@@ -135,20 +135,23 @@ def check_files(folder: Path) -> list[Path]:
             "Choose a folder with a DiffusionGemma model.",
         )
     _read_json(folder / "tokenizer.json", msgspec.Raw)  # of many megabytes
-    weights = _weight_files(folder)
-    for path in weights:
+    tensors = _tensors(folder)
+    for path, names in tensors.items():
         _existing(path)
         try:
-            with safe_open(path, framework="np"):
-                pass
+            with safe_open(path, framework="np") as file:
+                lacking = names.difference(file.keys())
         except (SafetensorError, OSError) as error:
             raise _broken(path, str(error)) from error
-    return weights
+        if lacking:
+            raise _broken(path, f"lacks {', '.join(sorted(lacking))}")
+    return list(tensors)
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def _tensors(folder: Path) -> dict[Path, set[str]]:
+    """The weight files with what the index says that each holds."""
     if not (folder / INDEX).is_file():
-        return [folder / SINGLE]
+        return {folder / SINGLE: set()}
     shards = _read_json(folder / INDEX, object).get("weight_map")
     if (
         not isinstance(shards, dict)
@@ -156,7 +159,10 @@ def _weight_files(folder: Path) -> list[Path]:
         or not all(isinstance(name, str) for name in shards.values())
     ):
         raise _broken(folder / INDEX, "no weight_map")
-    return [folder / name for name in sorted(set(shards.values()))]
+    return {
+        folder / file: {tensor for tensor, place in shards.items() if place == file}
+        for file in sorted(set(shards.values()))
+    }
 
 
 def _existing(path: Path) -> Path:

@@ -236,7 +236,7 @@ class ModelRow(QFrame):
             self.resume: stands,
             self.pause: moving and not (download and download.is_look),
             self.cancel: moving or stands or looked,
-            self.free: ready is not None,
+            self.free: ready is not None or loading is not None,
             self.remove: bool(entry.local and entry.local.removable) and use is None and download is None,
             self.forget: entry.is_added and use is None,
             self.line: moving or loading is not None,
@@ -249,6 +249,7 @@ class ModelRow(QFrame):
             next((button for button in self._harmless if shown[button]), self.precision).setFocus()
         self.cancel.setText("Remove" if download and download.is_look and not moving else "Cancel")
         self.resume.setText("Try again" if failed else "Resume")
+        self.free.setText("Stop loading" if loading else "Free the memory now")
         for button in self.acts:
             button.setAccessibleName(f"{button.text()}: {entry.label}")
         told = f"{fault.message} {fault.remedy}".strip() if fault else problem

@@ -290,6 +290,10 @@ def test_weights_in_several_files_load(tiny_folder: Path, tmp_path: Path) -> Non
         index |= dict.fromkeys(part, f"part-{number}.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
     assert isinstance(load(Session(), model=str(tmp_path))[-1], Ready)
+    told = {"metadata": {}, "weight_map": index | {"model.lost": "part-1.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(told))
+    failed = failed_of(load(Session(), model=str(tmp_path)))
+    assert (failed.kind, failed.details) == ("weights-broken", "lacks model.lost")
     (tmp_path / "part-1.safetensors").unlink()
     failed = failed_of(load(Session(), model=str(tmp_path)))
     assert (failed.kind, "part-1.safetensors" in failed.message) == ("weights-missing", True)
