@@ -313,7 +313,7 @@ def test_in_use_loading_unloaded_and_failed(desk: Desk) -> None:
     assert "the next draft loads it" in row.state.text()
     assert acts(row) == ["Load it now"]
     row.use.click()
-    assert desk.drafting.asked == ["unload", "reload"]
+    assert desk.drafting.asked == ["unload", "unload", "reload"]
     desk.drafting.stand(fault="It broke.")
     assert row.fault.text() == "It broke."
     assert row.state.text() == "Not loaded"
