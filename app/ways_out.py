@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.devices import choice_of, chosen, short_name
@@ -84,9 +83,14 @@ def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
 
 
 def _is_gone(model: str) -> bool:
-    from engine.catalogue import KNOWN
+    from engine.catalogue import find
+    from engine.errors import EngineError
 
-    return model not in [known.name for known in KNOWN] and not Path(model).expanduser().is_dir()
+    try:
+        find(model)
+    except EngineError:
+        return True
+    return False
 
 
 def _fits(entry: Entry, shape: Shape, settings: Settings, device: Device, ready: Ready | None) -> bool:
@@ -130,4 +134,4 @@ def _entry(settings: Settings) -> Entry | None:
     from app.models.entry import entries
 
     found = entries(settings.model_folders, ())
-    return next((entry for entry in found if settings.model in (entry.model, str(entry.folder))), None)
+    return next((entry for entry in found if entry.is_meant(settings.model)), None)

@@ -104,7 +104,7 @@ def find(model: str) -> tuple[Path, str]:
     for known in KNOWN:
         if known.name == model:
             return known.folder, known.label
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises for a user who is not there
     if model and folder.is_dir():
         return folder, folder.resolve().name
     names = ", ".join(known.name for known in KNOWN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 NAMES: dict[str, str] = {
     "auto": "Automatic",
     "fp32": "Full (fp32)",
@@ -16,5 +18,5 @@ _IN_SENTENCES = {"fp8": "8-bit", "4-bit-tight": "tight 4-bit"}
 def in_words(text: str) -> str:
     """A text in which precisions are named as the engine names them."""
     for precision, name in _IN_SENTENCES.items():
-        text = text.replace(precision, name)
+        text = re.sub(rf"(?<![\w/\\.-]){precision}(?![\w/\\-]|\.\w)", name, text)  # not within a path
     return text

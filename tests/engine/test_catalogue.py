@@ -56,6 +56,13 @@ def test_what_is_no_json_object_is_damaged(file: str, text: bytes, tmp_path: Pat
     assert f"{folder / file} is damaged or cut short" in caught.value.message
 
 
+@pytest.mark.parametrize("model", ["", "nowhere", "~nobody-of-this-name/model"])
+def test_what_is_no_model_is_told_with_those_there_are(model: str) -> None:
+    with pytest.raises(EngineError, match="There is no model") as caught:
+        catalogue.find(model)
+    assert "starter" in caught.value.remedy
+
+
 def test_a_large_tokenizer_is_not_made_into_objects(tmp_path: Path) -> None:
     """It takes a second, each time that the models are listed."""
     folder = Path(shutil.copytree(catalogue.STARTER.folder, tmp_path / "model"))

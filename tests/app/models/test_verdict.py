@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.models.precisions import in_words
 from app.models.verdict import judge, taken
 from engine.cards import together
 from engine.catalogue import GEMMA_26B
@@ -50,6 +51,13 @@ def test_automatic_is_judged_as_the_precision_that_a_load_takes(context: int, fp
         assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).precision == precision
         found.add(precision)
     assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
+
+
+def test_precisions_are_named_in_words_save_in_paths() -> None:
+    told = "The model in /models/gemma-fp8/fp8.x is packed as fp8: not as 4-bit-tight, or fp8."
+    assert in_words(told) == (
+        "The model in /models/gemma-fp8/fp8.x is packed as 8-bit: not as tight 4-bit, or 8-bit."
+    )
 
 
 def test_both_answers_occur() -> None:
