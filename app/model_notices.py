@@ -19,6 +19,9 @@ from app.ways_out import NO_MODEL, Way, ways_out
 if TYPE_CHECKING:
     from app.models.entry import Entry
 
+UNUSABLE_CARD = "This computer has an NVIDIA card"
+"""How the engine begins to tell why the chosen card cannot be used, and what to do."""
+
 
 class ModelNotices(QObject):
     """models_asked, device_asked: the writer wants to see the models, or to choose a device."""
@@ -59,7 +62,9 @@ class ModelNotices(QObject):
             ways.append(("Open the settings", self._on_device_asked))
         elif kind in NO_MODEL and ways:
             ways.append(("See models", self._on_models_asked))
-        told, remedy = in_words(found.message or message), in_words(found.reason or remedy)
+        at = remedy.find(UNUSABLE_CARD) if kind == "device-missing" else -1
+        reason = remedy[at:] if at >= 0 else found.reason or remedy
+        told, remedy = in_words(found.message or message), in_words(reason)
         self._notice.tell(told, remedy, *ways[:2])
         self._told_failure = True
 
@@ -125,13 +130,17 @@ class ModelNotices(QObject):
     def _on_offer_read(self) -> None:
         from app.models.offer import offer
 
+        if self._settings.current.offered:  # the writer has seen the models meanwhile
+            return
         if words := offer(self._settings.current, self._drafting.devices):
             ways = ("See models", self.models_asked.emit), ("Not now", self.hide_offer)
             self._welcome.tell(words, "", *ways)
             self._settings.change(offered=True)
 
     def hide_offer(self) -> None:
+        """And make none any more."""
         self._welcome.hide()
+        self._settings.change(offered=True)
 
     def close(self) -> None:
         if self._thread:

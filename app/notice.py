@@ -42,11 +42,13 @@ class Notice(QFrame):
 
     @property
     def text(self) -> str:
-        return str(self._text.text())
+        return str(self._text.text()).replace("\u200b", "")
 
     def tell(self, message: str, remedy: str = "", *ways: Choice) -> None:
         """ways: at most two buttons that do what the remedy says, the better one first."""
-        self._text.setText(f"{message} {remedy}".strip())
+        from app.panel_widgets import breakable  # the first paint does not need it
+
+        self._text.setText(breakable(f"{message} {remedy}".strip()))
         self._acts = [act for _, act in ways]
         labels = [label for label, _ in ways]
         for button, label in zip(self.buttons, [*labels, "", ""], strict=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QTextBlock
-from PySide6.QtWidgets import QStatusBar, QWidget
+from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
 from app.devices import short_name
 from app.drafting import Drafting, State
@@ -28,6 +28,8 @@ class StatusLine(QStatusBar):
         self.state = quiet_label("State")
         self.words = quiet_label("Word count")
         self.state.setContentsMargins(14, 0, 0, 0)
+        self.model.setMinimumWidth(1)  # however long they grow, the window keeps its width
+        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.addWidget(self.model)
         self.addWidget(self.state, 1)
         self.addPermanentWidget(self.words)
@@ -50,7 +52,8 @@ class StatusLine(QStatusBar):
         elif loading is not None:
             self.model.setText(f"{loading.stage} · {loading.fraction:.0%}")
         else:
-            self.model.setText("No model is loaded · the next draft loads it")
+            again = "tries again" if drafting.fault else "loads it"
+            self.model.setText(f"No model is loaded · the next draft {again}")
         words = {
             State.PREPARING: "reading your text" if loading is None else "waiting for the model",
             State.DENOISING: "drafting",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+import torch
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QMessageBox, QToolButton
@@ -19,9 +20,11 @@ from app.models.download import State as DownloadState
 from app.models.messages import Failed
 from app.notice import Notice
 from app.status import proof
-from engine import nvidia
+from engine import hardware, nvidia
 from engine.cards import together
+from engine.errors import EngineError
 from engine.events import Device
+from engine.events import Failed as Broken
 from engine.nvidia import Gpu
 from tests.app.conftest import Run
 from tests.app.models.test_models_page import CPU, RTX_3060, RTX_4090, install
@@ -118,6 +121,13 @@ def test_it_goes_when_the_models_are_seen_in_any_way(window: MainWindow) -> None
     stand(window, RTX_4090, CPU)
     assert window.welcome.isVisible()
     window.open_models()
+    assert window.welcome.isHidden()
+
+
+def test_it_does_not_come_once_the_models_were_seen(window: MainWindow) -> None:
+    window.start(None)
+    window.open_models()
+    stand(window, RTX_4090, CPU)
     assert window.welcome.isHidden()
 
 
@@ -443,3 +453,43 @@ def test_what_was_free_is_what_the_engine_saw_and_hidden_cards_count(
         assert offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"]
 
     run(scenario())
+
+
+def test_why_pytorch_cannot_use_the_chosen_card_is_told(
+    window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "nvidia_gpus", lambda: (Gpu(0, "RTX 4090", "GPU-7", 2, 1),))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineError) as raised:
+        hardware.resolve("GPU-7", (CPU,))
+
+    async def scenario() -> None:
+        window._settings.change(device="GPU-7")
+        window.drafting.unload()
+        window.drafting.devices = (CPU,)
+        window.drafting.failed.emit(raised.value.message, raised.value.remedy, raised.value.kind)
+
+    run(scenario())
+    assert window.notice.text.startswith("The device that the settings name is not here. This computer has")
+    assert "python3 packaging/dev.py run" in window.notice.text
+    assert "cpu (" not in window.notice.text
+
+
+def test_after_a_failed_load_the_next_draft_tries_again(window: MainWindow) -> None:
+    window.drafting.fault = Broken(request_id="", kind="bug", message="It broke.")
+    window.drafting.model_changed.emit()
+    assert window.status.model.text() == "No model is loaded · the next draft tries again"
+
+
+def test_long_words_leave_the_window_its_width(window: MainWindow) -> None:
+    window.resize(560, 500)
+    window.status.model.setText("DiffusionGemma 26B · 4-bit · 2 × RTX 4090 · 20.9 of 48 GB")
+    window.status.state.setText("drafted in 12 of up to 48 steps (stopped early) · 3.2 s · 88 tokens/s")
+    path = f"/home/writer/{'x' * 120}.md"
+    window.notice.tell(f"“{path}” cannot be opened.")
+    QCoreApplication.processEvents()
+    assert window.width() == 560
+    assert path in window.notice.text
+    label = window.notice._text
+    assert label.minimumSizeHint().width() <= label.width()
+    assert window.status.model.width() >= window.status.model.sizeHint().width()
