@@ -150,7 +150,7 @@ def remove(model: LocalModel) -> None:
 
 
 def packed_copies(folder: Path) -> list[Path]:
-    """Made for the model in that folder when it was first loaded in 4 bits; they can be made again."""
+    """Made for the model in that folder when it was first loaded in 4 or 8 bits; they can be made again."""
     found = (packed_copy(folder, precision, packed_models()) for precision in get_args(Precision))
     return [copy for copy in found if copy.is_dir()]
 
