@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from enum import Enum
 from typing import assert_never
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.editor.developing import utf16_length
@@ -291,6 +292,7 @@ class Drafting(QObject):
                 self._page.draft.commit(event.text)
             case Finished():
                 self._request_id = None
+                self._on_peak(event.stats.peak_bytes)
                 text = self._page.draft.shown(event.text)
                 if text:
                     self.finished.emit(event.stats)
@@ -318,6 +320,12 @@ class Drafting(QObject):
                 pass
             case _:
                 assert_never(event)
+
+    def _on_peak(self, peak_bytes: int) -> None:
+        """A draft takes more than the weights; not every device tells how much."""
+        if self.ready and peak_bytes > self.ready.memory_bytes:
+            self.ready = msgspec.structs.replace(self.ready, memory_bytes=peak_bytes)
+            self.model_changed.emit()
 
     def _on_load_ended(self) -> None:
         """A draft ended while the engine, started afresh for it, was loading its model."""

@@ -7,7 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from app.device_watch import DeviceWatch
 from app.drafting import Drafting, State
@@ -45,16 +45,18 @@ class ModelNotices(QObject):
         self._drafting = drafting
         self._devices = devices
         self._settings = settings
-        self._told_failure = False
+        self._failure: tuple[str, str, str] | None = None
         self._thread: threading.Thread | None = None
         drafting.failed.connect(self._on_failed)
         drafting.changed.connect(self._on_drafting_changed)
         drafting.model_changed.connect(self._on_model_changed)
         self._offer_read.connect(self._on_offer_read)
+        devices.changed.connect(self._on_devices_known, Qt.ConnectionType.SingleShotConnection)
 
     # ---------------------------------------------------------------- faults
 
     def _on_failed(self, message: str, remedy: str, kind: str) -> None:
+        self._failure = message, remedy, kind
         devices, ready = self._devices.at_the_last_load, self._drafting.ready
         found = ways_out(kind, self._settings.current, devices, ready)
         ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
@@ -66,7 +68,12 @@ class ModelNotices(QObject):
         reason = remedy[at:] if at >= 0 else found.reason or remedy
         told, remedy = in_words(found.message or message), in_words(reason)
         self._notice.tell(told, remedy, *ways[:2])
-        self._told_failure = True
+        self._devices.look()
+
+    def _on_devices_known(self) -> None:
+        """Cards that the engine was not shown may be a way out of what was told without them."""
+        if self._failure:
+            self._on_failed(*self._failure)
 
     def _take(self, way: Way) -> None:
         self._notice.hide()
@@ -101,8 +108,8 @@ class ModelNotices(QObject):
             self._forget_failure()
 
     def _forget_failure(self) -> None:
-        if self._told_failure:
-            self._told_failure = False
+        if self._failure:
+            self._failure = None
             self._notice.hide()
 
     # ---------------------------------------------------------------- models to be had

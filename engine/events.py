@@ -120,7 +120,10 @@ class Loading(Message, frozen=True, kw_only=True, tag="loading"):
 
 
 class Ready(Message, frozen=True, kw_only=True, tag="ready"):
-    """The model is loaded: what it is, where it runs, and its own sampler defaults."""
+    """The model is loaded: what it is, where it runs, and its own sampler defaults.
+
+    memory_bytes: what its weights take there, counted from the tensors.
+    """
 
     model: str
     label: str

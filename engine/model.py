@@ -22,14 +22,7 @@ from engine.denoise import Sampler
 from engine.errors import EngineError, machine_fault
 from engine.modules import replace_modules
 from engine.placement import PROCESSOR, Placement
-from engine.plans import (
-    DEFAULT_CONTEXT_TOKENS,
-    ROLL_BACK_TOKENS,
-    Precision,
-    needed_bytes,
-    planned_context,
-    read_shape,
-)
+from engine.plans import DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, Precision, read_shape
 from engine.sampling import chunks
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
@@ -105,17 +98,15 @@ class Model:
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
         self.prefill_tokens = 128 if device.type == "cpu" else 512
-        self._shape, self._cards = read_shape(folder), len(placement)
-        self.max_context_tokens = self._shape.limit_tokens
+        self.max_context_tokens = read_shape(folder).limit_tokens
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = _generation_defaults(self.text_model)
         self.end_id = self.tokenizer.end_id
         self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id
 
-    def memory_bytes(self, context_tokens: int | None) -> int:
-        """For a draft of one canvas at the context size that is planned with, weights included."""
-        context = min(planned_context(self._shape, context_tokens), self._shape.limit_tokens)
-        return needed_bytes(self._shape, self.precision, context, canvases=1, cards=self._cards)
+    def held_bytes(self) -> int:
+        """What its tensors take, counted where they lie."""
+        return int(self.text_model.get_memory_footprint())
 
     def new_cache(self) -> DynamicCache:
         cache = DynamicCache(config=self.text_model.config.text_config)

@@ -131,7 +131,7 @@ class Session:
             label=label,
             device=device,
             precision=model.precision,
-            memory_bytes=model.memory_bytes(request.context_tokens),
+            memory_bytes=model.held_bytes(),
             canvas_tokens=model.canvas_tokens,
             context_tokens=model.default_context_tokens,
             max_steps=model.sampler.max_steps,

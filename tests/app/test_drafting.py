@@ -15,7 +15,7 @@ from app.editor.page import Page
 from app.engine_thread import EngineThread
 from app.settings import SettingsStore
 from engine.engine import Engine
-from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
+from engine.events import DraftEvent, DraftRequest, Finished, LoadEvent, LoadRequest
 from engine.process import EngineProcess
 from tests.app.conftest import Emitted, Run
 from tests.app.test_page import TEXT, make_page, put_caret
@@ -33,6 +33,7 @@ class ScriptedEngine(FakeEngine):
         super().__init__()
         self.requests: list[DraftRequest] = []
         self.how = ""
+        self.peak_bytes = 0
         self.may_load = threading.Event()
         self.may_load.set()
 
@@ -42,7 +43,11 @@ class ScriptedEngine(FakeEngine):
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         self.requests.append(request)
-        yield from super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled)
+        for event in super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled):
+            if isinstance(event, Finished):
+                stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
+                event = msgspec.structs.replace(event, stats=stats)
+            yield event
 
 
 @dataclass
@@ -88,6 +93,21 @@ def desk(qtbot: QtBot, run: Run, tmp_path: Path, open_engine: Callable[[], Engin
     yield Desk(page, drafting, worker, settings, messages)
     run(drafting.close())
     assert worker.close()
+
+
+def test_what_a_draft_took_is_told_with_the_model(desk: Desk, engine: ScriptedEngine, run: Run) -> None:
+    told: list[int] = []
+    desk.drafting.model_changed.connect(
+        lambda: told.append(desk.drafting.ready.memory_bytes if desk.drafting.ready else -1)
+    )
+
+    async def scenario() -> None:
+        for engine.peak_bytes in (5, 3, 0):
+            await desk.settled()
+            desk.drafting.discard()
+
+    run(scenario())
+    assert told[-2:] == [0, 5]
 
 
 def test_a_draft_is_kept_and_undone_and_redone(desk: Desk, run: Run) -> None:

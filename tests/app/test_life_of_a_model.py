@@ -282,6 +282,23 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
     run(scenario())
 
 
+def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
+    window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = RTX_3060, msgspec.structs.replace(RTX_3060, id="cuda:1", uuid="GPU-2")
+    gpus = tuple(Gpu(n, card.name, card.uuid, 12 * 2**30, 12 * 2**30) for n, card in enumerate(cards))
+    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: gpus)
+
+    async def scenario() -> None:
+        window._settings.change(model="diffusiongemma-26b", precision="4-bit", device=RTX_3060.uuid)
+        window.drafting.loading, window.drafting.devices = None, (RTX_3060, CPU)
+        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        assert offers(window.notice) == ["Use the starter model"]
+        await until(lambda: offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"])
+
+    run(scenario())
+
+
 def test_trying_again_loads_or_drafts_again(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         window.drafting.failed.emit("No memory.", "", "out-of-memory")

@@ -109,7 +109,6 @@ def test_without_bringing_them_over_it_would_fail(starter: Model, monkeypatch: p
 
 def test_bringing_over_changes_no_value(tiny_folder: Any, tiny: Model) -> None:
     both = Model(tiny_folder, Placement([torch.device("cpu")] * 2, [1, 1]), "fp32")
-    assert both.memory_bytes(64) > tiny.memory_bytes(64)
     ids = list(range(5, 25))
     results = []
     for model in (tiny, both):
