@@ -66,7 +66,7 @@ def machine_fault(error: Exception) -> EngineError | None:
         return EngineError(
             "out-of-memory",
             "There is not enough memory.",
-            "Close other programs, or choose 4-bit, a smaller context, fewer variants or another device.",
+            "Close other programs, or choose 4-bit, a smaller context or another device.",
             text,
         )
     if "no kernel image is available" in text:

@@ -44,13 +44,13 @@ def resolve(
     ]
     if len(found) == 1:
         return found[0]
-    here = ", ".join(f"{device.id} ({device.name})" for device in present)
+    here = ", ".join(f"{device.name} ({device.id})" for device in present)
     raise EngineError(
         "device-missing",
         f"Several devices here have a UUID that begins with “{device_id}”."
         if found
         else f"There is no device “{device_id}” here.",
-        f"Choose auto or one of: {here}." + (f" {fault}" if (fault := idle_card()) else ""),
+        f"Choose {here}, or let Mezzotint choose (auto)." + (f" {fault}" if (fault := idle_card()) else ""),
     )
 
 

@@ -54,7 +54,7 @@ def test_an_absent_device_is_an_error_that_lists_the_others(asked: str) -> None:
         hardware.resolve(asked, (GPU, OTHER, CPU))
     assert caught.value.kind == "device-missing"
     assert f"“{asked}”" in caught.value.message
-    assert "cuda:0 (A GPU), cuda:1 (Another), cpu (A processor)" in caught.value.remedy
+    assert "A GPU (cuda:0), Another (cuda:1), A processor (cpu)" in caught.value.remedy
 
 
 # ------------------------------------------------------------------ cards
