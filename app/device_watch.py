@@ -11,7 +11,7 @@ import msgspec
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
-from app.devices import choice_of, idle_card, with_hidden
+from app.devices import choice_of, with_hidden
 from app.drafting import Drafting
 from engine import nvidia, ram
 from engine.cards import TOGETHER
@@ -91,9 +91,6 @@ class DeviceWatch(QObject):
         if len(shared) < len(_parts(loaded.device)):  # the larger a card, the more lies on it
             held = held * device.total_bytes // max(1, loaded.device.total_bytes)
         return self._with_free(device, held + (len(shared) * RUNTIME_BYTES if device.uuid else 0))
-
-    def idle_card(self) -> tuple[str, str] | None:
-        return idle_card(self._drafting.devices, self._gpus)
 
     def _with_free(self, device: Device, more_bytes: int) -> Device:
         told = self._reading.free_bytes if self._reading else {}

@@ -62,14 +62,3 @@ def _card(gpu: Gpu) -> Device:
         uuid=gpu.uuid,
         fp8=gpu.fp8,
     )
-
-
-def idle_card(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[str, str] | None:
-    """A message and a remedy where an NVIDIA card is here that is not among the devices of the engine."""
-    hidden_on_purpose = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if not gpus or hidden_on_purpose or any(device.id.startswith("cuda") for device in devices):
-        return None
-    return (
-        f"This computer has an NVIDIA card ({gpus[0].name}), but the installed PyTorch cannot use it.",
-        "Run “python3 packaging/dev.py run” in a terminal: it installs the right build.",
-    )

@@ -81,6 +81,8 @@ class Drafting(QObject):
         """Why the last load failed."""
         self.loading: Loading | None = None
         self.devices: tuple[Device, ...] = ()
+        self.idle_card = ""
+        """Why the engine cannot use a card that is here, and what to do."""
         self.stalled = False
         self.variants: list[str] = []
         """The settled texts of this place, the oldest first."""
@@ -132,8 +134,7 @@ class Drafting(QObject):
         self.stalled = False
         match event:
             case Loading():
-                self.loading = event
-                self.devices = event.devices or self.devices
+                self._on_loading(event)
             case Ready():
                 self.ready, self.loading = event, None
                 self._load_id = None
@@ -145,6 +146,11 @@ class Drafting(QObject):
                 self.loading = None
                 self._load_id = None
         self.model_changed.emit()
+
+    def _on_loading(self, event: Loading) -> None:
+        self.loading = event
+        if event.devices:
+            self.devices, self.idle_card = event.devices, event.idle_card
 
     # ---------------------------------------------------------------- what the writer does
 
@@ -310,8 +316,8 @@ class Drafting(QObject):
                 self._on_load_ended()
                 self._back_out()
             case Loading():
-                self.ready, self.loading = None, event
-                self.devices = event.devices or self.devices
+                self.ready = None
+                self._on_loading(event)
                 self.model_changed.emit()
             case Ready():
                 self.ready, self.loading = event, None

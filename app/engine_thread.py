@@ -145,7 +145,10 @@ class EngineThread(QThread):
 
     def run(self) -> None:
         while work := self._work.get():
-            work()
+            try:
+                work()
+            except Exception:
+                log.exception("the engine failed outside a draft")
         if self._engine:
             self._engine.close()
 
@@ -166,11 +169,8 @@ class EngineThread(QThread):
             job.end()
 
     def _prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
-        try:
-            if self._engine:
-                self._engine.prepare(request, cancelled)
-        except Exception:
-            log.exception("reading ahead failed")
+        if self._engine:
+            self._engine.prepare(request, cancelled)
 
     def _unload(self) -> None:
         if self._engine:

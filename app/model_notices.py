@@ -19,9 +19,6 @@ from app.ways_out import NO_MODEL, Way, ways_out
 if TYPE_CHECKING:
     from app.models.entry import Entry
 
-UNUSABLE_CARD = "This computer has an NVIDIA card"
-"""How the engine begins to tell why the chosen card cannot be used, and what to do."""
-
 
 class ModelNotices(QObject):
     """models_asked, device_asked: the writer wants to see the models, or to choose a device."""
@@ -64,9 +61,8 @@ class ModelNotices(QObject):
             ways.append(("Open the settings", self._on_device_asked))
         elif kind in NO_MODEL and ways:
             ways.append(("See models", self._on_models_asked))
-        at = remedy.find(UNUSABLE_CARD) if kind == "device-missing" else -1
-        reason = remedy[at:] if at >= 0 else found.reason or remedy
-        told, remedy = in_words(found.message or message), in_words(reason)
+        idle = self._drafting.idle_card if kind == "device-missing" else ""
+        told, remedy = in_words(found.message or message), in_words(idle or found.reason or remedy)
         self._notice.tell(told, remedy, *ways[:2])
         self._devices.look()
 
@@ -122,8 +118,8 @@ class ModelNotices(QObject):
         if self._drafting.ready is None:
             return
         self._devices.changed.disconnect(self._on_first_look)
-        if idle := self._devices.idle_card():
-            self._notice.tell(*idle)
+        if idle := self._drafting.idle_card:
+            self._notice.tell(idle, "")
         elif not self._settings.current.offered:
             self._thread = threading.Thread(target=self._read_offer, name="read the offer", daemon=True)
             self._thread.start()

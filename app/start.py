@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -87,7 +88,7 @@ def start() -> int:
         signal.signal(signal.SIGINT, lambda *_: window.close())
         GarbageCollector(window)
         worker.start()
-        window.start(options.file)
+        QTimer.singleShot(0, window, partial(window.start, options.file))  # a fault of it is told
         QTimer.singleShot(0, window.drafting, window.drafting.load)
         loop.run_until_complete(_until_closed(window, worker, recovery))
     return 0

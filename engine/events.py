@@ -112,11 +112,14 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):
-    """stage: plain words for the writer; fraction: 0 … 1; devices: all there are, once they are known."""
+    """stage: plain words for the writer; fraction: 0 … 1; devices: all there are, once they are known, and
+    with them idle_card: why a card that is here is none of them, and what to do.
+    """
 
     stage: str
     fraction: float
     devices: tuple[Device, ...] = ()
+    idle_card: str = ""
 
 
 class Ready(Message, frozen=True, kw_only=True, tag="ready"):

@@ -54,11 +54,11 @@ def resolve(
     )
 
 
-def idle_card() -> str | None:
-    """Why PyTorch cannot use the NVIDIA card that is here, and what to do; None if all is well."""
+def idle_card() -> str:
+    """Why PyTorch cannot use the NVIDIA card that is here, and what to do; empty if all is well."""
     gpus = nvidia_gpus()
     if not gpus or torch.cuda.is_available():
-        return None
+        return ""
     message = (
         f"This computer has an NVIDIA card ({gpus[0].name}), but PyTorch {torch.__version__} cannot use it"
     )
@@ -67,7 +67,7 @@ def idle_card() -> str | None:
         unset = " with MEZZOTINT_TORCH unset" if "MEZZOTINT_TORCH" in os.environ else ""
         return f"{message}: it is another build. Run {command}{unset}: it installs the build for the card."
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return None  # hidden on purpose
+        return ""  # hidden on purpose
     return (
         f"{message}: the card's driver does not suit CUDA {torch.version.cuda}. Update the driver, or set"
         f" MEZZOTINT_TORCH=cuda126 and run {command}: it installs the build for older drivers."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,11 +91,11 @@ def digest_on_disk(path: Path) -> str:
     return _digest(_bytes_of(path))
 
 
-def lock(path: Path, folder: Path | None = None) -> QLockFile | None:
+def lock(path: Path) -> QLockFile | None:
     """Held until it is dropped, None while another window holds it. Raises OSError where none can be kept."""
-    folder = folder or platformdirs.user_state_path("mezzotint", appauthor=False) / "locks"
+    folder = platformdirs.user_state_path("mezzotint", appauthor=False) / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    return held_lock(folder / f"{_digest(str(path.resolve()).encode())[:32]}.lock")
+    return held_lock(folder / f"{_digest(os.fsencode(path.resolve()))[:32]}.lock")
 
 
 def held_lock(path: Path) -> QLockFile | None:
@@ -111,6 +112,7 @@ def held_lock(path: Path) -> QLockFile | None:
 
 
 def _bytes_of(path: Path) -> bytes:
+    _check_name(path)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -137,8 +139,21 @@ def _bytes_of(path: Path) -> bytes:
         ) from error
 
 
+def _check_name(path: Path) -> None:
+    """Qt takes no name that is not text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="replace").decode()
+        raise DocumentError(
+            f"The name of “{shown}” has characters that cannot be read.",
+            "Rename the file, or the folder it lies in, and open it again.",
+        ) from error
+
+
 def _check_writable(path: Path) -> None:
     elsewhere = "Save it under another name or in another folder; your text is still here."
+    _check_name(path)
     try:
         if path.is_dir():
             raise DocumentError(f"“{path.name}” is a folder.", elsewhere)

@@ -103,7 +103,7 @@ class RecoveryStore(QObject):
     def _run(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             _log.error("A recovery copy could not be kept in %s: %s", self._folder, error)
             self.failed.emit(f"No recovery copy of your text could be kept: {error}")
 

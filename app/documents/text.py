@@ -14,7 +14,7 @@ from collections import Counter
 
 from PySide6.QtGui import QTextCursor, QTextDocument, QTextFormat
 
-_LINE_END = re.compile("\r\n|[\n\r\u2029\ufdd0\ufdd1]")
+LINE_END = re.compile("\r\n|[\n\r\u2029\ufdd0\ufdd1]")
 _PARAGRAPH_MARK = "\u2029"
 _MAIN_END = "mezzotint_line_end"
 _MIXED = "mezzotint_mixed_line_ends"
@@ -23,9 +23,9 @@ _OWN_END = int(QTextFormat.Property.UserProperty) + 1
 
 def set_document_text(document: QTextDocument, text: str) -> None:
     """Replace all of the text; the document is unmodified then and its undo history empty."""
-    ends = _LINE_END.findall(text)
+    ends = LINE_END.findall(text)
     main = Counter(ends).most_common(1)[0][0] if ends else "\n"
-    document.setPlainText(_LINE_END.sub("\n", text))
+    document.setPlainText(LINE_END.sub("\n", text))
     document.setProperty(_MAIN_END, main)
     document.setProperty(_MIXED, ends.count(main) != len(ends))
     if document.property(_MIXED):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
+from app.documents.text import LINE_END
+
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]*_]*$")
 _BLANK_LINE = re.compile(r"\S[ \t]*\n[ \t]*\n[ \t]*\S")
 _NEAR_CHARACTERS = 10_000
@@ -42,7 +44,7 @@ class Joint:
 
     def shown(self, text: str, line_before: str, line_after: str) -> str:
         """The draft as it is shown and kept: without the white space its place has already."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
+        text = LINE_END.sub("\n", text).replace("\0", "").rstrip()
         if self.in_code:
             return text
         place = self.place(line_before, line_after)

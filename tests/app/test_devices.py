@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.devices import chosen, idle_card, short_name, with_hidden
+from app.devices import chosen, short_name, with_hidden
 from engine import hardware
 from engine.cards import together
 from engine.events import Device
@@ -90,15 +90,3 @@ def test_what_the_engine_lists_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -
     assert with_hidden(present, GPUS) == present
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert with_hidden((FIRST, CPU), GPUS) == (FIRST, CPU)  # hidden on purpose
-
-
-def test_an_idle_card_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    told = idle_card((CPU,), GPUS)
-    assert told is not None
-    assert "RTX 4090" in told[0]
-    assert "packaging/dev.py run" in told[1]
-    assert idle_card((FIRST, CPU), GPUS) is None
-    assert idle_card((CPU,), ()) is None
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert idle_card((CPU,), GPUS) is None

@@ -130,6 +130,12 @@ def test_faults_of_reading_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         files.read(Path("/dev/null"))
     with pytest.raises(DocumentError, match="could not be read"):
         files.read(Path("bad\0name"))
+    with pytest.raises(DocumentError, match=r"characters that cannot be read") as caught:
+        files.read(tmp_path / "caf\udce9.txt")
+    caught.value.message.encode()
+    with pytest.raises(DocumentError, match=r"characters that cannot be read"):
+        files.write(tmp_path / "caf\udce9.txt", "text")
+    assert files.lock(tmp_path / "caf\udce9.txt") is not None
     monkeypatch.setattr(files, "MAX_BYTES", 3)
     (tmp_path / "large.txt").write_bytes(b"four")
     with pytest.raises(DocumentError, match="limit"):

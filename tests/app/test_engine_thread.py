@@ -296,6 +296,33 @@ def test_an_unload_waits_for_no_more_than_the_chunk_in_hand(start: Start, run: R
     run(scenario())
 
 
+class Stubborn(fakes.FakeEngine):
+    """Fails at what nobody waits for."""
+
+    def unload(self) -> None:
+        raise RuntimeError("the device is gone")
+
+    def prepare(self, _request: PrepareRequest, _cancelled: threading.Event) -> None:
+        raise RuntimeError("the device is gone")
+
+
+def test_a_fault_outside_a_draft_is_logged_and_the_next_one_comes(
+    start: Start, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        worker = start(Stubborn)
+        await collect(worker.load(LOAD))
+        worker.prepare(prepare())
+        worker.unload()
+        assert isinstance((await collect(worker.draft(draft("1"))))[-1], Finished)
+
+    run(scenario())
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
+        "the device is gone"
+    ] * 2
+    caplog.clear()
+
+
 def test_a_draft_behind_a_chunk_that_hangs_is_told(start: Start, run: Run, emitted: Emitted) -> None:
     async def scenario() -> None:
         engine = Reading()

@@ -23,7 +23,7 @@ from app.status import proof
 from engine import hardware, nvidia
 from engine.cards import together
 from engine.errors import EngineError
-from engine.events import Device
+from engine.events import Device, Loading
 from engine.events import Failed as Broken
 from engine.nvidia import Gpu
 from tests.app.conftest import Run
@@ -144,11 +144,14 @@ def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window:
     assert later.welcome.isHidden()
 
 
-def test_an_idle_card_is_told_instead(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: (Gpu(0, "RTX 4090", "GPU-1", 2, 1),))
+def test_an_idle_card_is_told_instead(window: MainWindow) -> None:
     window.start(None)
+    window.drafting._on_load_event(
+        Loading(request_id="", stage="", fraction=0.0, devices=(CPU,), idle_card="It cannot be used.")
+    )
+    window.drafting.loading = None
     stand(window, CPU)
-    assert "packaging/dev.py run" in window.notice.text
+    assert window.notice.text == "It cannot be used."
     assert window.welcome.isHidden()
     window.notice.hide()
     stand(window, CPU)
@@ -479,6 +482,7 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineError) as raised:
         hardware.resolve("GPU-7", (CPU,))
+    window.drafting.idle_card = hardware.idle_card()
 
     async def scenario() -> None:
         window._settings.change(device="GPU-7")

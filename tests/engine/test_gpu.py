@@ -44,7 +44,7 @@ def test_a_gpu_is_listed_with_its_memory_and_uuid() -> None:
     assert best.uuid.startswith("GPU-")
     if torch.version.cuda:
         assert best.uuid in [gpu.uuid for gpu in nvidia_gpus()]
-    assert hardware.idle_card() is None
+    assert hardware.idle_card() == ""
 
 
 def test_the_loop_drafts_there_and_tells_its_memory(session: Session) -> None:

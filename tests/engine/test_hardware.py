@@ -148,7 +148,6 @@ def test_a_build_for_the_processor_beside_a_card_is_told_with_the_remedy(
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.delenv("MEZZOTINT_TORCH", raising=False)
     told = hardware.idle_card()
-    assert told is not None
     assert "Small" in told
     assert "python3 packaging/dev.py run" in told
     assert "MEZZOTINT_TORCH" not in told
@@ -156,7 +155,7 @@ def test_a_build_for_the_processor_beside_a_card_is_told_with_the_remedy(
         hardware.resolve("GPU-1-large", (CPU,))
     assert told in caught.value.remedy
     monkeypatch.setenv("MEZZOTINT_TORCH", "cpu")
-    assert "MEZZOTINT_TORCH unset" in str(hardware.idle_card())
+    assert "MEZZOTINT_TORCH unset" in hardware.idle_card()
 
 
 def test_a_driver_too_old_is_told_unless_the_cards_are_hidden(
@@ -164,19 +163,19 @@ def test_a_driver_too_old_is_told_unless_the_cards_are_hidden(
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert "Update the driver" in str(hardware.idle_card())
+    assert "Update the driver" in hardware.idle_card()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert hardware.idle_card() is None
+    assert hardware.idle_card() == ""
 
 
 def test_a_card_that_is_used_is_not_idle(cuda: list[int]) -> None:
-    assert hardware.idle_card() is None
+    assert hardware.idle_card() == ""
 
 
 def test_without_a_card_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "nvidia_gpus", lambda: ())
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert hardware.idle_card() is None
+    assert hardware.idle_card() == ""
 
 
 def test_the_peak_is_the_devices_own(monkeypatch: pytest.MonkeyPatch) -> None:
