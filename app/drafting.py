@@ -342,7 +342,10 @@ class Drafting(QObject):
     def _settle(self, text: str) -> None:
         self.variants.append(text)
         self.shown_variant = len(self.variants) - 1
+        watched = self._page.watches_draft()
         self._page.draft.settle(text)
+        if watched:
+            self._page.show_gap()  # the bar may have grown out of the view
         self._recent_lines.append(max(1, round(self._page.draft.line_count() / self._canvases)))
         self._set_state(State.SETTLED)
         self._page.announce("The draft is ready. Its facts are unchecked.")

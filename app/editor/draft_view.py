@@ -169,6 +169,9 @@ class DraftView(QObject):
             return None
         return self._origin_y() + self._shown_height() + 10
 
+    def is_in_view(self) -> bool:
+        return self._rect().intersects(QRectF(self._page.viewport().rect()))
+
     def paint(self, painter: QPainter, clip: QRectF) -> None:
         if self.anchor is None:
             return
@@ -346,7 +349,7 @@ class DraftView(QObject):
         for line in range(self._lines):
             share = 0.62 if line + 1 == self._lines else 1.0
             left = (
-                page.cursorRect(self.anchor or QTextCursor()).left()
+                page.cursorRect(self.anchor or QTextCursor()).right() + 6
                 if line == 0 and self._place is Place.INLINE
                 else margin
             )

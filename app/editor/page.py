@@ -212,10 +212,20 @@ class Page(QPlainTextEdit):
         anchor, cursor = self.draft.anchor, self.textCursor()
         return anchor is not None and not cursor.hasSelection() and cursor.position() == anchor.position()
 
+    def watches_draft(self) -> bool:
+        """Whether the caret is at the draft's anchor, and in view."""
+        return self.at_draft() and self.viewport().rect().contains(self.cursorRect())
+
     def _draft_takes_keys(self) -> bool:
-        """Whether Enter, Tab and Esc are a settled draft's: it settled a while ago, nothing was typed."""
+        """Whether Enter, Tab and Esc are a settled draft's: in view, settled a while ago, nothing typed."""
         settled = self.draft.settled_text is not None and self._changed_at < self.draft.settled_at
-        return self.at_draft() and settled and monotonic() - self.draft.settled_at >= SETTLED_KEY_DELAY_S
+        seen = self.watches_draft() or self.draft.is_in_view()
+        return (
+            self.at_draft()
+            and seen
+            and settled
+            and monotonic() - self.draft.settled_at >= SETTLED_KEY_DELAY_S
+        )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.documents.text import set_document_text
 from app.drafting import Drafting, State
 from app.editor.page import Page
 from app.engine_thread import EngineThread
@@ -34,6 +35,7 @@ class ScriptedEngine(FakeEngine):
         self.requests: list[DraftRequest] = []
         self.how = ""
         self.peak_bytes = 0
+        self.says = DRAFT
         self.may_load = threading.Event()
         self.may_load.set()
 
@@ -46,7 +48,7 @@ class ScriptedEngine(FakeEngine):
         for event in super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
-                event = msgspec.structs.replace(event, stats=stats)
+                event = msgspec.structs.replace(event, stats=stats, text=self.says)
             yield event
 
 
@@ -108,6 +110,29 @@ def test_what_a_draft_took_is_told_with_the_model(desk: Desk, engine: ScriptedEn
 
     run(scenario())
     assert told[-2:] == [0, 5]
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_the_bar_of_a_long_draft_comes_into_view_for_who_waits_for_it(
+    desk: Desk, engine: ScriptedEngine, run: Run, watched: bool
+) -> None:
+    engine.says = "It rained and rained, and nobody came to the door. " * 14
+    page = desk.page
+    set_document_text(page.document(), "\n".join(f"Paragraph {number}." for number in range(80)))
+    put_caret(page, page.document().characterCount() - 1)
+    page.resize(900, 420)
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        await desk.state(State.DENOISING)
+        if not watched:
+            put_caret(page, page.textCursor().position() - 30)
+        before = page.verticalScrollBar().value()
+        await desk.state(State.SETTLED)
+        assert (page.verticalScrollBar().value() > before) is watched
+        assert (page.draft.bar_top() or 0) < page.viewport().height() - 40 or not watched
+
+    run(scenario())
 
 
 def test_a_draft_is_kept_and_undone_and_redone(desk: Desk, run: Run) -> None:

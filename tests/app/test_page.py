@@ -380,6 +380,21 @@ def test_enter_is_the_writers_otherwise(
     assert page.blockCount() == before + 1
 
 
+def test_enter_keeps_no_draft_that_is_out_of_view(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = make_page(qtbot, "\n".join(f"Paragraph {number}." for number in range(80)), height=400)
+    begin(page, page.document().characterCount() - 1)
+    page.show_gap()
+    page.draft.settle(DRAFT)
+    _later(monkeypatch)
+    scroll, asked = page.verticalScrollBar(), []
+    page.keep_asked.connect(lambda: asked.append(scroll.value()))
+    for value in (scroll.maximum() - 1, 0):
+        scroll.setValue(value)
+        qtbot.keyClick(page, Key.Key_Tab)
+    assert asked == [scroll.maximum() - 1]
+    assert "\t" in page.text()
+
+
 def test_escape_discards_at_the_anchor_alone(
     qtbot: QtBot, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
