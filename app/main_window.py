@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeySequence, QTextCursor
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QGuiApplication,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+    QTextCursor,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
     from app.settings_panel import SettingsPanel
 
 # What the first paint does not need, the dialogs and the settings panel, is imported where it is used.
+_TITLE_PX = (60, 260)
+_MESSAGE_PX = 720
 FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
 
 
@@ -78,13 +88,18 @@ class MainWindow(QMainWindow):
         writing.setContentsMargins(0, 0, 0, 0)
         writing.setSpacing(0)
         writing.addWidget(self.page, 1)
-        messages = QVBoxLayout()
-        messages.setContentsMargins(24, 0, 24, 12)
-        messages.setSpacing(8)
-        messages.addWidget(self.welcome)
-        messages.addWidget(self.offer)
-        messages.addWidget(self.notice)
-        writing.addLayout(messages)
+        messages = QWidget(maximumWidth=_MESSAGE_PX)
+        column = QVBoxLayout(messages)
+        column.setContentsMargins(0, 0, 0, 12)
+        column.setSpacing(8)
+        for notice in (self.welcome, self.offer, self.notice):
+            column.addWidget(notice)
+        below = QHBoxLayout()
+        below.setContentsMargins(24, 0, 24, 0)
+        below.addStretch(1)
+        below.addWidget(messages, _MESSAGE_PX)
+        below.addStretch(1)
+        writing.addLayout(below)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
@@ -107,8 +122,18 @@ class MainWindow(QMainWindow):
 
     def _build_actions(self) -> None:
         key, page = QKeySequence.StandardKey, self.page
-        self.draft_action = self._action("Draft paragraph", "Ctrl+Return", self.drafting.draft)
-        self.draft_action.setShortcuts([QKeySequence("Ctrl+Return"), QKeySequence("Ctrl+Enter")])
+        # A key behind a tab is only shown: what it does differs from state to state.
+        self.draft_action = self._action("Draft paragraph\tCtrl+Enter", None, self.drafting.draft)
+        self.draft_action.setIconText("Draft paragraph")
+        for keys in ("Ctrl+Return", "Ctrl+Enter"):
+            QShortcut(QKeySequence(keys), self, self.drafting.draft)
+        self.retry_action = self._action("Retry", "Ctrl+R", self.drafting.retry)
+        self.stop_action = self._action("Stop", "Ctrl+.", self.drafting.stop)
+        self.keep_action = self._action("Keep\tEnter", None, self.drafting.keep)
+        self.discard_action = self._action("Discard\tEsc", None, self.drafting.discard)
+        self.previous_action = self._action("Previous draft", "Ctrl+[", lambda: self._show_variant(-1))
+        self.next_action = self._action("Next draft", "Ctrl+]", lambda: self._show_variant(1))
+        self.go_action = self._action("Go to the draft", "Ctrl+J", self.go_to_draft)
         self.panel_action = self._action("Settings", "Ctrl+,", self._on_panel_asked)
         self.panel_action.setCheckable(True)
         self.free_action = self._action("Free the memory now", None, self.drafting.unload)
@@ -137,12 +162,14 @@ class MainWindow(QMainWindow):
             ],
             "&Draft": [
                 self.draft_action,
-                self._action("Retry", "Ctrl+R", self.drafting.retry),
-                self._action("Stop", "Ctrl+.", self.drafting.stop),
-                self._action("Keep", None, self.drafting.keep),
-                self._action("Discard", None, self.drafting.discard),
+                self.retry_action,
+                self.stop_action,
+                self.keep_action,
+                self.discard_action,
                 None,
-                self._action("Go to the draft", "Ctrl+J", self.go_to_draft),
+                self.previous_action,
+                self.next_action,
+                self.go_action,
                 None,
                 self._action("Models…", "Ctrl+Shift+M", self.open_models),
                 self.free_action,
@@ -169,16 +196,18 @@ class MainWindow(QMainWindow):
         page.document().redoAvailable.connect(self.redo_action.setEnabled)
         self.undo_action.setEnabled(False)
         self.redo_action.setEnabled(False)
+        self._on_drafting_changed()
 
     def _toolbar(self) -> QWidget:
         corner = QWidget(self.menuBar())
         row = QHBoxLayout(corner)
-        row.setContentsMargins(0, 0, 0, 0)
+        row.setContentsMargins(0, 0, 0, 1)  # on one line with the menus
         row.setSpacing(4)
         self.title = quiet_label("Document")
+        self.title.setContentsMargins(0, 0, 15, 0)
         row.addWidget(self.title)
         for action in (self.draft_action, self.panel_action):
-            button = tool_button(action.text(), action.text())
+            button = tool_button(action.iconText(), action.iconText())
             button.setDefaultAction(action)
             button.setProperty("accent", action is self.draft_action)
             row.addWidget(button)
@@ -189,6 +218,7 @@ class MainWindow(QMainWindow):
         self.page.discard_asked.connect(self.drafting.discard)
         self.told.models_asked.connect(self.open_models)
         self.told.device_asked.connect(self._on_device_asked)
+        self.drafting.changed.connect(self._on_drafting_changed)
         self.drafting.model_changed.connect(self._on_model_changed)
         self.devices.changed.connect(self._on_devices_changed)
         self.document.changed.connect(self._on_title)
@@ -213,7 +243,7 @@ class MainWindow(QMainWindow):
         if left is None:
             self.offer.hide()
             return
-        name = Path(left.path).name if left.path else "An unsaved text"
+        name = f"“{Path(left.path).name}”" if left.path else "A text without a name"
         self.offer.tell(f"{name} was not saved when Mezzotint last ended.", "", ("Restore it", self._restore))
 
     def _restore(self) -> None:
@@ -256,6 +286,7 @@ class MainWindow(QMainWindow):
         self.notice.hide()
         self.drafting.discard()
         self.document.show(opened)
+        self.status.count_words()
         self.page.moveCursor(QTextCursor.MoveOperation.Start)
 
     def save(self) -> None:
@@ -300,7 +331,7 @@ class MainWindow(QMainWindow):
 
         buttons = QMessageBox.StandardButton
         box = QMessageBox(self)
-        box.setText(f"Save the changes to {self.document.name}?")
+        box.setText(f"Save the changes to “{self.document.name}”?")
         box.setInformativeText("What you do not save is lost.")
         box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
         box.setDefaultButton(buttons.Save)
@@ -349,6 +380,9 @@ class MainWindow(QMainWindow):
         if self.drafting.state is not State.IDLE and self.page.draft.anchor is not None:
             self.page.setTextCursor(QTextCursor(self.page.draft.anchor))
             self.page.setFocus()
+
+    def _show_variant(self, by: int) -> None:
+        self.drafting.show_variant(self.drafting.shown_variant + by)
 
     @cached_property
     def panel(self) -> SettingsPanel:
@@ -406,6 +440,8 @@ class MainWindow(QMainWindow):
 
     def _on_panel_asked(self, checked: bool) -> None:
         self._settings.change(panel_open=checked)
+        if checked:
+            self.panel.focus_first()
 
     def _on_panel_closed(self) -> None:
         self._settings.change(panel_open=False)
@@ -421,11 +457,24 @@ class MainWindow(QMainWindow):
             settings.font_size_px,
         ):
             self.page.set_prose_font(prose_font(settings))
-        if shown is not None and load_settings(shown) != load_settings(settings):
+        if shown is not None and (
+            load_settings(shown) != load_settings(settings)
+            or (shown.context_tokens != settings.context_tokens and self._needs_another_precision(settings))
+        ):
             self.drafting.reload()
         if settings.panel_open or self._panel_is_built():
             self.panel.setVisible(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
+
+    def _needs_another_precision(self, settings: Settings) -> bool:
+        """Whether Automatic comes to another one for this context, on the card that the model is on."""
+        ready = self.drafting.ready
+        if settings.precision != "auto" or ready is None or ready.device.id == "cpu":
+            return False
+        from app.ways_out import automatic_precision
+
+        best = automatic_precision(settings, self.devices.emptied(ready.device))
+        return best not in (None, ready.precision)
 
     def _on_scheme(self) -> None:
         theme = theme_named(self._settings.current.theme, system_is_dark())
@@ -436,6 +485,18 @@ class MainWindow(QMainWindow):
         self.page.set_theme(theme)
 
     # ---------------------------------------------------------------- what is told
+
+    def _on_drafting_changed(self) -> None:
+        drafting, state = self.drafting, self.drafting.state
+        settled = state is State.SETTLED
+        self.draft_action.setEnabled(state is State.IDLE)
+        self.stop_action.setEnabled(state in (State.PREPARING, State.DENOISING))
+        for action in (self.retry_action, self.keep_action):
+            action.setEnabled(settled)
+        for action in (self.discard_action, self.go_action):
+            action.setEnabled(state is not State.IDLE)
+        self.previous_action.setEnabled(settled and drafting.shown_variant > 0)
+        self.next_action.setEnabled(settled and drafting.shown_variant + 1 < len(drafting.variants))
 
     def _on_model_changed(self) -> None:
         self.free_action.setEnabled(self.drafting.ready is not None)
@@ -448,8 +509,20 @@ class MainWindow(QMainWindow):
 
     def _on_title(self) -> None:
         mark = "•" if self.page.document().isModified() else ""
-        name = f"{self.document.name} {mark}".strip()
-        self.title.setText(self.title.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 260))
         self.title.setToolTip(str(self.document.path or ""))
-        self.menuBar().setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
         self.setWindowTitle(f"{self.document.name}{mark} – Mezzotint")
+        self._fit_title()
+
+    def _fit_title(self) -> None:
+        """As much of the name as the menus leave room for."""
+        mark = "•" if self.page.document().isModified() else ""
+        name, bar = f"{self.document.name} {mark}".strip(), self.menuBar()
+        self.title.clear()
+        taken = bar.sizeHint().width() + 24
+        room = max(_TITLE_PX[0], min(_TITLE_PX[1], self.width() - taken))
+        self.title.setText(self.title.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, room))
+        bar.setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_title()

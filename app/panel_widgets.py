@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from html import escape
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
@@ -30,6 +31,8 @@ MARGIN = 22
 SETTLE_MS = 500
 _COMBO_FRAME = 44
 _LONG_WORD = re.compile(r"[^\s/\\-]{17,}")
+_ADDRESS = re.compile(r"(https?://[^\s()]*[^\s().,:;])")
+_BROWSABLE = Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
 _PIECE = re.compile("_|[^_]{16}")
 
 
@@ -155,6 +158,18 @@ def text_label(what: str, *, quiet: bool = False) -> QLabel:
 def breakable(text: str) -> str:
     """With places for a line to end in words too long for one, such as the names of folders."""
     return _LONG_WORD.sub(lambda word: _PIECE.sub("\\g<0>\u200b", word[0]), text)
+
+
+def show_linked(label: QLabel, text: str) -> None:
+    """The text with its addresses to be opened."""
+    parts = _ADDRESS.split(text)  # every other one is an address
+    texts = [escape(breakable(part)).replace("\n", "<br>") for part in parts]
+    texts[1::2] = [f'<a href="{escape(parts[at])}">{texts[at]}</a>' for at in range(1, len(parts), 2)]
+    links = len(parts) > 1
+    label.setTextFormat(Qt.TextFormat.RichText if links else Qt.TextFormat.PlainText)
+    label.setText("".join(texts) if links else breakable(text))
+    label.setTextInteractionFlags(_BROWSABLE if links else Qt.TextInteractionFlag.NoTextInteraction)
+    label.setOpenExternalLinks(True)
 
 
 def page_rows(page: QWidget, width: int) -> tuple[QVBoxLayout, QScrollArea]:

@@ -37,13 +37,7 @@ class Settings:
     t_min: Annotated[float, Meta(title="Temperature at the end", ge=0.01, le=2.0)] | None = None
     entropy_bound: Annotated[float, Meta(title="Entropy bound", ge=0.0, le=10.0)] | None = None
     early_stop: Annotated[bool, Meta(title="Stop once the draft has settled")] = True
-    read_ahead: Annotated[
-        bool,
-        Meta(
-            title="Read along while I pause",
-            description="While you pause, the engine reads around the caret, so that a draft comes sooner.",
-        ),
-    ] = True
+    read_ahead: Annotated[bool, Meta(title="Read along while I pause")] = True
     theme: Annotated[Literal["system", "light", "dark", "sepia"], Meta(title="Theme")] = "system"
     font_family: Annotated[str, Meta(title="Font", min_length=1, max_length=200)] = "Vollkorn"
     font_size_px: Annotated[int, Meta(title="Size", ge=12, le=40)] = 20
@@ -52,6 +46,17 @@ class Settings:
     window_geometry: Annotated[str, Meta(title="Window geometry", max_length=4096)] = ""
 
 
+_EXPLAINED = {
+    "max_steps": "More steps take longer and read better; a draft that has settled stops before.",
+    "canvases": "How many paragraphs of up to about 200 words a draft has.",
+    "context_tokens": "How much of your text before the caret the model reads; more takes memory.",
+    "seed": "The same number and the same text give the same draft.",
+    "t_max": "Higher is more surprising, while the first words are found.",
+    "t_min": "Higher is more surprising, while the last words are found.",
+    "entropy_bound": "How unsure words may be and still be taken in a step. Higher is faster and rougher.",
+    "early_stop": "A draft ends before its last step once nothing in it changes any more.",
+    "read_ahead": "While you pause, the engine reads around the caret, so that a draft comes sooner.",
+}
 _HINTS = get_type_hints(Settings, include_extras=True)
 
 
@@ -70,7 +75,7 @@ def label(name: str) -> str:
 
 def explanation(name: str) -> str:
     """What the setting does, for the writer, in a sentence; empty where the label says it all."""
-    return _meta(name).description or ""
+    return _EXPLAINED.get(name, "")
 
 
 def limits(name: str) -> tuple[float, float]:

@@ -73,7 +73,10 @@ class SettingsPanel(QWidget):
     def show_settings(self) -> None:
         if self._pages.currentWidget() is not self._settings:
             self._pages.setCurrentWidget(self._settings)
-            self._models.setFocus()
+            self.focus_first()
+
+    def focus_first(self) -> None:
+        self._models.setFocus()
 
     def focus_device(self) -> None:
         self._device.setFocus()
@@ -128,7 +131,7 @@ class SettingsPanel(QWidget):
         self._seed_kind.activated.connect(lambda index: self._store.change(seed=1 if index else None))
         self._seed = named(QLineEdit(maxLength=19), "Seed number")
         self._seed.setValidator(QRegularExpressionValidator(QRegularExpression("[0-9]+"), self._seed))
-        self._seed.setToolTip("The same number and the same text give the same draft.")
+        self._seed.setToolTip(explanation("seed"))
         self._seed.textEdited.connect(self._on_seed_edited)
         self._seed.editingFinished.connect(lambda: self._show_seed(self._store.current))
         self._caption("seed", self._seed_kind)
@@ -139,7 +142,7 @@ class SettingsPanel(QWidget):
         tame(self._seed_kind)
 
     def _build_advanced(self) -> None:
-        self._disclosure = named(QPushButton("Advanced  ›"), "Advanced")
+        self._disclosure = named(QPushButton("Advanced  +"), "Advanced")
         self._disclosure.setCheckable(True)
         self._disclosure.setProperty("link", True)
         self._rows.addSpacing(4)
@@ -150,9 +153,10 @@ class SettingsPanel(QWidget):
         self._rows.setSpacing(8)
         self._numbers = {name: self._number(name) for name in ("t_max", "t_min", "entropy_bound")}
         self._early_stop = QCheckBox(label("early_stop"))
+        self._early_stop.setToolTip(explanation("early_stop"))
         self._early_stop.toggled.connect(lambda on: self._store.change(early_stop=on))
         self._rows.addWidget(self._early_stop)
-        reset = QPushButton("Use the model’s own")
+        reset = QPushButton("Use the model’s own values")
         reset.clicked.connect(lambda: self._store.change(**_OWN_DEFAULTS))
         self._rows.addWidget(reset)
         self._rows = outer_rows
@@ -191,6 +195,7 @@ class SettingsPanel(QWidget):
 
     def _slider(self, name: str, low: int, high: int, value: Callable[[int], int]) -> tuple[QLabel, QSlider]:
         slider = named(QSlider(Qt.Orientation.Horizontal), label(name))
+        slider.setToolTip(explanation(name))
         slider.setRange(low, high)
         slider.setPageStep(max(1, (high - low) // 8))
         slider.valueChanged.connect(lambda at: self._store.change(**{name: value(at)}))
@@ -202,6 +207,7 @@ class SettingsPanel(QWidget):
     def _number(self, name: str) -> QDoubleSpinBox:
         low, high = limits(name)
         spin = named(QDoubleSpinBox(minimum=low - 0.01, maximum=high, singleStep=0.05), label(name))
+        spin.setToolTip(explanation(name))
         spin.setSpecialValueText("own")
         spin.setKeyboardTracking(False)
         spin.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -283,10 +289,10 @@ class SettingsPanel(QWidget):
 
     def _show_context(self, settings: Settings) -> None:
         most = self._model.context_tokens if self._model else settings.context_tokens
-        words = _about(min(settings.context_tokens, most) * _WORDS_PER_TOKEN)
-        suffix = ", all it can read" if settings.context_tokens > most else " before"
+        words = f"{_about(min(settings.context_tokens, most) * _WORDS_PER_TOKEN):,} words"
+        told = f"{words}, all it can read" if settings.context_tokens > most else f"about {words} before"
         at = min(range(len(_CONTEXTS)), key=lambda n: abs(_CONTEXTS[n] - settings.context_tokens))
-        self._show_slider(self._context, at, f"about {words:,} words{suffix}")
+        self._show_slider(self._context, at, told)
 
     def _show_seed(self, settings: Settings) -> None:
         self._seed_kind.setCurrentIndex(0 if settings.seed is None else 1)
@@ -302,7 +308,7 @@ class SettingsPanel(QWidget):
 
     def _on_disclosed(self, opened: bool) -> None:
         self._advanced.setVisible(opened)
-        self._disclosure.setText("Advanced  ⌄" if opened else "Advanced  ›")
+        self._disclosure.setText("Advanced  −" if opened else "Advanced  +")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:

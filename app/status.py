@@ -24,10 +24,9 @@ class StatusLine(QStatusBar):
         self._last = ""
         self.setSizeGripEnabled(False)
         self.setContentsMargins(24, 0, 24, 0)
-        self.model = quiet_label("Model and device")
-        self.state = quiet_label("State")
+        self.model = quiet_label("Model and device", elided=True)
+        self.state = quiet_label("State", elided=True)
         self.words = quiet_label("Word count")
-        self.state.setContentsMargins(14, 0, 0, 0)
         self.model.setMinimumWidth(1)  # however long they grow, the window keeps its width
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.addWidget(self.model)
@@ -62,12 +61,10 @@ class StatusLine(QStatusBar):
         self.state.setText(words.get(drafting.state, settled))
 
     def _on_finished(self, stats: Stats) -> None:
-        limit = "stopped early" if stats.stopped_early else "used all its steps"
+        most = self._drafting.max_steps
+        steps = f"settled in {stats.steps} of up to {most}" if stats.stopped_early else f"used all {most}"
         seconds = stats.prefill_s + stats.denoise_s
-        self._last = (
-            f"drafted in {stats.steps} of up to {self._drafting.max_steps} steps ({limit}) · {seconds:.1f} s"
-            f" · {stats.tokens_per_s:.0f} tokens/s"
-        )
+        self._last = f"{steps} steps · {seconds:.1f} s · {stats.tokens_per_s:.0f} tokens/s"
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
         """Forget the counts of the touched paragraphs; the others keep theirs."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.devices import choice_of, chosen, short_name
 from app.settings import Settings
 from engine.cards import card_ids
 from engine.events import Device, Ready
-from engine.plans import CONTEXTS, Plan, Shape, suitable
+from engine.plans import CONTEXTS, Plan, Precision, Shape, suitable
 
 if TYPE_CHECKING:
     from app.models.entry import Entry
@@ -63,12 +64,14 @@ def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
         return WaysOut(ways=(AUTOMATIC,) * packed_otherwise + (USE_STARTER,))
     if kind not in ("out-of-memory", "engine-died"):
         return WaysOut()
-    from app.models.verdict import taken
+    from app.models.verdict import device_taken
 
     entry = _entry(settings)
     shape = entry.shape if entry else None
     context = settings.context_tokens
-    device = ready.device if ready else taken(settings.device, devices, shape, settings.precision, context)
+    device = (
+        ready.device if ready else device_taken(settings.device, devices, shape, settings.precision, context)
+    )
     reason, ways = "Close other programs, or choose a smaller model.", [AGAIN]
     if entry and shape and device:
         if kind == "engine-died" and _fits(entry, shape, settings, device, ready):
@@ -130,8 +133,19 @@ def _by_plan(
     return need(now, entry.label, device), ways
 
 
+def automatic_precision(settings: Settings, device: Device) -> Precision | None:
+    """What Automatic comes to on that device; None where nobody knows."""
+    from app.models.verdict import judge
+
+    entry = _entry(settings)
+    if entry is None or entry.shape is None:
+        return None
+    return judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device).precision
+
+
 def _entry(settings: Settings) -> Entry | None:
     from app.models.entry import entries
+    from app.models.library import local_models
 
-    found = entries(settings.model_folders, ())
+    found = entries(local_models(map(Path, settings.model_folders)), settings.model_folders, ())
     return next((entry for entry in found if entry.is_meant(settings.model)), None)

@@ -1,10 +1,11 @@
-"""The two widgets that every part of the window uses, each with what a screen reader says of it."""
+"""The widgets that every part of the window uses, each with what a screen reader says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QToolButton
 
 
@@ -19,11 +20,22 @@ def tool_button(text: str, name: str, act: Callable[[], object] | None = None) -
     return button
 
 
-def quiet_label(what: str) -> QLabel:
+class ElidedLabel(QLabel):
+    """One line in the width that it gets; a text that is cut stands in the tooltip."""
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        room = self.contentsRect()
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
+        self.setToolTip("" if shown == self.text() else self.text())
+        painter, flags = QPainter(self), Qt.AlignmentFlag.AlignVCenter
+        self.style().drawItemText(painter, room, flags, self.palette(), True, shown, self.foregroundRole())
+
+
+def quiet_label(what: str, *, elided: bool = False) -> QLabel:
     """Small secondary text, taken as it is: never as rich text. what: said after the text by a screen
     reader, which would say a label's name in place of its text.
     """
-    label = QLabel()
+    label = ElidedLabel() if elided else QLabel()
     label.setAccessibleDescription(what)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setProperty("quiet", True)

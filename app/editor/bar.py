@@ -50,9 +50,9 @@ class DraftBar(QFrame):
         row.setContentsMargins(9, 4, 9, 4)
         row.setSpacing(4)
         self.progress = ProgressLine()
-        self.label = quiet_label("Progress")
+        self.label = quiet_label("Progress", elided=True)
         self.label.setContentsMargins(8, 0, 4, 0)
-        self.keep = tool_button("Keep  ↵", "Keep the draft", drafting.keep)
+        self.keep = tool_button("", "Keep the draft", drafting.keep)
         self.keep.setProperty("primary", True)
         self.retry = tool_button("Retry", "Draft again", drafting.retry)
         self.previous = tool_button("‹", "Show the draft before", lambda: self._step(-1))
@@ -61,7 +61,7 @@ class DraftBar(QFrame):
         self.stop = tool_button("Stop", "Stop, and take what stands", drafting.stop)
         self.wait = tool_button("Wait", "Go on waiting", drafting.wait_longer)
         self.restart = tool_button("Restart", "Start the engine afresh", drafting.restart_engine)
-        self.discard = tool_button("Discard  Esc", "Discard the draft", drafting.discard)
+        self.discard = tool_button("", "Discard the draft", drafting.discard)
         parts: list[QWidget] = [self.progress, self.label, self.keep, self.retry, self.previous, self.variant]
         for widget in (*parts, self.next, self.wait, self.restart, self.stop, self.discard):
             row.addWidget(widget)
@@ -81,7 +81,7 @@ class DraftBar(QFrame):
         settled = drafting.state is State.SETTLED
         several = settled and len(drafting.variants) > 1
         shown: dict[QWidget, bool] = {
-            self.progress: not settled,
+            self.progress: not settled and not drafting.stalled,
             self.label: not settled,
             self.keep: settled,
             self.retry: settled,
@@ -106,7 +106,7 @@ class DraftBar(QFrame):
     def _progress_text(self) -> str:
         drafting = self._drafting
         if drafting.stalled:
-            return "The engine has not moved for a while."
+            return "The engine is not moving"
         if drafting.state is State.DENOISING:
             return f"step {drafting.step} of up to {drafting.max_steps}"
         return "Reading your text" if drafting.loading is None else "Waiting for the model"
@@ -126,10 +126,19 @@ class DraftBar(QFrame):
 
     def place(self) -> None:
         """Under the draft's last line, aligned with the column."""
-        top = self._page.draft.bar_top()
-        if top is not None:
+        top, left = self._page.draft.bar_top(), round(self._page.document().documentMargin())
+        if top is None:
+            return
+        room = self._page.viewport().width() - left
+        for keys in (("  ↵", "  Esc"), ("", "")):
+            self.keep.setText(f"Keep{keys[0]}")
+            self.discard.setText(f"Discard{keys[1]}")
             self.adjustSize()
-            self.move(round(self._page.document().documentMargin()), round(top))
+            if self.width() <= room:
+                break
+            self.progress.hide()
+            self.label.setMinimumWidth(1)
+        self.setGeometry(left, round(top), min(self.width(), room), self.height())
 
 
 class DraftButton(QToolButton):
@@ -141,7 +150,7 @@ class DraftButton(QToolButton):
         self._drafting = drafting
         self.setObjectName("draftButton")
         self.setFont(QApplication.font())
-        self.setText("✎  Draft paragraph   Ctrl ↵")
+        self.setText("Draft paragraph   Ctrl ↵")
         self.setAccessibleName("Draft paragraph")
         self.setToolTip("Draft a paragraph here (Ctrl+Enter)")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -177,4 +186,4 @@ class DraftButton(QToolButton):
                 self.hide()
                 return
         self.move(x, y)
-        self.setVisible(y >= view.top() - 4 and y + self.height() <= view.bottom() + 4)
+        self.setVisible(y >= view.top() - 4 and y + self.height() <= view.bottom() + 1)

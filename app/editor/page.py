@@ -218,14 +218,12 @@ class Page(QPlainTextEdit):
 
     def _draft_takes_keys(self) -> bool:
         """Whether Enter, Tab and Esc are a settled draft's: in view, settled a while ago, nothing typed."""
-        settled = self.draft.settled_text is not None and self._changed_at < self.draft.settled_at
-        seen = self.watches_draft() or self.draft.is_in_view()
-        return (
-            self.at_draft()
-            and seen
-            and settled
-            and monotonic() - self.draft.settled_at >= SETTLED_KEY_DELAY_S
-        )
+        draft = self.draft
+        if draft.settled_text is None or not self.at_draft():
+            return False
+        seen = self.watches_draft() or draft.is_in_view()
+        rested = monotonic() - draft.settled_at >= SETTLED_KEY_DELAY_S
+        return seen and rested and self._changed_at < draft.settled_at
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)

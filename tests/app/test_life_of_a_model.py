@@ -27,7 +27,7 @@ from engine.events import Device, Loading
 from engine.events import Failed as Broken
 from engine.nvidia import Gpu
 from tests.app.conftest import Run
-from tests.app.models.test_models_page import CPU, RTX_3060, RTX_4090, install
+from tests.app.models.test_models_page import CPU, RTX_3060, RTX_4090, finish_look, install
 from tests.app.test_main_window import Open, open_window, settle, window
 from tests.fakes import ready
 
@@ -196,6 +196,7 @@ def test_what_arrived_is_used_with_one_click(
         install(item.folder)
         item._enter(DownloadState.DONE)
         item.ended.emit()
+        finish_look(window.models)
         assert offers(window.notice) == ["Use it"]
         window.notice.buttons[0].click()
         assert window._settings.current.model == str(item.folder)
@@ -235,6 +236,29 @@ def test_the_status_line_proves_what_runs_where() -> None:
     (two,) = together((RTX_4090, RTX_4090))
     on_two = msgspec.structs.replace(loaded, device=two, memory_bytes=int(20.9 * 2**30))
     assert proof(on_two) == "DiffusionGemma 26B · 4-bit · 2 × RTX 4090 · 20.9 of 48 GB"
+
+
+def test_a_context_for_which_automatic_is_another_precision_loads_it(window: MainWindow, run: Run) -> None:
+    card = msgspec.structs.replace(RTX_3060, total_bytes=20 << 30, free_bytes=20 << 30)
+
+    async def scenario() -> None:
+        window._settings.change(model="diffusiongemma-26b")
+        loads = []
+        for context in (8192, 32768, 30000, 8192):
+            window.drafting.unload()
+            window.drafting.ready = msgspec.structs.replace(ready("1"), device=card, precision="4-bit")
+            window._settings.change(context_tokens=context)
+            loads.append(window.drafting.ready is None)
+        assert loads == [False, True, True, False]
+        window.drafting.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
+        window._settings.change(font_size_px=24)
+        window._settings.change(precision="bf16")
+        window.drafting.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
+        window._settings.change(context_tokens=32768)
+        assert window.drafting.ready is not None
+        window.drafting.unload()
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -361,6 +385,7 @@ def test_removing_asks_in_the_window_without_stopping_it(window: MainWindow) -> 
 
     install(GEMMA_26B.folder)
     window.open_models()
+    finish_look(window.models)
     window.models.rows[GEMMA_26B.folder].remove.click()
     assert window.findChild(QMessageBox) is not None
 

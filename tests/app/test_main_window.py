@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMessageBox,
     QSlider,
+    QToolButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -234,6 +235,100 @@ def test_a_long_name_leaves_the_menus_in_view(window: MainWindow, tmp_path: Path
     assert corner.geometry().left() > window.menuBar().actionGeometry(window.menuBar().actions()[-1]).right()
 
 
+@pytest.mark.parametrize("pixels", [14, 20])
+def test_the_narrowest_window_shows_every_menu(window: MainWindow, tmp_path: Path, pixels: int) -> None:
+    font = QApplication.font()
+    font.setPixelSize(pixels)
+    window.menuBar().setFont(font)
+    for part in window._corner.findChildren(QWidget):
+        part.setFont(font)
+    named = tmp_path / "Letter to Clara about the summer house.md"
+    named.write_text("x", encoding="utf-8")
+    window.open_path(named)
+    window.resize(1100 if pixels == 20 else 560, 500)
+    window.resize(720 if pixels == 20 else 560, 500)
+    QApplication.processEvents()
+    bar = window.menuBar()
+    assert [action.text() for action in bar.actions() if bar.actionGeometry(action).isEmpty()] == []
+    assert window._corner.geometry().left() > bar.actionGeometry(bar.actions()[-1]).right()
+
+
+def test_the_toolbar_and_the_menu_draft_and_never_keep(window: MainWindow, run: Run, qtbot: QtBot) -> None:
+    put_caret(window.page, 0)
+    button = next(b for b in window._corner.findChildren(QToolButton) if b.text() == "Draft paragraph")
+    states = (window.retry_action, window.keep_action, window.discard_action, window.go_action)
+    assert button.isEnabled()
+    assert not any(action.isEnabled() for action in (*states, window.stop_action))
+    run(settle(window))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    window.draft_action.trigger()
+    assert window.drafting.state is State.SETTLED
+    assert all(action.isEnabled() for action in states)
+    qtbot.keyClick(window.page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert window.drafting.state is State.IDLE
+    assert window.page.text() == DRAFT
+
+
+def test_the_drafts_of_a_place_are_within_reach_of_keys(window: MainWindow, run: Run, qtbot: QtBot) -> None:
+    async def again() -> None:
+        window.drafting.retry()
+        while window.drafting.state is not State.SETTLED:
+            await asyncio.sleep(0.002)
+
+    run(settle(window))
+    run(again())
+    control = Qt.KeyboardModifier.ControlModifier
+    for key, shown in ((Qt.Key.Key_BracketLeft, 0), (Qt.Key.Key_BracketRight, 1)):
+        qtbot.keyClick(window.page, key, control)
+        assert window.drafting.shown_variant == shown
+    assert not window.next_action.isEnabled()
+
+
+def test_what_the_status_line_has_no_room_for_is_in_its_tooltip(window: MainWindow) -> None:
+    window.resize(560, 500)
+    window.status.state.setText("settled in 12 of up to 48 steps · 3.2 s · 88 tokens/s" * 3)
+    window.status.grab()
+    assert window.status.state.toolTip() == window.status.state.text()
+    window.status.state.setText("ready")
+    window.status.grab()
+    assert window.status.state.toolTip() == ""
+
+
+@pytest.mark.parametrize("pixels", [14, 22])
+def test_the_bar_fits_into_the_narrowest_page(window: MainWindow, run: Run, pixels: int) -> None:
+    window.resize(560, 500)
+    font = QApplication.font()
+    font.setPixelSize(pixels)
+    for part in window.bar.findChildren(QWidget):
+        part.setFont(font)
+    run(settle(window))
+    window.drafting.variants *= 2
+    for state in (State.SETTLED, State.DENOISING, State.PREPARING):
+        for window.drafting.stalled in (False, state is not State.SETTLED):
+            window.drafting._set_state(state)
+            assert window.bar.geometry().right() < window.page.viewport().width(), (state, pixels)
+    window.drafting.stalled = False
+    window.drafting._set_state(State.SETTLED)
+
+
+def test_the_settings_take_the_keys_when_asked_for_by_a_key(window: MainWindow, qtbot: QtBot) -> None:
+    window.panel_action.trigger()
+    assert window.panel.isAncestorOf(window.focusWidget())
+    qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Escape)
+    assert window.panel.isHidden()
+    assert window.focusWidget() is window.page
+
+
+def test_messages_stand_under_the_column(window: MainWindow) -> None:
+    window.resize(1300, 700)
+    window.notice.tell("The disk is full.", "Make room on it.")
+    QApplication.processEvents()
+    page, notice = window.page.viewport(), window.notice
+    middles = [part.mapTo(window, part.rect().center()).x() for part in (page, notice)]
+    assert abs(middles[0] - middles[1]) <= 8
+    assert notice.width() == 720
+
+
 def test_ctrl_enter_goes_to_a_draft_that_is_out_of_view(window: MainWindow, run: Run) -> None:
     lines = 5000
     set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(lines)) + "\n")
@@ -311,7 +406,7 @@ def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, 
     assert window.status.words.text() == "3 words"
     run(settle(window))
     assert "CPU" in window.status.model.text()
-    assert "up to 3 steps" in window.status.state.text()
+    assert "used all 3 steps" in window.status.state.text()
 
 
 def test_the_command_line(qapp: QApplication) -> None:

@@ -278,7 +278,7 @@ def test_context_is_told_in_words_and_never_more_than_the_model_reads(
     assert "Context: about 1,500 words before" in captions(panel)
     store.change(context_tokens=32768)
     panel.show_model(READY)
-    assert "Context: about 3,000 words, all it can read" in captions(panel)
+    assert "Context: 3,000 words, all it can read" in captions(panel)
 
 
 @pytest.mark.parametrize(("typed", "seed"), [("7", 7), ("9223372036854775807", 2**63 - 1)])

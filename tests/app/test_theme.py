@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QDoubleSpinBox
+from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app import resources, theme
@@ -66,6 +66,14 @@ def test_motion_is_the_writers_choice(monkeypatch: pytest.MonkeyPatch, qapp: QAp
     monkeypatch.setattr(theme, "_system_reduces_motion", lambda: True)
     assert theme.reduces_motion(Settings())
     assert not theme.reduces_motion(Settings(reduced_motion="off"))
+
+
+def test_what_a_field_asks_for_can_be_read(qtbot: QtBot, qapp: QApplication) -> None:
+    field = QLineEdit(placeholderText="Access token")
+    qtbot.addWidget(field)
+    field.setStyleSheet(theme.stylesheet(LIGHT))
+    field.ensurePolished()
+    assert field.palette().placeholderText().color() == QColor(LIGHT.secondary)
 
 
 def test_a_number_field_leaves_room_for_its_number(qtbot: QtBot, qapp: QApplication) -> None:
