@@ -20,12 +20,15 @@ from engine.catalogue import KnownModel
 from engine.errors import EngineError
 from engine.events import Device, DraftRequest, LoadRequest
 from engine.nvidia import ADA, has_fp8_kernels
-from engine.plans import Plan
+from engine.plans import MOST_CANVASES, Plan
 from engine.session import Session
 from engine.terminal import Sharpening
 
 REQUEST_ID = "cli"
 USAGE_KINDS = ("input", "device-missing")
+
+ModelRow = tuple[KnownModel, list[Plan], list[Plan]]
+"""With its plans, and with those for all cards together where there are several."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     draft.add_argument("--device", metavar="D", default="auto")
     draft.add_argument("--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight")
     draft.add_argument("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
-    draft.add_argument("--canvases", metavar="N", type=int, default=1, help="1 to 4")
+    draft.add_argument("--canvases", metavar="N", type=int, default=1, help=f"1 to {MOST_CANVASES}")
     draft.add_argument("--variants", metavar="N", type=int, default=1, help="1 to 4")
     draft.add_argument("--seed", metavar="N", type=int, default=0)
     draft.add_argument("--no-early-stop", action="store_true", help="take all steps")
@@ -177,42 +180,54 @@ def _devices(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _models(options: argparse.Namespace, out: TextIO) -> int:
-    joint = None
-    if options.memory is None:
+    rows = _model_rows(options.memory)
+    if not options.json:
+        _print_models(rows, out)
+        return 0
+    values = [
+        {
+            "name": known.name,
+            "label": known.label,
+            "source": known.source,
+            "licence": known.licence,
+            "good_at": known.good_at,
+            "installed": known.installed,
+            "disk_bytes": known.download_bytes,
+            "free_disk_bytes": catalogue.free_bytes(known.folder),
+            "plans": [asdict(plan) for plan in table],
+        }
+        | ({"together": [asdict(plan) for plan in joint_table]} if joint_table else {})
+        for known, table, joint_table in rows
+    ]
+    print(json.dumps(values, indent=1, ensure_ascii=False), file=out)
+    return 0
+
+
+def _model_rows(memory_bytes: int | None) -> list[ModelRow]:
+    if memory_bytes is None:
         from engine import hardware
 
         present = hardware.devices()
         joint = next((device for device in present if len(card_ids(device)) > 1), None)
-        tables = [_plans(known, present[0]) for known in catalogue.KNOWN]
-    elif options.memory < 0:
-        raise EngineError("input", f"The memory is {options.memory} bytes.", "Give a number of bytes.")
-    else:
-        free, fp8 = plans.usable_on_card(options.memory), has_fp8_kernels(ADA)
-        card = Device(id="cuda:0", name="", total_bytes=0, free_bytes=options.memory, fp8=fp8)
-        tables = [
-            plans.table(plans.read_shape(known.describes), plans.suitable(known.precisions, card), free)
+        return [
+            (known, _plans(known, present[0]), _plans(known, joint) if joint else [])
             for known in catalogue.KNOWN
         ]
-    together = [_plans(known, joint) if joint else [] for known in catalogue.KNOWN]
-    rows = list(zip(catalogue.KNOWN, tables, together, strict=True))
-    if options.json:
-        values = [
-            {
-                "name": known.name,
-                "label": known.label,
-                "source": known.source,
-                "licence": known.licence,
-                "good_at": known.good_at,
-                "installed": known.installed,
-                "disk_bytes": known.download_bytes,
-                "free_disk_bytes": known.free_disk_bytes,
-                "plans": [asdict(plan) for plan in table],
-            }
-            | ({"together": [asdict(plan) for plan in joint_table]} if joint else {})
-            for known, table, joint_table in rows
-        ]
-        print(json.dumps(values, indent=1, ensure_ascii=False), file=out)
-        return 0
+    if memory_bytes < 0:
+        raise EngineError("input", f"The memory is {memory_bytes} bytes.", "Give a number of bytes.")
+    free, fp8 = plans.usable_on_card(memory_bytes), has_fp8_kernels(ADA)
+    card = Device(id="cuda:0", name="", total_bytes=0, free_bytes=memory_bytes, fp8=fp8)
+    return [
+        (
+            known,
+            plans.table(plans.read_shape(known.describes), plans.suitable(known.precisions, card), free),
+            [],
+        )
+        for known in catalogue.KNOWN
+    ]
+
+
+def _print_models(rows: list[ModelRow], out: TextIO) -> None:
     for known, table, joint_table in rows:
         state = "installed" if known.installed else f"{plans.gigabytes(known.download_bytes)} to download"
         print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
@@ -225,7 +240,6 @@ def _models(options: argparse.Namespace, out: TextIO) -> int:
         if more := [plan for plan in fitting if (plan.precision, plan.context_tokens) not in alone]:
             told = ", ".join(f"{plan.precision} at {plan.context_tokens}" for plan in more)
             print(f"\tall cards together take {told}", file=out)
-    return 0
 
 
 def _plans(known: KnownModel, device: Device) -> list[Plan]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
 from engine.events import DraftRequest
+from engine.plans import MOST_CANVASES
 
 if TYPE_CHECKING:
     from engine.denoise import Sampler
@@ -23,7 +24,7 @@ def check_ranges(request: DraftRequest) -> None:
             raise EngineError("input", f"{name} is {value}.", f"Choose from {lowest} to {highest}.")
 
     within("The number of steps", request.max_steps, 1, 128)
-    within("The number of canvases", request.canvases, 1, 4)
+    within("The number of canvases", request.canvases, 1, MOST_CANVASES)
     within("The number of variants", request.variants, 1, 4)
     within("The seed", request.seed, 0, 2**63 - 1)
     within("The number of drafts in one batch", (1 + len(request.more)) * request.variants, 1, MOST_DRAFTS)
@@ -36,7 +37,10 @@ def check_ranges(request: DraftRequest) -> None:
 
 
 def start_ids(request: DraftRequest, model: Model) -> list[int] | None:
-    """The canvas to begin from: the text, an end token, and what the model fills the rest with."""
+    """The canvas to begin from: the text, an end token, and what the model fills the rest with.
+
+    Raises input for a text that is longer.
+    """
     if not request.start:
         return None
     ids = model.tokenizer.encode(request.start)
@@ -50,7 +54,8 @@ def start_ids(request: DraftRequest, model: Model) -> list[int] | None:
     return (ids + [model.end_id] + [model.fill_id] * room)[: model.canvas_tokens]
 
 
-def check_pins(request: DraftRequest, model: Model) -> None:
+def check_positions(request: DraftRequest, model: Model) -> None:
+    """Pins and lengths. Raises input."""
     taken: dict[int, int] = {}
     for position, token in request.pins:
         if not 0 <= position < model.canvas_tokens:
@@ -95,6 +100,7 @@ def check_pins(request: DraftRequest, model: Model) -> None:
 
 
 def sampler_for(request: DraftRequest, defaults: Sampler) -> Sampler:
+    """Raises input."""
     asked = {name: getattr(request, name) for name in ("max_steps", "t_min", "t_max", "entropy_bound")}
     given = {name: value for name, value in asked.items() if value is not None}
     sampler = replace(defaults, early_stop=request.early_stop, **given)

@@ -36,9 +36,6 @@ class Canvases:
             for name in ("keys", "values")
         )
 
-    def __len__(self) -> int:
-        return len(self.positions)
-
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The canvas's keys and values, (batch, heads, canvas, size), behind their prefixes'."""
         both = self._keys[layer], self._values[layer]
@@ -46,7 +43,7 @@ class Canvases:
             joined[:, :, -self._tokens :] = new
         return both
 
-    def keep(self, indices: Tensor) -> None:
+    def narrow(self, indices: Tensor) -> None:
         """Give up all other canvases. indices: (kept,)"""
         self.positions = self.positions[indices]
         self.masks = {kind: None if mask is None else mask[indices] for kind, mask in self.masks.items()}

@@ -41,17 +41,7 @@ class KnownModel:
 
     @property
     def folder(self) -> Path:
-        return (
-            self.describes
-            if self.bundled
-            else platformdirs.user_data_path("mezzotint") / "models" / self.name
-        )
-
-    @property
-    def free_disk_bytes(self) -> int:
-        """Free where the model lies or would lie."""
-        folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        return shutil.disk_usage(folder).free
+        return self.describes if self.bundled else models_folder() / self.name
 
     @property
     def installed(self) -> bool:
@@ -87,6 +77,17 @@ GEMMA_26B = KnownModel(
 KNOWN = (STARTER, GEMMA_26B)
 
 
+def models_folder() -> Path:
+    """Where models are that were downloaded or imported."""
+    return platformdirs.user_data_path("mezzotint") / "models"
+
+
+def free_bytes(folder: Path) -> int:
+    """Free on the disk where the folder is, or would be."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(existing).free
+
+
 def packed_models() -> Path:
     """Where packed copies of models are kept."""
     return platformdirs.user_data_path("mezzotint") / "packed"
@@ -100,7 +101,10 @@ def packed_copy(folder: Path, precision: str, root: Path) -> Path:
 
 
 def find(model: str) -> tuple[Path, str]:
-    """The folder and the label of a catalogue name or a folder; its files are not looked at yet."""
+    """The folder and the label of a catalogue name or a folder; its files are not looked at yet.
+
+    Raises input.
+    """
     for known in KNOWN:
         if known.name == model:
             return known.folder, known.label

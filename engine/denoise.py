@@ -20,8 +20,7 @@ UNIFORM_BITS = 24  # as many as fp32 holds exactly
 class Batch(Protocol):
     """The canvases of a batch. See engine.canvases."""
 
-    def __len__(self) -> int: ...
-    def keep(self, indices: Tensor) -> None: ...
+    def narrow(self, indices: Tensor) -> None: ...
 
 
 BatchT = TypeVar("BatchT", bound=Batch, contravariant=True)
@@ -50,7 +49,9 @@ class Denoiser(Protocol[BatchT]):
 
 @dataclass(frozen=True)
 class Sampler:
-    """The sampler's settings. early_stop False: all steps are taken."""
+    """The sampler's settings. entropy_bound, confidence_threshold: in nats; early_stop False: all steps are
+    taken.
+    """
 
     max_steps: int
     t_min: float
@@ -140,7 +141,7 @@ def denoise_canvases(
         if entropy.isnan().any():
             raise EngineError(
                 "output",
-                "The model's output is not a number.",
+                "The model’s output is not a number.",
                 "Try again, or choose another device or precision in the settings.",
             )
 
@@ -167,35 +168,33 @@ def denoise_canvases(
 
         # 6. Sample what was accepted, renoise the rest, write the writer's tokens back.
         if len(staying) < len(going):
-            canvases.keep(torch.tensor(staying, device=device))
+            canvases.narrow(torch.tensor(staying, device=device))
         going = [going[row] for row in staying]
-        noise = torch.stack([torch.randint(vocab, (size,), generator=generators[n]) for n in going])
-        uniform = torch.stack(
-            [torch.randint(2**UNIFORM_BITS, (size,), generator=generators[n]) for n in going]
-        )
+        drawing = [generators[canvas] for canvas in going]
+        noise, uniform = _drawn(vocab, size, drawing), _drawn(2**UNIFORM_BITS, size, drawing)
         draft, entropy, top, accepted = (each[staying] for each in (draft, entropy, top, accepted))
         ids = torch.where(accepted, draft, noise)
         ids[:, pinned] = pinned_ids
         beyond = (accepted & (uniform / 2**UNIFORM_BITS >= top)).flatten().nonzero().squeeze(-1)
         spread = (entropy > CERTAIN).flatten().nonzero().squeeze(-1)
         row_of = (torch.tensor(staying)[:, None] * size + torch.arange(size)).flatten()
-        count = ids.numel()
-        packed = torch.cat(
-            (
-                ids.flatten(),
-                draft.flatten(),
-                spread,
-                row_of[spread],
-                beyond,
-                row_of[beyond],
-                uniform.flatten()[beyond],
-            )
-        ).to(device)
-        sizes = (count, count, len(spread), len(spread), len(beyond), len(beyond), len(beyond))
-        inward, drafted, spread, spread_rows, beyond, beyond_rows, drawn = torch.split(packed, list(sizes))
+        inward, drafted, spread, spread_rows, beyond, beyond_rows, drawn = _moved(
+            device, ids, draft, spread, row_of[spread], beyond, row_of[beyond], uniform.flatten()[beyond]
+        )
         if len(beyond):
             inward[beyond] = sampling.sample_beyond_draft(prediction, beyond_rows, drawn / 2**UNIFORM_BITS)
         soft = model.soft_embedding(drafted, spread, prediction.probabilities, spread_rows)
+
+
+def _drawn(end: int, size: int, generators: Sequence[torch.Generator]) -> Tensor:
+    """(batch, size) whole numbers below `end`, each row by its own generator."""
+    return torch.stack([torch.randint(end, (size,), generator=generator) for generator in generators])
+
+
+def _moved(device: torch.device, *parts: Tensor) -> tuple[Tensor, ...]:
+    """Flat, in one transfer: each one is a wait."""
+    moved = torch.cat([part.flatten() for part in parts]).to(device)
+    return torch.split(moved, [part.numel() for part in parts])
 
 
 def _start(given: Given, size: int, vocab: int, generator: torch.Generator) -> Tensor:

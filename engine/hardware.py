@@ -69,7 +69,7 @@ def idle_card() -> str:
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return ""  # hidden on purpose
     return (
-        f"{message}: the card's driver does not suit CUDA {torch.version.cuda}. Update the driver, or set"
+        f"{message}: the card’s driver does not suit CUDA {torch.version.cuda}. Update the driver, or set"
         f" MEZZOTINT_TORCH=cuda126 and run {command}: it installs the build for older drivers."
     )
 

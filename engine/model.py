@@ -1,10 +1,8 @@
-"""The sole importer of transformers: weights, precision, placement → prefill() and denoise()."""
+"""A checkpoint on its devices: what reads a prompt and denoises canvases."""
 
 from __future__ import annotations
 
 import copy
-import json
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
+from transformers.cache_utils import DynamicCache
+from transformers.utils import logging as transformers_logging
 
 from engine import quantise
 from engine.canvases import Canvases
@@ -22,20 +23,13 @@ from engine.denoise import Sampler
 from engine.errors import EngineError, machine_fault
 from engine.modules import replace_modules
 from engine.placement import PROCESSOR, Placement
-from engine.plans import DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, Precision, read_shape
+from engine.plans import CHUNK_BYTES, DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, Precision, read_shape
 from engine.sampling import chunks
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
-
-from transformers import AutoTokenizer, DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
-from transformers.cache_utils import DynamicCache
-from transformers.utils import logging as transformers_logging
+from engine.tokenizer import Tokenizer
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
-PRODUCT_BYTES = 2**26
 PACKED = 0.8  # of a load's progress, when the packed copy begins to be written
-_ANSWER = "\ue000"
 
 
 class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-call]
@@ -179,7 +173,7 @@ class Model:
         embedding = self.text_model.model.decoder.embed_tokens
         weight: Tensor = embedding.weight
         mean = weight[draft]
-        for part in chunks(len(rows), probabilities[0].nbytes, PRODUCT_BYTES):
+        for part in chunks(len(rows), probabilities[0].nbytes, CHUNK_BYTES):
             mean[spread[part]] = probabilities[rows[part]].to(weight.dtype) @ weight
         scaled: Tensor = mean.mul_(embedding.embed_scale.to(weight.dtype))
         return scaled
@@ -208,66 +202,6 @@ def roll_back(cache: DynamicCache, count: int) -> bool:
 
 def _sliding(cache: DynamicCache) -> list[Any]:
     return [layer for layer in list[Any](cache.layers) if layer.is_sliding]
-
-
-class Tokenizer:
-    """Text to ids. Text is data: what looks like a special token in it is encoded letter by letter."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            self.data: dict[str, Any] = json.loads((folder / "tokenizer.json").read_bytes())
-        except Exception as error:  # the library has no common error for a broken tokenizer
-            raise EngineError(
-                "weights-broken",
-                f"The tokenizer in {folder} cannot be read.",
-                "Download the model again, or choose another folder.",
-                str(error),
-            ) from error
-
-    def encode(self, text: str) -> list[int]:
-        """No special token is recognised or added."""
-        return self._encode(text, split_special_tokens=True)
-
-    def encode_template(self, text: str) -> list[int]:
-        """Special tokens are recognised, none is added."""
-        return self._encode(text, split_special_tokens=False)
-
-    def _encode(self, text: str, *, split_special_tokens: bool) -> list[int]:
-        return self._tokenizer.encode(  # type: ignore[no-any-return]
-            text, add_special_tokens=False, split_special_tokens=split_special_tokens, verbose=False
-        )
-
-    @property
-    def start_ids(self) -> list[int]:
-        """What the tokenizer puts before a text; never empty, since the encoder has to read something."""
-        around = self._tokenizer.encode("", add_special_tokens=True)
-        before = [index for index in around if index != self._tokenizer.eos_token_id]
-        return before or [self._tokenizer.bos_token_id or self._tokenizer.pad_token_id or 0]
-
-    @property
-    def end_id(self) -> int:
-        """What ends a text: in a chat what the template puts behind an answer, else the tokenizer's own."""
-        if not self.chats:
-            return int(self._tokenizer.eos_token_id)
-        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _ANSWER}]
-        whole: str = self._tokenizer.apply_chat_template(turns, tokenize=False)
-        return self.encode_template(whole.partition(_ANSWER)[2])[0]
-
-    @property
-    def chats(self) -> bool:
-        return self._tokenizer.chat_template is not None
-
-    def render_chat(self, message: str) -> str:
-        """One user turn, thinking off, up to where the answer begins."""
-        return self._tokenizer.apply_chat_template(  # type: ignore[no-any-return]
-            [{"role": "user", "content": message}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=False,
-        )
 
 
 @contextmanager

@@ -179,7 +179,7 @@ def _token_to_bytes(tokenizer: Mapping[str, Any]) -> Callable[[str], bytes]:
         return _sentence_piece
     raise EngineError(
         "weights-broken",
-        f"This model's tokenizer is of an unknown kind ({', '.join(sorted(kinds)) or 'no decoder'}).",
+        f"This model’s tokenizer is of an unknown kind ({', '.join(sorted(kinds)) or 'no decoder'}).",
         "Choose a DiffusionGemma model.",
     )
 

@@ -23,9 +23,6 @@ class Placement:
         self._devices = devices
         self._ends = list(accumulate(layers))
 
-    def __len__(self) -> int:
-        return len(self._devices)
-
     def device_of(self, path: str) -> torch.device:
         """path: of a module or a parameter in the model."""
         layer = _LAYER.search(path)

@@ -25,7 +25,7 @@ CONTEXTS = (2048, 8192, 32768)
 DEFAULT_CONTEXT_TOKENS = 8192
 MOST_CANVASES = 4
 ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
-CHUNK_BYTES = 2 * 2**26  # temporaries of some rows over the vocabulary
+CHUNK_BYTES = 2**26  # some rows over the vocabulary, as many as keep a GPU busy
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
 
 _NF4 = 1 / 2 + 1 / 64 + 4 / (64 * 256)  # 64 weights share a scale of 8 bits, 256 scales one of 32 bits
@@ -129,7 +129,7 @@ def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
     number = _BYTES[precision][3]
     rows = variants * shape.canvas_tokens
     logits = rows * shape.vocab_size
-    pieces = min(CHUNK_BYTES, (4 if number == 4 else 4 + number) * logits)
+    pieces = min(2 * CHUNK_BYTES, (4 if number == 4 else 4 + number) * logits)
     passing = (number * logits, pieces, number * rows * shape.activations)
     return 4 * logits + _scratch_bytes(shape, precision) + max(passing)
 
@@ -265,8 +265,12 @@ def table(
     total_bytes: int = 0,
     place: str = "this card",
     cards: int = 1,
+    *,
+    instead: bool = False,
 ) -> list[Plan]:
-    """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known."""
+    """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known; what
+    a model in use holds counts as free if the planned one is to run instead.
+    """
     needs = {
         (precision, context): needed_bytes(shape, precision, min(context, shape.limit_tokens), cards=cards)
         for precision in precisions
@@ -274,19 +278,21 @@ def table(
     }
 
     have = "has" if cards == 1 else "have"
+    where = f" on {place}" * (cards > 1) + " in place of the model in use" * instead
+    even = " even without the model in use" * instead
 
     def verdict(precision: Precision, context: int) -> str:
         need = needs[precision, context]
         if not free_bytes:
             return f"needs {memory(need)}; how much {place} {have} free is not known"
         if need <= free_bytes:
-            return f"fits with {memory(free_bytes - need)} to spare"
+            return f"fits with {memory(free_bytes - need)} to spare{where}"
         smaller = [other for other in CONTEXTS if needs[precision, other] <= free_bytes]
         packed = [other for other in precisions if needs[other, context] <= free_bytes]
         choices = ["a smaller context"] * bool(smaller) + packed[:1]
         ways = ["close other programs"] * (need <= total_bytes)
         ways += ["choose " + " or ".join(choices)] * bool(choices)
-        lack = f"needs {memory(need - free_bytes)} more than {place} {have} free"
+        lack = f"needs {memory(need - free_bytes)} more than {place} {have} free{even}"
         return f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
 
     limit = shape.limit_tokens

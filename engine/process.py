@@ -321,19 +321,21 @@ def _garbled(line: bytes, why: str) -> EngineError:
     )
 
 
-def _environment() -> dict[str, str]:
-    """`-m engine` finds this package, and none of the same name in the working directory; no network."""
+def module_path() -> dict[str, str]:
+    """Variables with which `-m` finds Mezzotint's packages, and none of the same name in the working
+    directory.
+    """
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+
+
+def _environment() -> dict[str, str]:
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONSAFEPATH": "1",
-        "PYTHONUTF8": "1",
+        **module_path(),
         # glibc would give a step's memory back to the system and ask for it again, page by page.
         "MALLOC_MMAP_THRESHOLD_": str(2**25),
         "MALLOC_TRIM_THRESHOLD_": str(2**28),
-        "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRANSFORMERS_OFFLINE": "1",
     }

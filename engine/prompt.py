@@ -11,19 +11,19 @@ from engine.errors import EngineError
 from engine.pieces import WHOLE_LEAD, Lead
 
 _CHARACTERS_PER_TOKEN = 5  # generous: a text that takes more tokens is cut again
-_CONTENT = "\ue000"
 
 
 class TokenizerLike(Protocol):
-    """See engine.model.Tokenizer."""
+    """See engine.tokenizer."""
 
     @property
     def start_ids(self) -> list[int]: ...
     @property
     def chats(self) -> bool: ...
+    @property
+    def turn(self) -> tuple[str, str]: ...
     def encode(self, text: str) -> list[int]: ...
     def encode_template(self, text: str) -> list[int]: ...
-    def render_chat(self, message: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Prompt:
 
 
 def build(tokenizer: TokenizerLike, before: str, after: str, instruction: str, budget: int) -> Prompt:
-    """A chat turn where the model has a template, else the text to continue."""
+    """A chat turn where the model has a template, else the text to continue. Raises input."""
     if tokenizer.chats:
         return chat_prompt(tokenizer, before, after, instruction, budget)
     return continuation_prompt(tokenizer, before, budget)
@@ -69,8 +69,11 @@ def _without_trailing_blanks(tokenizer: TokenizerLike, text: str) -> str:
 
 
 def chat_prompt(tokenizer: TokenizerLike, before: str, after: str, instruction: str, budget: int) -> Prompt:
-    """What rarely changes comes first: the document, the text after the caret, then the instruction."""
-    head, tail = tokenizer.render_chat(_CONTENT).split(_CONTENT)
+    """What rarely changes comes first: the document, the text after the caret, then the instruction.
+
+    Raises input for an instruction that does not fit.
+    """
+    head, tail = tokenizer.turn
     head_ids, tail_ids = tokenizer.encode_template(head), tokenizer.encode_template(tail)
     after = after[: _cut_end(tokenizer, after, budget // 4)]
 

@@ -17,21 +17,17 @@ from typing import Any
 
 from safetensors import SafetensorError
 from torch import Tensor, nn
-
-from engine.catalogue import INDEX, check_files, packed_copy, packed_precision
-from engine.errors import EngineError
-from engine.placement import PROCESSOR, Placement
-from engine.plans import Precision
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # read while transformers is imported: nothing may reach for the network
-
 from transformers.core_model_loading import ConversionOps, WeightConverter
 from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextRouter
 from transformers.quantizers.auto import register_quantization_config, register_quantizer
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
+from engine.catalogue import INDEX, check_files, packed_copy, packed_precision
+from engine.errors import EngineError
 from engine.experts import Fp8Experts, Nf4Experts, PackedExperts, PackedLinear, Scratch
+from engine.placement import PROCESSOR, Placement
+from engine.plans import Precision
 
 PACKED: tuple[Precision, ...] = ("fp8", "4-bit", "4-bit-tight")
 FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning changes

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CACHE_BYTES, DEVICE_BYTES = 2**21, 2**26  # a chunk: what a processor's cache holds; what keeps a GPU busy
+from engine.plans import CHUNK_BYTES
+
+CACHE_BYTES = 2**21  # a chunk that a processor's cache holds
 LOWEST = -1e4  # exp() of it is 0; 0 · −inf would not be a number
 
 
@@ -41,7 +43,7 @@ def predict(logits: Tensor, tau: float) -> Prediction:
     which is divided out.
     """
     entropy, draft, top = (logits.new_empty(len(logits)) for _ in range(3))
-    chunk_bytes = CACHE_BYTES if logits.device.type == "cpu" else DEVICE_BYTES
+    chunk_bytes = CACHE_BYTES if logits.device.type == "cpu" else CHUNK_BYTES
     for rows in chunks(len(logits), logits[0].nbytes, chunk_bytes):
         scores = logits[rows]
         best = _argmax(scores)[:, None]
@@ -83,7 +85,7 @@ def sample_beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -
     row_bytes = prediction.probabilities[0].nbytes
     parts = [
         _beyond_draft(prediction, rows[part], uniform[part])
-        for part in chunks(len(rows), row_bytes, DEVICE_BYTES)
+        for part in chunks(len(rows), row_bytes, CHUNK_BYTES)
     ]
     return torch.cat(parts)
 
@@ -102,7 +104,10 @@ def _beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -> Tens
 
 
 def settled(drafts: list[Tensor], stability: int, mean_entropy: float, confidence: float) -> bool:
-    """Whether the last draft equals the `stability` drafts before it and the free positions are certain."""
+    """Whether the last draft equals the `stability` drafts before it and the free positions are certain.
+
+    mean_entropy, confidence: in nats.
+    """
     if mean_entropy >= confidence or len(drafts) <= stability:
         return False
     return all(torch.equal(drafts[-1], earlier) for earlier in drafts[-1 - stability : -1])

@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, assert_never
 from weakref import WeakValueDictionary
@@ -120,4 +121,5 @@ def _let_the_writer_go_first() -> None:
     if sys.platform != "win32":
         os.nice(10)
     if sys.platform == "linux":
-        Path("/proc/self/oom_score_adj").write_text("500")
+        with suppress(OSError):  # a container may have set a higher one, or /proc may be read-only
+            Path("/proc/self/oom_score_adj").write_text("500")

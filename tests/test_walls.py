@@ -1,4 +1,6 @@
-"""The two walls: app/ brings no torch in, engine/ brings no Qt in. Each is tried in a fresh process."""
+"""The walls: app/ brings no torch in, engine/ brings no Qt in and keeps the library from the network. Each is
+tried in a fresh process.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,44 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH_FREE = [
-    "engine.events",
-    "engine.plans",
-    "engine.nvidia",
-    "engine.errors",
-    "engine.engine",
-    "engine.replay",
+    "engine.__main__",
+    "engine.asked",
+    "engine.cards",
     "engine.catalogue",
-    "engine.prompt",
+    "engine.engine",
+    "engine.errors",
+    "engine.events",
+    "engine.nvidia",
+    "engine.pieces",
+    "engine.plans",
     "engine.process",
+    "engine.prompt",
+    "engine.ram",
+    "engine.replay",
+    "engine.serve",
+    "engine.session",
+    "engine.terminal",
 ]
+# Instead of the library, what its importers have told it by then.
+TOLD = """
+import importlib, os, sys
+
+class Library:
+    def find_spec(self, name, path=None, target=None):
+        if name == "transformers":
+            print(module, os.environ.get("HF_HUB_OFFLINE"))
+            raise ImportError
+
+sys.meta_path.insert(0, Library())
+for module in sys.argv[1:]:
+    os.environ.pop("HF_HUB_OFFLINE", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "engine"]:
+        del sys.modules[name]
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        pass
+"""
 
 
 def modules_in(package: str) -> list[str]:
@@ -47,3 +77,17 @@ def test_an_import_stays_behind_its_wall(modules: list[str], banned: set[str]) -
     )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.split() == []
+
+
+def test_whichever_module_is_imported_first_the_library_stays_off_the_network() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", TOLD, *modules_in("engine")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert answer.returncode == 0, answer.stderr
+    told = dict(line.split() for line in answer.stdout.splitlines())
+    assert {"engine.model", "engine.experts", "engine.modules"} <= told.keys()
+    assert set(told.values()) == {"1"}

@@ -116,10 +116,7 @@ SIDES: dict[str, Callable[[Tensor], object]] = {
 
 
 class _NoCanvases:
-    def __len__(self) -> int:
-        return 1
-
-    def keep(self, indices: Tensor) -> None: ...
+    def narrow(self, indices: Tensor) -> None: ...
 
 
 class _NoNetwork:

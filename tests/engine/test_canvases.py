@@ -59,7 +59,7 @@ def new_tokens(count: int, layer: int = 0) -> tuple[Tensor, Tensor]:
 
 def assert_rows(canvases: Canvases, caches: list[Cache]) -> None:
     """Behind the mask each canvas has its own prefix and its own tokens, and nothing else."""
-    assert len(canvases) == len(caches)
+    assert len(canvases.positions) == len(caches)
     for layer, kind in enumerate(KINDS):
         new = new_tokens(len(caches), layer)
         joined = canvases.append(layer, *new)
@@ -85,7 +85,7 @@ def test_what_is_kept_goes_on_as_before(lengths: list[int], data: st.DataObject)
     caches = [Cache(length) for length in lengths]
     canvases = open_canvases(caches)
     assert_rows(canvases, caches)
-    canvases.keep(torch.tensor(kept))
+    canvases.narrow(torch.tensor(kept))
     assert_rows(canvases, [caches[n] for n in kept])
     assert canvases.positions[:, 0].tolist() == [lengths[n] for n in kept]
 

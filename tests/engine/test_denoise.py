@@ -42,10 +42,7 @@ class Rows:
     def __init__(self, count: int) -> None:
         self.left = list(range(count))
 
-    def __len__(self) -> int:
-        return len(self.left)
-
-    def keep(self, indices: Tensor) -> None:
+    def narrow(self, indices: Tensor) -> None:
         self.left = [self.left[n] for n in indices.tolist()]
 
 
@@ -63,7 +60,7 @@ class Table:
         self.soft: list[dict[int, Tensor] | None] = []
 
     def denoise(self, canvases: Rows, ids: Tensor, soft: Tensor | None) -> Tensor:
-        assert len(ids) == len(canvases)
+        assert len(ids) == len(canvases.left)
         self.seen.append(dict(zip(canvases.left, ids.clone(), strict=True)))
         soft = None if soft is None else soft.view(len(ids), self.canvas_tokens, -1)
         self.soft.append(None if soft is None else dict(zip(canvases.left, soft.clone(), strict=True)))

@@ -228,7 +228,7 @@ def test_every_step_of_a_batch_is_the_librarys(pair: Pair) -> None:
         drawn = prediction.draft.long().view(-1, size)
         canvas_ids = torch.where(accepted, drawn, noise(ours, len(going), step + 2))
         if step == 1:  # the first canvas has finished
-            canvases.keep(torch.arange(1, len(going)))
+            canvases.narrow(torch.arange(1, len(going)))
             going, canvas_ids, soft = going[1:], canvas_ids[1:], soft[size:]
     for cache, keys in zip(caches, before, strict=True):
         for layer, kept in zip(cache.layers, keys, strict=True):
@@ -266,7 +266,7 @@ def test_logits_stay_in_one_buffer_from_step_to_step(tiny: Model) -> None:
     canvases = tiny.open_canvases([cache] * 3)
     first = tiny.denoise(canvases, noise(tiny, 3), None)
     second = tiny.denoise(canvases, noise(tiny, 3), None)
-    canvases.keep(torch.tensor([0, 2]))
+    canvases.narrow(torch.tensor([0, 2]))
     third = tiny.denoise(canvases, noise(tiny, 2), None)
     assert first.data_ptr() == second.data_ptr() == third.data_ptr()
     assert (len(second), len(third)) == (48, 32)
@@ -333,7 +333,7 @@ def test_the_soft_embedding_is_the_librarys(pair: Pair, rows_a_product: int) -> 
     spread = (entropy[staying] > CERTAIN).nonzero().squeeze(-1)
     assert 0 < len(spread) < len(staying)
     draft = prediction.draft[staying].long()
-    with patch.object(model_module, "PRODUCT_BYTES", rows_a_product * vocab * 4):
+    with patch.object(model_module, "CHUNK_BYTES", rows_a_product * vocab * 4):
         soft = ours.soft_embedding(draft, spread, prediction.probabilities, staying[spread])
     embedding = pair.theirs.model.decoder.embed_tokens
     theirs = logits[staying].softmax(-1) @ embedding.weight * embedding.embed_scale

@@ -393,3 +393,12 @@ def test_several_cards_have_what_one_has(large: plans.Shape) -> None:
     one, two = (plans.table(large, ("bf16",), GB, cards=cards)[0].verdict for cards in (1, 2))
     assert "more than this card has free" in one
     assert "more than this card have free" in two
+
+
+def test_a_model_in_place_of_the_one_in_use_is_told_so(large: plans.Shape) -> None:
+    def told(free: int, cards: int) -> str:
+        return plans.table(large, ("4-bit",), free, 0, "my cards", cards, instead=True)[0].verdict
+
+    assert told(80 * GB, 1).endswith(" GB to spare in place of the model in use")
+    assert told(80 * GB, 2).endswith(" GB to spare on my cards in place of the model in use")
+    assert "than my cards have free even without the model in use: choose" in told(GB, 2)

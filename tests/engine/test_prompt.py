@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from engine import catalogue
 from engine.errors import EngineError
-from engine.model import Tokenizer
 from engine.pieces import WHOLE_LEAD, Lead
 from engine.prompt import build, continuation_prompt, cut_start
+from engine.tokenizer import Tokenizer
 
 STARTER = Tokenizer(catalogue.STARTER.folder)
 PARAGRAPH = "It rained all week and nobody went out. We read, and the fire was warm.\n\n"

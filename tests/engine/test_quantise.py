@@ -23,9 +23,10 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from engine import catalogue, quantise
 from engine.errors import EngineError
 from engine.experts import Fp8Experts, Nf4Experts, PackedExperts, PackedLinear, Scratch
-from engine.model import TextModel, Tokenizer
+from engine.model import TextModel
 from engine.placement import PROCESSOR, Placement
 from engine.plans import Precision
+from engine.tokenizer import Tokenizer
 from tests.engine.packed import (
     CPU,
     Operations,

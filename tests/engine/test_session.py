@@ -85,6 +85,12 @@ def test_a_load_tells_its_stages_the_devices_and_what_is_ready() -> None:
     assert (ready.t_min, ready.t_max, ready.entropy_bound) == (0.3, 0.5, 0.05)
 
 
+def test_a_load_tells_of_a_card_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "idle_card", lambda: "Get another driver.")
+    loading = [event for event in load(Session()) if isinstance(event, Loading)]
+    assert [event.idle_card for event in loading[:3]] == ["", "Get another driver.", ""]
+
+
 def test_a_load_tells_how_much_is_read() -> None:
     loading = [event for event in load(Session()) if isinstance(event, Loading)]
     read = [event.fraction for event in loading if event.stage == "Reading the model"]
@@ -572,6 +578,16 @@ def test_a_cancel_is_seen_between_two_steps(loaded_starter: Session) -> None:
             cancelled.set()
     assert isinstance(events[-1], Cancelled)
     assert frames_of(events)[-1].step == 2
+
+
+def test_what_is_finished_cannot_be_cancelled(tiny_session: Session) -> None:
+    request, cancelled = DraftRequest(request_id="d", before="x", variants=2, max_steps=2), threading.Event()
+    events = []
+    for event in tiny_session.draft(request, cancelled):
+        events.append(event)
+        if sum(isinstance(event, Finished) for event in events) == 2:
+            cancelled.set()
+    assert isinstance(events[-1], Finished)
 
 
 def test_a_cancel_is_seen_between_two_chunks_of_a_prefill(

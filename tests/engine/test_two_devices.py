@@ -80,7 +80,7 @@ def draft(model: Any, ids: list[int]) -> Canvases:
     logits = model.denoise(canvases, canvas, None)
     assert logits.device == model.device
     soft = model.soft_embedding(canvas[0], rows[:3], logits.softmax(-1), rows[:3])
-    canvases.keep(torch.zeros(1, dtype=torch.long, device=model.device))
+    canvases.narrow(torch.zeros(1, dtype=torch.long, device=model.device))
     model.denoise(canvases, canvas[:1], soft)
     return canvases
 
@@ -157,7 +157,7 @@ def test_giving_up_a_canvas_indexes_each_layer_where_it_is(tiny: Model) -> None:
 
     keys: Any = Keys()
     canvases._keys[1] = canvases._values[1] = keys
-    canvases.keep(torch.tensor([0]))
+    canvases.narrow(torch.tensor([0]))
     assert seen == ["meta", "meta"]
 
 
