@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from app.models import disk, library
-from app.models.hashes import discard_damaged, told
+from app.models import disk, growing
+from app.models.hashes import discard_damaged, expected_hash
 from app.models.messages import Checked, Done, ImportOrder, ModelError, Tell
 from app.models.meter import Meter
+from app.models.names import SMALL, plain_name
 from engine.catalogue import INDEX, check_files
 from engine.errors import EngineError
 
@@ -26,17 +27,17 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
     source, folder = Path(order.source), Path(order.folder)
     files = _needed_files(source)
     total = sum(file.st_size for file in files.values())
-    origin = library.read_record(source) or library.Record()
-    hashes = {name: hash_ for name in files if (hash_ := told(source, name, origin.hashes))}
+    origin = growing.read_record(source) or growing.Record()
+    hashes = {name: hash_ for name in files if (hash_ := expected_hash(source, name, origin.hashes))}
     record = msgspec.structs.replace(origin, source=order.source, total_bytes=total, hashes=hashes)
-    grown = library.partial(folder)
+    grown = growing.partial(folder)
     meter = Meter(tell)
     with disk.writing_to(folder):
         grown.mkdir(parents=True, exist_ok=True)
         here = {name for name, file in files.items() if _is_copied(grown / name, file)}
         done = sum(files[name].st_size for name in here)
         disk.check_room(grown, total - done)
-        library.write_record(grown, record)
+        growing.write_record(grown, record)
         tell(Checked(revision="", licence=record.licence, total_bytes=total))
         meter.start("downloading", done, total)
         for name in (name for name in files if name not in here):
@@ -52,7 +53,7 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
             meter.start("verifying", 0, sum(files[name].st_size for name in hashes))
         if damaged := discard_damaged(grown, hashes, meter):
             raise _damaged(source, damaged)
-        library.install(folder)
+        growing.install(folder)
     tell(Done())
 
 
@@ -62,13 +63,13 @@ def _needed_files(source: Path) -> dict[str, os.stat_result]:
         if not source.exists():
             raise _lost(source, "it is not there")
         weights = check_files(source)
-        names = [*library.SMALL, INDEX, *(os.path.relpath(file, source) for file in weights)]
+        names = [*SMALL, INDEX, *(os.path.relpath(file, source) for file in weights)]
         files = {name: (source / name).stat() for name in names if (source / name).is_file()}
     except EngineError as error:
         raise ModelError("unfit", error.message, "Choose another folder.", error.details) from error
     except OSError as error:
         raise _lost(source, str(error.strerror)) from error
-    if not all(library.plain_name(name) for name in names):
+    if not all(plain_name(name) for name in names):
         raise ModelError(
             "unfit", f"The weights of “{source}” lie in several folders.", "Choose another model."
         )

@@ -49,7 +49,7 @@ def _fault(error: OSError, folder: Path) -> ModelError:
         )
     if error.errno == errno.EFBIG:
         return ModelError(
-            "disk", "This disk cannot hold files as large as this model's.", "Use another disk.", str(error)
+            "disk", "This disk cannot hold files as large as this model’s.", "Use another disk.", str(error)
         )
     return ModelError(
         "folder",

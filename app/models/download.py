@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from contextlib import suppress
 from enum import Enum
@@ -14,7 +13,7 @@ import msgspec
 from PySide6.QtCore import QLockFile, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.documents.files import held_lock
-from app.models import disk, library
+from app.models import disk, growing, library
 from app.models.messages import (
     Checked,
     Done,
@@ -29,7 +28,9 @@ from app.models.messages import (
     decode_report,
     encode,
 )
+from app.models.names import LOCK, RECORD
 from app.models.rate import Rate
+from engine.process import module_path
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class State(Enum):
 
 
 RUNNING = (State.CHECKING, State.DOWNLOADING, State.VERIFYING)
+MOVING = (State.QUEUED, *RUNNING)
+RESUMABLE = (State.LOOKED, State.PAUSED, State.FAILED)
 
 
 class Download(QObject):
@@ -64,7 +67,7 @@ class Download(QObject):
     progressed = Signal()
     ended = Signal()  # its process has gone, or it needed none
 
-    def __init__(self, order: Order, record: library.Record | None, parent: QObject) -> None:
+    def __init__(self, order: Order, record: growing.Record | None, parent: QObject) -> None:
         """record: of an earlier try."""
         super().__init__(parent)
         self._order = order
@@ -80,7 +83,7 @@ class Download(QObject):
         if record:
             self.state = State.LOOKED if record.look else State.PAUSED
         self.file = ""
-        self.done_bytes = _bytes_in(library.partial(self.folder)) if record else 0
+        self.done_bytes = _bytes_in(growing.partial(self.folder)) if record else 0
         self.total_bytes = record.total_bytes if record else 0
         self.licence = record.licence if record else ""
         self.waiting, self.waiting_s = "", 0.0
@@ -117,13 +120,13 @@ class Download(QObject):
 
     def pause(self) -> None:
         """What is there so far is kept."""
-        if self.state in (State.QUEUED, *RUNNING):
+        if self.state in MOVING:
             self._enter(State.PAUSED)
             self._kill()
 
     def resume(self, token: str | None = None) -> None:
         """After a look, a pause or a failure. None: with the token that it had."""
-        if self.state not in (State.LOOKED, State.PAUSED, State.FAILED):
+        if self.state not in RESUMABLE:
             return
         if isinstance(self._order, HubOrder):
             look = self._order.look and self.state is not State.LOOKED
@@ -166,7 +169,10 @@ class Download(QObject):
             self._take_away()
             return
         process = self._process = QProcess(self)
-        process.setProcessEnvironment(_environment())
+        environment = QProcessEnvironment.systemEnvironment()
+        for name, value in module_path().items():
+            environment.insert(name, value)
+        process.setProcessEnvironment(environment)
         process.started.connect(self._on_started)
         process.readyReadStandardOutput.connect(self._on_output)
         process.finished.connect(self._on_finished)
@@ -263,7 +269,7 @@ class Download(QObject):
             self._take_away()
             return
         if self.state is not State.DONE:
-            self.done_bytes = _bytes_in(library.partial(self.folder))
+            self.done_bytes = _bytes_in(growing.partial(self.folder))
             self.progressed.emit()
         self._lock = None
         self.ended.emit()
@@ -301,12 +307,12 @@ class Download(QObject):
             )
 
     def _take_away(self) -> None:
-        partial = library.partial(self.folder)
+        partial = growing.partial(self.folder)
         try:
             with suppress(OSError):  # a full disk has no room for a lock
                 self._take_lock()
             if partial.exists():
-                library.discard(partial)
+                growing.throw_away(partial)
         except ModelError as error:
             self._fail(error.failed)
         self._lock = None
@@ -315,7 +321,7 @@ class Download(QObject):
 
 def lock(folder: Path) -> QLockFile | None:
     """Of the right to change what lies at `folder` or grows beside it. Raises OSError."""
-    return held_lock(folder.with_name(folder.name + library.LOCK))
+    return held_lock(folder.with_name(folder.name + LOCK))
 
 
 def _died(how: str, details: str) -> Failed:
@@ -324,17 +330,6 @@ def _died(how: str, details: str) -> Failed:
 
 def _bytes_in(folder: Path) -> int:
     try:
-        return sum(file.stat().st_size for file in folder.iterdir() if file.name != library.RECORD)
+        return sum(file.stat().st_size for file in folder.iterdir() if file.name != RECORD)
     except OSError:
         return 0
-
-
-def _environment() -> QProcessEnvironment:
-    """`-m app` finds this package, and none of the same name in the working directory."""
-    environment = QProcessEnvironment.systemEnvironment()
-    root = str(Path(__file__).resolve().parent.parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment.insert("PYTHONPATH", os.pathsep.join(paths))
-    environment.insert("PYTHONSAFEPATH", "1")
-    environment.insert("PYTHONUTF8", "1")
-    return environment

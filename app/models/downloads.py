@@ -9,11 +9,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.models import library
+from app.models import growing, library
 from app.models.download import Download, State, lock
 from app.models.entry import HUB
 from app.models.messages import HubOrder, ImportOrder, ModelError, Order
-from engine.catalogue import KNOWN, packed_models
+from app.models.names import check_text, plain_name
+from engine.catalogue import KNOWN, models_folder, packed_models
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +25,22 @@ REPO = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 class Downloads(QObject):
     """All that are not done, one download, one look and one import at a time; the others wait.
 
-    Those of earlier runs are found again, paused. added, removed: from `items`; finished: it is done.
+    Those of earlier runs are found again, paused. added, removed: from `items`; finished: it is done; closed:
+    the window goes.
     """
 
     added = Signal(Download)
     removed = Signal(Download)
     finished = Signal(Download)
+    closed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.items: list[Download] = []
-        self._root = library.models_folder()
+        self._root = models_folder()
         for root in (self._root, packed_models()):
-            library.sweep(root)
-        for folder in library.unfinished(self._root):
+            growing.sweep(root)
+        for folder in growing.unfinished(self._root):
             self._find_again(folder)
 
     def download(self, repo: str, token: str = "", *, look: bool = False) -> Download:
@@ -48,10 +51,10 @@ class Downloads(QObject):
         repo = _repo_in(repo)
         if not _is_repo(repo):
             raise ModelError(
-                "input", f"“{repo}” is no model's name.", "Write it as the Hub does: owner/model."
+                "input", f"“{repo}” is no model’s name.", "Write it as the Hub does: owner/model."
             )
         folder = folder_of(repo)
-        if not library.plain_name(folder.name):
+        if not plain_name(folder.name):
             raise ModelError(
                 "input",
                 f"“{repo}” cannot be kept here: no folder may have its name.",
@@ -61,7 +64,7 @@ class Downloads(QObject):
             raise ModelError(
                 "input", f"“{repo}” is on this computer already.", "Remove it first to download it anew."
             )
-        if not any(item.folder == folder for item in self.items) and library.partial(folder).exists():
+        if not any(item.folder == folder for item in self.items) and growing.partial(folder).exists():
             self._find_again(folder)  # another window has begun it
         for item in self.items:
             if item.folder == folder:
@@ -73,14 +76,14 @@ class Downloads(QObject):
     def import_model(self, source: Path, name: str = "") -> Download:
         """Copy the model in `source`. name: that of the catalogue's model it is. Raises ModelError."""
         source = source.resolve()
-        library.check_text(source)
+        check_text(source)
         name = name or source.name
         folder = self._root / name
-        if not library.plain_name(name):
+        if not plain_name(name):
             raise ModelError(
                 "input",
                 f"“{source}” has no name that a model here can have.",
-                "Rename it, or choose the model's own folder.",
+                "Rename it, or choose the model’s own folder.",
             )
         if os.path.lexists(folder) or any(item.folder == folder for item in self.items):
             raise ModelError(
@@ -96,8 +99,9 @@ class Downloads(QObject):
             item.ended.disconnect(self._on_ended)
             item.state_changed.disconnect(self._on_state)
             item.close()
+        self.closed.emit()
 
-    def _add(self, order: Order, record: library.Record | None = None) -> Download:
+    def _add(self, order: Order, record: growing.Record | None = None) -> Download:
         item = Download(order, record, self)
         item.state_changed.connect(self._on_state)
         item.ended.connect(self._on_ended)
@@ -107,13 +111,13 @@ class Downloads(QObject):
         return item
 
     def _find_again(self, folder: Path) -> None:
-        record = library.read_record(library.partial(folder))
+        record = growing.read_record(growing.partial(folder))
         try:
             held = lock(folder)
             if not held:  # another window is busy with it
                 return
             if not record:  # it had not come far enough to be of use
-                library.discard(library.partial(folder))
+                growing.throw_away(growing.partial(folder))
         except (OSError, ModelError) as error:  # on a full disk, say: it can be given up all the same
             log.warning("%s: %s", folder, error)
         if record and record.source:
@@ -160,4 +164,4 @@ def page_of(text: str) -> str:
 def folder_of(repo: str) -> Path:
     """Where a repository's model is, or will be."""
     known = (known.folder for known in KNOWN if known.source.casefold() == repo.casefold())
-    return next(known, library.models_folder() / repo.replace("/", "--"))
+    return next(known, models_folder() / repo.replace("/", "--"))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from app import resources
-from app.models import library
+from app.models import growing, library
 from app.models.download import Download
 from app.models.library import LocalModel
-from engine.catalogue import KNOWN, KnownModel, packed_precision
+from engine.catalogue import KNOWN, KnownModel
 from engine.errors import EngineError
 from engine.plans import Precision, Shape, read_shape
 
@@ -65,12 +63,6 @@ class Entry:
         return self.known.download_bytes if self.known else 0
 
     @property
-    def free_disk_bytes(self) -> int:
-        """Where it lies or would lie."""
-        existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        return shutil.disk_usage(existing).free
-
-    @property
     def is_here(self) -> bool:
         return self.local is not None and not self.local.problem
 
@@ -83,8 +75,7 @@ class Entry:
         """By a catalogue name, or a folder, however it is written."""
         if model == self.model or any(model == known.name for known in KNOWN):
             return model == self.model
-        folder = os.path.expanduser(model)  # noqa: PTH111 - Path's raises for a user who is not there
-        return bool(model) and os.path.realpath(folder) == os.path.realpath(self.folder)
+        return bool(model) and library.real_path(model) == library.real_path(str(self.folder))
 
     @property
     def repo(self) -> str:
@@ -109,25 +100,24 @@ class Entry:
     @property
     def licence_file(self) -> Path | None:
         """Its text: the model's own, or, for a licence whose text is the same everywhere, ours."""
-        own = self.local.licence_file if self.local else library.licence_in(library.partial(self.folder))
+        own = self.local.licence_file if self.local else library.licence_in(growing.partial(self.folder))
         common = _LICENCE_TEXTS.get(self.licence.casefold())
         return own or (common if common and common.is_file() else None)
 
     @cached_property
     def shape(self) -> Shape | None:
         """None while nobody knows."""
-        described = [self.known.describes] if self.known else []
-        for folder in (*described, self.folder, library.partial(self.folder)):
-            try:
-                return read_shape(folder)
-            except EngineError:
-                continue
-        return None
+        if self.known is None and self.local and self.local.shape:
+            return self.local.shape
+        try:
+            return read_shape(self.known.describes if self.known else growing.partial(self.folder))
+        except EngineError:
+            return None
 
-    @cached_property
+    @property
     def precisions(self) -> Sequence[Precision]:
-        if packed := packed_precision(self.folder):
-            return (packed,)
+        if self.local and self.local.packed:
+            return (self.local.packed,)
         return self.known.precisions if self.known else _ANY
 
     @property
@@ -136,12 +126,20 @@ class Entry:
         return self.download
 
 
-def entries(added: Iterable[str], downloads: Iterable[Download]) -> list[Entry]:
-    """Those of the catalogue first. added: the writer's own folders."""
+def entries(
+    models: Iterable[LocalModel] | None, added: Iterable[str], downloads: Iterable[Download]
+) -> list[Entry]:
+    """Those of the catalogue first. models: those here, None while nobody knows; added: the writer's own
+    folders.
+    """
     folders = [Path(folder) for folder in added]
-    local = {model.folder: model for model in library.local_models(folders)}
+    known = {known.folder: known for known in KNOWN if models is not None}
+    local = {
+        model.folder: model
+        for model in models or ()
+        if model.removable or model.folder in known or model.folder in folders  # not taken off the list since
+    }
     moving = {item.folder: item for item in downloads}
-    known = {known.folder: known for known in KNOWN}
     return [
         Entry(known.get(folder), local.get(folder), moving.get(folder), folder in folders)
         for folder in dict.fromkeys((*known, *local, *moving))
@@ -150,7 +148,7 @@ def entries(added: Iterable[str], downloads: Iterable[Download]) -> list[Entry]:
 
 def catalogue_name(source: Path) -> str:
     """The catalogue's name of the model in that folder, going by where it says it comes from, or empty."""
-    record = library.read_record(source)
+    record = growing.read_record(source)
     for known in KNOWN:
         names = (known.name, known.source, known.source.rpartition("/")[2])
         if not known.bundled and (source.name in names or (record and record.repo == known.source)):

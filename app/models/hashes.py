@@ -13,7 +13,7 @@ CHUNK_BYTES = 1 << 22
 _HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def told(folder: Path, name: str, recorded: Mapping[str, str]) -> str:
+def expected_hash(folder: Path, name: str, recorded: Mapping[str, str]) -> str:
     """By Mezzotint's own record, or by what the Hub's client leaves; empty where nobody tells."""
     left = folder / ".cache" / "huggingface" / "download" / f"{name}.metadata"
     try:

@@ -24,6 +24,7 @@ from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-d
 from app.models.messages import ModelError
 
 LONGEST_WAIT_S = 3600.0
+HOST = re.compile(r"(?:[\w+.-]*://)?(?:[^/?#]*@)?([^/?#]*)")
 PASSWORD = re.compile(r"(?<=://)[^/\s@]*@")
 PASSING = (408, 425, 429)
 # An address or a proxy that the client does not understand; ImportError: a kind of proxy that it lacks.
@@ -65,14 +66,15 @@ def told_wait_s(error: Exception) -> float | None:
 
 
 def host_of(url: str) -> str:
-    """Without a name and password, whether or not it begins with http://."""
-    return url.rpartition("://")[2].rpartition("@")[2].partition("/")[0]
+    """Without a name and password, whether or not it begins with http://, and whether or not it is a URL."""
+    found = HOST.match(url)
+    return found[1] if found else ""
 
 
 def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> ModelError:
     if isinstance(error, HFValidationError):
         return ModelError(
-            "input", f"“{repo}” is no model's name.", "Write it as the Hub does: owner/model.", str(error)
+            "input", f"“{repo}” is no model’s name.", "Write it as the Hub does: owner/model.", str(error)
         )
     if isinstance(error, HfHubHTTPError):
         return _explain_status(error, endpoint, repo, with_token)
@@ -88,11 +90,11 @@ def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> 
     elif isinstance(error, httpx2.ProxyError):
         message, remedy = (
             f"{_proxy(endpoint)} refused the connection.",
-            "Check the proxy's settings and try again.",
+            "Check the proxy’s settings and try again.",
         )
     elif isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) and _proxy(endpoint):
         message = f"{_proxy(endpoint)} cannot be reached."
-        remedy = "Check the network connection and the proxy's settings, and try again."
+        remedy = "Check the network connection and the proxy’s settings, and try again."
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
         message = f"{host} cannot be found: this computer seems to be offline."
     elif isinstance(error, httpx2.ConnectError):

@@ -8,7 +8,7 @@ from app.devices import short_name
 from app.models import library
 from app.models.entry import Entry
 from app.models.precisions import in_words
-from app.models.verdict import judge, taken
+from app.models.verdict import device_taken, judge
 from app.settings import Settings
 from engine.catalogue import GEMMA_26B
 from engine.events import Device
@@ -20,7 +20,7 @@ CARD = "a graphics card with 24 GB"
 def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
     """Empty where the model is here or in use already, or nothing can be said."""
     entry = Entry(known=GEMMA_26B)
-    device = taken(settings.device, devices, entry.shape, "auto", settings.context_tokens)
+    device = device_taken(settings.device, devices, entry.shape, "auto", settings.context_tokens)
     if entry.shape is None or device is None or settings.model == GEMMA_26B.name:
         return ""
     if library.is_whole(GEMMA_26B.folder):
@@ -28,7 +28,7 @@ def offer(settings: Settings, devices: tuple[Device, ...]) -> str:
     verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
     if not verdict.fits:  # but perhaps it would, once other programs have ended
         idle = tuple(msgspec.structs.replace(other, free_bytes=other.total_bytes) for other in devices)
-        best = taken(settings.device, idle, entry.shape, "auto", settings.context_tokens)
+        best = device_taken(settings.device, idle, entry.shape, "auto", settings.context_tokens)
         device = next(other for other in devices if best and other.id == best.id)
         verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
     label, name = entry.label, short_name(device)

@@ -9,27 +9,23 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QLineEdit,
-    QMessageBox,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
 from app.device_watch import DeviceWatch
 from app.devices import chosen
 from app.drafting import Drafting
-from app.models import library
+from app.models import growing, library
 from app.models.download import Download, State
-from app.models.downloads import Downloads, page_of
+from app.models.downloads import Downloads
 from app.models.entry import Entry, catalogue_name, entries
+from app.models.hub_form import HubForm
 from app.models.licence import show_licence
+from app.models.look import Look
 from app.models.messages import ModelError
+from app.models.names import check_text
 from app.models.row import ModelRow, Use
-from app.panel_widgets import breakable, heading, link, named, page_rows, text_label, title_row
+from app.models.words import unbroken
+from app.panel_widgets import breakable, heading, link, page_rows, text_label, title_row
 from app.settings import Settings, SettingsStore
 from engine.events import Device
 from engine.plans import gigabytes
@@ -64,6 +60,8 @@ class ModelsPage(QWidget):
         self._devices = devices
         self._downloads = downloads
         self._folders: tuple[str, ...] = store.current.model_folders
+        self._look = Look(self)
+        self._arriving: dict[Path, Download] = {}
         self.rows: dict[Path, ModelRow] = {}
         self.setProperty("panel", True)
         self.setAccessibleName("Models")
@@ -72,8 +70,10 @@ class ModelsPage(QWidget):
         drafting.model_changed.connect(self._show)
         devices.changed.connect(self._show)
         downloads.added.connect(self._on_added)
-        downloads.removed.connect(self._list)
+        downloads.removed.connect(self._on_removed)
         downloads.finished.connect(self._on_finished)
+        downloads.closed.connect(self._look.close)
+        self._look.back.connect(self._on_back)
         for item in downloads.items:
             self._follow(item)
 
@@ -86,6 +86,9 @@ class ModelsPage(QWidget):
         rows.addWidget(self.back_link, 0, Qt.AlignmentFlag.AlignLeft)
         self._list_rows = QVBoxLayout()
         self._list_rows.setSpacing(0)
+        self.looking = text_label("State", quiet=True)
+        self.looking.setText("Looking at what is here…")
+        rows.addWidget(self.looking)
         rows.addLayout(self._list_rows)
         rows.addSpacing(8)
         self.add = link("Add a folder…", self._on_add)
@@ -96,34 +99,19 @@ class ModelsPage(QWidget):
         self.hub.setToolTip("Look another DiffusionGemma model up, and download it.")
         for button in (self.add, self.import_copy, self.hub):
             rows.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
-        self._build_hub_form()
-        rows.addWidget(self._form)
+        self.form = HubForm()
+        self.form.asked.connect(self._on_asked)
+        rows.addWidget(self.form)
         self.fault = text_label("Message")
         self.fault.hide()
         rows.addWidget(self.fault)
         rows.addStretch(1)
 
-    def _build_hub_form(self) -> None:
-        self.repo = named(QLineEdit(placeholderText="owner/model"), "Model on the Hub")
-        self.repo.returnPressed.connect(self._on_repo)
-        self.fetch = named(QPushButton("Look it up"), "Look the model up on the Hub")
-        self.fetch.clicked.connect(self._on_repo)
-        line = QHBoxLayout()
-        line.addWidget(self.repo, 1)
-        line.addWidget(self.fetch)
-        self._form_note = text_label("About looking it up", quiet=True)
-        self._form = QWidget(visible=False)
-        rows = QVBoxLayout(self._form)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.addLayout(line)
-        rows.addWidget(self._form_note)
-        self.repo.textChanged.connect(self._show_form_note)
-        self._show_form_note("")
-
     # ------------------------------------------------------------------ what it shows
 
     def showEvent(self, event: QShowEvent) -> None:
         self._list()
+        self.look()
         super().showEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -132,26 +120,38 @@ class ModelsPage(QWidget):
         else:
             super().keyPressEvent(event)
 
+    def look(self) -> None:
+        """At what is here. The list stays as it was until that is known."""
+        self._look.begin(self._folders, self._store.current.model)
+
+    def _on_back(self) -> None:
+        arrived, self._arriving = self._arriving, {}
+        self.looking.hide()
+        self._list()
+        for folder in arrived:
+            if (row := self.rows.get(folder)) and row.entry.is_here:
+                self.arrived.emit(row.entry)
+
     def _list(self) -> None:
-        """Look again at what there is."""
-        found = {entry.folder: entry for entry in entries(self._folders, self._downloads.items)}
+        downloads = (*self._arriving.values(), *self._downloads.items)
+        found = {entry.folder: entry for entry in entries(self._look.models, self._folders, downloads)}
         for folder in self.rows.keys() - found.keys():
             row = self.rows.pop(folder)
             self._list_rows.removeWidget(row)
             row.hide()
             row.deleteLater()
-        for at, (folder, entry) in enumerate(found.items()):
-            if folder not in self.rows:
-                self.rows[folder] = self._new_row(entry)
-                self._list_rows.insertWidget(at, self.rows[folder])
-            self.rows[folder].entry = entry
+        self.rows = {folder: self.rows.get(folder) or self._new_row(entry) for folder, entry in found.items()}
+        for at, (folder, row) in enumerate(self.rows.items()):
+            row.entry = found[folder]
+            if self._list_rows.indexOf(row) != at:
+                self._list_rows.insertWidget(at, row)
         self._order_keys()
         self._show()
 
     def _order_keys(self) -> None:
         """Tab goes down the page, whatever was added when."""
         controls = [control for folder in self.rows for control in self.rows[folder].controls]
-        chain = [self.back_link, *controls, self.add, self.import_copy, self.hub, self.repo, self.fetch]
+        chain = [self.back_link, *controls, self.add, self.import_copy, self.hub, *self.form.controls]
         for before, after in pairwise(chain):
             QWidget.setTabOrder(before, after)
 
@@ -196,13 +196,6 @@ class ModelsPage(QWidget):
         row.cancel_asked.connect(lambda: self._ask_cancel(row.entry))
         return row
 
-    def _show_form_note(self, repo: str) -> None:
-        page = page_of(repo) or "its page on huggingface.co"
-        self._form_note.setText(
-            "Mezzotint asks Hugging Face how large it is, under which licence it stands and whether it fits "
-            f"this computer. Nothing else is downloaded until you say so. More about it: {page}."
-        )
-
     def _tell(self, message: str, remedy: str = "") -> None:
         self.fault.setText(breakable(f"{message} {remedy}".strip()))
         self.fault.setVisible(bool(message))
@@ -233,13 +226,17 @@ class ModelsPage(QWidget):
                 row.show_progress()
 
     def _on_finished(self, item: Download) -> None:
-        found = entries(self._folders, ())
-        self.arrived.emit(next(entry for entry in found if entry.folder == item.folder))
+        self._arriving[item.folder] = item
+
+    def _on_removed(self) -> None:
+        self._list()
+        self.look()
 
     def _on_settings(self, settings: Settings) -> None:
         if settings.model_folders != self._folders:
             self._folders = settings.model_folders
             self._list()
+            self.look()
         else:
             self._show()
 
@@ -257,21 +254,21 @@ class ModelsPage(QWidget):
         else:
             self._try(lambda: self._downloads.download(entry.repo, token))
 
-    def _on_repo(self) -> None:
-        self._try(self._look_up)
+    def _on_asked(self, repo: str) -> None:
+        self._try(lambda: self._look_up(repo))
 
-    def _look_up(self) -> None:
-        item = self._downloads.download(self.repo.text(), look=True)
-        self.repo.clear()
-        self._form.hide()
+    def _look_up(self, repo: str) -> None:
+        item = self._downloads.download(repo, look=True)
+        self.form.repo.clear()
+        self.form.hide()
         self.hub.setFocus()
         self._bring_into_view(self.rows[item.folder])
 
     def _on_hub(self) -> None:
-        self._form.setVisible(self._form.isHidden())
-        if self._form.isVisible():
-            self.repo.setFocus()
-            self._bring_into_view(self._form)
+        self.form.setVisible(self.form.isHidden())
+        if self.form.isVisible():
+            self.form.repo.setFocus()
+            self._bring_into_view(self.form)
 
     def _on_add(self) -> None:
         self._ask_folder("Add a folder", self.add_folder)
@@ -284,7 +281,7 @@ class ModelsPage(QWidget):
         self._try(lambda: self._add_folder(path))
 
     def _add_folder(self, path: str) -> None:
-        library.check_text(Path(path))
+        check_text(Path(path))
         if not (Path(path) / "config.json").is_file():
             raise ModelError(
                 "input", f"“{path}” holds no model.", "Choose the folder that its config.json lies in."
@@ -305,7 +302,7 @@ class ModelsPage(QWidget):
     def _forget(self, entry: Entry) -> None:
         kept = tuple(folder for folder in self._folders if Path(folder) != entry.folder)
         for copy in library.packed_copies(entry.folder):
-            self._try(partial(library.discard, copy))
+            self._try(partial(growing.throw_away, copy))
         self._store.change(model_folders=kept)
 
     def _ask_remove(self, entry: Entry) -> None:
@@ -319,18 +316,19 @@ class ModelsPage(QWidget):
         if item.done_bytes < _DEAR_BYTES or item.state is State.LOOKED:
             item.cancel()
             return
-        here = f"The {gigabytes(item.done_bytes)} that are here are deleted."
-        self._ask(f"Give up on {entry.label}?", here, "Give it up", item.cancel)
+        question = f"Delete what has arrived of {entry.label}?"
+        price = unbroken(f"{gigabytes(item.done_bytes)} are deleted.")
+        self._ask(question, price, "Delete", item.cancel)
 
     def _ask(self, question: str, price: str, answer: str, act: Callable[[], object]) -> None:
-        buttons = QMessageBox.StandardButton
         box = QMessageBox(self)
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText(question)
         box.setInformativeText(price)
         yes = box.addButton(answer, QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton(buttons.Cancel)
-        box.setDefaultButton(buttons.Cancel)
+        keep = box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(keep)
+        box.setEscapeButton(keep)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         yes.clicked.connect(act)
         box.open()
@@ -339,7 +337,7 @@ class ModelsPage(QWidget):
         if entry.local:
             local = entry.local
             self._try(lambda: library.remove(local))
-            self._list()
+            self.look()
 
     def _show_licence(self, entry: Entry) -> None:
         if file := entry.licence_file:

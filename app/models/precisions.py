@@ -12,11 +12,17 @@ NAMES: dict[str, str] = {
     "4-bit": "4-bit",
     "4-bit-tight": "Tight 4-bit",
 }
-_IN_SENTENCES = {"fp8": "8-bit", "4-bit-tight": "tight 4-bit"}
+_IN_SENTENCES = {
+    "fp32": "full (fp32)",
+    "bf16": "full (bf16)",
+    "fp8": "8-bit",
+    "4-bit-tight": "tight 4-bit",
+}
 
 
 def in_words(text: str) -> str:
     """A text in which precisions are named as the engine names them."""
     for precision, name in _IN_SENTENCES.items():
-        text = re.sub(rf"(?<![\w/\\.-]){precision}(?![\w/\\-]|\.\w)", name, text)  # not within a path
+        # Not within a path, and not where it is in words already.
+        text = re.sub(rf"(?<![\w/\\.(-]){precision}(?![\w/\\-]|\.\w)", name, text)
     return text

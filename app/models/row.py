@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from html import escape
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
@@ -13,17 +11,14 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButto
 from app.devices import short_name
 from app.editor.bar import ProgressLine
 from app.models import words
-from app.models.download import RUNNING, Download, State
+from app.models.download import MOVING, RESUMABLE, Download, State
 from app.models.entry import Entry
 from app.models.precisions import NAMES
-from app.models.verdict import Verdict, judge, taken
-from app.panel_widgets import ComboBox, breakable, link, named, tame, text_label
+from app.models.verdict import Verdict, device_taken, judge
+from app.panel_widgets import ComboBox, breakable, link, named, show_linked, tame, text_label
+from engine.catalogue import free_bytes, models_folder
 from engine.events import Device, Failed, Loading, Ready
 from engine.plans import gigabytes, suitable
-
-_READABLE = Qt.TextInteractionFlag.NoTextInteraction
-_ADDRESS = re.compile(r"(https?://[^\s()]*[^\s().,:;])")
-_BROWSABLE = Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
 
 
 @dataclass(frozen=True)
@@ -83,8 +78,6 @@ class ModelRow(QFrame):
         good_at = text_label("What it is good at", quiet=True)
         good_at.setText(entry.good_at)
         self.source = text_label("Where it comes from", quiet=True)
-        self.source.setTextFormat(Qt.TextFormat.RichText)
-        self.source.setOpenExternalLinks(True)
         rows = QVBoxLayout()
         rows.setSpacing(2)
         rows.addWidget(name)
@@ -118,7 +111,6 @@ class ModelRow(QFrame):
     def _build_state(self) -> QVBoxLayout:
         self.state = text_label("State", quiet=True)
         self.fault = text_label("What went wrong")
-        self.fault.setOpenExternalLinks(True)
         self.line = ProgressLine()
         self.line.setMinimumWidth(0)
         self.line.setMaximumWidth(16777215)
@@ -192,11 +184,8 @@ class ModelRow(QFrame):
         unread = "" if licence and entry.licence_file else f"Licence: {licence or 'not stated here'}.\n"
         if entry.download and not entry.download.total_bytes:
             unread = ""  # nobody has looked yet
-        source = escape(breakable(entry.source))
-        page = f'<a href="{escape(entry.source)}">{source}</a>' if entry.repo else source
-        self.source.setText(escape(breakable(unread)).replace("\n", "<br>") + page)
+        show_linked(self.source, f"{unread}{entry.source}")
         self.source.setAccessibleName(f"{unread}{entry.source}")
-        self.source.setTextInteractionFlags(_BROWSABLE if entry.repo else _READABLE)
         self.source.setVisible(entry.known is None or bool(entry.repo))
         self._show_plan()
         self._show_state()
@@ -213,7 +202,8 @@ class ModelRow(QFrame):
         self.precision.setVisible(known)
         self._caption.setVisible(known)
         self.verdict.setVisible(known)
-        self.verdict.setText(verdict.words if verdict else "Whether it fits is not known yet.")
+        told = words.unbroken(verdict.words) if verdict else "Whether it fits is not known yet."
+        self.verdict.setText(told)
         self.precision.setAccessibleDescription(self.verdict.text())
         fits = verdict is None or verdict.fits
         self.use.setText(("Load it now" if self._use else "Use") if fits else "Try anyway")
@@ -223,19 +213,18 @@ class ModelRow(QFrame):
 
     def _show_state(self) -> None:
         entry, use, download = self.entry, self._use, self.entry.download
-        moving = download is not None and download.state in (State.QUEUED, *RUNNING)
-        looked = download is not None and download.state is State.LOOKED
-        failed = download is not None and download.state is State.FAILED
-        stands = failed or (download is not None and download.state is State.PAUSED)
+        state = download.state if download else None
+        moving, resumable = state in MOVING, state in RESUMABLE
+        looked, failed = state is State.LOOKED, state is State.FAILED
         problem = entry.local.problem if entry.local else ""
         fault = download.fault if download else use.fault if use and not problem else None
         ready, loading = (use.ready, use.loading) if use else (None, None)
         shown: dict[QWidget, bool] = {
             self.use: entry.is_here and (use is None or not (ready or loading)),
             self.download: not entry.is_here and (download is None or looked) and bool(entry.repo),
-            self.resume: stands,
+            self.resume: resumable and not looked,
             self.pause: moving and not (download and download.is_look),
-            self.cancel: moving or stands or looked,
+            self.cancel: moving or resumable,
             self.free: ready is not None or loading is not None,
             self.remove: bool(entry.local and entry.local.removable) and use is None and download is None,
             self.forget: entry.is_added and use is None,
@@ -255,19 +244,9 @@ class ModelRow(QFrame):
         told = f"{fault.message} {fault.remedy}".strip() if fault else problem
         if download and not fault:
             told = ""
-        self._show_fault(told)
-        self.show_progress()
-
-    def _show_fault(self, told: str) -> None:
-        """Its addresses can be opened."""
-        parts = _ADDRESS.split(told)  # every other one is an address
-        texts = [escape(breakable(part)) for part in parts]
-        texts[1::2] = [f'<a href="{escape(parts[at])}">{texts[at]}</a>' for at in range(1, len(parts), 2)]
-        links = len(parts) > 1
-        self.fault.setTextFormat(Qt.TextFormat.RichText if links else Qt.TextFormat.PlainText)
-        self.fault.setText("".join(texts) if links else breakable(told))
-        self.fault.setTextInteractionFlags(_BROWSABLE if links else _READABLE)
+        show_linked(self.fault, words.unbroken(told))
         self.fault.setVisible(bool(told))
+        self.show_progress()
 
     def show_progress(self) -> None:
         """Of a download or a load."""
@@ -277,7 +256,7 @@ class ModelRow(QFrame):
             self.state.setProperty("quiet", quiet)
             self.state.style().unpolish(self.state)  # the stylesheet looks again
             self.state.style().polish(self.state)
-        self.state.setText(text)
+        self.state.setText(words.unbroken(text))
         self.state.setVisible(bool(text))
         self.line.set_share(share)
 
@@ -295,7 +274,7 @@ class ModelRow(QFrame):
         if entry.is_here:
             return "On this computer", 0.0
         if entry.repo:
-            return words.room(entry.size_bytes, entry.free_disk_bytes), 0.0
+            return words.room(entry.size_bytes, free_bytes(models_folder())), 0.0
         return "", 0.0
 
     @property
@@ -304,7 +283,7 @@ class ModelRow(QFrame):
         entry = self.entry
         if entry.is_here or not entry.repo or (entry.download and entry.download.state is not State.LOOKED):
             return False
-        return not words.has_room(entry.size_bytes, entry.free_disk_bytes)
+        return not words.has_room(entry.size_bytes, free_bytes(models_folder()))
 
     def _judged(self) -> Verdict | None:
         entry, device = self.entry, self._device
@@ -321,7 +300,7 @@ class ModelRow(QFrame):
 
     @property
     def _device(self) -> Device | None:
-        return taken("auto", self._devices, self.entry.shape, self._chosen(), self._context_tokens)
+        return device_taken("auto", self._devices, self.entry.shape, self._chosen(), self._context_tokens)
 
     def _chosen(self) -> str:
         return self._use.precision if self._use else self._choice

@@ -35,7 +35,7 @@ class Verdict:
     plan: Plan
 
 
-def taken(
+def device_taken(
     setting: str, devices: tuple[Device, ...], shape: Shape | None, precision: str, context_tokens: int
 ) -> Device | None:
     """The device that a load comes to; None for one that is not here. precision: `auto`, or one of them."""
@@ -60,17 +60,12 @@ def judge(
     """
     fitting = suitable(precisions, device)
     offered = [precision for precision in precisions if precision in fitting or precision == chosen]
-    plans = _plans(shape, offered, context_tokens, device)
+    plans = _plans(shape, offered, context_tokens, device, instead)
     if chosen in offered:
         plan = next(plan for plan in plans if plan.precision == chosen)
     else:
         plan = next((plan for plan in plans if plan.fits), plans[-1])
     verdict = in_words(plan.verdict)
-    if len(card_ids(device)) > 1:
-        verdict = verdict.replace(" to spare", f" to spare on {_place(device)}")
-    if instead:
-        verdict = verdict.replace(" to spare", " to spare in place of the model in use")
-        verdict = verdict.replace(" free:", " free even without the model in use:")
     if chosen in offered:
         words = f"{verdict[0].upper()}{verdict[1:]}."
     else:
@@ -88,12 +83,11 @@ def need(plan: Plan, label: str, device: Device) -> str:
     return f"{label} in {name[0].lower()}{name[1:]} needs about {memory(plan.total_bytes)}{there}."
 
 
-def _plans(shape: Shape, precisions: Sequence[Precision], context_tokens: int, device: Device) -> list[Plan]:
+def _plans(
+    shape: Shape, precisions: Sequence[Precision], context_tokens: int, device: Device, instead: bool
+) -> list[Plan]:
     usable, cards = usable_bytes(device), len(card_ids(device))
-    plans = table(shape, precisions, usable, device.total_bytes, _place(device), cards)
+    place = "this computer" if device.id == "cpu" else f"your {short_name(device)}"
+    plans = table(shape, precisions, usable, device.total_bytes, place, cards, instead=instead)
     context = planned_context(shape, context_tokens)
     return [plan for plan in plans if plan.context_tokens == context]
-
-
-def _place(device: Device) -> str:
-    return "this computer" if device.id == "cpu" else f"your {short_name(device)}"

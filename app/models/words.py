@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from app.models.disk import SPARE_BYTES
 from app.models.download import Download, State
 from engine.plans import gigabytes
 
 _STATES = {
     State.QUEUED: "Waiting for its turn",
-    State.CHECKING: "Looking at what there is",
+    State.CHECKING: "Looking it up",
     State.VERIFYING: "Checking what has arrived",
     State.PAUSED: "Paused",
     State.FAILED: "Stopped",
     State.DONE: "Done",
     State.CANCELLED: "Cancelling",
 }
+
+
+def unbroken(text: str) -> str:
+    """With no line ending between a number of bytes and its unit."""
+    return re.sub(r"(?<=\d) (?=[kMG]B\b)", "\u00a0", text)
 
 
 def progress(download: Download) -> str:
@@ -28,7 +35,8 @@ def progress(download: Download) -> str:
         again = f"{download.waiting.rstrip('.')} · trying again {_soon(download.waiting_s)}"
         return "\n".join(filter(None, (again, amount)))
     if download.state is not State.DOWNLOADING:
-        return " · ".join(filter(None, (_STATES.get(download.state, ""), amount)))
+        between = "\n" if download.state is State.VERIFYING else " · "
+        return between.join(filter(None, (_STATES.get(download.state, ""), amount)))
     rate = f"{gigabytes(round(download.bytes_per_s))}/s" if download.bytes_per_s else ""
     if 0 < download.bytes_per_s < 1e6:
         rate = f"{download.bytes_per_s / 1e3:.0f} kB/s"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import close_session, constants
 
-from app.models import library
 from app.models.messages import HubOrder
+from engine.catalogue import models_folder
 from tests.app.models.hub import REPO, Hub
 
 
@@ -36,7 +36,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def order() -> HubOrder:
-    return HubOrder(folder=str(library.models_folder() / "gemma"), repo=REPO)
+    return HubOrder(folder=str(models_folder() / "gemma"), repo=REPO)
 
 
 @pytest.fixture

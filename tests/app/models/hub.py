@@ -19,7 +19,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from safetensors.numpy import save
 
-from app.models import library
+from app.models import growing
+from app.models.names import RECORD
 
 REPO = "someone/gemma-for-tests"
 COMMIT, LATER_COMMIT = "a" * 40, "b" * 40
@@ -65,19 +66,19 @@ def sharded_files() -> dict[str, bytes]:
     return {**files, **shards, INDEX: json.dumps(index).encode()}
 
 
-def make_model(folder: Path, record: library.Record | None = None) -> Path:
+def make_model(folder: Path, record: growing.Record | None = None) -> Path:
     folder.mkdir(parents=True)
     for name in ("config.json", "tokenizer.json", "LICENSE", WEIGHTS):
         (folder / name).write_bytes(model_files(1000)[name])
     if record:
-        library.write_record(folder, record)
+        growing.write_record(folder, record)
     return folder
 
 
 def is_whole(folder: Path, hub: Hub, names: set[str] = NEEDED) -> bool:
     """Byte for byte, and nothing else but the record."""
     there = {file.name: file.read_bytes() for file in folder.iterdir()}
-    there.pop(library.RECORD)
+    there.pop(RECORD)
     return there == {name: hub.files[name] for name in names}
 
 

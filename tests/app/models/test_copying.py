@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from app.models import library
+from app.models import growing, library
 from app.models.copying import copy_model
 from app.models.entry import entries
 from app.models.messages import Checked, Done, Failed, ImportOrder, ModelError, Progress, Report
+from app.models.names import RECORD
+from engine.catalogue import models_folder
 from tests.app.models.hub import INDEX, WEIGHTS, model_files, sharded_files
 
 
@@ -34,12 +36,12 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != library.RECORD}
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != RECORD}
 
 
 def copied(source: Path) -> tuple[list[Report], Failed | None]:
     reports: list[Report] = []
-    order = ImportOrder(folder=str(library.models_folder() / "gemma"), source=str(source))
+    order = ImportOrder(folder=str(models_folder() / "gemma"), source=str(source))
     try:
         copy_model(order, reports.append)
     except ModelError as error:
@@ -54,7 +56,7 @@ def test_what_a_model_needs_is_copied(source: Path) -> None:
     assert reports[-1] == Done()
     needless = {"README.md", "modeling.py", "pytorch_model.bin"}
     needed = {name: data for name, data in before.items() if name not in needless}
-    assert content(library.models_folder() / "gemma") == needed
+    assert content(models_folder() / "gemma") == needed
     assert content(source) == before
     total = sum(map(len, needed.values()))
     assert reports[0] == Checked(revision="", licence="", total_bytes=total)
@@ -64,9 +66,9 @@ def test_what_a_model_needs_is_copied(source: Path) -> None:
 
 
 def test_a_copy_says_where_the_model_came_from_first(source: Path) -> None:
-    library.write_record(source, library.Record(repo="someone/tuned", revision="c", licence="mit"))
+    growing.write_record(source, growing.Record(repo="someone/tuned", revision="c", licence="mit"))
     assert copied(source)[1] is None
-    record = library.read_record(library.models_folder() / "gemma")
+    record = growing.read_record(models_folder() / "gemma")
     assert record is not None
     assert (record.repo, record.licence, record.source) == ("someone/tuned", "mit", str(source))
 
@@ -75,28 +77,28 @@ def test_shards_are_copied_with_their_index(source: Path) -> None:
     (source / WEIGHTS).unlink()
     write(source, {name: data for name, data in sharded_files().items() if name != WEIGHTS})
     assert copied(source)[1] is None
-    names = content(library.models_folder() / "gemma").keys()
+    names = content(models_folder() / "gemma").keys()
     assert INDEX in names
     assert len([name for name in names if name.endswith(".safetensors")]) == 2
 
 
 def test_after_an_interruption_only_what_is_missing_is_copied(source: Path) -> None:
-    partial = library.partial(library.models_folder() / "gemma")
+    partial = growing.partial(models_folder() / "gemma")
     partial.mkdir(parents=True)
     copied_before = (source / WEIGHTS).read_bytes()[:-1] + b"!"
     (partial / WEIGHTS).write_bytes(copied_before)
     shutil.copystat(source / WEIGHTS, partial / WEIGHTS)
     (partial / "tokenizer.json").write_bytes(b"{")
     assert copied(source)[1] is None
-    there = content(library.models_folder() / "gemma")
+    there = content(models_folder() / "gemma")
     assert there[WEIGHTS] == copied_before
     assert there["tokenizer.json"] == model_files()["tokenizer.json"]
 
 
 def test_what_was_copied_from_another_stick_is_copied_again(source: Path) -> None:
     """Two trainings of a model have the same sizes, and two sticks the same place; their times differ."""
-    folder = library.models_folder() / "gemma"
-    partial = library.partial(folder)
+    folder = models_folder() / "gemma"
+    partial = growing.partial(folder)
     partial.mkdir(parents=True)
     whole = (source / WEIGHTS).read_bytes()
     (partial / WEIGHTS).write_bytes(whole[:-1] + b"!")
@@ -126,7 +128,7 @@ def test_what_is_no_whole_model_is_refused(source: Path, name: str, data: bytes 
     assert fault is not None
     assert fault.kind == "unfit"
     assert fault.remedy == "Choose another folder."
-    assert not library.models_folder().exists()
+    assert not models_folder().exists()
 
 
 @pytest.mark.parametrize("where", ["../outside.safetensors", "sub/inside.safetensors"])
@@ -138,7 +140,7 @@ def test_weights_that_lie_elsewhere_are_refused(source: Path, where: str) -> Non
         fault = copied(source)[1]
         assert fault is not None
         assert fault.kind == "unfit"
-    assert not library.models_folder().exists()
+    assert not models_folder().exists()
 
 
 def test_the_room_is_looked_at_first(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +149,7 @@ def test_the_room_is_looked_at_first(source: Path, monkeypatch: pytest.MonkeyPat
     fault = copied(source)[1]
     assert fault is not None
     assert fault.kind == "disk"
-    assert not (library.partial(library.models_folder() / "gemma") / WEIGHTS).exists()
+    assert not (growing.partial(models_folder() / "gemma") / WEIGHTS).exists()
 
 
 def sha256(data: bytes) -> str:
@@ -160,7 +162,7 @@ def blob(data: bytes) -> str:
 
 def tell_by_record(source: Path) -> None:
     hashes = {name: sha256(data) for name, data in content(source).items()}
-    library.write_record(source, library.Record(hashes={**hashes, "config.json": "no hash"}))
+    growing.write_record(source, growing.Record(hashes={**hashes, "config.json": "no hash"}))
 
 
 def tell_by_metadata(source: Path) -> None:
@@ -197,7 +199,7 @@ def test_weights_that_are_not_what_was_downloaded_are_refused(
         f"Not as it was when it was downloaded: “{WEIGHTS}”.",
     )
     assert str(source) in fault.remedy
-    assert not (library.models_folder() / "gemma").exists()
+    assert not (models_folder() / "gemma").exists()
     (source / WEIGHTS).write_bytes(whole)
     reports, fault = copied(source)
     assert fault is None
@@ -213,7 +215,7 @@ def test_a_copy_is_called_checked_where_every_hash_was_compared(
     if tell:
         tell(source)
     assert copied(source)[1] is None
-    arrived = next(entry for entry in entries((), ()) if entry.folder.name == "gemma")
+    arrived = next(entry for entry in entries(library.local_models(), (), ()) if entry.folder.name == "gemma")
     assert arrived.checked == checked
 
 
@@ -264,4 +266,4 @@ def test_a_stick_that_is_pulled_out_is_named(source: Path, monkeypatch: pytest.M
     assert fault is not None
     assert WEIGHTS in fault.message
     assert "connected" in fault.remedy
-    assert not (library.models_folder() / "gemma").exists()
+    assert not (models_folder() / "gemma").exists()

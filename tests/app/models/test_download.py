@@ -11,15 +11,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from PySide6.QtCore import QProcess
 from pytestqt.qtbot import QtBot
 
-from app.models import disk, library
-from app.models.download import RUNNING, Download, State, lock
+from app.models import disk, growing, library
+from app.models.download import MOVING, RESUMABLE, RUNNING, Download, State, lock
 from app.models.downloads import Downloads
-from app.models.messages import Done, Failed, HubOrder, ModelError, Progress, decode_report, encode
+from app.models.messages import Done, Failed, HubOrder, ModelError, Progress, Stage, decode_report, encode
+from app.models.names import RECORD
+from engine.catalogue import models_folder
 from tests.app.models.hub import COMMIT, REPO, WEIGHTS, Hub, is_whole, make_model
 
 TIMEOUT_MS = 60_000
@@ -62,7 +65,7 @@ def downloads(qtbot: QtBot) -> Iterator[Downloads]:
 
 @pytest.fixture
 def folder() -> Path:
-    return library.models_folder() / REPO.replace("/", "--")
+    return models_folder() / REPO.replace("/", "--")
 
 
 def process_of(item: Download) -> int:
@@ -82,7 +85,7 @@ def until_gone(qtbot: QtBot, item: Download) -> None:
 def until_stalled(qtbot: QtBot, hub: Hub, item: Download, done_bytes: int) -> None:
     """So many bytes of the weights are here; what is told may be a moment behind."""
     qtbot.waitUntil(hub.stalled.is_set, timeout=TIMEOUT_MS)
-    weights = library.partial(item.folder) / WEIGHTS
+    weights = growing.partial(item.folder) / WEIGHTS
     qtbot.waitUntil(lambda: weights.exists() and weights.stat().st_size == done_bytes, timeout=TIMEOUT_MS)
     hub.stalled.clear()
     until(qtbot, item, State.DOWNLOADING)
@@ -99,6 +102,8 @@ def test_a_download_goes_to_its_end_and_speaks_to_the_hub_alone(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     (tmp_path / "sitecustomize.py").write_text(AUDIT)
+    (tmp_path / "app.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("AUDIT_FILE", str(tmp_path / "audit"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # the engine's, not the download's
@@ -134,7 +139,7 @@ def test_a_download_goes_to_its_end_and_speaks_to_the_hub_alone(
         == item.total_bytes
         == sum(
             (folder / name).stat().st_size
-            for name in (file.name for file in folder.iterdir() if file.name != library.RECORD)
+            for name in (file.name for file in folder.iterdir() if file.name != RECORD)
         )
     )
     assert {seen.authorization for seen in hub.requests} == {"Bearer hf_secret"}
@@ -275,7 +280,7 @@ def test_a_slow_server_can_be_left(hub: Hub, downloads: Downloads, folder: Path,
     assert hub.left.wait(60)
     assert downloads.items == []
     assert not folder.exists()
-    assert not library.partial(folder).exists()
+    assert not growing.partial(folder).exists()
     assert not folder.with_name(folder.name + ".lock").exists()
 
 
@@ -325,7 +330,7 @@ def test_one_after_the_other_and_an_import_beside_them(
     copy = downloads.import_model(source)
     assert copy.is_import
     until(qtbot, copy, State.DONE)
-    assert (library.models_folder() / "mine" / WEIGHTS).read_bytes() == (source / WEIGHTS).read_bytes()
+    assert (models_folder() / "mine" / WEIGHTS).read_bytes() == (source / WEIGHTS).read_bytes()
     until_stalled(qtbot, hub, first, 100_000)
     assert second.state is State.QUEUED
     first.pause()
@@ -341,7 +346,7 @@ def test_one_after_the_other_and_an_import_beside_them(
     "repo", ["", "gemma", "a/b/c", "../../etc", "a/..", "https://example.com/a/b", "a/b c"]
 )
 def test_what_can_be_no_models_name_is_refused(downloads: Downloads, repo: str) -> None:
-    with pytest.raises(ModelError, match="no model's name"):
+    with pytest.raises(ModelError, match="no model’s name"):
         downloads.download(repo)
     assert downloads.items == []
 
@@ -431,9 +436,9 @@ def full_disk(folder: Path) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(root)]
     if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small disk cannot be mounted here")
-    partial = library.partial(folder)
+    partial = growing.partial(folder)
     partial.mkdir()
-    library.write_record(partial, library.Record(repo=REPO, revision=COMMIT, total_bytes=1_000_000))
+    growing.write_record(partial, growing.Record(repo=REPO, revision=COMMIT, total_bytes=1_000_000))
     (partial / WEIGHTS).write_bytes(bytes(300_000))
     with (root / "others").open("wb", 0) as others, suppress(OSError):
         while others.write(bytes(4096)):
@@ -456,7 +461,7 @@ def test_on_a_full_disk_a_download_is_found_again_and_can_be_given_up(
     assert "Make room" in item.fault.remedy
     item.cancel()
     assert downloads.items == []
-    assert not library.partial(item.folder).exists()
+    assert not growing.partial(item.folder).exists()
 
 
 def test_no_room_for_the_models_folder_itself(own_folders: Path) -> None:
@@ -472,7 +477,7 @@ def test_what_is_here_is_told_after_an_end(hub: Hub, downloads: Downloads, qtbot
     item._on_report(Progress(stage="verifying", file="", done_bytes=1, total_bytes=9, elapsed_s=0))
     item.pause()
     until_gone(qtbot, item)
-    partial = library.partial(item.folder)
+    partial = growing.partial(item.folder)
     assert item.done_bytes == (sum_of(partial) if partial.exists() else 0)
     hub.sent[WEIGHTS] = bytes(len(hub.files[WEIGHTS]))
     item.resume()
@@ -482,7 +487,7 @@ def test_what_is_here_is_told_after_an_end(hub: Hub, downloads: Downloads, qtbot
 
 
 def sum_of(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.name != library.RECORD)
+    return sum(file.stat().st_size for file in folder.iterdir() if file.name != RECORD)
 
 
 def test_what_no_longer_moves_has_no_rate(downloads: Downloads, qtbot: QtBot) -> None:
@@ -512,7 +517,7 @@ def test_what_a_process_said_before_it_was_ended_counts_no_more(downloads: Downl
 
 
 def test_an_import_takes_no_name_twice(downloads: Downloads, own_folders: Path) -> None:
-    make_model(library.models_folder() / "mine")
+    make_model(models_folder() / "mine")
     with pytest.raises(ModelError, match="already"):
         downloads.import_model(make_model(own_folders / "stick" / "mine"))
     with pytest.raises(ModelError, match="no name"):
@@ -539,8 +544,8 @@ def test_a_process_that_is_none(
 
 
 def test_a_models_folder_that_cannot_be_made(downloads: Downloads) -> None:
-    library.models_folder().parent.mkdir(parents=True)
-    library.models_folder().write_text("a file")
+    models_folder().parent.mkdir(parents=True)
+    models_folder().write_text("a file")
     item = downloads.download(REPO)
     assert item.state is State.FAILED
     assert item.fault is not None
@@ -548,7 +553,7 @@ def test_a_models_folder_that_cannot_be_made(downloads: Downloads) -> None:
 
 
 def test_what_never_came_far_is_swept_away(qtbot: QtBot, folder: Path) -> None:
-    partial = library.partial(folder)
+    partial = growing.partial(folder)
     partial.mkdir(parents=True)
     (partial / "config.json").write_text("{}")
     held = lock(folder)
@@ -561,4 +566,16 @@ def test_what_never_came_far_is_swept_away(qtbot: QtBot, folder: Path) -> None:
 
 
 def test_states_have_the_names_of_the_stages() -> None:
-    assert {state.value for state in RUNNING} >= {"downloading", "verifying"}
+    assert {state.value for state in RUNNING} >= set(get_args(Stage))
+
+
+def test_what_moves_can_be_paused_and_what_stands_goes_on(downloads: Downloads) -> None:
+    item = Download(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
+    for state in State:
+        item._enter(state)
+        item.pause()
+        assert (item.state is not state) == (state in MOVING)
+        item._enter(state)
+        item.resume()
+        assert (item.state is not state) == (state in RESUMABLE)
+    assert {*MOVING, *RESUMABLE, State.DONE, State.CANCELLED} == set(State)

@@ -17,10 +17,12 @@ import httpx2
 import msgspec
 import pytest
 
-from app.models import fetch, library
+from app.models import fetch, growing, library
 from app.models.entry import entries
-from app.models.hub import DELAYS_S, MOST_TO_LOOK_AT_BYTES, HubDownload
+from app.models.hub import MOST_TO_LOOK_AT_BYTES, HubDownload
+from app.models.hub_faults import host_of
 from app.models.messages import Checked, Done, Failed, HubOrder, ModelError, Progress, Report, Waiting
+from app.models.ranged import DELAYS_S
 from tests.app.models.hub import (
     COMMIT,
     INDEX,
@@ -57,7 +59,7 @@ class Try:
 def test_the_needed_files_and_no_others_arrive(hub: Hub, order: HubOrder, folder: Path) -> None:
     assert Try(order, hub.url).done
     assert is_whole(folder, hub)
-    assert not library.partial(folder).exists()
+    assert not growing.partial(folder).exists()
     assert {seen.file for seen in hub.requests[1:]} == NEEDED
     assert {seen.accepts for seen in hub.requests[1:]} == {"identity"}
 
@@ -86,7 +88,7 @@ def test_the_commit_is_chosen_once(hub: Hub, order: HubOrder, folder: Path) -> N
     hub.sha256[WEIGHTS] = "0" * 64
     Try(order, hub.url)
     del hub.sha256[WEIGHTS]
-    record = library.read_record(library.partial(folder))
+    record = growing.read_record(growing.partial(folder))
     assert record is not None
     assert (record.repo, record.revision) == (REPO, COMMIT)
     hub.requests.clear()
@@ -131,7 +133,7 @@ def test_an_end_without_a_length_is_a_cut_too(hub: Hub, order: HubOrder, folder:
 def test_a_server_that_falls_silent_is_asked_again(
     hub: Hub, order: HubOrder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.hub.TIMEOUT", httpx2.Timeout(10, read=0.3))
+    monkeypatch.setattr("app.models.ranged.TIMEOUT", httpx2.Timeout(10, read=0.3))
     hub.stalls[WEIGHTS] = 400_000
     tried = Try(order, hub.url)
     assert tried.done
@@ -144,9 +146,9 @@ def test_a_server_that_falls_silent_is_asked_again(
 @pytest.fixture
 def begun(folder: Path, hub: Hub) -> Path:
     """The weights, of which an earlier try has brought 700,000 bytes."""
-    partial = library.partial(folder)
+    partial = growing.partial(folder)
     partial.mkdir(parents=True)
-    library.write_record(partial, library.Record(repo=REPO, revision=COMMIT))
+    growing.write_record(partial, growing.Record(repo=REPO, revision=COMMIT))
     (partial / WEIGHTS).write_bytes(hub.files[WEIGHTS][:700_000])
     return partial / WEIGHTS
 
@@ -348,7 +350,7 @@ def test_a_list_of_files_that_is_none_is_told(hub: Hub, order: HubOrder, wrong: 
     tried = Try(order, hub.url)
     assert tried.fault is not None
     assert tried.fault.kind == "network"
-    assert "not a list of a model's files" in tried.fault.message
+    assert "not a list of a model’s files" in tried.fault.message
 
 
 def test_a_licence_too_long_to_be_one_is_not_fetched(hub: Hub, order: HubOrder, folder: Path) -> None:
@@ -432,11 +434,11 @@ def test_small_files_are_checked_by_git_s_hash(hub: Hub, order: HubOrder) -> Non
 
 def test_what_was_compared_is_recorded(hub: Hub, order: HubOrder, folder: Path) -> None:
     assert Try(order, hub.url).done
-    record = library.read_record(folder)
+    record = growing.read_record(folder)
     assert record is not None
     assert record.hashes.keys() == NEEDED
     assert record.hashes[WEIGHTS] == hashlib.sha256(hub.files[WEIGHTS]).hexdigest()
-    arrived = next(entry for entry in entries((), ()) if entry.folder == folder)
+    arrived = next(entry for entry in entries(library.local_models(), (), ()) if entry.folder == folder)
     assert arrived.checked
 
 
@@ -524,7 +526,7 @@ def test_a_disk_that_fills_up_keeps_what_is_there(
     assert tried.fault is not None
     assert tried.fault.kind == "disk"
     assert not folder.exists()
-    kept = (library.partial(folder) / WEIGHTS).stat().st_size
+    kept = (growing.partial(folder) / WEIGHTS).stat().st_size
     assert kept > 400_000
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
     with monkeypatch.context() as patch:
@@ -718,3 +720,21 @@ def test_a_token_that_can_be_none(hub: Hub, order: HubOrder) -> None:
     assert tried.fault.kind == "access"
     assert "hf_" not in repr(tried.fault)
     assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://hub.example/x?next=https://evil.example/y", "hub.example"),
+        ("https://hub.example/a@b/c", "hub.example"),
+        ("hub.example/x?next=https://evil.example/y", "hub.example"),
+        ("https://u:p@hub.example:8080/x", "hub.example:8080"),
+        ("u:p@ss@hub.example", "hub.example"),
+        ("hub.example:3128", "hub.example:3128"),
+        ("https://hub.example?a@b", "hub.example"),
+        ("http://[::1", "[::1"),
+        ("", ""),
+    ],
+)
+def test_the_host_is_what_is_connected_to(url: str, host: str) -> None:
+    assert host_of(url) == host

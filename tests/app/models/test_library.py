@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.models import library
+from app.models import growing, library
 from app.models.downloads import folder_of
 from app.models.messages import ModelError
-from engine.catalogue import GEMMA_26B, STARTER, packed_copy, packed_models
-from tests.app.models.hub import WEIGHTS, make_model
+from app.models.names import RECORD, TRASH, plain_name
+from engine.catalogue import GEMMA_26B, STARTER, models_folder, packed_copy, packed_models
+from tests.app.models.hub import INDEX, WEIGHTS, make_model
 
 
 def test_the_catalogues_models_the_downloaded_and_the_added(own_folders: Path) -> None:
-    record = library.Record(repo="someone/tuned", revision="a" * 40, licence="mit")
+    record = growing.Record(repo="someone/tuned", revision="a" * 40, licence="mit")
     known = make_model(GEMMA_26B.folder)
-    tuned = make_model(library.models_folder() / "someone--tuned", record)
+    tuned = make_model(models_folder() / "someone--tuned", record)
     added = make_model(own_folders / "stick" / "mine")
     starter, *others = library.local_models([added])
     assert (starter.model, starter.folder, starter.removable) == (STARTER.name, STARTER.folder, False)
@@ -33,7 +35,7 @@ def test_the_catalogues_models_the_downloaded_and_the_added(own_folders: Path) -
 
 
 def test_a_model_that_is_not_whole_is_listed_with_its_problem(own_folders: Path) -> None:
-    cut = make_model(library.models_folder() / "cut") / WEIGHTS
+    cut = make_model(models_folder() / "cut") / WEIGHTS
     cut.write_bytes(cut.read_bytes()[:-1])
     gone = own_folders / "unplugged"
     problems = {m.folder.name: m.problem for m in library.local_models([gone]) if m.problem}
@@ -43,26 +45,26 @@ def test_a_model_that_is_not_whole_is_listed_with_its_problem(own_folders: Path)
 
 
 def test_what_is_not_a_model_or_not_yet_or_no_longer_one_is_left_out() -> None:
-    root = library.models_folder()
-    make_model(library.partial(root / "coming"))
-    make_model(root / f"{library.TRASH}1")
+    root = models_folder()
+    make_model(growing.partial(root / "coming"))
+    make_model(root / f"{TRASH}1")
     (root / "notes").mkdir()
     (root / "file").write_text("")
     assert [m.folder for m in library.local_models()] == [STARTER.folder]
 
 
 def test_a_removed_model_is_gone_with_its_bytes() -> None:
-    folder = make_model(library.models_folder() / "old")
+    folder = make_model(models_folder() / "old")
     (model,) = (m for m in library.local_models() if m.folder == folder)
     library.remove(model)
     assert not folder.exists()
     trash = [*folder.parent.iterdir()]
-    assert all(path.name.startswith(library.TRASH) for path in trash)
+    assert all(path.name.startswith(TRASH) for path in trash)
 
 
 def test_a_removed_model_takes_its_packed_copies_along() -> None:
-    folder = make_model(library.models_folder() / "old [1]")
-    other = make_model(library.models_folder() / "other" / folder.name)
+    folder = make_model(models_folder() / "old [1]")
+    other = make_model(models_folder() / "other" / folder.name)
     copies = [packed_copy(folder, precision, packed_models()) for precision in ("4-bit", "4-bit-tight")]
     kept = packed_copy(other, "4-bit", packed_models())
     for copy in (*copies, kept):
@@ -73,11 +75,11 @@ def test_a_removed_model_takes_its_packed_copies_along() -> None:
 
 
 def test_discarding_gives_the_space_back_and_so_does_the_next_start() -> None:
-    folder = make_model(library.models_folder() / "old")
-    library.discard(folder).join()
+    folder = make_model(models_folder() / "old")
+    growing.throw_away(folder).join()
     assert [*folder.parent.iterdir()] == []
-    left = make_model(folder.parent / f"{library.TRASH}left")
-    for thread in library.sweep(folder.parent):
+    left = make_model(folder.parent / f"{TRASH}left")
+    for thread in growing.sweep(folder.parent):
         thread.join()
     assert not left.exists()
 
@@ -94,18 +96,18 @@ class AtLast(threading.Thread):
 def test_what_a_model_replaces_is_gone_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that puts it there ends at once."""
     monkeypatch.setattr(threading, "Thread", AtLast)
-    folder = make_model(library.models_folder() / "mine")
-    make_model(library.partial(folder))
-    library.install(folder)
+    folder = make_model(models_folder() / "mine")
+    make_model(growing.partial(folder))
+    growing.install(folder)
     assert [*folder.parent.iterdir()] == [folder]
     assert library.is_whole(folder)
 
 
 def test_a_link_to_nowhere_is_replaced() -> None:
-    folder = library.models_folder() / "mine"
-    make_model(library.partial(folder))
+    folder = models_folder() / "mine"
+    make_model(growing.partial(folder))
     folder.symlink_to("nowhere")
-    library.install(folder)
+    growing.install(folder)
     assert library.is_whole(folder)
     assert [*folder.parent.iterdir()] == [folder]
 
@@ -122,41 +124,41 @@ def test_only_mezzotints_own_folders_are_removed(own_folders: Path) -> None:
 
 def test_a_folder_that_was_moved_to_another_disk_by_hand_loses_only_its_link(own_folders: Path) -> None:
     elsewhere = make_model(own_folders / "big disk" / "gemma")
-    link = library.models_folder() / "gemma"
+    link = models_folder() / "gemma"
     link.parent.mkdir(parents=True)
     link.symlink_to(elsewhere)
     (model,) = (m for m in library.local_models() if m.folder == link)
     assert model.problem == ""
-    library.discard(model.folder).join()
+    growing.throw_away(model.folder).join()
     assert [*link.parent.iterdir()] == []
     assert (elsewhere / WEIGHTS).exists()
 
 
 def test_a_folder_that_cannot_be_moved_stays_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = make_model(library.models_folder() / "busy")
+    folder = make_model(models_folder() / "busy")
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "The file is in use")
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(ModelError, match="in use"):
-        library.discard(folder)
+        growing.throw_away(folder)
     assert (folder / WEIGHTS).exists()
 
 
 def test_a_record_is_not_written_again_where_it_stands(tmp_path: Path) -> None:
     """A write that is cut short would lose the bytes that it speaks for."""
-    record = library.Record(repo="a/b", revision="c")
-    library.write_record(tmp_path, record)
-    before = (tmp_path / library.RECORD).stat().st_mtime_ns
-    library.write_record(tmp_path, record)
-    assert (tmp_path / library.RECORD).stat().st_mtime_ns == before
+    record = growing.Record(repo="a/b", revision="c")
+    growing.write_record(tmp_path, record)
+    before = (tmp_path / RECORD).stat().st_mtime_ns
+    growing.write_record(tmp_path, record)
+    assert (tmp_path / RECORD).stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"repo": 1}', b"\xff"])
 def test_a_damaged_record_is_none(tmp_path: Path, junk: bytes) -> None:
-    (tmp_path / library.RECORD).write_bytes(junk)
-    assert library.read_record(tmp_path) is None
+    (tmp_path / RECORD).write_bytes(junk)
+    assert growing.read_record(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -191,17 +193,17 @@ def test_a_damaged_record_is_none(tmp_path: Path, junk: bytes) -> None:
     ],
 )
 def test_names_from_elsewhere(name: str, plain: bool) -> None:
-    assert library.plain_name(name) is plain
+    assert plain_name(name) is plain
 
 
 def test_where_a_repository_goes() -> None:
     assert folder_of("google/DiffusionGemma-26B-A4B-it") == GEMMA_26B.folder
     assert folder_of("someone/tuned").name == "someone--tuned"
-    assert library.models_folder() == GEMMA_26B.folder.parent
+    assert models_folder() == GEMMA_26B.folder.parent
 
 
 def test_what_was_looked_at_once_is_not_read_again_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = make_model(library.models_folder() / "mine")
+    folder = make_model(models_folder() / "mine")
     assert library.is_whole(folder)
     with monkeypatch.context() as patch:
         patch.setattr(library, "check_files", lambda _folder: pytest.fail("read again"))
@@ -211,3 +213,18 @@ def test_what_was_looked_at_once_is_not_read_again_until_it_changes(monkeypatch:
     assert not library.is_whole(folder)
     (folder / "tokenizer.json").unlink()
     assert not library.is_whole(folder)
+
+
+def test_weights_that_lie_elsewhere_count_and_what_lies_deeper_does_not(own_folders: Path) -> None:
+    folder = make_model(own_folders / "mine")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "notes.txt").write_text("Not the model's.")
+    (folder / "sub").mkdir()
+    deeper = (folder / WEIGHTS).rename(folder / "sub" / WEIGHTS)
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"layer.0": f"sub/{WEIGHTS}"}}))
+    model = library.local_models([folder])[-1]
+    assert model.problem == ""
+    own = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    assert model.size_bytes == own + deeper.stat().st_size
+    deeper.write_bytes(deeper.read_bytes()[:-1])
+    assert "damaged" in library.local_models([folder])[-1].problem

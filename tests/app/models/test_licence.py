@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -31,3 +32,13 @@ def test_a_licence_on_a_stick_that_is_gone(qtbot: QtBot, tmp_path: Path) -> None
     text = shown(qtbot, tmp_path / "stick" / "LICENSE")
     assert "stick" in text
     assert "connected" in text
+
+
+def test_a_licence_keeps_its_columns(qtbot: QtBot, tmp_path: Path) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    show_licence("Licence of Mine", "https://hub/mine", tmp_path / "LICENSE", window)
+    text = window.findChild(QPlainTextEdit)
+    assert text is not None
+    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
+    assert text.font().family() == fixed != window.font().family()

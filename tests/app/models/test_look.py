@@ -10,7 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.device_watch import DeviceWatch
-from app.models import disk, library
+from app.models import disk, growing
 from app.models.download import State
 from app.models.downloads import Downloads
 from app.models.hub import MOST_TO_LOOK_AT_BYTES, HubDownload
@@ -18,7 +18,7 @@ from app.models.messages import Checked, HubOrder, Report
 from app.models.page import ModelsPage
 from app.models.row import ModelRow
 from app.settings import SettingsStore
-from engine.catalogue import GEMMA_26B
+from engine.catalogue import GEMMA_26B, models_folder
 from engine.plans import gigabytes
 from tests.app.models.hub import NEEDED, REPO, WEIGHTS, Hub, is_whole
 from tests.app.models.test_download import TIMEOUT_MS, endpoint, until, until_gone, until_stalled
@@ -60,8 +60,8 @@ def test_what_is_typed_is_looked_up_and_downloaded_only_when_told_to(
     hub: Hub, downloads: Downloads, qtbot: QtBot, tmp_path: Path
 ) -> None:
     page = page_of(downloads, qtbot, tmp_path)
-    page.repo.setText(f"https://huggingface.co/{REPO}")
-    page.fetch.click()
+    page.form.repo.setText(f"https://huggingface.co/{REPO}")
+    page.form.fetch.click()
     (item,) = downloads.items
     row = page.rows[item.folder]
     assert acts(row) == ["Cancel"]
@@ -74,7 +74,7 @@ def test_what_is_typed_is_looked_up_and_downloaded_only_when_told_to(
     row.download.click()
     until(qtbot, item, State.DONE)
     until_gone(qtbot, item)
-    assert is_whole(library.models_folder() / FOLDER, hub)
+    assert is_whole(models_folder() / FOLDER, hub)
     assert len(hub.asked_for("config.json")) == 1
 
 
@@ -111,7 +111,7 @@ def test_the_next_run_offers_it_again_without_asking_the_hub(
     row.cancel.click()
     assert again.items == []
     assert item.folder not in page.rows
-    assert not library.partial(item.folder).exists()
+    assert not growing.partial(item.folder).exists()
     again.close()
 
 
@@ -147,13 +147,13 @@ def test_a_look_needs_no_room(
     hub.files[WEIGHTS] = b"\0" * 1_000_000
     used = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: used._replace(free=disk.SPARE_BYTES))
-    order = HubOrder(folder=str(library.models_folder() / FOLDER), repo=REPO, look=True)
+    order = HubOrder(folder=str(models_folder() / FOLDER), repo=REPO, look=True)
     reports: list[Report] = []
     HubDownload(order, reports.append, endpoint=hub.url).run()
     assert [type(report) for report in reports] == [Checked]
     found = Downloads()
     row = page_of(found, qtbot, tmp_path).rows[Path(order.folder)]
-    assert row.state.text() == "1.0 GB free on this disk: not enough"
+    assert row.state.text() == "1.0\u00a0GB free on this disk: not enough"
     found.close()
 
 

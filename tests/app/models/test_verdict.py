@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.models.precisions import in_words
-from app.models.verdict import judge, taken
+from app.models.verdict import device_taken, judge
 from engine.cards import together
 from engine.catalogue import GEMMA_26B
 from engine.choice import choose
@@ -36,7 +36,7 @@ def test_auto_takes_the_device_that_the_engine_takes(
     present = cards(*sizes)
     request = LoadRequest(request_id="", model="", precision=precision, context_tokens=context)
     device, _, _ = choose(request, GEMMA_26B.describes, present)
-    assert taken("auto", present, SHAPE, precision, context) == device
+    assert device_taken("auto", present, SHAPE, precision, context) == device
 
 
 @pytest.mark.parametrize("context", [256, 2048, 5000, 8192, 32768])
@@ -58,9 +58,12 @@ def test_precisions_are_named_in_words_save_in_paths() -> None:
     assert in_words(told) == (
         "The model in /models/gemma-fp8/fp8.x is packed as 8-bit: not as tight 4-bit, or 8-bit."
     )
+    full = in_words("Choose bf16, or fp32.")
+    assert full == "Choose full (bf16), or full (fp32)."
+    assert in_words(full) == full
 
 
 def test_both_answers_occur() -> None:
     sizes = ((24, 24), (12, 8, 8))
-    found = {len(free): taken("auto", cards(*free), SHAPE, "auto", 2048) for free in sizes}
+    found = {len(free): device_taken("auto", cards(*free), SHAPE, "auto", 2048) for free in sizes}
     assert [device.id for device in found.values() if device] == ["cuda:0", "cuda:0+cuda:1+cuda:2"]
