@@ -194,10 +194,7 @@ class DraftView(QObject):
         if self.anchor is None:
             return
         page = self._page
-        lead = ""
-        if self._place is Place.INLINE:
-            start = self.anchor.block().position() + self._last_line().textStart()
-            lead = page.text_between(start, self.anchor.position())
+        lead = self._lead() if self._place is Place.INLINE else ""
         margin = page.document().documentMargin()
         width = page.viewport().width() - 2 * margin
         laid_out = (self._pieces, page.font(), width, margin, page.line_height, lead)
@@ -207,6 +204,17 @@ class DraftView(QObject):
             self._laid_out = laid_out
             page.viewport().update()
         self._resize_gap()
+
+    def _lead(self) -> str:
+        """What stands before the draft on its first line, an input method's unfinished text included."""
+        assert self.anchor is not None
+        block, anchor, line = self.anchor.block(), self.anchor, self._last_line()
+        unfinished = block.layout().preeditAreaText()
+        if not unfinished:
+            return self._page.text_between(block.position() + line.textStart(), anchor.position())
+        text = self._page.text_between(block.position(), anchor.position()) + unfinished
+        units = text.encode("utf-16-le", "surrogatepass")[2 * line.textStart() :]
+        return units.decode("utf-16-le", "surrogatepass")
 
     # ---------------------------------------------------------------- frames and fades
 

@@ -11,6 +11,7 @@ from PySide6.QtGui import (
     QAccessibleAnnouncementEvent,
     QFont,
     QFontMetricsF,
+    QInputMethodEvent,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
@@ -238,6 +239,10 @@ class Page(QPlainTextEdit):
             self.ensureCursorVisible()
         else:
             super().keyPressEvent(event)
+
+    def inputMethodEvent(self, event: QInputMethodEvent) -> None:
+        super().inputMethodEvent(event)
+        self.draft.relayout()  # unfinished text is no change of the document
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         """Plain text, without zero bytes: a file that holds one is no text file."""

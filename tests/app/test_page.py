@@ -312,6 +312,24 @@ def _lay_out_all(page: Page) -> None:
         block = block.next()
 
 
+def test_a_draft_makes_room_for_an_input_method(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "🦊 And so we")
+    begin(page, page.document().characterCount() - 1)
+    page.draft.settle("left the house.")
+
+    def left() -> float:
+        assert page.draft._text is not None
+        return min(run.positions()[0].x() for runs in page.draft._text._runs for run in runs)
+
+    before = left()
+    for unfinished in ("にほんご", "に" * 60):
+        QApplication.sendEvent(page, QInputMethodEvent(unfinished, []))
+        caret = page.cursorRect().left()
+        assert abs(left() - caret) < 3
+    QApplication.sendEvent(page, QInputMethodEvent("", []))
+    assert left() == before
+
+
 def test_the_page_stands_still_while_a_draft_develops(qtbot: QtBot) -> None:
     page = make_page(qtbot, "\n".join(f"Paragraph {number}." for number in range(80)), height=400)
     page.verticalScrollBar().setValue(20)
