@@ -311,6 +311,9 @@ class Drafting(QObject):
                 self._request_id = None
                 self._on_load_ended()
                 self._fail(event.message, event.remedy, event.kind)
+                if event.kind == "engine-died":
+                    self.ready = None
+                    self.model_changed.emit()
             case Cancelled():
                 self._request_id = None
                 self._on_load_ended()

@@ -77,6 +77,7 @@ class MainWindow(QMainWindow):
         self._build_actions()
         self._connect()
         self._shown_settings: Settings | None = None
+        self._width_before = self.width()
         self._on_settings(settings.current)
         self._on_title()
         self.page.setFocus()
@@ -91,9 +92,14 @@ class MainWindow(QMainWindow):
         messages = QWidget(maximumWidth=_MESSAGE_PX)
         column = QVBoxLayout(messages)
         column.setContentsMargins(0, 0, 0, 12)
-        column.setSpacing(8)
-        for notice in (self.welcome, self.offer, self.notice):
-            column.addWidget(notice)
+        column.setSpacing(0)
+        waiting = QWidget()  # the offers, while the other messages are told
+        offers = QVBoxLayout(waiting)
+        offers.setContentsMargins(0, 0, 0, 0)
+        for part, notice in ((offers, self.welcome), (offers, self.offer), (column, self.notice)):
+            part.addWidget(notice)
+        column.addWidget(waiting)
+        self.notice.turned.connect(lambda: waiting.setVisible(self.notice.isHidden()))
         below = QHBoxLayout()
         below.setContentsMargins(24, 0, 24, 0)
         below.addStretch(1)
@@ -125,6 +131,7 @@ class MainWindow(QMainWindow):
         # A key behind a tab is only shown: what it does differs from state to state.
         self.draft_action = self._action("Draft paragraph\tCtrl+Enter", None, self.drafting.draft)
         self.draft_action.setIconText("Draft paragraph")
+        self.draft_action.setToolTip("Draft paragraph (Ctrl+Enter)")
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
             QShortcut(QKeySequence(keys), self, self.drafting.draft)
         self.retry_action = self._action("Retry", "Ctrl+R", self.drafting.retry)
@@ -140,6 +147,8 @@ class MainWindow(QMainWindow):
         self.free_action.setEnabled(False)
         self.undo_action = self._action("Undo", key.Undo, page.undo)
         self.redo_action = self._action("Redo", key.Redo, page.redo)
+        larger = self._action("Larger text", None, lambda: self.zoom(1))
+        larger.setShortcuts([QKeySequence(key.ZoomIn), QKeySequence("Ctrl+=")])
         menus: dict[str, list[QAction | None]] = {
             "&File": [
                 self._action("New", key.New, self.new),
@@ -175,7 +184,7 @@ class MainWindow(QMainWindow):
                 self.free_action,
             ],
             "&View": [
-                self._action("Larger text", key.ZoomIn, lambda: self.zoom(1)),
+                larger,
                 self._action("Smaller text", key.ZoomOut, lambda: self.zoom(-1)),
                 self._action("Usual size", "Ctrl+0", lambda: self.zoom(0)),
                 None,
@@ -192,6 +201,10 @@ class MainWindow(QMainWindow):
             self.menuBar().addMenu(menu)
         self._corner = self._toolbar()
         self.menuBar().setCornerWidget(self._corner)
+        for action in menus["&Edit"]:
+            if action is not None:  # keys pressed in the settings are not meant for the page
+                action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                page.addAction(action)
         page.document().undoAvailable.connect(self.undo_action.setEnabled)
         page.document().redoAvailable.connect(self.redo_action.setEnabled)
         self.undo_action.setEnabled(False)
@@ -244,10 +257,28 @@ class MainWindow(QMainWindow):
             self.offer.hide()
             return
         name = f"“{Path(left.path).name}”" if left.path else "A text without a name"
-        self.offer.tell(f"{name} was not saved when Mezzotint last ended.", "", ("Restore it", self._restore))
+        told = f"{name}, written until {left.written_at.astimezone():%d %B %Y, %H:%M}, was not saved."
+        ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
+        self.offer.tell(told, "", *ways)
 
     def _restore(self) -> None:
         self._when_saved(self._restore_now)
+
+    def _ask_throw_away(self) -> None:
+        from PySide6.QtWidgets import QMessageBox
+
+        box = QMessageBox(self)
+        box.setText("Throw this text away?")
+        box.setInformativeText("It cannot be brought back.")
+        throw = box.addButton("Throw it away", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton("Keep it", QMessageBox.ButtonRole.RejectRole))
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        throw.clicked.connect(self._throw_away)
+        box.open()
+
+    def _throw_away(self) -> None:
+        self.document.throw_away()
+        self._offer_restore()
 
     def _restore_now(self) -> None:
         self.drafting.discard()
@@ -379,6 +410,7 @@ class MainWindow(QMainWindow):
         """Put the caret where the draft stands."""
         if self.drafting.state is not State.IDLE and self.page.draft.anchor is not None:
             self.page.setTextCursor(QTextCursor(self.page.draft.anchor))
+            self.page.show_gap()
             self.page.setFocus()
 
     def _show_variant(self, by: int) -> None:
@@ -463,8 +495,24 @@ class MainWindow(QMainWindow):
         ):
             self.drafting.reload()
         if settings.panel_open or self._panel_is_built():
-            self.panel.setVisible(settings.panel_open)
+            self._show_panel(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
+
+    def _show_panel(self, shown: bool) -> None:
+        """What the window had to grow for the panel, it gives back."""
+        if shown is not self.panel.isHidden():
+            return
+        if shown:
+            self._width_before = self.width()
+            self.panel.show()
+            return
+        grown = self._width_before < self.width() == self.minimumSizeHint().width()
+        self.panel.hide()
+        if grown:
+            self._row.activate()  # the least width is another one now
+            if layout := self.layout():
+                layout.activate()
+            self.resize(self._width_before, self.height())
 
     def _needs_another_precision(self, settings: Settings) -> bool:
         """Whether Automatic comes to another one for this context, on the card that the model is on."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.widgets import tool_button
@@ -14,6 +15,10 @@ Choice = tuple[str, Callable[[], object]]
 
 
 class Notice(QFrame):
+    """turned: it is shown now, or hidden."""
+
+    turned = Signal()
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
@@ -23,7 +28,9 @@ class Notice(QFrame):
         self._text.setAccessibleDescription("Message")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._acts: list[Callable[[], object]] = []
+        self._text.setContentsMargins(0, 3, 0, 0)  # its first line on one with the cross
         close = tool_button("×", "Close the message", self.hide)
+        close.setProperty("bare", True)
         self.buttons = [self._button(0), self._button(1)]
         ways = QHBoxLayout()
         ways.setSpacing(18)
@@ -56,6 +63,14 @@ class Notice(QFrame):
             button.setAccessibleName(label or "Nothing to do")
             button.setVisible(bool(label))
         self.show()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.turned.emit()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.turned.emit()
 
     def _button(self, index: int) -> QPushButton:
         button = QPushButton()

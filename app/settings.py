@@ -133,8 +133,8 @@ class SettingsStore(QObject):
     def __init__(self, path: Path, parent: QObject | None = None, **overrides: Any) -> None:
         super().__init__(parent)
         self._path = path
-        self._stored = _load(path)
-        self.current = replace(self._stored, **overrides)
+        self._unsaved: dict[str, Any] = {}
+        self.current = replace(_load(path), **overrides)
 
     def change(self, **values: Any) -> None:
         """Raises ValueError, naming the value, for one that is out of range or no setting at all."""
@@ -147,12 +147,14 @@ class SettingsStore(QObject):
         if settings == self.current:
             return
         self.current = settings
-        self._stored = replace(self._stored, **values)
+        self._unsaved |= values
         self._save()
         self.changed.emit(settings)
 
     def _save(self) -> None:
-        data = msgspec.json.format(msgspec.json.encode(asdict(self._stored)), indent=2)
+        """What another window has saved stays."""
+        stored = replace(_load(self._path), **self._unsaved)
+        data = msgspec.json.format(msgspec.json.encode(asdict(stored)), indent=2)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -163,6 +165,8 @@ class SettingsStore(QObject):
             file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) == len(data) and file.commit()
         ):
             self._report(file.errorString())
+            return
+        self._unsaved.clear()
 
     def _report(self, reason: str) -> None:
         _log.error("The settings could not be saved to %s: %s", self._path, reason)

@@ -38,6 +38,7 @@ class StatusLine(QStatusBar):
         drafting.changed.connect(self.show_state)
         drafting.model_changed.connect(self.show_state)
         drafting.finished.connect(self._on_finished)
+        drafting.failed.connect(self._on_failed)
         self.show_state()
         self.count_words()
 
@@ -65,6 +66,11 @@ class StatusLine(QStatusBar):
         steps = f"settled in {stats.steps} of up to {most}" if stats.stopped_early else f"used all {most}"
         seconds = stats.prefill_s + stats.denoise_s
         self._last = f"{steps} steps · {seconds:.1f} s · {stats.tokens_per_s:.0f} tokens/s"
+
+    def _on_failed(self) -> None:
+        """A message tells of it."""
+        self._last = ""
+        self.show_state()
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
         """Forget the counts of the touched paragraphs; the others keep theirs."""

@@ -12,6 +12,14 @@ import platformdirs
 from PySide6.QtCore import QIODevice, QLockFile, QSaveFile
 
 MAX_BYTES = 50 * 2**20
+_OTHER_KINDS = {
+    ".doc": "a Word document",
+    ".docx": "a Word document",
+    ".odt": "a LibreOffice document",
+    ".pages": "a Pages document",
+    ".pdf": "a PDF",
+    ".rtf": "a rich text document",
+}
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -41,6 +49,8 @@ class OpenedFile:
 def read(path: Path) -> OpenedFile:
     """Raises DocumentError for what is not a UTF-8 text file of at most MAX_BYTES."""
     data = _bytes_of(path)
+    if kind := _OTHER_KINDS.get(path.suffix.lower()):
+        raise DocumentError(f"“{path.name}” is {kind}.", "Save it there as plain text, and open that.")
     if b"\0" in data:
         raise DocumentError(
             f"“{path.name}” is not a text file (it has a zero byte at byte {data.index(0):,}).",
@@ -50,8 +60,8 @@ def read(path: Path) -> OpenedFile:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DocumentError(
-            f"“{path.name}” is not UTF-8 text: byte {error.start:,} is {data[error.start]:#04x}.",
-            "Convert it to UTF-8 in the program that made it; it was left as it is.",
+            f"“{path.name}” is in an old or foreign encoding (byte {error.start:,} is no UTF-8).",
+            "Open it in the program that made it and save it as UTF-8 there; it was left as it is.",
         ) from error
     bom = data.startswith(_BOM)
     return OpenedFile(path=path, text=text[1:] if bom else text, bom=bom, digest=_digest(data))

@@ -86,6 +86,12 @@ class OpenDocument(QObject):
             if path is not None:
                 self._take_lock(path)
 
+    def throw_away(self) -> None:
+        """That copy, for good."""
+        for file, _ in self._store.pending()[:1]:
+            if claimed := self._store.claim(file):
+                self._store.discard(claimed)
+
     # ----------------------------------------------------------------
 
     def _replace(

@@ -18,7 +18,7 @@ from app.documents.files import held_lock
 from app.documents.text import document_text
 
 QUIET_MS = 1000
-LATEST_MS = 5000
+LATEST_MS = 1500
 _SUFFIX = ".recovery"
 _log = logging.getLogger(__name__)
 

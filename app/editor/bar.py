@@ -94,6 +94,7 @@ class DraftBar(QFrame):
         }
         for widget, visible in shown.items():
             widget.setVisible(visible)
+        self.setAccessibleDescription(self._page.draft.settled_text or "")
         self.variant.setText(f"{drafting.shown_variant + 1} of {len(drafting.variants)}")
         self.previous.setEnabled(drafting.shown_variant > 0)
         self.next.setEnabled(drafting.shown_variant + 1 < len(drafting.variants))
@@ -102,6 +103,8 @@ class DraftBar(QFrame):
         self.label.setMinimumWidth(self._label_width())
         self.place()
         self.show()
+        if (focused := self.focusWidget()) and focused.hasFocus() and not focused.isVisible():
+            self._page.setFocus()  # the keys must not end at what has gone
 
     def _progress_text(self) -> str:
         drafting = self._drafting

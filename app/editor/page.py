@@ -238,7 +238,27 @@ class Page(QPlainTextEdit):
             self.textCursor().insertText("\n")  # a plain text has one kind of line break
             self.ensureCursorVisible()
         else:
-            super().keyPressEvent(event)
+            self._type(event)
+
+    def _type(self, event: QKeyEvent) -> None:
+        """Each word is undone on its own, with the space before it: Qt does not merge an edit block with what
+        was typed before.
+        """
+        cursor = self.textCursor()
+        place = cursor.selectionStart()
+        behind_word = place > 0 and not self.document().characterAt(place - 1).isspace()
+        begins = behind_word and event.text().isspace()
+        if begins:
+            cursor.beginEditBlock()
+        super().keyPressEvent(event)
+        if begins:
+            cursor.endEditBlock()
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        """The text as it stands: Qt's own makes spaces of no-break spaces."""
+        cursor, data = self.textCursor(), QMimeData()
+        data.setText(self.text_between(cursor.selectionStart(), cursor.selectionEnd()))
+        return data
 
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:
         super().inputMethodEvent(event)

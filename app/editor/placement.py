@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from unicodedata import bidirectional
 
 from app.documents.text import LINE_END
 
@@ -22,7 +23,7 @@ class Place(Enum):
     INLINE = "inline"
     NEW_PARAGRAPH = "new paragraph"
     WITHIN = "within"
-    """In the middle of a paragraph: shown below it, put in at the caret."""
+    """Shown below the paragraph, put in at the caret: within it, or where it reads from the right."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Joint:
             return Place.WITHIN
         if self.begun is Place.NEW_PARAGRAPH and line_before.strip():
             return Place.NEW_PARAGRAPH
-        return Place.INLINE
+        return Place.WITHIN if _is_right_to_left(line_before) else Place.INLINE
 
     def shown(self, text: str, line_before: str, line_after: str) -> str:
         """The draft as it is shown and kept: without the white space its place has already."""
@@ -60,6 +61,12 @@ class Joint:
         """What keep puts in at the anchor."""
         new = self.place(line_before, line_after) is Place.NEW_PARAGRAPH
         return (self.separator if new else "") + shown
+
+
+def _is_right_to_left(line: str) -> bool:
+    """By its first letter."""
+    directions = map(bidirectional, line)
+    return next((direction != "L" for direction in directions if direction in ("L", "R", "AL")), False)
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,8 @@ def test_five_megabytes_open_and_save(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"abc\xff\xfe", "byte 3 is 0xff"),
-        (b"caf\xe9 noir", "byte 3 is 0xe9"),
+        (b"abc\xff\xfe", "byte 3 is no UTF-8"),
+        (b"caf\xe9 noir", "byte 3 is no UTF-8"),
         (b"a\0b", "zero byte at byte 1"),
         ("utf-16".encode("utf-16"), "not a text file"),
     ],
@@ -119,6 +119,13 @@ def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, message: str) -
     assert "bad.txt" in caught.value.message
     assert caught.value.remedy
     assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.DOCX", "a Word document"), ("a.rtf", "a rich text document")])
+def test_a_document_of_another_kind_is_named(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).write_bytes(b"{\\rtf1 text}")
+    with pytest.raises(DocumentError, match=kind):
+        files.read(tmp_path / name)
 
 
 def test_faults_of_reading_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from app.engine_thread import EngineThread
 from app.main_window import MainWindow
 from app.settings import SettingsStore
 from app.start import parse
+from engine.events import Failed
 from tests.app.conftest import Run
 from tests.app.test_page import TEXT, put_caret
 from tests.fakes import TEXT as DRAFT
@@ -177,6 +178,27 @@ def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> N
     assert later.page.document().isModified()
 
 
+@pytest.mark.parametrize("thrown", [True, False])
+def test_what_was_not_saved_is_thrown_away_for_who_says_it_twice(
+    open_window: Open, qtbot: QtBot, thrown: bool
+) -> None:
+    window = open_window()
+    window.page.insertPlainText("Not saved.")
+    window.document._recovery.write_now()
+    window.document._store.submit(lambda: None).result()
+    window.document._store._lock = None
+    later = open_window()
+    later.start(None)
+    later.offer.buttons[1].click()
+    box = later.findChild(QMessageBox)
+    assert box is not None
+    answer = next(button for button in box.buttons() if button.text().startswith("Throw") is thrown)
+    qtbot.mouseClick(answer, Qt.MouseButton.LeftButton)
+    assert later.offer.isHidden() is thrown
+    assert (later.document.left_behind() is None) is thrown
+    assert later.page.text() == ""
+
+
 def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window: Open, file: Path) -> None:
     window = open_window()
     window.page.insertPlainText("Not saved.")
@@ -186,6 +208,8 @@ def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window
     later = open_window()
     later.start(file)
     later.notice.tell("A failure.")
+    assert not later.offer.isVisible()  # one thing at a time
+    later.notice.hide()
     assert later.offer.isVisible()
     later.offer.buttons[0].click()
     assert later.page.text() == "Not saved."
@@ -258,6 +282,7 @@ def test_the_toolbar_and_the_menu_draft_and_never_keep(window: MainWindow, run: 
     button = next(b for b in window._corner.findChildren(QToolButton) if b.text() == "Draft paragraph")
     states = (window.retry_action, window.keep_action, window.discard_action, window.go_action)
     assert button.isEnabled()
+    assert button.toolTip() == "Draft paragraph (Ctrl+Enter)"
     assert not any(action.isEnabled() for action in (*states, window.stop_action))
     run(settle(window))
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -310,12 +335,101 @@ def test_the_bar_fits_into_the_narrowest_page(window: MainWindow, run: Run, pixe
     window.drafting._set_state(State.SETTLED)
 
 
+def test_keys_pressed_in_the_settings_do_not_edit_the_page(window: MainWindow, qtbot: QtBot) -> None:
+    set_document_text(window.page.document(), TEXT)
+    window._settings.change(panel_open=True)
+    slider = window.panel.findChildren(QSlider)[0]
+    slider.setFocus()
+    for key in (Qt.Key.Key_A, Qt.Key.Key_X):
+        qtbot.keyClick(slider, key, Qt.KeyboardModifier.ControlModifier)
+    assert window.page.text() == TEXT
+    window.page.setFocus()
+    for key in (Qt.Key.Key_A, Qt.Key.Key_X):
+        qtbot.keyClick(window.page, key, Qt.KeyboardModifier.ControlModifier)
+    assert window.page.text() == ""
+
+
+def test_a_screen_reader_finds_the_draft(window: MainWindow, run: Run) -> None:
+    run(settle(window))
+    assert window.bar.accessibleDescription() == DRAFT
+
+
+def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        await settle(window)
+        window.drafting.discard()
+        window.drafting.draft()
+        while window.drafting.state is not State.DENOISING:
+            await asyncio.sleep(0.002)
+        request = window.drafting._request_id or ""
+        window.drafting._on_draft_event(Failed(request_id=request, kind="engine-died", message="It died."))
+
+    run(scenario())
+    assert window.status.model.text() == "No model is loaded · the next draft loads it"
+    assert window.status.state.text() == ""
+    assert not window.free_action.isEnabled()
+    run(settle(window))
+
+
+def test_a_button_that_goes_leaves_the_keys_to_the_page(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        await settle(window)
+        window.bar.retry.setFocus()
+        window.bar.retry.click()
+        assert window.focusWidget() is window.page
+        window.drafting.discard()
+
+    run(scenario())
+
+
+def test_going_to_a_draft_shows_its_bar(window: MainWindow, run: Run) -> None:
+    window.resize(900, 420)
+    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(200)))
+    put_caret(window.page, window.page.document().characterCount() - 1)
+    run(settle(window))
+    put_caret(window.page, 0)
+    window.go_to_draft()
+    assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height() - 40
+
+
 def test_the_settings_take_the_keys_when_asked_for_by_a_key(window: MainWindow, qtbot: QtBot) -> None:
     window.panel_action.trigger()
     assert window.panel.isAncestorOf(window.focusWidget())
     qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Escape)
     assert window.panel.isHidden()
     assert window.focusWidget() is window.page
+
+
+def test_the_window_gives_back_what_it_grew_for_the_settings(window: MainWindow) -> None:
+    window.resize(560, 500)
+    for wished, after in ((0, 560), (1000, 1000)):
+        window.panel_action.trigger()
+        QApplication.processEvents()
+        assert window.width() > 560
+        if wished:
+            window.resize(wished, 500)
+        window.panel_action.trigger()
+        QApplication.processEvents()
+        assert window.width() == after
+
+
+def test_the_words_of_an_opened_text_are_counted_at_once(window: MainWindow, file: Path) -> None:
+    window.open_path(file)
+    assert window.status.words.text() == f"{len(TEXT.split())} words"
+
+
+def test_the_draft_button_is_shown_whole_or_not_at_all(window: MainWindow) -> None:
+    set_document_text(window.page.document(), "x\n" * 8)
+    put_caret(window.page, 16)
+    window.page.setFocus()
+    shown = set()
+    for height in range(380, 480):
+        window.resize(1100, height)
+        QApplication.processEvents()
+        shown.add(window.button.isVisible())
+        bottom = window.page.viewport().geometry().bottom()
+        assert window.button.isHidden() or window.button.geometry().bottom() <= bottom + 1, height
+    assert shown == {True, False}
 
 
 def test_messages_stand_under_the_column(window: MainWindow) -> None:

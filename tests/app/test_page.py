@@ -413,6 +413,30 @@ def test_enter_keeps_no_draft_that_is_out_of_view(qtbot: QtBot, monkeypatch: pyt
     assert "\t" in page.text()
 
 
+def test_what_is_typed_is_undone_word_by_word(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "It was")
+    put_caret(page, 6)
+    qtbot.keyClicks(page, " late  when")
+    qtbot.keyClick(page, Key.Key_Return)
+    qtbot.keyClicks(page, "we")
+    typed, undone = page.text(), []
+    while page.document().isUndoAvailable():
+        page.undo()
+        undone.append(page.text())
+    assert undone == ["It was late  when\n", "It was late  when", "It was late", "It was"]
+    while page.document().isRedoAvailable():
+        page.redo()
+    assert page.text() == typed
+
+
+def test_what_is_copied_is_what_stands(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "10\u00a0km\nfar")
+    page.selectAll()
+    data = page.createMimeDataFromSelection()
+    assert data.text() == "10\u00a0km\nfar"
+    assert not data.hasHtml()
+
+
 def test_escape_discards_at_the_anchor_alone(
     qtbot: QtBot, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,14 @@ def test_the_draft_brings_no_white_space_that_is_there_already(
     assert joint.shown(text, before.rpartition("\n")[2], after.partition("\n")[0]) == shown
 
 
+def test_a_draft_that_continues_a_line_from_the_right_stands_below_it() -> None:
+    joint = Surroundings("1. \u05e9\u05dc\u05d5\u05dd ", "").joint
+    assert joint.place("1. \u05e9\u05dc\u05d5\u05dd ", "") is Place.WITHIN
+    assert joint.insertion("\u05d1", "\u05e9 ", "") == "\u05d1"
+    assert joint.place("1. Hello \u05e9", "") is Place.INLINE
+    assert Surroundings("\u05e9.", "").joint.place("\u05e9.", "") is Place.NEW_PARAGRAPH
+
+
 def test_keep_puts_in_what_is_shown_behind_the_separator() -> None:
     joint = Surroundings("One.\n\nTwo.", "").joint
     assert joint.insertion("Three.", "Two.", "") == "\n\nThree."

@@ -19,6 +19,15 @@ JUNK = st.recursive(
 )
 
 
+def test_two_windows_keep_each_other_s_settings(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    one, two = SettingsStore(path), SettingsStore(path)
+    one.change(theme="dark", font_size_px=28)
+    two.change(panel_open=True)
+    assert SettingsStore(path).current == Settings(theme="dark", font_size_px=28, panel_open=True)
+    assert two.current == Settings(panel_open=True)
+
+
 def all_valid(settings: Settings) -> bool:
     return all(problem(name, getattr(settings, name)) is None for name in NAMES)
 

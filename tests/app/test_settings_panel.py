@@ -304,6 +304,13 @@ def test_a_seed_out_of_range_or_no_number_changes_nothing(panel: SettingsPanel, 
     assert edit.text() == "1"
 
 
+@pytest.mark.parametrize("name", ["Steps", "Length", "Context", "Temperature at the start", "Entropy bound"])
+def test_what_a_label_does_not_say_is_in_the_tooltip(panel: SettingsPanel, name: str) -> None:
+    control = next(part for part in panel.findChildren(QWidget) if part.accessibleName() == name)
+    assert control.toolTip().endswith(".")
+    assert check(panel, "Stop once").toolTip().endswith(".")
+
+
 def test_advanced_opens_on_demand(panel: SettingsPanel) -> None:
     assert not number(panel, "Entropy bound").isVisible()
     button(panel, "Advanced").click()
