@@ -257,9 +257,9 @@ class MainWindow(QMainWindow):
             self.offer.hide()
             return
         name = f"“{Path(left.path).name}”" if left.path else "A text without a name"
-        told = f"{name}, written until {left.written_at.astimezone():%d %B %Y, %H:%M}, was not saved."
+        when = f"It was last written on {left.written_at.astimezone():%d %B %Y at %H:%M}."
         ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
-        self.offer.tell(told, "", *ways)
+        self.offer.tell(f"{name} was not saved.", when, *ways)
 
     def _restore(self) -> None:
         self._when_saved(self._restore_now)
