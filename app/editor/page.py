@@ -255,8 +255,14 @@ class Page(QPlainTextEdit):
             cursor.endEditBlock()
 
     def createMimeDataFromSelection(self) -> QMimeData:
-        """The text as it stands: Qt's own makes spaces of no-break spaces."""
-        cursor, data = self.textCursor(), QMimeData()
+        """The text as it stands, in Qt's own object: the clipboard outlives Python.
+
+        Qt would make spaces of no-break spaces, and add formats.
+        """
+        cursor, data = self.textCursor(), super().createMimeDataFromSelection()
+        for name in data.formats():
+            data.data(name)  # Qt fills it in when it is first asked, over what it holds
+            data.removeFormat(name)
         data.setText(self.text_between(cursor.selectionStart(), cursor.selectionEnd()))
         return data
 

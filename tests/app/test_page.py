@@ -1,8 +1,11 @@
 """The page with a draft in it behaves, key by key and click by click, like the page without one."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -16,6 +19,7 @@ from app.editor.page import Page
 from app.theme import LIGHT, palette
 from engine.events import Frame, Token
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (
     "The ferry was late again. Clara sat on her suitcase at the end of the pier and watched the lights come "
     "on along the harbour, one window after another, as if somebody were walking through the town.\n"
@@ -435,6 +439,17 @@ def test_what_is_copied_is_what_stands(qtbot: QtBot) -> None:
     data = page.createMimeDataFromSelection()
     assert data.text() == "10\u00a0km\nfar"
     assert not data.hasHtml()
+
+
+def test_what_was_copied_ends_with_the_app() -> None:
+    """The clipboard goes after Python."""
+    code = (
+        "from PySide6.QtGui import QFont; from PySide6.QtWidgets import QApplication;"
+        "app = QApplication([]); from app.editor.page import Page;"
+        "page = Page(QFont()); page.setPlainText('far'); page.selectAll();"
+        "[page.copy() for _ in range(50)]; page.cut(); page.paste(); assert page.toPlainText() == 'far'"
+    )
+    subprocess.run((sys.executable, "-c", code), cwd=ROOT, check=True)
 
 
 def test_escape_discards_at_the_anchor_alone(
