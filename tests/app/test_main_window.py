@@ -161,14 +161,17 @@ def test_closing_while_a_draft_develops_ends_it(window: MainWindow, run: Run, qt
     assert window.drafting.state is State.IDLE
 
 
-def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> None:
-    dead = RecoveryStore()
-    window = open_window()
+def leave_unsaved(window: MainWindow) -> None:
+    """As a run that ends without closing its document: its lock goes, its copy stays."""
     window.page.insertPlainText("Not saved.")
     window.document._recovery.write_now()
     window.document._store.submit(lambda: None).result()
-    # The run ends without closing its document: its lock goes, its copy stays.
     window.document._store._lock = None
+
+
+def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> None:
+    dead = RecoveryStore()
+    leave_unsaved(open_window())
     dead.close()
     later = open_window()
     later.start(None)
@@ -182,11 +185,7 @@ def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> N
 def test_what_was_not_saved_is_thrown_away_for_who_says_it_twice(
     open_window: Open, qtbot: QtBot, thrown: bool
 ) -> None:
-    window = open_window()
-    window.page.insertPlainText("Not saved.")
-    window.document._recovery.write_now()
-    window.document._store.submit(lambda: None).result()
-    window.document._store._lock = None
+    leave_unsaved(open_window())
     later = open_window()
     later.start(None)
     later.offer.buttons[1].click()
@@ -200,11 +199,7 @@ def test_what_was_not_saved_is_thrown_away_for_who_says_it_twice(
 
 
 def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window: Open, file: Path) -> None:
-    window = open_window()
-    window.page.insertPlainText("Not saved.")
-    window.document._recovery.write_now()
-    window.document._store.submit(lambda: None).result()
-    window.document._store._lock = None
+    leave_unsaved(open_window())
     later = open_window()
     later.start(file)
     later.notice.tell("A failure.")
