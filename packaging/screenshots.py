@@ -115,7 +115,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
             await asyncio.sleep(PACE_S / 2)  # fades have ended, the next step has not come
             window.grab().save(str(folder / f"{name}.png"))
 
-        window.open_path(letter)
+        window.files.open_path(letter)
         window.page.moveCursor(QTextCursor.MoveOperation.End)
         drafting.load()
         while drafting.ready is None:

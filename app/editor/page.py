@@ -181,6 +181,13 @@ class Page(QPlainTextEdit):
         """A bar with nothing to scroll is not drawn; its room stays, so that no line wraps anew."""
         self.verticalScrollBar().setEnabled(last > 0)
 
+    def go_to_draft(self) -> None:
+        """Put the caret where the draft stands."""
+        if self.draft.anchor is not None:
+            self.setTextCursor(QTextCursor(self.draft.anchor))
+            self.show_gap()
+            self.setFocus()
+
     def show_gap(self) -> None:
         """Scroll as little as will do, so that the draft's gap can be seen; the anchor's line stays."""
         scroll, anchor = self.verticalScrollBar(), self.draft.anchor

@@ -82,15 +82,15 @@ async def settle(window: MainWindow) -> None:
 
 
 def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Path) -> None:
-    window.open_path(file)
+    window.files.open_path(file)
     assert window.page.text() == TEXT
     put_caret(window.page, len(TEXT) + 1)
     run(settle(window))
     window.drafting.keep()
-    window.save()
+    window.files.save()
     assert file.read_text(encoding="utf-8") == f"{TEXT}\n\n{DRAFT}"
     assert not window.page.document().isModified()
-    window.open_path(file)
+    window.files.open_path(file)
     assert window.page.text() == f"{TEXT}\n\n{DRAFT}"
 
 
@@ -106,17 +106,17 @@ def test_a_file_that_cannot_be_opened_is_told_and_the_open_text_stays(
         file.unlink()
     else:
         file.write_bytes(content)
-    window.open_path(file)
+    window.files.open_path(file)
     assert word in window.notice.text
     assert window.page.text() == TEXT
     assert window.drafting.state is State.SETTLED
 
 
 def test_saving_over_a_file_that_another_program_changed_is_refused(window: MainWindow, file: Path) -> None:
-    window.open_path(file)
+    window.files.open_path(file)
     window.page.insertPlainText("Mine. ")
     file.write_text("Theirs.", encoding="utf-8")
-    window.save()
+    window.files.save()
     assert "ferry.md" in window.notice.text
     assert file.read_text(encoding="utf-8") == "Theirs."
     assert window.page.document().isModified()
@@ -124,7 +124,7 @@ def test_saving_over_a_file_that_another_program_changed_is_refused(window: Main
 
 def test_opening_another_document_gives_the_draft_up(window: MainWindow, run: Run, file: Path) -> None:
     run(settle(window))
-    window.open_path(file)
+    window.files.open_path(file)
     assert window.drafting.state is State.IDLE
     assert window.page.draft.anchor is None
     assert window.bar.isHidden()
@@ -228,8 +228,8 @@ def test_saving_an_untitled_text_on_closing_closes(
 
 def test_a_file_held_by_another_window_is_told(open_window: Open, file: Path) -> None:
     first, second = open_window(), open_window()
-    first.open_path(file)
-    second.open_path(file)
+    first.files.open_path(file)
+    second.files.open_path(file)
     assert "another window" in second.notice.text
     assert second.notice.isVisible()
 
@@ -239,7 +239,7 @@ def test_a_place_that_cannot_be_saved_to_is_told_and_the_text_stays(
     window: MainWindow, tmp_path: Path, name: str
 ) -> None:
     window.page.insertPlainText("Dear text.")
-    assert not window._save_to(tmp_path / name, anew=True)
+    assert not window.files.save_to(tmp_path / name, anew=True)
     assert "could not be saved" in window.notice.text or "not there" in window.notice.text
     assert window.page.document().isModified()
 
@@ -248,7 +248,7 @@ def test_a_long_name_leaves_the_menus_in_view(window: MainWindow, tmp_path: Path
     window.resize(1000, 700)
     long = tmp_path / ("word " * 40 + ".md")
     long.write_text("x", encoding="utf-8")
-    window.open_path(long)
+    window.files.open_path(long)
     QApplication.processEvents()
     corner = window.menuBar().cornerWidget()
     assert corner.geometry().left() > window.menuBar().actionGeometry(window.menuBar().actions()[-1]).right()
@@ -263,7 +263,7 @@ def test_the_narrowest_window_shows_every_menu(window: MainWindow, tmp_path: Pat
         part.setFont(font)
     named = tmp_path / "Letter to Clara about the summer house.md"
     named.write_text("x", encoding="utf-8")
-    window.open_path(named)
+    window.files.open_path(named)
     window.resize(1100 if pixels == 20 else 560, 500)
     window.resize(720 if pixels == 20 else 560, 500)
     QApplication.processEvents()
@@ -275,13 +275,18 @@ def test_the_narrowest_window_shows_every_menu(window: MainWindow, tmp_path: Pat
 def test_the_toolbar_and_the_menu_draft_and_never_keep(window: MainWindow, run: Run, qtbot: QtBot) -> None:
     put_caret(window.page, 0)
     button = next(b for b in window._corner.findChildren(QToolButton) if b.text() == "Draft paragraph")
-    states = (window.retry_action, window.keep_action, window.discard_action, window.go_action)
+    states = (
+        window.draft_menu.retry,
+        window.draft_menu.keep,
+        window.draft_menu.discard,
+        window.draft_menu.go_to,
+    )
     assert button.isEnabled()
     assert button.toolTip() == "Draft paragraph (Ctrl+Enter)"
-    assert not any(action.isEnabled() for action in (*states, window.stop_action))
+    assert not any(action.isEnabled() for action in (*states, window.draft_menu.stop))
     run(settle(window))
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    window.draft_action.trigger()
+    window.draft_menu.draft.trigger()
     assert window.drafting.state is State.SETTLED
     assert all(action.isEnabled() for action in states)
     qtbot.keyClick(window.page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
@@ -300,7 +305,7 @@ def test_the_drafts_of_a_place_are_within_reach_of_keys(window: MainWindow, run:
     for key, shown in ((Qt.Key.Key_BracketLeft, 0), (Qt.Key.Key_BracketRight, 1)):
         qtbot.keyClick(window.page, key, control)
         assert window.drafting.shown_variant == shown
-    assert not window.next_action.isEnabled()
+    assert not window.draft_menu.next.isEnabled()
 
 
 def test_what_the_status_line_has_no_room_for_is_in_its_tooltip(window: MainWindow) -> None:
@@ -383,7 +388,7 @@ def test_going_to_a_draft_shows_its_bar(window: MainWindow, run: Run) -> None:
     put_caret(window.page, window.page.document().characterCount() - 1)
     run(settle(window))
     put_caret(window.page, 0)
-    window.go_to_draft()
+    window.page.go_to_draft()
     assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height() - 40
 
 
@@ -409,8 +414,10 @@ def test_the_window_gives_back_what_it_grew_for_the_settings(window: MainWindow)
 
 
 def test_the_words_of_an_opened_text_are_counted_at_once(window: MainWindow, file: Path) -> None:
-    window.open_path(file)
+    window.files.open_path(file)
     assert window.status.words.text() == f"{len(TEXT.split())} words"
+    window.files.new()
+    assert window.status.words.text() == "0 words"
 
 
 def test_the_draft_button_is_shown_whole_or_not_at_all(window: MainWindow) -> None:
@@ -504,7 +511,7 @@ def test_settings_are_applied_at_once(window: MainWindow) -> None:
     assert window.page.theme.name == "dark"
     assert window.panel.isVisible()
     assert window.panel.geometry().left() >= window.page.geometry().right()
-    window.zoom(-1)
+    window.view_menu.zoom(-1)
     assert window.page.font().pixelSize() == 28
 
 
