@@ -20,6 +20,8 @@ bits."""
 
 LOADABLE: tuple[Precision, ...] = ("bf16", "fp8", "4-bit", "4-bit-tight")
 """On graphics cards, the largest first."""
+PACKED: tuple[Precision, ...] = ("fp8", "4-bit", "4-bit-tight")
+"""While they are loaded; the packed copy is kept, and takes about as many bytes as the weights."""
 
 CONTEXTS = (2048, 8192, 32768)
 DEFAULT_CONTEXT_TOKENS = 8192

@@ -18,7 +18,7 @@ from app.models.verdict import Verdict, device_taken, judge
 from app.panel_widgets import ComboBox, breakable, link, named, show_linked, tame, text_label
 from engine.catalogue import free_bytes, models_folder
 from engine.events import Device, Failed, Loading, Ready
-from engine.plans import gigabytes, suitable
+from engine.plans import PACKED, gigabytes, suitable
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class ModelRow(QFrame):
         self._instead = False
         self._context_tokens = 0
         self._choice = "auto"
+        self._shown_verdict: Verdict | None = None
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 14, 0, 14)
         rows.setSpacing(6)
@@ -196,7 +197,7 @@ class ModelRow(QFrame):
         self.precision.show_choices(
             {precision: NAMES[precision] for precision in ("auto", *offered, chosen)}, chosen
         )
-        verdict = self._judged()
+        verdict = self._shown_verdict = self._judged()
         broken = self.entry.local and self.entry.local.problem and not self.entry.download
         known = self.entry.shape is not None and not broken
         self.precision.setVisible(known)
@@ -274,8 +275,14 @@ class ModelRow(QFrame):
         if entry.is_here:
             return "On this computer", 0.0
         if entry.repo:
-            return words.room(entry.size_bytes, free_bytes(models_folder())), 0.0
+            return words.room(entry.size_bytes, free_bytes(models_folder()), self._packed_bytes), 0.0
         return "", 0.0
+
+    @property
+    def _packed_bytes(self) -> int:
+        """Of the copy that the first load would keep."""
+        plan = self._shown_verdict.plan if self._shown_verdict else None
+        return plan.weights_bytes if plan and plan.precision in PACKED else 0
 
     @property
     def _lacks_room(self) -> bool:
@@ -311,6 +318,7 @@ class ModelRow(QFrame):
         self._choice = self.precision.currentData()
         if not self._use:
             self._show_plan()
+            self.show_progress()
 
     def _on_precision_settled(self) -> None:
         if self._use and self._choice != self._use.precision:

@@ -44,10 +44,14 @@ def progress(download: Download) -> str:
     return "\n".join(filter(None, (" · ".join(filter(None, (amount, rate))), left)))
 
 
-def room(needed_bytes: int, free_bytes: int) -> str:
-    """What the disk has for a download that has not begun."""
-    enough = has_room(needed_bytes, free_bytes)
-    return f"{gigabytes(free_bytes)} free on this disk{'' if enough else ': not enough'}"
+def room(needed_bytes: int, free_bytes: int, packed_bytes: int) -> str:
+    """What the disk has for a download that has not begun. packed_bytes: of the copy that a load keeps."""
+    free = f"{gigabytes(free_bytes)} free on this disk"
+    if not has_room(needed_bytes, free_bytes):
+        return f"{free}: not enough"
+    if not packed_bytes:
+        return free
+    return f"{free}\nA packed copy, which loads faster, takes {gigabytes(packed_bytes)} more"
 
 
 def has_room(needed_bytes: int, free_bytes: int) -> bool:

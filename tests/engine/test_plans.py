@@ -20,8 +20,8 @@ from engine.errors import EngineError
 from engine.events import Device, DraftRequest, Finished, LoadRequest, Prefilled, Ready
 from engine.model import Model, TextModel
 from engine.placement import PROCESSOR
-from engine.plans import CONTEXTS, Precision
-from engine.quantise import PACKED, replace_layers
+from engine.plans import CONTEXTS, PACKED, Precision
+from engine.quantise import replace_layers
 from engine.session import Session
 
 GB = 10**9

@@ -25,7 +25,7 @@ from engine.errors import EngineError
 from engine.experts import Fp8Experts, Nf4Experts, PackedExperts, PackedLinear, Scratch
 from engine.model import TextModel
 from engine.placement import PROCESSOR, Placement
-from engine.plans import Precision
+from engine.plans import PACKED, Precision
 from engine.tokenizer import Tokenizer
 from tests.engine.packed import (
     CPU,
@@ -64,7 +64,7 @@ def packed() -> Any:
     return load_packed(STARTER, "4-bit")
 
 
-@pytest.fixture(scope="module", params=quantise.PACKED)
+@pytest.fixture(scope="module", params=PACKED)
 def packed_starter(request: pytest.FixtureRequest, packed: Any) -> Any:
     return packed if request.param == "4-bit" else load_packed(STARTER, request.param)
 
@@ -305,7 +305,7 @@ def peak_bytes(work: Callable[[], object], mapped: int) -> int:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("precision", quantise.PACKED)
+@pytest.mark.parametrize("precision", PACKED)
 @pytest.mark.parametrize("name", ["wide", "starter"])
 def test_loading_takes_no_more_than_what_is_packed_and_two_tensors(
     wide_folder: Path, name: str, precision: Precision, dtype: torch.dtype
@@ -397,7 +397,7 @@ def same(one: Any, other: Any) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
-@pytest.mark.parametrize("precision", quantise.PACKED)
+@pytest.mark.parametrize("precision", PACKED)
 def test_the_second_load_packs_nothing_and_needs_no_original(
     source: Path, cache: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:

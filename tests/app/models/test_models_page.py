@@ -116,6 +116,8 @@ class Desk:
 def desk(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(Download, "start", lambda item: item._enter(State.CHECKING))
     monkeypatch.setattr(DeviceWatch, "look", lambda _watch: None)
+    roomy = shutil.disk_usage("/")._replace(free=500_000_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: roomy)
     store, drafting, downloads = SettingsStore(tmp_path / "settings.json"), FakeDrafting(), Downloads()
     devices = DeviceWatch(drafting, drafting)  # type: ignore[arg-type]
     page = ModelsPage(store, drafting, devices, downloads, 300)  # type: ignore[arg-type]
@@ -276,7 +278,13 @@ def test_a_model_that_can_be_had(desk: Desk) -> None:
     page = "https://huggingface.co/google/diffusiongemma-26B-A4B-it"
     assert row.source.text() == f'<a href="{page}">{page}</a>'
     assert row.source.openExternalLinks()
-    assert "free on this disk" in row.state.text()
+    packed = "A packed copy, which loads faster, takes {}\u00a0GB more"
+    assert row.state.text().splitlines()[1:] == [packed.format(16.6)]
+    choose(row, "4-bit-tight")
+    assert row.state.text().splitlines()[1:] == [packed.format(14.9)]
+    choose(row, "bf16")
+    assert row.state.text().endswith("free on this disk")
+    choose(row, "auto")
     assert acts(row) == ["Download 51.7 GB"]
 
 
