@@ -80,7 +80,7 @@ def start() -> int:
     window = MainWindow(settings, worker, recovery)
     window.show()
     # The window is painted before what it is not drawn with is imported.
-    app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+    app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 50)  # ms at the most
     import qasync
 
     with qasync.QEventLoop(app) as loop:

@@ -27,8 +27,7 @@ class ElidedLabel(QLabel):
         room = self.contentsRect()
         shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
         self.setToolTip("" if shown == self.text() else self.text())
-        painter, flags = QPainter(self), Qt.AlignmentFlag.AlignVCenter
-        self.style().drawItemText(painter, room, flags, self.palette(), True, shown, self.foregroundRole())
+        QPainter(self).drawText(room, Qt.AlignmentFlag.AlignVCenter, shown)
 
 
 def quiet_label(what: str, *, elided: bool = False) -> QLabel:

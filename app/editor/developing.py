@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QGlyphRun,
     QPainter,
     QTextLayout,
+    QTextLine,
     QTextOption,
 )
 
@@ -80,58 +81,43 @@ class DraftText:
         line_height: float,
         lead: str = "",
     ) -> None:
-        self.line_bottoms: list[float] = []
-        """Bottom of each line, the lead's own lines included."""
-        self._runs: list[list[QGlyphRun]] = [[] for _ in pieces]
-        self._tops: list[list[float]] = [[] for _ in pieces]
-        owners = [index for index, piece in enumerate(pieces) for _ in range(utf16_length(piece))]
-        paragraphs = "".join(pieces).split("\n")
+        self._lines: list[_Line] = []  # the lead's own included
+        self._layouts: list[QTextLayout] = []
+        self._bottoms = [0.0] * (len(pieces) + 1)  # for each token; the last one is the lead's, -1
+        owners: list[int] = []
+        for index, piece in enumerate(pieces):
+            owners += [index] * utf16_length(piece)
         y, start = 0.0, 0
-        for index, paragraph in enumerate(paragraphs):
+        for index, paragraph in enumerate("".join(pieces).split("\n")):
             head = lead if index == 0 else ""
             layout = QTextLayout(head + paragraph, font)
             layout.setTextOption(option)
-            y = self._lay_out(layout, y, width, margin)
-            skip = utf16_length(head)
-            self._collect(layout, [-1] * skip + owners[start : start + utf16_length(paragraph)])
-            start += utf16_length(paragraph) + 1
+            self._layouts.append(layout)
+            end = start + utf16_length(paragraph)
+            y = self._lay_out(layout, [-1] * utf16_length(head) + owners[start:end], y, width, margin)
+            start = end + 1
             self.height = y
             y += space_after(head + paragraph, line_height)
+        self.line_bottoms = [line.bottom for line in self._lines]
 
-    def _lay_out(self, layout: QTextLayout, y: float, width: float, margin: float) -> float:
+    def _lay_out(
+        self, layout: QTextLayout, owners: list[int], y: float, width: float, margin: float
+    ) -> float:
         layout.beginLayout()
         while (line := layout.createLine()).isValid():
             line.setLineWidth(width)
             line.setPosition(QPointF(margin, y))
+            self._lines.append(_Line(line, owners, y))
             y += line.height()
-            self.line_bottoms.append(y)
+            start = line.textStart()
+            for owner in owners[start : start + line.textLength()]:
+                self._bottoms[owner] = y
         layout.endLayout()
         return y
 
-    def _collect(self, layout: QTextLayout, owners: list[int]) -> None:
-        """Give each glyph to the token of its first character: a ligature is drawn once."""
-        flags = QTextLayout.GlyphRunRetrievalFlag
-        wanted = flags.RetrieveGlyphIndexes | flags.RetrieveGlyphPositions | flags.RetrieveStringIndexes
-        for run in layout.glyphRuns(-1, -1, wanted):
-            font, glyphs, places = run.rawFont(), run.glyphIndexes(), run.positions()
-            marks = [owners[index] for index in run.stringIndexes()]
-            changes = [at for at in range(1, len(marks)) if marks[at] != marks[at - 1]]
-            for first, end in pairwise((0, *changes, len(marks))):
-                owner = marks[first]
-                if owner >= 0:
-                    part = QGlyphRun()
-                    part.setRawFont(font)
-                    part.setGlyphIndexes(glyphs[first:end])
-                    part.setPositions(places[first:end])
-                    self._runs[owner].append(part)
-                    self._tops[owner].append(places[first].y())
-
     def bottom_of(self, token: int) -> float:
-        """Bottom of the last line that the token has ink on; 0 where it has none."""
-        if not self._tops[token]:
-            return 0.0
-        baseline = self._tops[token][-1]
-        return next((bottom for bottom in self.line_bottoms if bottom >= baseline), self.height)
+        """Bottom of the last line that the token stands on; 0 where it has no text."""
+        return self._bottoms[token]
 
     def paint(
         self,
@@ -142,18 +128,49 @@ class DraftText:
         paper: QColor,
         clip: QRectF,
     ) -> None:
-        """Draw the glyphs of all tokens whose baseline lies in `clip`; inks: share of full ink per token."""
+        """Draw the lines that `clip` shows some of; inks: share of full ink per token."""
         pens = _shades(paper.rgb(), ink_colour.rgb())
         top, bottom = clip.top() - origin.y(), clip.bottom() - origin.y()
         shown = -1
-        for runs, tops, strength in zip(self._runs, self._tops, inks, strict=True):
-            level = round(32 * strength)
-            for run, baseline in zip(runs, tops, strict=True):
-                if top <= baseline <= bottom:
+        for line in self._lines:
+            if line.top < bottom - 0.5 and line.bottom > top + 0.5:
+                for owner, run in line.runs():
+                    level = round(32 * inks[owner])
                     if level != shown:
                         painter.setPen(pens[level])
                         shown = level
                     painter.drawGlyphRun(origin, run)
+
+
+class _Line:
+    """owners: the token of each UTF-16 unit of the layout's text, or -1."""
+
+    def __init__(self, line: QTextLine, owners: list[int], top: float) -> None:
+        self._line = line
+        self._owners = owners
+        self.top, self.bottom = top, top + line.height()
+        self._runs: list[tuple[int, QGlyphRun]] | None = None
+
+    def runs(self) -> list[tuple[int, QGlyphRun]]:
+        """Each token's glyphs. A ligature is its first character's. Made once, if the line is ever drawn."""
+        if self._runs is None:
+            self._runs = list(self._split())
+        return self._runs
+
+    def _split(self) -> Iterator[tuple[int, QGlyphRun]]:
+        flags = QTextLayout.GlyphRunRetrievalFlag
+        wanted = flags.RetrieveGlyphIndexes | flags.RetrieveGlyphPositions | flags.RetrieveStringIndexes
+        for run in self._line.glyphRuns(-1, -1, wanted):
+            font, glyphs, places = run.rawFont(), run.glyphIndexes(), run.positions()
+            marks = [self._owners[index] for index in run.stringIndexes()]
+            changes = [at for at in range(1, len(marks)) if marks[at] != marks[at - 1]]
+            for first, end in pairwise((0, *changes, len(marks))):
+                if marks[first] >= 0:
+                    part = QGlyphRun()
+                    part.setRawFont(font)
+                    part.setGlyphIndexes(glyphs[first:end])
+                    part.setPositions(places[first:end])
+                    yield marks[first], part
 
 
 @lru_cache(maxsize=4)

@@ -273,6 +273,16 @@ def test_a_kept_draft_stands_where_the_settled_one_was_seen(qtbot: QtBot, text: 
     assert settled == kept
 
 
+def test_a_settled_draft_that_begins_above_the_window_is_drawn_as_far_as_it_reaches_in(page: Page) -> None:
+    begin(page, TEXT.index("\n"))
+    page.draft.settle("word " * 300)
+    page.verticalScrollBar().setValue(7)
+    assert page.draft._origin_y() < -page.line_height
+    shown = page.viewport().grab().toImage()
+    page.draft._text = None
+    assert shown != page.viewport().grab().toImage()
+
+
 def test_resize_and_zoom_keep_the_draft_under_its_paragraph(page: Page) -> None:
     begin(page, TEXT.index("\n"))
     block = page.document().findBlock(0)
@@ -323,7 +333,7 @@ def test_a_draft_makes_room_for_an_input_method(qtbot: QtBot) -> None:
 
     def left() -> float:
         assert page.draft._text is not None
-        return min(run.positions()[0].x() for runs in page.draft._text._runs for run in runs)
+        return min(run.positions()[0].x() for line in page.draft._text._lines for _, run in line.runs())
 
     before = left()
     for unfinished in ("にほんご", "に" * 60):

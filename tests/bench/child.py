@@ -19,6 +19,7 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
     home = tempfile.mkdtemp(dir=HOMES.name)
     folders = {f"XDG_{name}_HOME": f"{home}/{name}" for name in ("CONFIG", "DATA", "CACHE", "STATE")}
     environment = {"QT_QPA_PLATFORM": "offscreen", **os.environ, **folders}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # no writer's Python compiles the app at each start
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
