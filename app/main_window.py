@@ -169,8 +169,7 @@ class MainWindow(QMainWindow):
         if path is not None:
             self.files.open_path(path)
         self.files.offer_restore()
-        if self.offer.isHidden():  # one thing at a time
-            self.told.start()
+        self.told.start(may_offer=self.offer.isHidden())  # one thing at a time
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.page.document().isModified():

@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, Qt, Signal
 
 from app.device_watch import DeviceWatch
@@ -42,6 +43,7 @@ class ModelNotices(QObject):
         self._drafting = drafting
         self._devices = devices
         self._settings = settings
+        self._may_offer = False
         self._failure: tuple[str, str, str] | None = None
         self._thread: threading.Thread | None = None
         drafting.failed.connect(self._on_failed)
@@ -55,6 +57,8 @@ class ModelNotices(QObject):
     def _on_failed(self, message: str, remedy: str, kind: str) -> None:
         self._failure = message, remedy, kind
         devices, ready = self._devices.at_the_last_load, self._drafting.ready
+        if ready:
+            ready = msgspec.structs.replace(ready, device=self._devices.emptied(ready.device))
         found = ways_out(kind, self._settings.current, devices, ready)
         ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
         if kind == "device-missing":
@@ -110,8 +114,9 @@ class ModelNotices(QObject):
 
     # ---------------------------------------------------------------- models to be had
 
-    def start(self) -> None:
+    def start(self, *, may_offer: bool) -> None:
         """Once a model is loaded: tell of an idle card, or offer the real model to a new writer."""
+        self._may_offer = may_offer
         self._devices.changed.connect(self._on_first_look)
 
     def _on_first_look(self) -> None:
@@ -120,7 +125,7 @@ class ModelNotices(QObject):
         self._devices.changed.disconnect(self._on_first_look)
         if idle := self._drafting.idle_card:
             self._notice.tell(idle, "")
-        elif not self._settings.current.offered:
+        elif self._may_offer and not self._settings.current.offered:
             self._thread = threading.Thread(target=self._read_offer, name="read the offer", daemon=True)
             self._thread.start()
 

@@ -47,7 +47,8 @@ class WaysOut:
 def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: Ready | None) -> WaysOut:
     """kind: the failure's (engine.errors); ready: what is loaded."""
     if kind == "device-missing" and devices:
-        use = Way(f"Use {short_name(devices[0])}", {"device": choice_of(devices[0])})
+        name = "the processor" if devices[0].id == "cpu" else short_name(devices[0])
+        use = Way(f"Use {name}", {"device": choice_of(devices[0])})
         if chosen(settings.device, devices):
             return WaysOut(ways=(use,))
         return WaysOut("The device that the settings name is not here.", "Choose another one.", (use,))

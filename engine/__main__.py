@@ -229,7 +229,11 @@ def _model_rows(memory_bytes: int | None) -> list[ModelRow]:
 
 def _print_models(rows: list[ModelRow], out: TextIO) -> None:
     for known, table, joint_table in rows:
-        state = "installed" if known.installed else f"{plans.gigabytes(known.download_bytes)} to download"
+        size, room = (
+            plans.gigabytes(known.download_bytes),
+            plans.gigabytes(catalogue.free_bytes(known.folder)),
+        )
+        state = "installed" if known.installed else f"{size} to download, {room} free on the disk"
         print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
         print(f"\t{known.good_at}", file=out)
         for plan in table:

@@ -45,6 +45,8 @@ def copy_model(order: ImportOrder, tell: Tell) -> None:
                 for chunk in _chunks(source / name):
                     out.write(chunk)
                     meter.add(len(chunk), name)
+                if out.tell() != files[name].st_size:
+                    raise _lost(source / name, "it has changed while it was copied")
                 out.flush()
                 os.fsync(out.fileno())
             with suppress(OSError):  # a disk that keeps no times: a resumed copy begins anew

@@ -13,7 +13,7 @@ from app.models import growing, library
 from app.models.download import Download, State, lock
 from app.models.entry import HUB
 from app.models.messages import HubOrder, ImportOrder, ModelError, Order
-from app.models.names import check_text, plain_name
+from app.models.names import check_text, name_of, plain_name
 from engine.catalogue import KNOWN, models_folder, packed_models
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Downloads(QObject):
         """Copy the model in `source`. name: that of the catalogue's model it is. Raises ModelError."""
         source = source.resolve()
         check_text(source)
-        name = name or source.name
+        name = name or name_of(source)
         folder = self._root / name
         if not plain_name(name):
             raise ModelError(
@@ -85,7 +85,11 @@ class Downloads(QObject):
                 f"“{source}” has no name that a model here can have.",
                 "Rename it, or choose the model’s own folder.",
             )
-        if os.path.lexists(folder) or any(item.folder == folder for item in self.items):
+        if any(item.folder == folder for item in self.items):
+            raise ModelError(
+                "input", f"“{name}” is on its way here already.", "Wait for it, or cancel that first."
+            )
+        if os.path.lexists(folder):
             raise ModelError(
                 "input",
                 f"There is a model named “{name}” already.",

@@ -11,6 +11,7 @@ from app import resources
 from app.models import growing, library
 from app.models.download import Download
 from app.models.library import LocalModel
+from app.models.names import name_of
 from engine.catalogue import KNOWN, KnownModel
 from engine.errors import EngineError
 from engine.plans import Precision, Shape, read_shape
@@ -133,13 +134,13 @@ def entries(
     folders.
     """
     folders = [Path(folder) for folder in added]
-    known = {known.folder: known for known in KNOWN if models is not None}
+    moving = {item.folder: item for item in downloads}
+    known = {known.folder: known for known in KNOWN if models is not None or known.folder in moving}
     local = {
         model.folder: model
         for model in models or ()
         if model.removable or model.folder in known or model.folder in folders  # not taken off the list since
     }
-    moving = {item.folder: item for item in downloads}
     return [
         Entry(known.get(folder), local.get(folder), moving.get(folder), folder in folders)
         for folder in dict.fromkeys((*known, *local, *moving))
@@ -150,7 +151,7 @@ def catalogue_name(source: Path) -> str:
     """The catalogue's name of the model in that folder, going by where it says it comes from, or empty."""
     record = growing.read_record(source)
     for known in KNOWN:
-        names = (known.name, known.source, known.source.rpartition("/")[2])
-        if not known.bundled and (source.name in names or (record and record.repo == known.source)):
+        names = (known.name, known.source.replace("/", "--"), known.source.rpartition("/")[2])
+        if not known.bundled and (name_of(source) in names or (record and record.repo == known.source)):
             return known.name
     return ""

@@ -74,7 +74,7 @@ def perform(order: Order, tell: Tell) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the app's terminal is the app's
-    os.environ.update(ENVIRONMENT | plain_proxies())
+    os.environ.update(ENVIRONMENT | plain_proxies() | {"HF_ENDPOINT": endpoint()})
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     order = decode_order(sys.stdin.buffer.readline())
@@ -85,6 +85,11 @@ def main() -> None:
         reports.flush()
 
     perform(order, tell)
+
+
+def endpoint() -> str:
+    """The Hub's address, or a mirror's. The client would take an empty one for an address, too."""
+    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
 
 
 def plain_proxies() -> dict[str, str]:

@@ -166,7 +166,7 @@ class HubDownload:
         if not weights or not all(
             name in listing and plain_name(name) and name.endswith(".safetensors") for name in weights
         ):
-            raise self._unfit("its weights are no safetensors, or not all there")
+            raise self._unfit("its weights do not lie beside its config.json as safetensors")
         return [listing[name] for name in (*names, *sorted(weights))]
 
     def _look(self, files: list[HubFile]) -> None:
@@ -186,7 +186,7 @@ class HubDownload:
         self._verify([file])
         try:
             value = json.loads((self._partial / file.name).read_bytes())
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise self._unfit(f"its {file.name} cannot be read")

@@ -40,9 +40,10 @@ _answers: dict[Path, _Answer] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class LocalModel:
-    """model: what a load takes; problem: why it cannot be loaded, empty if it can; repo: where it comes from;
-    removable: the folder is Mezzotint's own; checked: the hash of every file was compared when it came;
-    shape: None while nobody knows; packed: the precision of a packed copy.
+    """model: what a load takes; size_bytes: on the disk, with its packed copies; problem: why it cannot be
+    loaded, empty if it can; repo: where it comes from; removable: the folder is Mezzotint's own; checked: the
+    hash of every file was compared when it came; shape: None while nobody knows; packed: the precision of a
+    packed copy.
     """
 
     model: str
@@ -101,7 +102,7 @@ def _local_model(folder: Path) -> LocalModel:
         model=known.name if known else str(folder),
         label=known.label if known else record.repo or folder.name,
         folder=folder,
-        size_bytes=sum(size for _, size, _ in files),
+        size_bytes=sum(size for place in (folder, *packed_copies(folder)) for _, size, _ in _files_in(place)),
         licence=record.licence or (known.licence if known else ""),
         licence_file=licence_in(folder),
         repo=record.repo,

@@ -41,6 +41,13 @@ def plain_name(name: str) -> bool:
     )
 
 
+def name_of(folder: Path) -> str:
+    """What the model in it is called: the Hub client names its folders by commits, below the model's."""
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.removeprefix("models--")
+    return folder.name
+
+
 def check_text(path: Path) -> None:
     """Raises ModelError for a path that is no text: it could be neither kept nor told to another process."""
     try:

@@ -76,9 +76,11 @@ def judge(
 
 
 def need(plan: Plan, label: str, device: Device) -> str:
-    """What a model needs and what there was, in a sentence."""
+    """What a model needs and what there was, in a sentence. What other programs took and gave back meanwhile
+    nobody knows.
+    """
     free = usable_bytes(device)
-    there = f"; {short_name(device)} had {memory(free)} free" if free else ""
+    there = f"; {short_name(device)} had {memory(free)} free" if 0 < free < plan.total_bytes else ""
     name = NAMES[plan.precision]
     return f"{label} in {name[0].lower()}{name[1:]} needs about {memory(plan.total_bytes)}{there}."
 

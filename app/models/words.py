@@ -51,7 +51,8 @@ def room(needed_bytes: int, free_bytes: int, packed_bytes: int) -> str:
         return f"{free}: not enough"
     if not packed_bytes:
         return free
-    return f"{free}\nA packed copy, which loads faster, takes {gigabytes(packed_bytes)} more"
+    enough = "" if has_room(needed_bytes + packed_bytes, free_bytes) else ": not enough for it"
+    return f"{free}\nA packed copy, which loads faster, takes {gigabytes(packed_bytes)} more{enough}"
 
 
 def has_room(needed_bytes: int, free_bytes: int) -> bool:

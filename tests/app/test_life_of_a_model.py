@@ -142,10 +142,13 @@ def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window:
     stand(later, RTX_4090, CPU)
     assert later.offer.isVisible()
     assert later.welcome.isHidden()
+    last = open_window()
+    last.start(None)
+    assert not last.offer.isHidden()
+    stand_beside_an_idle_card(last)
 
 
-def test_an_idle_card_is_told_instead(window: MainWindow) -> None:
-    window.start(None)
+def stand_beside_an_idle_card(window: MainWindow) -> None:
     window.drafting._on_load_event(
         Loading(request_id="", stage="", fraction=0.0, devices=(CPU,), idle_card="It cannot be used.")
     )
@@ -153,6 +156,11 @@ def test_an_idle_card_is_told_instead(window: MainWindow) -> None:
     stand(window, CPU)
     assert window.notice.text == "It cannot be used."
     assert window.welcome.isHidden()
+
+
+def test_an_idle_card_is_told_instead(window: MainWindow) -> None:
+    window.start(None)
+    stand_beside_an_idle_card(window)
     window.notice.hide()
     stand(window, CPU)
     assert window.notice.isHidden()
@@ -305,6 +313,22 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
         window.notice.buttons[0].click()
         assert (window._settings.current.model, window._settings.current.precision) == ("starter", "auto")
         await until(lambda: window.drafting.ready is not None)
+
+    run(scenario())
+
+
+def test_a_draft_that_runs_out_tells_what_is_free_now(
+    window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Gpu(0, RTX_4090.name, RTX_4090.uuid, RTX_4090.total_bytes, 2 * 2**30)
+    monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: (gpu,))
+
+    async def scenario() -> None:
+        window._settings.change(model="diffusiongemma-26b", precision="4-bit")
+        window.drafting.loading = None
+        stand(window, RTX_4090, CPU)
+        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        assert window.notice.text.endswith("RTX 4090 had 2.0 GB free.")
 
     run(scenario())
 

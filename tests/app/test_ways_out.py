@@ -119,8 +119,24 @@ def test_what_was_needed_and_what_was_free_is_told() -> None:
 
 
 def test_cards_together_are_named_where_they_are_what_auto_takes() -> None:
-    reason = ways_out("out-of-memory", gemma(), cards(12, 11.5, 11.5), None).reason
-    assert reason.endswith("; 2 × RTX 4090 had 22.1 GB free.")
+    both = replace(gemma("4-bit"), device="GPU-0+GPU-1")
+    reason = ways_out("out-of-memory", both, cards(12, 9.5, 9.5), None).reason
+    assert reason.endswith("; 2 × RTX 4090 had 18.1 GB free.")
+
+
+def test_what_was_free_is_not_told_where_it_was_enough() -> None:
+    """Another program had it, and gave it back."""
+    reason = ways_out("out-of-memory", gemma(), (card(24, 23.4),), None).reason
+    assert reason.startswith("DiffusionGemma 26B in 4-bit needs about ")
+    assert "free" not in reason
+
+
+def test_the_processor_is_called_that() -> None:
+    (cpu,) = (msgspec.structs.replace(card(24, 9), id="cpu", name="AMD EPYC 7B13", uuid=""),)
+    assert (
+        ways_out("device-missing", Settings(device="GPU-7"), (cpu,), None).ways[0].label
+        == "Use the processor"
+    )
 
 
 def test_a_device_that_is_gone() -> None:

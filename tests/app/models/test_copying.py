@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.models import growing, library
+from app.models import copying, growing, library
 from app.models.copying import copy_model
 from app.models.entry import entries
 from app.models.messages import Checked, Done, Failed, ImportOrder, ModelError, Progress, Report
@@ -250,6 +250,17 @@ def test_a_stick_that_is_not_there_is_asked_for(source: Path) -> None:
     fault = copied(source)[1]
     assert fault is not None
     assert str(source) in fault.message
+    assert "connected" in fault.remedy
+
+
+def test_a_file_that_grows_shorter_while_it_is_copied_is_named(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = copying._chunks
+    monkeypatch.setattr(copying, "_chunks", lambda path: (chunk[:9] for chunk in original(path)))
+    fault = copied(source)[1]
+    assert fault is not None
+    assert f"“{source}/" in fault.message
     assert "connected" in fault.remedy
 
 

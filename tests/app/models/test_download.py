@@ -20,9 +20,11 @@ from pytestqt.qtbot import QtBot
 from app.models import disk, growing, library
 from app.models.download import MOVING, RESUMABLE, RUNNING, Download, State, lock
 from app.models.downloads import Downloads
+from app.models.entry import catalogue_name, entries
+from app.models.fetch import endpoint as hub_address
 from app.models.messages import Done, Failed, HubOrder, ModelError, Progress, Stage, decode_report, encode
 from app.models.names import RECORD
-from engine.catalogue import models_folder
+from engine.catalogue import GEMMA_26B, models_folder
 from tests.app.models.hub import COMMIT, REPO, WEIGHTS, Hub, is_whole, make_model
 
 TIMEOUT_MS = 60_000
@@ -377,6 +379,34 @@ def test_an_import_from_a_path_that_is_no_text_is_refused(downloads: Downloads, 
     with pytest.raises(ModelError, match=r"M\?ller.* cannot be read"):
         downloads.import_model(link)
     assert downloads.items == []
+
+
+def test_an_import_from_the_hub_clients_cache_is_called_by_the_model(
+    downloads: Downloads, own_folders: Path
+) -> None:
+    cache = own_folders / "hub"
+    tuned = make_model(cache / "models--someone--tuned" / "snapshots" / ("c" * 40))
+    assert downloads.import_model(tuned).folder == models_folder() / "someone--tuned"
+    real = cache / f"models--{GEMMA_26B.source.replace('/', '--')}" / "snapshots" / ("c" * 40)
+    assert catalogue_name(real) == GEMMA_26B.name
+
+
+def test_an_import_of_what_is_on_its_way_waits_for_that(downloads: Downloads, own_folders: Path) -> None:
+    source = make_model(own_folders / "stick" / "mine")
+    downloads.import_model(source)
+    with pytest.raises(ModelError, match="on its way") as refused:
+        downloads.import_model(source)
+    assert "cancel" in refused.value.failed.remedy
+
+
+def test_a_download_under_way_is_the_catalogues_model_before_a_look(downloads: Downloads) -> None:
+    item = Download(HubOrder(folder=str(GEMMA_26B.folder), repo=GEMMA_26B.source), None, downloads)
+    assert [entry.label for entry in entries(None, (), [item])] == [GEMMA_26B.label]
+
+
+def test_an_empty_address_of_the_hub_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "")
+    assert hub_address() == "https://huggingface.co"
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "http://[::1]:99999"])

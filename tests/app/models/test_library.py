@@ -31,7 +31,12 @@ def test_the_catalogues_models_the_downloaded_and_the_added(own_folders: Path) -
     ]
     assert [m.problem for m in (starter, *others)] == [""] * 4
     assert others[0].licence_file == known / "LICENSE"
-    assert others[2].size_bytes == sum(file.stat().st_size for file in added.iterdir())
+    own = sum(file.stat().st_size for file in added.iterdir())
+    assert others[2].size_bytes == own
+    packed = packed_copy(added, "4-bit", packed_models())
+    packed.mkdir(parents=True)
+    (packed / "model.safetensors").write_bytes(b"1234")
+    assert library.local_models([added])[-1].size_bytes == own + 4
 
 
 def test_a_model_that_is_not_whole_is_listed_with_its_problem(own_folders: Path) -> None:
