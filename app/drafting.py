@@ -155,8 +155,10 @@ class Drafting(QObject):
     # ---------------------------------------------------------------- what the writer does
 
     def draft(self) -> None:
-        """Draft at the caret. Where a draft stands already: keep it if the caret is at it, else go to it."""
-        if self.state is State.SETTLED and self._page.at_draft():
+        """Draft at the caret. Where a draft stands already: keep it if the caret is at it and it is in view,
+        else show it.
+        """
+        if self.state is State.SETTLED and self._page.at_draft() and self._page.shows_draft():
             self.keep()
         elif self.state is not State.IDLE:
             self._page.show_gap()
@@ -166,7 +168,7 @@ class Drafting(QObject):
     def _begin(self) -> None:
         cursor = self._page.textCursor()
         self._selected = self._page.text_between(cursor.selectionStart(), cursor.selectionEnd()).rstrip("\n")
-        if self._selected:
+        if cursor.hasSelection():
             cursor.setPosition(cursor.selectionStart() + utf16_length(self._selected))
             self._page.setTextCursor(cursor)
         self.variants, self._retries = [], 0
@@ -360,8 +362,7 @@ class Drafting(QObject):
     def _back_out(self) -> None:
         """After a draft that came to nothing: the variant before it, or the bare page."""
         if self.variants:
-            self._page.draft.settle(self.variants[-1])
-            self.shown_variant = len(self.variants) - 1
+            self._page.draft.settle(self.variants[self.shown_variant])
             self._set_state(State.SETTLED)
         else:
             self._page.draft.clear()

@@ -96,6 +96,7 @@ class MainWindow(QMainWindow):
         offers.setContentsMargins(0, 0, 0, 0)
         for part, notice in ((offers, self.welcome), (offers, self.offer), (column, self.notice)):
             part.addWidget(notice)
+            notice.left.connect(self.page.setFocus)
         column.addWidget(waiting)
         self.notice.turned.connect(lambda: waiting.setVisible(self.notice.isHidden()))
         below = QHBoxLayout()

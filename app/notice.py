@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.widgets import tool_button
 
@@ -15,9 +15,10 @@ Choice = tuple[str, Callable[[], object]]
 
 
 class Notice(QFrame):
-    """turned: it is shown now, or hidden."""
+    """turned: it is shown now, or hidden; left: it was hidden while it had the keys."""
 
     turned = Signal()
+    left = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +68,12 @@ class Notice(QFrame):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.turned.emit()
+
+    def setVisible(self, visible: bool) -> None:
+        leaves = not visible and self.isAncestorOf(QApplication.focusWidget() or self)
+        super().setVisible(visible)
+        if leaves:  # Qt has given the keys to whatever comes next
+            self.left.emit()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)

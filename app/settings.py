@@ -134,7 +134,8 @@ class SettingsStore(QObject):
         super().__init__(parent)
         self._path = path
         self._unsaved: dict[str, Any] = {}
-        self.current = replace(_load(path), **overrides)
+        self._stored = _load(path, Settings())
+        self.current = replace(self._stored, **overrides)
 
     def change(self, **values: Any) -> None:
         """Raises ValueError, naming the value, for one that is out of range or no setting at all."""
@@ -153,7 +154,7 @@ class SettingsStore(QObject):
 
     def _save(self) -> None:
         """What another window has saved stays."""
-        stored = replace(_load(self._path), **self._unsaved)
+        stored = replace(_load(self._path, self._stored), **self._unsaved)
         data = msgspec.json.format(msgspec.json.encode(asdict(stored)), indent=2)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,6 +167,7 @@ class SettingsStore(QObject):
         ):
             self._report(file.errorString())
             return
+        self._stored = stored
         self._unsaved.clear()
 
     def _report(self, reason: str) -> None:
@@ -173,16 +175,17 @@ class SettingsStore(QObject):
         self.failed.emit(f"Your settings could not be saved to {self._path}: {reason}")
 
 
-def _load(path: Path) -> Settings:
+def _load(path: Path, otherwise: Settings) -> Settings:
+    """otherwise: if there is no file that can be read."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return Settings()
+        return otherwise
     except OSError as error:
-        _log.warning("The settings could not be read; the defaults are used: %s", error)
-        return Settings()
+        _log.warning("The settings file could not be read: %s", error)
+        return otherwise
     try:
         return from_stored(msgspec.json.decode(data))
     except (msgspec.DecodeError, RecursionError) as error:
-        _log.warning("The settings file %s is damaged; the defaults are used: %s", path, error)
-        return Settings()
+        _log.warning("The settings file %s is damaged: %s", path, error)
+        return otherwise

@@ -27,6 +27,7 @@ class OpenDocument(QObject):
         self._bom = False
         self._digest: str | None = None
         self._lock: QLockFile | None = None
+        self._offered: tuple[Path, RecoveryCopy] | None = None
         self._recovery = Recovery(document, store)
         store.failed.connect(self._on_recovery_failed)
 
@@ -70,27 +71,36 @@ class OpenDocument(QObject):
     # ---------------------------------------------------------------- what an earlier run left
 
     def left_behind(self) -> RecoveryCopy | None:
-        """The newest copy of an earlier run that ended without saving."""
-        pending = self._store.pending()
-        return pending[0][1] if pending else None
+        """The newest copy of an earlier run that ended without saving, for restore and throw_away."""
+        self._offered = next(iter(self._store.pending()), None)
+        return self._offered[1] if self._offered else None
 
     def restore(self) -> None:
         """Open that copy as the unsaved text it was."""
-        for file, copy in self._store.pending()[:1]:
+        if self._offered is None:
+            return
+        file, copy = self._offered
+        try:
             claimed = self._store.claim(file)
             if claimed is None:
                 return
-            path = Path(copy.path) if copy.path else None
-            self._replace(copy.text, path, copy.bom, copy.digest, claimed)
-            self._document.setModified(True)
-            if path is not None:
-                self._take_lock(path)
+        except OSError:
+            claimed = None  # the text is open all the same, and its copy stays where it is
+        path = Path(copy.path) if copy.path else None
+        self._replace(copy.text, path, copy.bom, copy.digest, claimed)
+        self._document.setModified(True)
+        if path is not None:
+            self._take_lock(path)
 
     def throw_away(self) -> None:
         """That copy, for good."""
-        for file, _ in self._store.pending()[:1]:
-            if claimed := self._store.claim(file):
+        if self._offered is None:
+            return
+        try:
+            if claimed := self._store.claim(self._offered[0]):
                 self._store.discard(claimed)
+        except OSError as error:
+            self.failed.emit(f"It could not be thrown away: {error.strerror}.", "")
 
     # ----------------------------------------------------------------
 
@@ -105,6 +115,7 @@ class OpenDocument(QObject):
         self.changed.emit()
 
     def _take_lock(self, path: Path) -> None:
+        self._lock = None  # it may be the same file by another name
         try:
             self._lock = files.lock(path)
         except OSError:

@@ -77,10 +77,12 @@ class RecoveryStore(QObject):
         return sorted(found, key=lambda pair: pair[1].written_at, reverse=True)
 
     def claim(self, file: Path) -> Path | None:
-        """Move a dead run's copy to this run; None if another run was faster."""
+        """Move a dead run's copy to this run; None if another run was faster. Raises OSError."""
         try:
             return file.rename(self._folder / file.name)
         except FileNotFoundError:
+            if file.exists():
+                raise
             return None
 
     def discard(self, file: Path) -> None:

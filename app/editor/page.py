@@ -224,14 +224,17 @@ class Page(QPlainTextEdit):
         """Whether the caret is at the draft's anchor, and in view."""
         return self.at_draft() and self.viewport().rect().contains(self.cursorRect())
 
+    def shows_draft(self) -> bool:
+        """Whether the writer, who waits at it, sees the draft or where it is."""
+        return self.watches_draft() or self.draft.is_in_view()
+
     def _draft_takes_keys(self) -> bool:
         """Whether Enter, Tab and Esc are a settled draft's: in view, settled a while ago, nothing typed."""
         draft = self.draft
         if draft.settled_text is None or not self.at_draft():
             return False
-        seen = self.watches_draft() or draft.is_in_view()
         rested = monotonic() - draft.settled_at >= SETTLED_KEY_DELAY_S
-        return seen and rested and self._changed_at < draft.settled_at
+        return self.shows_draft() and rested and self._changed_at < draft.settled_at
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
@@ -260,6 +263,7 @@ class Page(QPlainTextEdit):
         super().keyPressEvent(event)
         if begins:
             cursor.endEditBlock()
+            self.ensureCursorVisible()  # within the block the new line had no place yet
 
     def createMimeDataFromSelection(self) -> QMimeData:
         """The text as it stands, in Qt's own object: the clipboard outlives Python.

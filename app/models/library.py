@@ -49,15 +49,15 @@ class LocalModel:
     model: str
     label: str
     folder: Path
-    size_bytes: int
-    licence: str
-    licence_file: Path | None
-    repo: str
-    removable: bool
     problem: str
-    checked: bool
-    shape: Shape | None
-    packed: Precision | None
+    size_bytes: int = 0
+    licence: str = ""
+    licence_file: Path | None = None
+    repo: str = ""
+    removable: bool = False
+    checked: bool = False
+    shape: Shape | None = None
+    packed: Precision | None = None
 
 
 def local_models(added: Iterable[Path] = ()) -> list[LocalModel]:
@@ -93,6 +93,14 @@ def packed_copies(folder: Path) -> list[Path]:
 
 
 def _local_model(folder: Path) -> LocalModel:
+    try:
+        return _read_model(folder)
+    except OSError as error:  # one that nobody may look into, say, or on a server that is gone
+        problem = f"The folder “{folder}” cannot be read: {error.strerror}."
+        return LocalModel(model=str(folder), label=folder.name, folder=folder, problem=problem)
+
+
+def _read_model(folder: Path) -> LocalModel:
     known = next((known for known in KNOWN if known.folder == folder), None)
     record = read_record(folder) or Record()
     problem = _problem(folder)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from app.documents import files, recovery
 from app.documents.files import ChangedOnDisk, DocumentError, held_lock
+from app.documents.open_document import OpenDocument
 from app.documents.recovery import Recovery, RecoveryStore
 from app.documents.text import document_text, set_document_text
 
@@ -274,6 +276,66 @@ def dead_run(root: Path, text: str, path: Path | None = None) -> None:
     recovery_of = Recovery(document, store, path=path, bom=True, digest="d")
     QTextCursor(document).insertText(text)
     recovery_of.write_now()
+    store.close()
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_what_is_restored_or_thrown_away_is_what_was_offered(
+    qapp: object, root: Path, restored: bool
+) -> None:
+    dead_run(root, "offered")
+    store = RecoveryStore(root)
+    text = QTextDocument()
+    document = OpenDocument(text, store)
+    offered = document.left_behind()
+    assert offered is not None
+    dead_run(root, "newer")  # another window crashes while the writer thinks
+    if restored:
+        document.restore()
+        assert text.toPlainText() == "offered"
+    else:
+        document.throw_away()
+        store.submit(lambda: None).result()
+    assert [copy.text for _, copy in store.pending()] == ["newer"]
+    document.close()
+    store.close()
+
+
+@pytest.mark.parametrize("fault", [errno.ENOENT, errno.EACCES])
+def test_a_copy_that_cannot_be_moved_is_restored_where_it_is(
+    qtbot: QtBot, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    dead_run(root, "typed")
+    store = RecoveryStore(root)
+    text = QTextDocument()
+    document = OpenDocument(text, store)
+    assert document.left_behind() is not None
+
+    def refuse(_path: Path, _target: Path) -> Path:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with qtbot.waitSignal(document.failed):
+        document.throw_away()
+    document.restore()
+    assert text.toPlainText() == "typed"
+    assert text.isModified()
+    assert len(store.pending()) == 1
+    document.close()
+    store.close()
+
+
+def test_a_file_saved_by_another_name_of_its_is_not_open_elsewhere(
+    qtbot: QtBot, root: Path, tmp_path: Path
+) -> None:
+    store = RecoveryStore(root)
+    document = OpenDocument(QTextDocument(), store)
+    file, link = tmp_path / "a.txt", tmp_path / "link.txt"
+    document.save(file)
+    link.symlink_to(file)
+    with qtbot.assertNotEmitted(document.failed):
+        document.save(link, overwrite=True)
+    document.close()
     store.close()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
@@ -243,6 +244,38 @@ def test_retry_keeps_the_drafts_before_it_within_reach(desk: Desk, run: Run, eng
     desk.drafting.show_variant(0)
     desk.drafting.keep()
     assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
+
+
+def test_a_retry_given_up_brings_back_the_draft_that_was_shown(
+    desk: Desk, run: Run, engine: ScriptedEngine
+) -> None:
+    async def scenario() -> None:
+        await desk.settled()
+        engine.says = "Second."
+        desk.drafting.retry()
+        await desk.state(State.SETTLED)
+        desk.drafting.show_variant(0)
+        desk.drafting.retry()
+        desk.drafting.stop()
+
+    run(scenario())
+    assert (desk.page.draft.settled_text, desk.drafting.shown_variant) == (DRAFT, 0)
+
+
+def test_a_selection_of_line_ends_alone_is_none(desk: Desk, run: Run) -> None:
+    end = TEXT.index("\n\n")
+    cursor = desk.page.textCursor()
+    cursor.setPosition(end)
+    cursor.setPosition(end + 2, QTextCursor.MoveMode.KeepAnchor)
+    desk.page.setTextCursor(cursor)
+
+    async def scenario() -> None:
+        desk.drafting.draft()
+        await desk.state(State.SETTLED)
+
+    run(scenario())
+    assert desk.page.at_draft()
+    assert desk.page.textCursor().position() == end
 
 
 def test_a_retry_that_fails_brings_the_former_draft_back(

@@ -382,6 +382,34 @@ def test_a_button_that_goes_leaves_the_keys_to_the_page(window: MainWindow, run:
     run(scenario())
 
 
+def test_a_draft_that_is_out_of_view_is_shown_not_kept(window: MainWindow, run: Run) -> None:
+    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(200)))
+    put_caret(window.page, 20)
+    run(settle(window))
+    before = window.page.text()
+    window.page.verticalScrollBar().setValue(window.page.verticalScrollBar().maximum())
+    window.drafting.draft()
+    assert window.page.text() == before
+    assert window.page.draft.is_in_view()
+    window.drafting.draft()
+    assert window.page.text() != before
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_the_keys_go_back_to_the_page_once_a_notice_is_answered(
+    window: MainWindow, qtbot: QtBot, by_key: bool
+) -> None:
+    window.welcome.tell("There is a better model.", "", ("Not now", window.told.hide_offer))
+    button = window.welcome.buttons[0]
+    if by_key:
+        button.setFocus()
+        qtbot.keyClick(button, Qt.Key.Key_Space)
+    else:
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert window.welcome.isHidden()
+    assert window.focusWidget() is window.page
+
+
 def test_going_to_a_draft_shows_its_bar(window: MainWindow, run: Run) -> None:
     window.resize(900, 420)
     set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(200)))

@@ -427,6 +427,15 @@ def test_enter_keeps_no_draft_that_is_out_of_view(qtbot: QtBot, monkeypatch: pyt
     assert "\t" in page.text()
 
 
+def test_the_caret_stays_in_view_where_the_text_grows_below_it(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "\n".join(f"Paragraph {number}." for number in range(60)), height=400)
+    page.moveCursor(QTextCursor.MoveOperation.End)
+    for _ in range(20):
+        qtbot.keyClicks(page, "word")
+        qtbot.keyClick(page, Key.Key_Return)
+        assert page.viewport().rect().contains(page.cursorRect())
+
+
 def test_what_is_typed_is_undone_word_by_word(qtbot: QtBot) -> None:
     page = make_page(qtbot, "It was")
     put_caret(page, 6)

@@ -28,6 +28,21 @@ def test_two_windows_keep_each_other_s_settings(tmp_path: Path) -> None:
     assert two.current == Settings(panel_open=True)
 
 
+@pytest.mark.parametrize("left", [None, b"{"])
+def test_a_file_that_is_lost_meanwhile_costs_nothing(
+    tmp_path: Path, left: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "settings.json"
+    store = SettingsStore(path, device="cpu")
+    store.change(theme="dark", font_size_px=28)
+    path.unlink()
+    if left:
+        path.write_bytes(left)
+    store.change(panel_open=True)
+    caplog.clear()
+    assert SettingsStore(path).current == Settings(theme="dark", font_size_px=28, panel_open=True)
+
+
 def all_valid(settings: Settings) -> bool:
     return all(problem(name, getattr(settings, name)) is None for name in NAMES)
 

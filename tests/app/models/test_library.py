@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from dataclasses import replace
@@ -56,6 +57,23 @@ def test_what_is_not_a_model_or_not_yet_or_no_longer_one_is_left_out() -> None:
     (root / "notes").mkdir()
     (root / "file").write_text("")
     assert [m.folder for m in library.local_models()] == [STARTER.folder]
+
+
+def test_a_folder_that_nobody_may_look_into_hides_no_other(
+    own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale, original = own_folders / "server" / "mine", Path.is_dir
+
+    def is_dir(path: Path) -> bool:
+        if path == stale:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return original(path)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    starter, lost = library.local_models([stale])
+    assert starter.problem == ""
+    assert lost.problem == f"The folder “{stale}” cannot be read: Transport endpoint is not connected."
+    assert not lost.removable
 
 
 def test_a_removed_model_is_gone_with_its_bytes() -> None:

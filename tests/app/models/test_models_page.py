@@ -572,6 +572,10 @@ def test_too_little_room_is_not_told_quietly(desk: Desk, monkeypatch: pytest.Mon
     look(desk.page)
     assert desk.gemma.state.text() == "31.0\u00a0GB free on this disk: not enough"
     assert desk.gemma.state.property("quiet") is False
+    usage = usage._replace(free=60_000_000_000)
+    look(desk.page)
+    assert desk.gemma.state.text().endswith("16.6\u00a0GB more: not enough for it")
+    assert desk.gemma.state.property("quiet") is True
     desk.begin()
     assert desk.gemma.state.property("quiet") is True
 
