@@ -68,13 +68,13 @@ def ways_out(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
     from app.models.verdict import device_taken
 
     entry = _entry(settings)
-    shape = entry.shape if entry else None
+    shape = entry.shape
     context = settings.context_tokens
     device = (
         ready.device if ready else device_taken(settings.device, devices, shape, settings.precision, context)
     )
     reason, ways = "Close other programs, or choose a smaller model.", [AGAIN]
-    if entry and shape and device:
+    if shape and device:
         if kind == "engine-died" and _fits(entry, shape, settings, device, ready):
             return WaysOut()  # the system ends programs when memory runs out, but here it was something else
         joint = next((other for other in devices if set(card_ids(other)) > set(card_ids(device))), None)
@@ -139,14 +139,16 @@ def automatic_precision(settings: Settings, device: Device) -> Precision | None:
     from app.models.verdict import judge
 
     entry = _entry(settings)
-    if entry is None or entry.shape is None:
+    if entry.shape is None:
         return None
     return judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device).precision
 
 
-def _entry(settings: Settings) -> Entry | None:
-    from app.models.entry import entries
-    from app.models.library import local_models
+def _entry(settings: Settings) -> Entry:
+    """The model that the settings name. No other folder is looked into: the window waits."""
+    from app.models.entry import Entry
+    from app.models.library import local_model, real_path
+    from engine.catalogue import KNOWN
 
-    found = entries(local_models(map(Path, settings.model_folders)), settings.model_folders, ())
-    return next((entry for entry in found if entry.is_meant(settings.model)), None)
+    known = next((known for known in KNOWN if known.name == settings.model), None)
+    return Entry(known) if known else Entry(local=local_model(Path(real_path(settings.model))))

@@ -65,7 +65,7 @@ def local_models(added: Iterable[Path] = ()) -> list[LocalModel]:
     root = models_folder()
     known = [known.folder for known in KNOWN if known.bundled or known.folder.is_dir()]
     others = sorted(folder for folder in folders(root) if (folder / "config.json").is_file())
-    return [_local_model(folder) for folder in dict.fromkeys((*known, *others, *added))]
+    return [local_model(folder) for folder in dict.fromkeys((*known, *others, *added))]
 
 
 def licence_in(folder: Path) -> Path | None:
@@ -92,7 +92,8 @@ def packed_copies(folder: Path) -> list[Path]:
     return [copy for copy in found if copy.is_dir()]
 
 
-def _local_model(folder: Path) -> LocalModel:
+def local_model(folder: Path) -> LocalModel:
+    """The model in that folder, or what is wrong there."""
     try:
         return _read_model(folder)
     except OSError as error:  # one that nobody may look into, say, or on a server that is gone
