@@ -21,8 +21,15 @@ Kind = Literal[
 ]
 
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
-_LOST = ("CUDA error", "HIP error", "Triton Error")
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "OUT_OF_DEVICE_MEMORY",
+)
+_NO_CODE = ("no kernel image is available", "invalid device function")
+_LOST = ("CUDA error", "HIP error", "Triton Error", "DEVICE_LOST")
 
 
 class EngineError(Exception):
@@ -69,11 +76,11 @@ def machine_fault(error: Exception) -> EngineError | None:
             "Close other programs, or choose 4-bit, a smaller context or another device.",
             text,
         )
-    if "no kernel image is available" in text:
+    if any(words in text for words in _NO_CODE):
         return EngineError(
             "device-missing",
             "The installed PyTorch has no code for this card.",
-            "Choose another device, or set MEZZOTINT_TORCH=cuda126 and run “python3 packaging/dev.py run”.",
+            f"Choose another device{_other_build()}.",
             text,
         )
     if type(error).__name__ == "AcceleratorError" or any(words in text for words in _LOST):
@@ -81,3 +88,15 @@ def machine_fault(error: Exception) -> EngineError | None:
             "device-lost", "The device stopped working.", "Restart the engine or choose another device.", text
         )
     return None
+
+
+def _other_build() -> str:
+    """CUDA 13 has no code for the oldest cards, CUDA 12 none for the newest."""
+    import torch  # it has failed: it is there
+
+    command = "“python3 packaging/dev.py run”"
+    if torch.version.cuda is None:
+        return ""
+    if torch.version.cuda.startswith("12."):
+        return f", or update the card’s driver and run {command} without MEZZOTINT_TORCH"
+    return f", or set MEZZOTINT_TORCH=cuda126 and run {command}"

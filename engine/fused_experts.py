@@ -28,18 +28,22 @@ log = logging.getLogger(__name__)
 def fuse(model: nn.Module, count: int, dtype: torch.dtype) -> bool:
     """Let a model's packed experts compute in kernels, if on each device they give what unpacking gives.
 
-    count: experts that a token is given. What keeps Triton from compiling there (no C compiler, a card that
-    it does not know) is logged.
+    count: experts that a token is given. What keeps Triton from compiling there (no C compiler, a card or a
+    driver that it does not know) is logged. Raises what failed where memory ran out, and what a lost device
+    says.
     """
     layers: list[Any] = [module for module in model.modules() if type(module) in FUSED]
     if not layers or not all(_suits(layer) for layer in layers):
         return False
+    one_each = {layer.packed.device: layer for layer in layers}
     try:
-        one_each = {layer.packed.device: layer for layer in layers}
         deviations = [_deviation(layer, count, dtype) for layer in one_each.values()]
     except Exception as error:  # Triton and the driver have no common one
-        if (fault := machine_fault(error)) and fault.kind == "device-lost":
+        if (fault := machine_fault(error)) and fault.kind == "out-of-memory":
             raise
+        for device in one_each:
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)  # raises where the device is lost
         log.warning("Experts are unpacked before each product, which is slower: %s", error)
         return False
     layers[0].scratch.clear()

@@ -55,10 +55,11 @@ class Weights:
 
 @dataclass(frozen=True)
 class Layer:
-    """kv: numbers kept for each token."""
+    """kv: numbers kept for each token; copied: of these, with a copy for each head that shares them."""
 
     weights: Weights
     kv: int
+    copied: int
     sliding: bool
 
 
@@ -114,36 +115,54 @@ def kv_bytes(
 
 
 def _kv_numbers(shape: Shape, layer: Layer, context_tokens: int, variants: int, canvases: int) -> int:
-    def last(tokens: int, most: int) -> int:
-        return min(tokens, most) if layer.sliding else tokens
-
     grown = context_tokens + (canvases - 1) * shape.canvas_tokens
     kept = shape.window - 1 + ROLL_BACK_TOKENS
-    seen = last(grown, shape.window - 1) + shape.canvas_tokens
-    committed = last(grown, kept) if canvases > 1 else 0
-    return layer.kv * (last(context_tokens, kept) + variants * (committed + seen))
+    seen = _seen_tokens(shape, layer, context_tokens, canvases)
+    committed = _last(layer, grown, kept) if canvases > 1 else 0
+    return layer.kv * (_last(layer, context_tokens, kept) + variants * (committed + seen))
 
 
-def step_bytes(shape: Shape, precision: Precision, variants: int = 1) -> int:
+def _last(layer: Layer, tokens: int, most: int) -> int:
+    return min(tokens, most) if layer.sliding else tokens
+
+
+def _seen_tokens(shape: Shape, layer: Layer, context_tokens: int, canvases: int) -> int:
+    """By the last canvas, itself among them."""
+    grown = context_tokens + (canvases - 1) * shape.canvas_tokens
+    return _last(layer, grown, shape.window - 1) + shape.canvas_tokens
+
+
+def step_bytes(
+    shape: Shape,
+    precision: Precision,
+    context_tokens: int,
+    variants: int = 1,
+    canvases: int = MOST_CANVASES,
+) -> int:
     """The logits in fp32, the scratch buffer that experts are unpacked into, and the largest of what comes
-    and goes: the logits in the weights' type, pieces of the probabilities, or a layer's activations.
+    and goes: the logits in the weights' type, pieces of the probabilities, or what a layer makes.
     """
     number = _BYTES[precision][3]
-    rows = variants * shape.canvas_tokens
-    logits = rows * shape.vocab_size
+    logits = variants * shape.canvas_tokens * shape.vocab_size
     pieces = min(2 * CHUNK_BYTES, (4 if number == 4 else 4 + number) * logits)
-    passing = (number * logits, pieces, number * rows * shape.activations)
+    passing = (number * logits, pieces, number * variants * _made_numbers(shape, context_tokens, canvases))
     return 4 * logits + _scratch_bytes(shape, precision) + max(passing)
+
+
+def _made_numbers(shape: Shape, context_tokens: int, canvases: int) -> int:
+    """The most of: a canvas's activations; the copies of keys and values for one layer's attention."""
+    copied = (layer.copied * _seen_tokens(shape, layer, context_tokens, canvases) for layer in shape.layers)
+    return max(shape.canvas_tokens * shape.activations, *copied)
 
 
 def _scratch_bytes(shape: Shape, precision: Precision) -> int:
     return 2 * max(layer.weights.experts for layer in shape.layers) if _BYTES[precision][0] < 2 else 0
 
 
-def _layer_step_bytes(shape: Shape, precision: Precision) -> int:
+def _layer_step_bytes(shape: Shape, precision: Precision, context_tokens: int) -> int:
     """What a step needs on a card that has layers and nothing else."""
-    activations = _BYTES[precision][3] * shape.canvas_tokens * shape.activations
-    return _scratch_bytes(shape, precision) + activations
+    made = _BYTES[precision][3] * _made_numbers(shape, context_tokens, MOST_CANVASES)
+    return _scratch_bytes(shape, precision) + made
 
 
 def needed_bytes(
@@ -158,12 +177,12 @@ def needed_bytes(
     alone = (
         weights_bytes(shape, precision)
         + kv_bytes(shape, precision, context_tokens, variants, canvases)
-        + step_bytes(shape, precision, variants)
+        + step_bytes(shape, precision, context_tokens, variants, canvases)
     )
     if cards == 1:
         return alone
     layer = max(_layers_bytes(shape, precision, context_tokens))
-    return alone + (cards - 1) * (layer + _layer_step_bytes(shape, precision))
+    return alone + (cards - 1) * (layer + _layer_step_bytes(shape, precision, context_tokens))
 
 
 def planned_context(shape: Shape, wanted: int | None) -> int:
@@ -211,8 +230,8 @@ def share_layers(
     each. usable: bytes of each. What does not fit is left to the last.
     """
     lasting = _layers_bytes(shape, precision, context_tokens)
-    passing = _layer_step_bytes(shape, precision)
-    ends = shape.ends.bytes_in(precision) + step_bytes(shape, precision) - passing
+    passing = _layer_step_bytes(shape, precision, context_tokens)
+    ends = shape.ends.bytes_in(precision) + step_bytes(shape, precision, context_tokens) - passing
     spare = sum(usable) - needed_bytes(shape, precision, context_tokens, cards=len(usable))
     counts, begin = [], 0
     for number, free in enumerate(usable[:-1]):
@@ -304,7 +323,7 @@ def table(
             context_tokens=context,
             weights_bytes=weights_bytes(shape, precision),
             kv_bytes=kv_bytes(shape, precision, min(context, limit)),
-            step_bytes=step_bytes(shape, precision),
+            step_bytes=step_bytes(shape, precision, min(context, limit)),
             total_bytes=need,
             fits=not free_bytes or need <= free_bytes,
             verdict=verdict(precision, context)
@@ -410,6 +429,8 @@ def _layer(text: _Text, index: int, overrides: Mapping[int, _Override]) -> Layer
             rest=(8 + experts) * hidden + experts + 2 * size + (inward + hidden) * text.attention_bias,
         ),
         kv=2 * keys,
+        # What the library does for a mask, and for heads of more than 256 without one.
+        copied=2 * queries if keys < queries else 0,
         sliding=sliding,
     )
 

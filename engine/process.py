@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.03  # a cancel is seen this late at most
 LINE_BYTES = 64 << 20  # no event is longer
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
+CARDS = ("cuda", "xpu")  # as their ids begin; the best device comes first
 REMEDY = "Draft again: the engine starts afresh."
 
 
@@ -68,6 +69,8 @@ class EngineProcess:
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         self._last_load = request
+        if self._child:
+            self._child.loaded = False
         if self._child and self._child.surroundings != engine_environment(request.device):
             self.close()  # what a process sees of the GPUs is settled when it starts
         try:
@@ -120,6 +123,8 @@ class EngineProcess:
         """None if the request was cancelled before the child could start."""
         if self._child and not self._child.alive():
             self._bury(self._child.death())
+        if self._child and self._child.used_card and not self._child.loaded:
+            self.close()  # what an earlier load there took of the card comes back for certain only so
         if self._child is None:
             yield Loading(request_id=request.request_id, stage="Starting the engine", fraction=0.0)
             if cancelled.wait(max(0.0, self._start_at - time.monotonic())):
@@ -130,10 +135,11 @@ class EngineProcess:
         return self._child
 
     def _load(self, child: _Child, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
-        child.loaded = False
         for event in self._converse(child, request, cancelled):
             if not isinstance(event, LoadEvent):
                 raise EngineError("engine-garbled", "The engine answered a load with a draft.", REMEDY)
+            if isinstance(event, Loading) and event.devices:
+                child.used_card = request.device != "cpu" and event.devices[0].id.startswith(CARDS)
             child.loaded = isinstance(event, Ready)
             yield event
 
@@ -213,6 +219,7 @@ class _Child:
             raise EngineError("engine-died", f"The engine cannot be started: {error}", REMEDY) from error
         log.info("engine process %d started", self._process.pid)
         self.loaded = False
+        self.used_card = False
         self.killed = False
         self._output_ended = False
         self._events: queue.SimpleQueue[Event | EngineError] = queue.SimpleQueue()

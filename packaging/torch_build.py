@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from system import SetUpError, can_load
@@ -24,6 +25,7 @@ BUILDS = {  # what it is, about how many GB to download, about how many on disk
     "mps": ("Apple silicon", 0.4, 2),
 }
 CUDA_13_DRIVER, CUDA_13_CAPABILITY = 580, 7.5
+BLACKWELL = 10.0  # CUDA 12.6 has no code for cards from here on
 
 
 def find_backend() -> str:
@@ -40,7 +42,7 @@ def find_backend() -> str:
             )
         return "mps"
     if has_nvidia_card():
-        return "cuda126" if needs_cuda_12() else "cuda"
+        return cuda_build()
     return "rocm" if Path("/dev/kfd").exists() else "cpu"
 
 
@@ -52,16 +54,27 @@ def has_nvidia_card() -> bool:
     return any(Path("/proc/driver/nvidia/gpus").glob("*"))
 
 
-def needs_cuda_12() -> bool:
-    """Whether the driver or a card is too old for CUDA 13; False where nvidia-smi does not tell."""
+def cuda_build() -> str:
+    """cuda126 where the driver or a card is too old for CUDA 13, unless a card is too new for CUDA 12.6; cuda
+    where nvidia-smi does not tell.
+    """
+    drivers, capabilities = [], []
     for row in ask_nvidia_smi().splitlines():
         driver, _, capability = row.partition(",")
-        try:
-            if float(driver.split(".")[0]) < CUDA_13_DRIVER or float(capability) < CUDA_13_CAPABILITY:
-                return True
-        except ValueError:
-            continue
-    return False
+        with suppress(ValueError):
+            drivers.append(int(driver.split(".")[0]))
+            capabilities.append(float(capability))
+    old_driver = min(drivers, default=CUDA_13_DRIVER) < CUDA_13_DRIVER
+    if max(capabilities, default=0) >= BLACKWELL:
+        if old_driver:
+            raise SetUpError(
+                f"The graphics card needs a newer driver: this one is version {min(drivers)}.\n"
+                f"Update the NVIDIA driver to {CUDA_13_DRIVER} or newer and run this command again, or set"
+                " MEZZOTINT_TORCH=cpu to use the processor."
+            )
+        return "cuda"
+    old_card = min(capabilities, default=CUDA_13_CAPABILITY) < CUDA_13_CAPABILITY
+    return "cuda126" if old_driver or old_card else "cuda"
 
 
 def ask_nvidia_smi() -> str:

@@ -215,10 +215,10 @@ def test_models_plans_for_all_cards_too(monkeypatch: pytest.MonkeyPatch) -> None
         assert [set(plan) for plan in both] == [set(plan) for plan in alone]
         assert all(two["total_bytes"] > one["total_bytes"] for one, two in zip(alone, both, strict=True))
     assert not any(plan["fits"] for plan in alone)
-    assert [plan["precision"] for plan in both if plan["fits"]] == ["4-bit"] * 3 + ["4-bit-tight"] * 3
+    assert [plan["precision"] for plan in both if plan["fits"]] == ["4-bit"] * 2 + ["4-bit-tight"] * 3
     told = models(json=False, memory=None)
     assert told.count("together") == 1
-    assert "\tall cards together take 4-bit at 2048, 4-bit at 8192, 4-bit at 32768, 4-bit-tight" in told
+    assert "\tall cards together take 4-bit at 2048, 4-bit at 8192, 4-bit-tight" in told
 
 
 @pytest.mark.parametrize("memory", [None, 24 * 10**9])

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -155,13 +156,65 @@ def test_kernels_are_tried_on_each_device(monkeypatch: pytest.MonkeyPatch) -> No
     assert tried == ["cpu", "meta"]
 
 
-def test_a_lost_device_is_not_taken_for_a_missing_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
-        raise RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered")
+class OnACard(Nf4Experts):
+    """There is none: it has no weights, and its trial fails."""
 
-    monkeypatch.setattr(fused_nf4.FusedNf4Experts, "forward", fail)
-    with pytest.raises(RuntimeError, match="illegal"):
-        fuse(Layers(64, 32), 2, torch.float32)
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.__dict__["packed"] = SimpleNamespace(device=torch.device("cuda", 1))
+
+
+@pytest.fixture
+def trial_on_a_card(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], bool]:
+    """Of experts on a card, with what the trial says and then, unless that is empty, the card."""
+
+    def trial(said: str, then: str) -> bool:
+        def fail(*_: Any) -> None:
+            raise RuntimeError(said)
+
+        def synchronize(device: torch.device) -> None:
+            assert device == torch.device("cuda", 1)
+            if then:
+                raise torch.AcceleratorError(then)
+
+        monkeypatch.setattr(fused_experts, "_deviation", fail)
+        monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+        return fuse(OnACard(), 2, torch.bfloat16)
+
+    monkeypatch.setattr(fused_experts, "_suits", lambda _: True)
+    monkeypatch.setitem(FUSED, OnACard, OnACard)
+    return trial
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Triton Error [CUDA]: device kernel image is invalid",
+        "Triton Error [CUDA]: the provided PTX was compiled with an unsupported toolchain.",
+        "CUDA error: invalid argument",
+    ],
+)
+def test_a_driver_that_refuses_the_kernels_costs_speed_alone(
+    said: str, trial_on_a_card: Callable[[str, str], bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert not trial_on_a_card(said, "")
+    assert said in caplog.text
+    caplog.clear()
+
+
+def test_a_lost_device_is_not_taken_for_a_missing_compiler(
+    trial_on_a_card: Callable[[str, str], bool],
+) -> None:
+    with pytest.raises(torch.AcceleratorError, match="illegal"):
+        trial_on_a_card("Triton Error [CUDA]: unspecified", "CUDA error: an illegal memory access")
+
+
+def test_memory_that_runs_out_in_the_trial_ends_the_load(
+    trial_on_a_card: Callable[[str, str], bool],
+) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trial_on_a_card("Triton Error [CUDA]: out of memory", "")
 
 
 @pytest.mark.parametrize(("capability", "suits"), [((7, 5), False), ((8, 0), True), ((12, 0), True)])

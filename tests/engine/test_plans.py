@@ -231,21 +231,46 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
 
+@pytest.fixture(scope="module")
+def wide_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with heads of 512 in its full layer, which share their keys as the real model's do."""
+    folder = tmp_path_factory.mktemp("wide")
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        (folder / name).write_bytes((tiny_folder / name).read_bytes())
+    written = json.loads((tiny_folder / "config.json").read_text())
+    heads = {"num_attention_heads": 8, "num_key_value_heads": 8}
+    shared = {"per_layer_config": {"1": {"num_key_value_heads": 2, "head_dim": 512}}}
+    written["text_config"] |= heads | shared
+    (folder / "config.json").write_text(json.dumps(written))
+    torch.manual_seed(0)
+    model: Any = DiffusionGemmaForBlockDiffusion(DiffusionGemmaConfig.from_pretrained(folder))
+    model.save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("which", "context", "variants", "canvases", "precision"),
     [
         ("tiny", 900, 1, 4, "fp32"),
         ("tiny", 900, 2, 3, "bf16"),
         ("tiny", 900, 3, 1, "bf16"),
+        ("wide", 900, 1, 4, "bf16"),
+        ("wide", 900, 3, 2, "fp32"),
         ("starter", 1500, 1, 4, "fp32"),
         ("starter", 1500, 1, 4, "bf16"),
         ("starter", 1500, 1, 4, "4-bit-tight"),
     ],
 )
 def test_a_draft_takes_what_was_planned(
-    which: str, context: int, variants: int, canvases: int, precision: Precision, tiny_folder: Path
+    which: str,
+    context: int,
+    variants: int,
+    canvases: int,
+    precision: Precision,
+    tiny_folder: Path,
+    wide_folder: Path,
 ) -> None:
-    folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder
+    folder = {"tiny": tiny_folder, "wide": wide_folder, "starter": catalogue.STARTER.folder}[which]
     session = Session()
     load = LoadRequest(request_id="l", model=str(folder), device="cpu", precision=precision)
     *_, ready = session.load(load, threading.Event())
@@ -266,6 +291,13 @@ def test_a_draft_takes_what_was_planned(
     read = next(event.prompt_tokens for event in events if isinstance(event, Prefilled))
     needed = plans.needed_bytes(plans.read_shape(folder), model.precision, read, variants, canvases)
     assert needed == pytest.approx(held_by(model) + live.peak, rel=0.05)
+
+
+def test_each_card_has_room_for_the_copies_of_shared_keys_and_values(large: plans.Shape) -> None:
+    """Those of the last canvas, 16 heads of 512 in bf16; more than anything else that comes and goes."""
+    copies = 2 * 16 * 512 * (32768 + 4 * 256) * 2
+    assert plans._layer_step_bytes(large, "bf16", 32768) == copies
+    assert plans.step_bytes(large, "bf16", 32768) == copies + 4 * 256 * large.vocab_size
 
 
 @pytest.mark.parametrize(
@@ -315,10 +347,13 @@ def test_verdicts_say_what_to_do_and_only_what_helps(large: plans.Shape) -> None
     assert told["4-bit", 2048].startswith("fits with ")
     assert told["4-bit", 8192] == "fits with 0 MB to spare"
     assert told["4-bit", 32768] == (
-        "needs 1.4 GB more than this card has free: close other programs, or choose a smaller context or"
+        "needs 2.2 GB more than this card has free: close other programs, or choose a smaller context"
+    )
+    assert verdicts(large, at_8192 - 2**28, total=at_8192)["4-bit", 8192] == (
+        "needs 256 MB more than this card has free: close other programs, or choose a smaller context or"
         " 4-bit-tight"
     )
-    assert told["bf16", 2048] == "needs 29.8 GB more than this card has free: choose 4-bit"
+    assert told["bf16", 2048] == "needs 29.6 GB more than this card has free: choose 4-bit"
     assert verdicts(large, 8 * GB)["4-bit-tight", 2048] == (
         "needs 9.4 GB more than this card has free: choose a smaller model"
     )

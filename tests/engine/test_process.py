@@ -324,6 +324,69 @@ def test_a_failed_load_is_told_again_by_the_draft(engine: EngineProcess) -> None
     assert failed(draft(engine)).kind == "weights-missing"
 
 
+BESIDE_A_CARD = """
+from engine.events import Device, Loading
+from engine.serve import serve
+from tests.fakes import FakeEngine
+
+class BesideACard(FakeEngine):
+    def load(self, request, cancelled):
+        devices = tuple(Device(id=id, name="", total_bytes=0, free_bytes=0) for id in ("cuda:0", "cpu"))
+        yield Loading(request_id=request.request_id, stage="", fraction=0.0, devices=devices)
+        yield from super().load(request, cancelled)
+
+serve(BesideACard)
+"""
+
+
+@pytest.fixture
+def beside_a_card() -> Iterator[EngineProcess]:
+    engine = EngineProcess((sys.executable, "-c", BESIDE_A_CARD))
+    yield engine
+    engine.close()
+
+
+def load_to(engine: EngineProcess, device: str, model: str = "fake") -> list[Event]:
+    return list(engine.load(LoadRequest(request_id="1", model=model, device=device), threading.Event()))
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda:0"])
+def test_another_load_on_a_card_starts_afresh(device: str, beside_a_card: EngineProcess) -> None:
+    *_, first = load_to(beside_a_card, device)
+    assert isinstance(draft(beside_a_card)[-1], Finished)
+    for then in (device, "cpu"):
+        *_, second = load_to(beside_a_card, then)
+        assert isinstance(first, Ready)
+        assert isinstance(second, Ready)
+        assert first.label != second.label
+        first = second
+
+
+def test_another_load_on_the_processor_does_not(beside_a_card: EngineProcess) -> None:
+    failed(load_to(beside_a_card, "cpu", "missing"))
+    begun = [load_to(beside_a_card, device)[0] for device in ("cpu", "auto")]
+    assert not [event for event in begun if isinstance(event, Loading) and event.stage]
+
+
+def test_after_a_load_that_failed_or_was_cancelled_a_draft_starts_afresh(
+    beside_a_card: EngineProcess,
+) -> None:
+    load_to(beside_a_card, "auto", "missing")
+    loading, *_, fault = draft(beside_a_card)
+    assert isinstance(loading, Loading)
+    assert loading.stage == "Starting the engine"
+    assert failed([fault]).kind == "weights-missing"
+    cancelled = threading.Event()
+    events = beside_a_card.load(LoadRequest(request_id="2", model="endless"), cancelled)
+    while not (isinstance(event := next(events), Loading) and event.stage == "Reading weights"):
+        pass
+    cancelled.set()
+    assert list(events)[-1] == Cancelled(request_id="2")
+    begun, *_ = load_to(beside_a_card, "auto")
+    assert isinstance(begun, Loading)
+    assert begun.stage == "Starting the engine"
+
+
 def test_a_command_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     engine = EngineProcess(["/nowhere/python"])
     fault = failed(list(engine.load(LOAD, threading.Event())))

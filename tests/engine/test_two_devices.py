@@ -202,9 +202,9 @@ def test_what_fits_together_fits_each(precision: Precision, split: tuple[float, 
         for number, (count, free) in enumerate(zip(layers, usable, strict=True)):
             held = sum(lasting[begin : begin + count])
             if number == 0:
-                held += shape.ends.bytes_in(precision) + plans.step_bytes(shape, precision)
+                held += shape.ends.bytes_in(precision) + plans.step_bytes(shape, precision, context)
             else:
-                held += plans._layer_step_bytes(shape, precision)
+                held += plans._layer_step_bytes(shape, precision, context)
             assert held <= free - more // len(split) // 2
             begin += count
 

@@ -81,7 +81,10 @@ def test_without_a_card_the_backend_is_the_processor() -> None:
         ("591.44, 12.0", "cuda"),
         ("570.133.20, 8.9", "cuda126"),
         ("580.65.06, 6.1", "cuda126"),
-        ("580.65.06, 12.0\n580.65.06, 6.1", "cuda126"),
+        ("580.65.06, 8.9\n580.65.06, 6.1", "cuda126"),
+        ("580.65.06, 12.0\n580.65.06, 6.1", "cuda"),
+        ("580.65.06, 10.0", "cuda"),
+        ("570.133.20, 9.0", "cuda126"),
         ("[N/A], [N/A]", "cuda"),
     ],
 )
@@ -90,6 +93,18 @@ def test_the_driver_and_the_card_choose_the_cuda_build(
 ) -> None:
     monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: row)
     assert torch_build.find_backend() == backend
+
+
+@pytest.mark.usefixtures("bare_machine")
+@pytest.mark.parametrize("rows", ["572.83, 12.0", "570.133.20, 6.1\n570.133.20, 10.0"])
+def test_a_card_that_is_newer_than_its_driver_needs_another_driver(
+    rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: rows)
+    with pytest.raises(system.SetUpError, match=r"version 57\d\.\n.*driver to 580 or newer"):
+        torch_build.find_backend()
+    monkeypatch.setenv("MEZZOTINT_TORCH", "cpu")
+    assert torch_build.find_backend() == "cpu"
 
 
 @pytest.mark.usefixtures("bare_machine")
