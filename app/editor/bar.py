@@ -185,8 +185,10 @@ class DraftButton(QToolButton):
             x, y = view.right() + 12, caret.center().y() - self.height() // 2
             if x + self.width() > page.width() - page.verticalScrollBar().width():
                 x = view.right() - self.width()
-            if x < caret.right() + 16:
-                self.hide()
-                return
+                tall = self.height() > 1.25 * page.line_height  # more than the space between lines
+                from_the_right = cursor.block().textDirection() == Qt.LayoutDirection.RightToLeft
+                if tall or from_the_right or x < caret.right() + 16:
+                    self.hide()
+                    return
         self.move(x, y)
         self.setVisible(y >= view.top() - 4 and y + self.height() <= view.bottom() + 1)

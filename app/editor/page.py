@@ -266,11 +266,13 @@ class Page(QPlainTextEdit):
             self.ensureCursorVisible()  # within the block the new line had no place yet
 
     def createMimeDataFromSelection(self) -> QMimeData:
-        """The text as it stands, in Qt's own object: the clipboard outlives Python.
+        """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.
 
-        Qt would make spaces of no-break spaces, and add formats.
+        Qt would make spaces of no-break spaces, and add formats, which take a while.
         """
-        cursor, data = self.textCursor(), super().createMimeDataFromSelection()
+        cursor, letter = self.textCursor(), QPlainTextEdit("x")
+        letter.selectAll()
+        data = letter.createMimeDataFromSelection()
         for name in data.formats():
             data.data(name)  # Qt fills it in when it is first asked, over what it holds
             data.removeFormat(name)

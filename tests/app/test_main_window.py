@@ -462,6 +462,21 @@ def test_the_draft_button_is_shown_whole_or_not_at_all(window: MainWindow) -> No
     assert shown == {True, False}
 
 
+@pytest.mark.parametrize(
+    ("short", "size_px", "shown"), [("Short.", 20, True), ("Short.", 12, False), ("שלום.", 20, False)]
+)
+def test_the_draft_button_hides_no_text_in_a_narrow_window(
+    window: MainWindow, short: str, size_px: int, shown: bool
+) -> None:
+    window._settings.change(font_size_px=size_px)
+    window.resize(700, 600)
+    set_document_text(window.page.document(), "\n".join(("long " * 60, short, "long " * 60)))
+    put_caret(window.page, 300 + 1 + len(short))
+    window.page.setFocus()
+    QApplication.processEvents()
+    assert window.button.isVisible() is shown
+
+
 def test_messages_stand_under_the_column(window: MainWindow) -> None:
     window.resize(1300, 700)
     window.notice.tell("The disk is full.", "Make room on it.")
