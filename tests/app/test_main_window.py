@@ -463,7 +463,7 @@ def test_the_draft_button_is_shown_whole_or_not_at_all(window: MainWindow) -> No
 
 
 @pytest.mark.parametrize(
-    ("short", "size_px", "shown"), [("Short.", 20, True), ("Short.", 12, False), ("שלום.", 20, False)]
+    ("short", "size_px", "shown"), [("Short.", 30, True), ("Short.", 12, False), ("שלום.", 30, False)]
 )
 def test_the_draft_button_hides_no_text_in_a_narrow_window(
     window: MainWindow, short: str, size_px: int, shown: bool
