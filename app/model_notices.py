@@ -16,6 +16,7 @@ from app.models.precisions import in_words
 from app.notice import Choice, Notice
 from app.settings import SettingsStore, load_settings
 from app.ways_out import NO_MODEL, Way, ways_out
+from engine.plans import gigabytes
 
 if TYPE_CHECKING:
     from app.models.entry import Entry
@@ -44,6 +45,7 @@ class ModelNotices(QObject):
         self._devices = devices
         self._settings = settings
         self._may_offer = False
+        self._unsaved = ""
         self._failure: tuple[str, str, str] | None = None
         self._thread: threading.Thread | None = None
         drafting.failed.connect(self._on_failed)
@@ -104,8 +106,13 @@ class ModelNotices(QObject):
             )
 
     def _on_model_changed(self) -> None:
-        if self._drafting.ready is not None:
-            self._forget_failure()
+        if (ready := self._drafting.ready) is None:
+            return
+        self._forget_failure()
+        if ready.unsaved_bytes and ready.request_id != self._unsaved:
+            self._unsaved = ready.request_id  # once for each load
+            packed = f"The packed model ({gigabytes(ready.unsaved_bytes)}) could not be kept on this disk."
+            self._notice.tell(packed, "The next load packs it again. To make it faster, make room.")
 
     def _forget_failure(self) -> None:
         if self._failure:

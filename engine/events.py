@@ -125,7 +125,8 @@ class Loading(Message, frozen=True, kw_only=True, tag="loading"):
 class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     """The model is loaded: what it is, where it runs, and its own sampler defaults.
 
-    memory_bytes: what its weights take there, counted from the tensors.
+    memory_bytes: what its weights take there, counted from the tensors. context_tokens: the longest prompt.
+    unsaved_bytes: of the packed copy that could not be kept: the next load packs again.
     """
 
     model: str
@@ -140,6 +141,7 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     t_max: float
     entropy_bound: float
     continues_only: bool
+    unsaved_bytes: int = 0
 
 
 class Prefilled(Message, frozen=True, kw_only=True, tag="prefilled"):

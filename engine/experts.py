@@ -14,6 +14,8 @@ from transformers.integrations.moe import grouped_mm_experts_forward
 BLOCK = 64  # values that share a scale
 SCALES = 256  # scales that share a peak: bitsandbytes' own number
 FP8 = torch.float8_e4m3fn
+IN_PARTS = ("mps", "xpu")  # there bitsandbytes needs gigabytes for a layer, or cannot write into a buffer
+PART = 8  # experts
 
 
 @dataclass
@@ -57,7 +59,8 @@ class Scratch:
 class PackedExperts(nn.Module):
     """The experts of one layer, each of them one row: gate and up projections, then the down projection.
 
-    packed: (experts, bytes); what it means is the subclasses' matter.
+    packed: (experts, bytes); what it means is the subclasses' matter. product: torch does it expert by
+    expert, and waits for the device, on cards that are not of compute capability 9.0 or 10.x.
     """
 
     product: Callable[..., Tensor] = staticmethod(grouped_mm_experts_forward)
@@ -102,8 +105,8 @@ class PackedExperts(nn.Module):
     def _hit(self, top_k_index: Tensor) -> tuple[Tensor | None, Tensor]:
         """The experts to unpack, None for all of them, and where among these each token's experts are.
 
-        A device is never waited for: there the count is the most that so many tokens can hit. What was not
-        hit comes last.
+        A device is not waited for here: there the count is the most that so many tokens can hit. What was
+        not hit comes last.
         """
         hit = torch.zeros(self.num_experts, dtype=torch.uint8, device=top_k_index.device)
         hit.scatter_(0, top_k_index.flatten(), 1)
@@ -162,7 +165,11 @@ class Nf4Experts(PackedExperts):
             unpacked: Tensor = kernels.dequantize_4bit(packed, scales, BLOCK, "nf4", shape, like.dtype)
             return unpacked
         unpacked = self.scratch.take(shape[0] * shape[1], like).view(shape)
-        kernels.dequantize_4bit.out(packed, scales, BLOCK, "nf4", shape, like.dtype, out=unpacked)
+        if like.device.type not in IN_PARTS:
+            kernels.dequantize_4bit.out(packed, scales, BLOCK, "nf4", shape, like.dtype, out=unpacked)
+            return unpacked
+        for into, *part in zip(*(tensor.split(PART) for tensor in (unpacked, packed, scales)), strict=True):
+            into.copy_(kernels.dequantize_4bit(*part, BLOCK, "nf4", into.shape, like.dtype))
         return unpacked
 
 

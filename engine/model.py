@@ -61,7 +61,7 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
 
 
 class Model:
-    """A loaded checkpoint. device: where ids go in and logits come out."""
+    """A loaded checkpoint. device: where ids go in and logits come out; unsaved_bytes: as in Ready."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Model:
         self.device = device = placement.first
         self.precision = precision
         self.tokenizer = Tokenizer(folder)
-        loaded = _load_weights(folder, placement, precision, packed_models, tell)
+        loaded, self.unsaved_bytes = _load_weights(folder, placement, precision, packed_models, tell)
         self.text_model: Any = loaded.eval().requires_grad_(False)
         placement.move(self.text_model)
         replace_modules(self.text_model, device)
@@ -236,9 +236,34 @@ def _load_weights(
     precision: Precision,
     packed_models: Path | None,
     tell: Callable[[float], None],
+) -> tuple[Any, int]:
+    """With the bytes of the packed copy that could not be kept."""
+    source, packing = quantise.prepare(folder, precision, placement, packed_models)
+    model, fault = None, ""
+    try:
+        model = _read_weights(source, placement, precision, packing, tell)
+    except EngineError as error:
+        if source == folder or error.kind != "weights-broken":
+            raise
+        fault = error.details
+    if model is None:  # outside `except`, whose frames hold what was read
+        quantise.discard(source, fault)
+        source, packing = quantise.prepare(folder, precision, placement)
+        model = _read_weights(source, placement, precision, packing, tell)
+    if not (packing and packed_models):
+        return model, 0
+    with _reading_told(tell, packing):
+        return model, quantise.save(model, folder, packed_models)
+
+
+def _read_weights(
+    source: Path,
+    placement: Placement,
+    precision: Precision,
+    packing: quantise.PackedConfig | None,
+    tell: Callable[[float], None],
 ) -> Any:
     library: Any = TextModel
-    source, packing = quantise.prepare(folder, precision, placement, packed_models)
     try:
         with _reading_told(tell, packing):
             model, report = library.from_pretrained(
@@ -254,13 +279,10 @@ def _load_weights(
                 output_loading_info=True,
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise machine_fault(error) or _broken(folder, str(error)) from error
+        raise machine_fault(error) or _broken(source, str(error)) from error
     lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
-        raise _broken(folder, "tensors missing or of another shape: " + ", ".join(lacking))
-    if packing and packed_models:
-        with _reading_told(tell, packing):
-            quantise.save(model, folder, packed_models)
+        raise _broken(source, "tensors missing or of another shape: " + ", ".join(lacking))
     return model
 
 

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -34,7 +35,7 @@ METHOD = "mezzotint"
 SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
 SEAL = "fingerprint"
 UNFINISHED = ".part"
-ABANDONED_S = 3600  # without a change; a save changes its folder every few seconds
+ABANDONED_S = 600  # without a change; a save changes its folder every few seconds
 SAMPLES, SAMPLE_BYTES = 64, 4096
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,8 @@ class Quantiser(HfQuantizer):
         if self.pre_quantized:
             return []
         sources = ["experts.gate_up_proj", "experts.down_proj"]
-        return [WeightConverter(sources, "experts.packed", [_Together()])]
+        # To main memory first: a layer's experts, which are not kept, would leave holes in a device's.
+        return [WeightConverter(sources, "experts.packed", [_Together()], force_cpu=True)]
 
     def get_quantize_ops(self) -> ConversionOps:
         return _Pack(self.quantization_config)
@@ -201,41 +203,58 @@ def prepare(
         return folder, None
     if precision not in PACKED:
         return folder, None
-    config = PackedConfig(precision, fingerprint(folder))
+    config = PackedConfig(precision, fingerprint(folder, dated=True))
     config.placement = placement
     if cache and _is_whole(copy := packed_copy(folder, precision, cache), config):
         return copy, None
     return folder, config
 
 
-def save(model: Any, folder: Path, cache: Path) -> None:
-    """Keep the packed model, complete with what else the folder holds. Failing that, log it and go on.
+def save(model: Any, folder: Path, cache: Path) -> int:
+    """Keep the packed model, complete with what else the folder holds, in place of a copy that is not whole
+    → the bytes that could not be kept; why is logged.
 
     The library's progress hook may end it.
     """
     config: PackedConfig = model.config.quantization_config
     copy = packed_copy(folder, config.precision, cache)
-    unfinished = copy.with_name(copy.name + UNFINISHED)
+    needed: int = sum(parameter.nbytes for parameter in model.parameters())
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        needed = sum(parameter.nbytes for parameter in model.parameters())
+        if _is_whole(copy, config):  # another process has packed it too
+            return 0
+        shutil.rmtree(copy, ignore_errors=True)
+        _sweep(cache)
+        cache.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(cache).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        model.save_pretrained(unfinished, max_shard_size=SHARD, save_original_format=False)
-        for path in folder.iterdir():
-            if path.is_file() and path.suffix != ".safetensors" and path.name not in ("config.json", INDEX):
-                shutil.copy2(path, unfinished)
-        (unfinished / SEAL).write_text(fingerprint(unfinished))
-        for path in unfinished.iterdir():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-        shutil.rmtree(copy, ignore_errors=True)
-        unfinished.rename(copy)
-    except (OSError, SafetensorError, RuntimeError, MemoryError) as error:
+        with tempfile.TemporaryDirectory(
+            UNFINISHED, f"{copy.name}-", cache, ignore_cleanup_errors=True
+        ) as unfinished:
+            _write(model, folder, Path(unfinished))
+            Path(unfinished).rename(copy)
+    except (OSError, SafetensorError, RuntimeError, MemoryError, EngineError) as error:
+        if _is_whole(copy, config):  # it was the first to finish
+            return 0
         log.warning("The packed model was not saved in %s; the next start packs it again: %s", cache, error)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        return needed
+    return 0
+
+
+def _write(model: Any, folder: Path, unfinished: Path) -> None:
+    model.save_pretrained(unfinished, max_shard_size=SHARD, save_original_format=False)
+    for path in folder.iterdir():
+        if path.is_file() and path.suffix != ".safetensors" and path.name not in ("config.json", INDEX):
+            shutil.copy2(path, unfinished)
+    (unfinished / SEAL).write_text(fingerprint(unfinished))
+    for path in unfinished.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def discard(copy: Path, fault: str) -> None:
+    """A whole copy that the library cannot load: another version of it has saved it, say."""
+    log.warning("The packed copy in %s cannot be loaded and is deleted: %s", copy, fault)
+    shutil.rmtree(copy, ignore_errors=True)
 
 
 def _sweep(cache: Path) -> None:
@@ -246,15 +265,19 @@ def _sweep(cache: Path) -> None:
                 shutil.rmtree(left)
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path, *, dated: bool = False) -> str:
     """sha256 over the configuration and each weight file's name, size, header and evenly spread samples.
 
-    The header alone would not tell a model that was trained further.
+    The header alone would not tell a model that was trained further. dated: and over when each weight file
+    was changed last, which tells a change between the samples; a packed copy may be moved.
     """
     digest = hashlib.sha256((folder / "config.json").read_bytes())
+    if (defaults := folder / "generation_config.json").is_file():
+        digest.update(defaults.read_bytes())
     for path in check_files(folder):
         size = path.stat().st_size
-        digest.update(f"\n{path.name} {size}\n".encode())
+        changed = path.stat().st_mtime_ns if dated else ""
+        digest.update(f"\n{path.name} {size} {changed}\n".encode())
         with path.open("rb") as file:
             length = file.read(8)
             digest.update(length + file.read(int.from_bytes(length, "little")))

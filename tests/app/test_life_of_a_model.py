@@ -333,6 +333,17 @@ def test_a_draft_that_runs_out_tells_what_is_free_now(
     run(scenario())
 
 
+def test_a_packed_model_that_could_not_be_kept_is_told_once_for_each_load(window: MainWindow) -> None:
+    for request_id in ("1", "2"):
+        unsaved = msgspec.structs.replace(ready(request_id), unsaved_bytes=16_600_000_000)
+        window.drafting.ready = unsaved
+        window.drafting.model_changed.emit()
+        assert window.notice.text.startswith("The packed model (16.6 GB) could not be kept on this disk.")
+        window.notice.hide()
+        window.drafting._on_peak(2**40)
+        assert window.notice.isHidden()
+
+
 def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
     window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

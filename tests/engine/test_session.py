@@ -5,20 +5,22 @@ from __future__ import annotations
 import gc
 import math
 import resource
+import shutil
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import core_model_loading
 from transformers.utils import logging as transformers_logging
 
-from engine import catalogue, hardware, modules, plans
+from engine import catalogue, hardware, modules, plans, quantise
 from engine.events import (
     Cancelled,
     Committed,
@@ -35,7 +37,7 @@ from engine.events import (
     Ready,
 )
 from engine.experts import PackedExperts
-from engine.model import PACKED, Model
+from engine.model import PACKED, Model, TextModel
 from engine.pieces import Pieces
 from engine.placement import PROCESSOR
 from engine.plans import Precision
@@ -83,6 +85,13 @@ def test_a_load_tells_its_stages_the_devices_and_what_is_ready() -> None:
     assert ready.device.id == "cpu"
     assert (ready.canvas_tokens, ready.max_steps, ready.continues_only) == (256, 96, True)
     assert (ready.t_min, ready.t_max, ready.entropy_bound) == (0.3, 0.5, 0.05)
+
+
+def test_a_load_tells_the_longest_prompt_not_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.model.DEFAULT_CONTEXT_TOKENS", 100)
+    ready = load(Session())[-1]
+    assert isinstance(ready, Ready)
+    assert ready.context_tokens == 4096 - 4 * 256
 
 
 def test_a_load_tells_of_a_card_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,8 +283,6 @@ def test_a_failed_load_leaves_a_session_that_can_load(tiny_folder: Path) -> None
 def test_weights_in_several_files_load(tiny_folder: Path, tmp_path: Path) -> None:
     import json
 
-    from safetensors.torch import load_file
-
     for path in tiny_folder.glob("*.json"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     tensors = load_file(tiny_folder / "model.safetensors")
@@ -314,6 +321,104 @@ def test_a_precision_that_is_asked_for_is_the_one_that_is_loaded(
     unknown = LoadRequest(request_id="l", model="starter", device="cpu", precision="3-bit")
     failed = failed_of(list(session.load(unknown, threading.Event())))
     assert (failed.kind, "3-bit" in failed.message, "4-bit" in failed.remedy) == ("input", True, True)
+
+
+def test_a_packed_copy_that_could_not_be_kept_is_told(
+    packed_tiny: tuple[str, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, copy = packed_tiny
+    ready = load(Session(), model, precision="4-bit")[-1]  # from the copy
+    assert isinstance(ready, Ready)
+    assert ready.unsaved_bytes == 0
+    shutil.rmtree(copy)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    ready = load(Session(), model, precision="4-bit")[-1]
+    assert isinstance(ready, Ready)
+    assert 0.9 * ready.memory_bytes < ready.unsaved_bytes <= ready.memory_bytes
+    caplog.clear()
+
+
+@pytest.fixture
+def packed_tiny(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
+    """The tiny model, and the copy of it that was packed by a load."""
+    cache = tmp_path / "packed"
+    monkeypatch.setattr(catalogue, "packed_models", lambda: cache)
+    ready = load(Session(), str(tiny_folder), precision="4-bit")[-1]
+    assert isinstance(ready, Ready)
+    assert ready.unsaved_bytes == 0
+    return str(tiny_folder), catalogue.packed_copy(tiny_folder, "4-bit", cache)
+
+
+def _rename_a_tensor(copy: Path) -> None:
+    """As if another version of the library had saved it."""
+    tensors = load_file(copy / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("q_proj.weight"))
+    tensors[name.replace("q_proj", "query_proj")] = tensors.pop(name)
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    (copy / quantise.SEAL).write_text(quantise.fingerprint(copy))
+
+
+def test_a_packed_copy_that_cannot_be_loaded_is_made_again(
+    packed_tiny: tuple[str, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, copy = packed_tiny
+    _rename_a_tensor(copy)
+    library: Any = TextModel
+    read: list[weakref.ref[Any]] = []
+    alive: list[bool] = []
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        alive.extend(former() is not None for former in read)
+        made = original(*args, **kwargs)
+        read.append(weakref.ref(made[0]))
+        return made
+
+    original = library.from_pretrained
+    monkeypatch.setattr(library, "from_pretrained", watched)
+    ready = load(Session(), model, precision="4-bit")[-1]
+    assert isinstance(ready, Ready)
+    assert ready.unsaved_bytes == 0
+    assert alive == [False]  # both at once would not fit
+    assert "q_proj" in caplog.text
+    caplog.clear()
+    assert isinstance(load(Session(), model, precision="4-bit")[-1], Ready)
+    assert len(read) == 3
+    assert [*copy.parent.iterdir()] == [copy]
+
+
+@pytest.mark.parametrize("end", ["cancel", "fault"])
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_a_packed_copy_outlasts_what_is_not_its_fault(
+    packed_tiny: tuple[str, Path],
+    end: str,
+    spoilt: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """spoilt: then it ends the load that follows, from the original."""
+    model, copy = packed_tiny
+    if spoilt:
+        _rename_a_tensor(copy)
+    cancelled = threading.Event()
+
+    place: tuple[Any, str] = (PackedExperts, "pack") if spoilt else (core_model_loading, "_materialize_copy")
+    original = getattr(*place)
+
+    def stop(*args: Any, **kwargs: Any) -> Any:
+        if end == "fault":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        cancelled.set()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(*place, stop)
+    request = LoadRequest(request_id="l", model=model, device="cpu", precision="4-bit")
+    *_, last = Session().load(request, cancelled)
+    if end == "cancel":
+        assert isinstance(last, Cancelled)
+    else:
+        assert failed_of([last]).kind == "out-of-memory"
+    assert copy.exists() != spoilt
+    caplog.clear()
 
 
 # ------------------------------------------------------------------ draft
