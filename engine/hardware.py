@@ -68,9 +68,10 @@ def idle_card() -> str:
         return f"{message}: it is another build. Run {command}{unset}: it installs the build for the card."
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return ""  # hidden on purpose
+    older = f", or set MEZZOTINT_TORCH=cuda126 and run {command}: it installs the build for older drivers"
     return (
-        f"{message}: the card’s driver does not suit CUDA {torch.version.cuda}. Update the driver, or set"
-        f" MEZZOTINT_TORCH=cuda126 and run {command}: it installs the build for older drivers."
+        f"{message}: the card’s driver does not suit CUDA {torch.version.cuda}. Update the driver"
+        f"{'' if torch.version.cuda.startswith('12.') else older}."
     )
 
 

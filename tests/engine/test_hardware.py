@@ -163,7 +163,9 @@ def test_a_driver_too_old_is_told_unless_the_cards_are_hidden(
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert "Update the driver" in hardware.idle_card()
+    assert "Update the driver, or set MEZZOTINT_TORCH=cuda126" in hardware.idle_card()
+    monkeypatch.setattr(torch.version, "cuda", "12.6")
+    assert hardware.idle_card().endswith("Update the driver.")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert hardware.idle_card() == ""
 
