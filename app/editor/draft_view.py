@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor, QTextLine
 
+from app.editor.anchor import Anchor
 from app.editor.developing import FADE_OUT, NOISE_INK, DraftText, ink, legible, mix
 from app.editor.placement import Joint, Place
 from engine.events import Frame, Token
@@ -39,7 +40,6 @@ class DraftView(QObject):
     def __init__(self, page: Page) -> None:
         super().__init__(page)
         self._page = page
-        self.anchor: QTextCursor | None = None
         self.settled_text: str | None = None
         self.settled_at = 0.0
         self.reduced_motion = False
@@ -58,15 +58,16 @@ class DraftView(QObject):
         self._fade_began = 0.0
         self._fade_timer = QTimer(self, interval=FADE_TICK_MS)
         self._fade_timer.timeout.connect(self._on_fade_tick)
+        self._anchor: Anchor | None = None
 
     # ---------------------------------------------------------------- life of a draft
 
     def begin(self, anchor: QTextCursor, reserved_lines: int) -> None:
         """Open the gap; reserved_lines: what such a draft usually takes."""
         self.clear()
-        self.anchor = QTextCursor(anchor)
+        self._anchor = Anchor(anchor)
         self._page.setPlaceholderText("")
-        self._joint = self._page.surroundings(self.anchor.position()).joint
+        self._joint = self._page.surroundings(anchor.position()).joint
         self._lines = reserved_lines
         self._committed = self._standing = ""
         self.relayout()
@@ -108,7 +109,7 @@ class DraftView(QObject):
         self._pending = None
         self._frame_timer.stop()
         self._fade_timer.stop()
-        self.anchor = self._text = self.settled_text = None
+        self._anchor = self._text = self.settled_text = None
         self._pieces, self._from, self._to = [], [], []
         self._page.page_layout.gap_lines_above = 0
         self._page.page_layout.set_gap(None, 0)
@@ -121,6 +122,11 @@ class DraftView(QObject):
         self._page.viewport().update()
 
     # ---------------------------------------------------------------- what the page asks
+
+    @property
+    def anchor(self) -> QTextCursor | None:
+        """Where the draft stands; None without one."""
+        return self._anchor.cursor if self._anchor else None
 
     def shown(self, text: str) -> str:
         """The model's text as it is shown and kept here."""

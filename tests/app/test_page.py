@@ -427,6 +427,41 @@ def test_enter_keeps_no_draft_that_is_out_of_view(qtbot: QtBot, monkeypatch: pyt
     assert "\t" in page.text()
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "keys"),
+    [
+        ("Clara", "walking", [Key.Key_Delete]),
+        ("Clara", "walking", [Key.Key_X, Key.Key_Y]),
+        ("lights", "walking", [Key.Key_Delete, Key.Key_Delete, Key.Key_Delete]),
+        ("Clara", "lights", [Key.Key_Backspace, Key.Key_Backspace]),
+    ],
+)
+def test_a_deletion_that_takes_the_draft_along_brings_it_back_when_undone(
+    qtbot: QtBot, first: str, last: str, keys: list[Key]
+) -> None:
+    page = make_page(qtbot)
+    page.moveCursor(QTextCursor.MoveOperation.End)
+    qtbot.keyClicks(page, "end")
+    at = TEXT.index("lights")
+    begin(page, at)
+    for again in (1, 2):
+        cursor = page.textCursor()
+        cursor.setPosition(TEXT.index(first))
+        cursor.setPosition(TEXT.index(last), QTextCursor.MoveMode.KeepAnchor)
+        page.setTextCursor(cursor)
+        for key in keys:
+            qtbot.keyClick(page, key)
+        if again == 2:
+            page.moveCursor(QTextCursor.MoveOperation.End)
+            qtbot.keyClicks(page, " more")
+        for _ in range(9):
+            if page.text() != f"{TEXT}end":
+                page.undo()
+        assert page.text() == f"{TEXT}end"
+        assert page.draft.anchor is not None
+        assert page.draft.anchor.position() == at
+
+
 def test_the_caret_stays_in_view_where_the_text_grows_below_it(qtbot: QtBot) -> None:
     page = make_page(qtbot, "\n".join(f"Paragraph {number}." for number in range(60)), height=400)
     page.moveCursor(QTextCursor.MoveOperation.End)
