@@ -127,7 +127,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         settings.change(panel_open=True)
         await take("settings")
         window.open_models()
-        await take("models")
+        await take("models", lambda: bool(window.models.rows))
         window.panel.show_settings()
         settings.change(panel_open=False)
         drafting.keep()
