@@ -310,7 +310,9 @@ def table(
             return f"fits with {memory(free_bytes - need)} to spare{where}"
         smaller = [other for other in CONTEXTS if needs[precision, other] <= free_bytes]
         packed = [other for other in precisions if needs[other, context] <= free_bytes]
+        least = [other for other in precisions if needs[other, CONTEXTS[0]] <= free_bytes]
         choices = ["a smaller context"] * bool(smaller) + packed[:1]
+        choices = choices or [f"{other} and a smaller context" for other in least[:1]]
         ways = ["close other programs"] * (need <= total_bytes)
         ways += ["choose " + " or ".join(choices)] * bool(choices)
         lack = f"needs {memory(need - free_bytes)} more than {place} {have} free{even}"

@@ -357,6 +357,7 @@ def test_verdicts_say_what_to_do_and_only_what_helps(large: plans.Shape) -> None
     assert verdicts(large, 8 * GB)["4-bit-tight", 2048] == (
         "needs 9.4 GB more than this card has free: choose a smaller model"
     )
+    assert verdicts(large, at_8192)["bf16", 32768].endswith(": choose 4-bit and a smaller context")
     assert "is not known" in verdicts(large, 0)["bf16", 2048]
     assert all(plan.fits for plan in plans.table(large, ("bf16",), 0))
 
