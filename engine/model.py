@@ -280,7 +280,10 @@ def _read_weights(
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise machine_fault(error) or _broken(source, str(error)) from error
-    lacking = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    unread = {
+        name for name, held in model.named_parameters() if held.is_meta
+    }  # the library tells no packed ones
+    lacking = sorted(unread | report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
         raise _broken(source, "tensors missing or of another shape: " + ", ".join(lacking))
     return model

@@ -37,6 +37,7 @@ SEAL = "fingerprint"
 UNFINISHED = ".part"
 ABANDONED_S = 600  # without a change; a save changes its folder every few seconds
 SAMPLES, SAMPLE_BYTES = 64, 4096
+PROJECTIONS = ("experts.gate_up_proj", "experts.down_proj")
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +127,8 @@ class Quantiser(HfQuantizer):
         """Both projections of a layer's experts come together."""
         if self.pre_quantized:
             return []
-        sources = ["experts.gate_up_proj", "experts.down_proj"]
         # To main memory first: a layer's experts, which are not kept, would leave holes in a device's.
-        return [WeightConverter(sources, "experts.packed", [_Together()], force_cpu=True)]
+        return [WeightConverter(list(PROJECTIONS), "experts.packed", [_Together()], force_cpu=True)]
 
     def get_quantize_ops(self) -> ConversionOps:
         return _Pack(self.quantization_config)
@@ -143,6 +143,8 @@ class Quantiser(HfQuantizer):
 
 class _Together(ConversionOps):
     def convert(self, input_dict: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002
+        if lacking := set(PROJECTIONS) - input_dict.keys():
+            raise ValueError(f"missing tensors: {', '.join(lacking)}")
         return input_dict
 
 

@@ -264,6 +264,23 @@ def test_a_tensor_that_is_missing_is_never_made_up(
     caplog.clear()  # the library reports it too
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["missing", "reshaped"])
+@pytest.mark.parametrize("names", ["down_proj", "gate_up_proj", "gate_up_proj down_proj"])
+def test_experts_that_are_missing_or_do_not_fit_are_never_packed(
+    names: str, whole: bool, broken_copy: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name in names.split():
+            path = f"model.decoder.layers.1.experts.{name}"
+            tensor = tensors.pop(path)
+            if whole:
+                tensors[path] = tensor[:, :-1].contiguous()
+
+    failed = failed_of(load(Session(), model=str(broken_copy(change)), precision="4-bit"))
+    assert failed.kind == "weights-broken"
+    caplog.clear()  # the library reports it too
+
+
 def test_a_tensor_of_another_shape_is_refused(
     broken_copy: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
