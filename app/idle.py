@@ -19,6 +19,8 @@ class IdleUnload(QObject):
         self.timer = QTimer(self, singleShot=True)
         self.timer.timeout.connect(self._on_idle)
         page.document().contentsChanged.connect(self._restart)
+        page.cursorPositionChanged.connect(self._restart)
+        page.verticalScrollBar().valueChanged.connect(self._restart)
         drafting.changed.connect(self._restart)
         drafting.model_changed.connect(self._restart)
         settings.changed.connect(self._restart)

@@ -84,7 +84,7 @@ def models_folder() -> Path:
 
 def free_bytes(folder: Path) -> int:
     """Free on the disk where the folder is, or would be."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     return shutil.disk_usage(existing).free
 
 
@@ -109,7 +109,7 @@ def find(model: str) -> tuple[Path, str]:
         if known.name == model:
             return known.folder, known.label
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises for a user who is not there
-    if model and folder.is_dir():
+    if model and os.path.isdir(folder):
         return folder, folder.resolve().name
     names = ", ".join(known.name for known in KNOWN)
     raise EngineError("input", f"There is no model “{model}”.", f"Give a folder, or one of: {names}.")
@@ -141,12 +141,13 @@ def check_files(folder: Path) -> list[Path]:
     _read_json(folder / "tokenizer.json", msgspec.Raw)  # of many megabytes
     tensors = _tensors(folder)
     for path, names in tensors.items():
-        _existing(path)
         try:
-            with safe_open(path, framework="np") as file:
+            with safe_open(_existing(path), framework="np") as file:
                 lacking = names.difference(file.keys())
-        except (SafetensorError, OSError) as error:
+        except SafetensorError as error:
             raise _broken(path, str(error)) from error
+        except OSError as error:
+            raise _out_of_reach(path, error) from error
         if lacking:
             raise _broken(path, f"lacks {', '.join(sorted(lacking))}")
     return list(tensors)
@@ -154,7 +155,7 @@ def check_files(folder: Path) -> list[Path]:
 
 def _tensors(folder: Path) -> dict[Path, set[str]]:
     """The weight files with what the index says that each holds."""
-    if not (folder / INDEX).is_file():
+    if not os.path.isfile(folder / INDEX):
         return {folder / SINGLE: set()}
     shards = _read_json(folder / INDEX, object).get("weight_map")
     if (
@@ -183,8 +184,18 @@ def _read_json(path: Path, kind: type[V]) -> dict[str, V]:
     """kind: of its values; what is within a Raw one is not made."""
     try:
         return msgspec.json.decode(_existing(path).read_bytes().decode(), type=dict[str, kind])  # type: ignore[valid-type]
-    except (ValueError, OSError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _broken(path, str(error)) from error
+    except OSError as error:
+        raise _out_of_reach(path, error) from error
+
+
+def _out_of_reach(path: Path, error: OSError) -> EngineError:
+    return EngineError(
+        "weights-missing",
+        f"The model cannot be read: {path}: {error.strerror or error}.",
+        "Allow Mezzotint to read that folder, or choose another one.",
+    )
 
 
 def _broken(path: Path, details: str) -> EngineError:

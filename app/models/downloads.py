@@ -64,7 +64,7 @@ class Downloads(QObject):
             raise ModelError(
                 "input", f"“{repo}” is on this computer already.", "Remove it first to download it anew."
             )
-        if not any(item.folder == folder for item in self.items) and growing.partial(folder).exists():
+        if not any(item.folder == folder for item in self.items) and os.path.exists(growing.partial(folder)):
             self._find_again(folder)  # another window has begun it
         for item in self.items:
             if item.folder == folder:

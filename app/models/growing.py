@@ -79,11 +79,13 @@ def throw_away(folder: Path) -> threading.Thread:
     trash = folder.with_name(TRASH + secrets.token_hex(8))
     try:
         folder.rename(trash)
+    except FileNotFoundError:
+        pass  # somebody else has removed it
     except OSError as error:
         raise ModelError(
             "folder",
             f"“{folder}” cannot be removed: {error.strerror}.",
-            "Close other programs that use it, and try again.",
+            "Close other programs that use it, allow Mezzotint to write there, and try again.",
         ) from error
     return _delete(trash)
 
@@ -103,7 +105,7 @@ def _delete(trash: Path) -> threading.Thread:
 def folders(root: Path, *, hidden: bool = False) -> list[Path]:
     """Without those that are unfinished or on their way out, unless hidden."""
     try:
-        folders = [folder for folder in root.iterdir() if folder.is_dir()]
+        folders = [folder for folder in root.iterdir() if os.path.isdir(folder)]
     except FileNotFoundError:
         return []
     except OSError as error:

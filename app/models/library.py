@@ -63,17 +63,20 @@ class LocalModel:
 def local_models(added: Iterable[Path] = ()) -> list[LocalModel]:
     """added: folders elsewhere. A folder that is incomplete is listed with its problem."""
     root = models_folder()
-    known = [known.folder for known in KNOWN if known.bundled or known.folder.is_dir()]
-    others = sorted(folder for folder in folders(root) if (folder / "config.json").is_file())
+    known = [known.folder for known in KNOWN if known.bundled or os.path.isdir(known.folder)]
+    others = sorted(folder for folder in folders(root) if os.path.isfile(folder / "config.json"))
     return [local_model(folder) for folder in dict.fromkeys((*known, *others, *added))]
 
 
 def licence_in(folder: Path) -> Path | None:
-    return next((folder / name for name in LICENCES if (folder / name).is_file()), None)
+    return next((folder / name for name in LICENCES if os.path.isfile(folder / name)), None)
 
 
 def is_whole(folder: Path) -> bool:
-    return not _problem(folder)
+    try:
+        return not _problem(folder)
+    except OSError:
+        return False
 
 
 def remove(model: LocalModel) -> None:
@@ -89,7 +92,7 @@ def remove(model: LocalModel) -> None:
 def packed_copies(folder: Path) -> list[Path]:
     """Made for the model in that folder when it was first loaded in 4 or 8 bits; they can be made again."""
     found = (packed_copy(folder, precision, packed_models()) for precision in get_args(Precision))
-    return [copy for copy in found if copy.is_dir()]
+    return [copy for copy in found if os.path.isdir(copy)]
 
 
 def local_model(folder: Path) -> LocalModel:
@@ -131,7 +134,7 @@ def _shape(folder: Path) -> Shape | None:
 
 
 def _problem(folder: Path) -> str:
-    """A large tokenizer takes its time to read; the answer holds until the files change."""
+    """A large tokenizer takes its time to read; the answer holds until the files change. Raises OSError."""
     if not folder.is_dir():
         return f"The folder “{folder}” is gone. If it lies on a stick or another disk, connect that."
     files = _files_in(folder)

@@ -475,6 +475,21 @@ def test_a_hung_engine_is_told_and_can_be_restarted(
     run(scenario())
 
 
+def test_the_memory_of_a_hung_engine_is_freed_at_once(start: Start, run: Run) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES["process"])
+        await collect(worker.load(LOAD))
+        events = worker.draft(draft("1", "hang"))
+        await until(events, Frame)
+        worker.unload()
+        failed = (await asyncio.wait_for(collect(events), 10))[-1]
+        assert isinstance(failed, Failed)
+        assert (failed.kind, failed.message) == ("engine-died", "The engine was stopped.")
+        assert isinstance((await collect(worker.load(LOAD)))[-1], Ready)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(("engine", "instruction"), [("process", "hang"), ("thread", "endless")])
 def test_quitting_while_a_draft_develops(engine: str, instruction: str, start: Start, run: Run) -> None:
     async def scenario() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
 
 from app.drafting import State
@@ -76,14 +77,21 @@ def test_freed_when_the_time_is_over(desk: Desk) -> None:
     assert desk.minutes == 15
 
 
-@pytest.mark.parametrize("what", ["type", "draft"])
-def test_writing_and_drafting_begin_the_time_anew(desk: Desk, what: str) -> None:
+@pytest.mark.parametrize("what", ["type", "move", "scroll", "draft"])
+def test_what_the_writer_does_begins_the_time_anew(desk: Desk, what: str) -> None:
+    desk.page.insertPlainText("A line.")
     desk.settings.change(unload_after_minutes=5)
     desk.idle.timer.stop()
-    if what == "type":
-        desk.page.insertPlainText("x")
-    else:
-        desk.drafting.changed.emit()
+    match what:
+        case "type":
+            desk.page.insertPlainText("x")
+        case "move":
+            desk.page.moveCursor(QTextCursor.MoveOperation.Start)
+        case "scroll":
+            desk.page.verticalScrollBar().setRange(0, 9)
+            desk.page.verticalScrollBar().setValue(5)
+        case "draft":
+            desk.drafting.changed.emit()
     assert desk.minutes == 5
 
 

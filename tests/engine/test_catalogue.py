@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -54,6 +56,25 @@ def test_what_is_no_json_object_is_damaged(file: str, text: bytes, tmp_path: Pat
         catalogue.check_files(folder)
     assert caught.value.kind == "weights-broken"
     assert f"{folder / file} is damaged or cut short" in caught.value.message
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_what_may_not_be_read_is_not_called_damaged(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(catalogue.STARTER.folder, tmp_path / "model"))
+    original = Path.is_file
+
+    def is_file(path: Path) -> bool:
+        if path.name == file:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return original(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    with pytest.raises(EngineError) as caught:
+        catalogue.check_files(folder)
+    assert caught.value.kind == "weights-missing"
+    assert caught.value.message == f"The model cannot be read: {folder / file}: Permission denied."
 
 
 @pytest.mark.parametrize("model", ["", "nowhere", "~nobody-of-this-name/model"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from app.models import growing, library
 from app.models.downloads import folder_of
 from app.models.messages import ModelError
 from app.models.names import RECORD, TRASH, plain_name
-from engine.catalogue import GEMMA_26B, STARTER, models_folder, packed_copy, packed_models
+from engine.catalogue import GEMMA_26B, STARTER, free_bytes, models_folder, packed_copy, packed_models
 from tests.app.models.hub import INDEX, WEIGHTS, make_model
 
 
@@ -74,6 +76,32 @@ def test_a_folder_that_nobody_may_look_into_hides_no_other(
     assert starter.problem == ""
     assert lost.problem == f"The folder “{stale}” cannot be read: Transport endpoint is not connected."
     assert not lost.removable
+
+
+@pytest.mark.parametrize(
+    ("shut", "left"),
+    [("data", {"starter"}), ("models", {"starter"}), ("tuned", {"starter", GEMMA_26B.name})],
+)
+def test_what_may_not_be_looked_into_silences_no_look(
+    shut: str, left: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This user may look into everything, so the system's answer is played."""
+    tuned = make_model(models_folder() / "tuned")
+    make_model(GEMMA_26B.folder)
+    folder = {"data": models_folder().parent, "models": models_folder(), "tuned": tuned}[shut]
+    original = os.stat
+
+    def stat(path: int | str | Path, **options: Any) -> os.stat_result:
+        if not isinstance(path, int) and folder in Path(path).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return original(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    models = library.local_models()
+    assert {model.model for model in models if not model.problem} == left
+    assert library.licence_in(tuned) is None
+    assert not library.is_whole(tuned)
+    assert free_bytes(tuned / "more")
 
 
 def test_a_removed_model_is_gone_with_its_bytes() -> None:
@@ -155,6 +183,10 @@ def test_a_folder_that_was_moved_to_another_disk_by_hand_loses_only_its_link(own
     growing.throw_away(model.folder).join()
     assert [*link.parent.iterdir()] == []
     assert (elsewhere / WEIGHTS).exists()
+
+
+def test_what_somebody_else_has_removed_is_removed() -> None:
+    growing.throw_away(models_folder() / "gone").join()
 
 
 def test_a_folder_that_cannot_be_moved_stays_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
