@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from time import monotonic
 
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -101,9 +101,13 @@ class Page(QPlainTextEdit):
         self.setViewportMargins(side, 20, max(8, side - bar), 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        """The line in hand stays in view: a message may have come below it."""
+        caret_was_in_view = QRect(QPoint(), event.oldSize()).contains(self.cursorRect())
         super().resizeEvent(event)
         self.page_layout.view_height = self.viewport().height()
         self.draft.relayout()
+        if caret_was_in_view:
+            self.ensureCursorVisible()
 
     # ---------------------------------------------------------------- text
 

@@ -523,6 +523,19 @@ def test_escape_discards_at_the_anchor_alone(
         qtbot.keyClick(page, Key.Key_Escape)
 
 
+@pytest.mark.parametrize(("y", "scrolled", "moves"), [(640, 0, True), (60, 0, False), (60, 9, False)])
+def test_what_takes_room_below_the_page_hides_no_line_in_hand(
+    y: int, scrolled: int, moves: bool, qtbot: QtBot
+) -> None:
+    page = make_page(qtbot, "A line.\n" * 60)
+    page.setTextCursor(page.cursorForPosition(QPoint(0, y)))
+    page.verticalScrollBar().setValue(scrolled)
+    in_view = page.viewport().rect().contains(page.cursorRect())
+    page.resize(page.width(), page.height() - 100)
+    assert page.viewport().rect().contains(page.cursorRect()) == in_view
+    assert (page.verticalScrollBar().value() != scrolled) == moves
+
+
 def test_the_margin_beside_the_column_scrolls_and_selects(qtbot: QtBot) -> None:
     page = make_page(qtbot, TEXT, height=500)
     left = page.viewport().geometry().left()
