@@ -48,6 +48,7 @@ class ModelNotices(QObject):
         self._unsaved = ""
         self._failure: tuple[str, str, str] | None = None
         self._thread: threading.Thread | None = None
+        welcome.turned.connect(self._on_welcome_turned)
         drafting.failed.connect(self._on_failed)
         drafting.changed.connect(self._on_drafting_changed)
         drafting.model_changed.connect(self._on_model_changed)
@@ -150,6 +151,10 @@ class ModelNotices(QObject):
         if words := offer(self._settings.current, self._drafting.devices):
             ways = ("See models", self.models_asked.emit), ("Not now", self.hide_offer)
             self._welcome.tell(words, "", *ways)
+
+    def _on_welcome_turned(self) -> None:
+        """Another message may have hidden it."""
+        if self._welcome.isVisible():
             self._settings.change(offered=True)
 
     def hide_offer(self) -> None:

@@ -116,6 +116,24 @@ def test_unanswered_it_does_not_come_again_either(open_window: Open) -> None:
     assert later.welcome.isHidden()
 
 
+def test_behind_another_message_it_is_not_used_up(open_window: Open) -> None:
+    window = open_window()
+    window.start(None)
+    window.notice.tell("A fault.")
+    stand(window, RTX_4090, CPU)
+    assert not window.welcome.isVisible()
+    later = open_window()
+    later.start(None)
+    later.notice.tell("A fault.")
+    stand(later, RTX_4090, CPU)
+    later.notice.hide()
+    assert later.welcome.isVisible()
+    last = open_window()
+    last.start(None)
+    stand(last, RTX_4090, CPU)
+    assert last.welcome.isHidden()
+
+
 def test_it_goes_when_the_models_are_seen_in_any_way(window: MainWindow) -> None:
     window.start(None)
     stand(window, RTX_4090, CPU)
