@@ -44,7 +44,9 @@ class StatusLine(QStatusBar):
 
     def show_state(self) -> None:
         drafting = self._drafting
-        if drafting.state is State.DENOISING:  # until it finishes, this is what will be told of it
+        if drafting.state is State.PREPARING:
+            self._last = ""
+        elif drafting.state is State.DENOISING:  # until it finishes, this is what will be told of it
             self._last = f"stopped at step {drafting.step} of up to {drafting.max_steps}"
         ready, loading = drafting.ready, drafting.loading
         if ready is not None:

@@ -567,6 +567,20 @@ def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, 
     assert "used all 3 steps" in window.status.state.text()
 
 
+def test_the_status_line_tells_no_more_of_a_draft_once_the_next_is_begun(
+    window: MainWindow, run: Run
+) -> None:
+    async def scenario() -> None:
+        await settle(window)
+        window.drafting.discard()
+        assert "steps" in window.status.state.text()
+        window.drafting.draft()
+        window.drafting.discard()
+        assert window.status.state.text() == "ready"
+
+    run(scenario())
+
+
 def test_the_command_line(qapp: QApplication) -> None:
     options = parse(["notes.md", "--in-thread", "--device", "cuda:1", "--model", "/models/x"])
     assert (options.file, options.in_thread) == (Path("notes.md"), True)
