@@ -8,7 +8,7 @@ from html import escape
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from PySide6.QtGui import QFocusEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -94,6 +94,25 @@ class ComboBox(QComboBox):
         super().showPopup()
 
 
+class _TextLabel(QLabel):
+    """Tab comes to a link at once: Qt alone has it stop at the label first, which shows nothing."""
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
+            self.focusNextPrevChild(event.reason() is Qt.FocusReason.TabFocusReason)
+
+
+class _CloseButton(QToolButton):
+    """Return presses it, as Space does."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+
 class _WheelScrollsThePanel(QObject):
     """Lets the wheel pass by a control without focus, so that scrolling changes no setting."""
 
@@ -124,7 +143,7 @@ def heading(text: str) -> QLabel:
 
 def title_row(title: QWidget, close: Callable[[], object]) -> QHBoxLayout:
     """What a page begins with."""
-    button = named(QToolButton(), "Close the settings")
+    button = named(_CloseButton(), "Close the settings")
     button.setText("×")
     button.setToolTip("Close the settings")
     button.setProperty("bare", True)
@@ -148,7 +167,7 @@ def text_label(what: str, *, quiet: bool = False) -> QLabel:
     """Text of several lines, taken as it is. what: said after the text by a screen reader, which would say a
     label's name in place of its text.
     """
-    label = QLabel(wordWrap=True)
+    label = _TextLabel(wordWrap=True)
     label.setAccessibleDescription(what)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setProperty("quiet", quiet)
@@ -177,6 +196,7 @@ def page_rows(page: QWidget, width: int) -> tuple[QVBoxLayout, QScrollArea]:
     content = QWidget()
     content.setProperty("panel", True)
     content.setMaximumWidth(width - SCROLL_BAR)
+    content.setStyleSheet("QPushButton { qproperty-autoDefault: true }")  # Return presses them, as Space does
     rows = QVBoxLayout(content)
     rows.setContentsMargins(MARGIN, 18, MARGIN - SCROLL_BAR, 24)
     rows.setSpacing(6)

@@ -23,7 +23,7 @@ from app.models.licence import show_licence
 from app.models.look import Look
 from app.models.messages import ModelError
 from app.models.names import check_text
-from app.models.row import ModelRow, Use
+from app.models.row import FAULTS_OF_FILES, ModelRow, Use
 from app.models.words import unbroken
 from app.panel_widgets import breakable, heading, link, page_rows, text_label, title_row
 from app.settings import Settings, SettingsStore
@@ -67,7 +67,7 @@ class ModelsPage(QWidget):
         self.setAccessibleName("Models")
         self._build(width)
         store.changed.connect(self._on_settings)
-        drafting.model_changed.connect(self._show)
+        drafting.model_changed.connect(self._on_model_changed)
         devices.changed.connect(self._show)
         downloads.added.connect(self._on_added)
         downloads.removed.connect(self._on_removed)
@@ -137,6 +137,8 @@ class ModelsPage(QWidget):
         found = {entry.folder: entry for entry in entries(self._look.models, self._folders, downloads)}
         for folder in self.rows.keys() - found.keys():
             row = self.rows.pop(folder)
+            if row.isAncestorOf(self.window().focusWidget()):  # if a question has the keys, Qt moves nothing
+                self.add.setFocus()
             self._list_rows.removeWidget(row)
             row.hide()
             row.deleteLater()
@@ -232,6 +234,12 @@ class ModelsPage(QWidget):
         self._list()
         self.look()
 
+    def _on_model_changed(self) -> None:
+        fault = self._drafting.fault
+        if fault and fault.kind in FAULTS_OF_FILES and self.isVisible():
+            self.look()
+        self._show()
+
     def _on_settings(self, settings: Settings) -> None:
         if settings.model_folders != self._folders:
             self._folders = settings.model_folders
@@ -282,7 +290,15 @@ class ModelsPage(QWidget):
 
     def _add_folder(self, path: str) -> None:
         check_text(Path(path))
-        if not (Path(path) / "config.json").is_file():
+        try:
+            found = (Path(path) / "config.json").is_file()
+        except OSError as error:
+            raise ModelError(
+                "folder",
+                f"The folder “{path}” cannot be read: {error.strerror}.",
+                "Allow Mezzotint to read it, or choose another one.",
+            ) from error
+        if not found:
             raise ModelError(
                 "input", f"“{path}” holds no model.", "Choose the folder that its config.json lies in."
             )

@@ -13,12 +13,15 @@ from app.editor.bar import ProgressLine
 from app.models import words
 from app.models.download import MOVING, RESUMABLE, Download, State
 from app.models.entry import Entry
-from app.models.precisions import NAMES
+from app.models.precisions import NAMES, in_words
 from app.models.verdict import Verdict, device_taken, judge
 from app.panel_widgets import ComboBox, breakable, link, named, show_linked, tame, text_label
 from engine.catalogue import free_bytes, models_folder
 from engine.events import Device, Failed, Loading, Ready
 from engine.plans import PACKED, gigabytes, suitable
+
+FAULTS_OF_FILES = ("input", "weights-missing", "weights-broken")
+"""Kinds of failures of a load (engine.errors) after which a look tells more."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class ModelRow(QFrame):
         self._context_tokens = 0
         self._choice = "auto"
         self._shown_verdict: Verdict | None = None
+        self._explained: Failed | None = None
+        """The failure of a load after which a look has found a problem, which is told in its place."""
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 14, 0, 14)
         rows.setSpacing(6)
@@ -218,7 +223,7 @@ class ModelRow(QFrame):
         moving, resumable = state in MOVING, state in RESUMABLE
         looked, failed = state is State.LOOKED, state is State.FAILED
         problem = entry.local.problem if entry.local else ""
-        fault = download.fault if download else use.fault if use and not problem else None
+        fault = download.fault if download else self._fault_of_load(problem)
         ready, loading = (use.ready, use.loading) if use else (None, None)
         shown: dict[QWidget, bool] = {
             self.use: entry.is_here and (use is None or not (ready or loading)),
@@ -232,7 +237,8 @@ class ModelRow(QFrame):
             self.line: moving or loading is not None,
             self.token: bool(failed and fault and fault.kind == "access"),
         }
-        left = any(button.hasFocus() and not shown[button] for button in self.acts)
+        focused = self.window().focusWidget()  # also while a question has the keys
+        left = focused in self.acts and not shown[focused]
         for widget, visible in shown.items():
             widget.setVisible(visible)
         if left:  # the next press must not be the one that deletes
@@ -242,12 +248,22 @@ class ModelRow(QFrame):
         self.free.setText("Stop loading" if loading else "Free the memory now")
         for button in self.acts:
             button.setAccessibleName(f"{button.text()}: {entry.label}")
-        told = f"{fault.message} {fault.remedy}".strip() if fault else problem
+        told = in_words(f"{fault.message} {fault.remedy}".strip()) if fault else problem
         if download and not fault:
             told = ""
         show_linked(self.fault, words.unbroken(told))
         self.fault.setVisible(bool(told))
         self.show_progress()
+
+    def _fault_of_load(self, problem: str) -> Failed | None:
+        """None where a look knows better: it has found a problem, or what was missed is there."""
+        fault = self._use.fault if self._use else None
+        if problem:
+            self._explained = fault
+        if fault is None or fault is self._explained:
+            return None
+        there = self.entry.is_here and self._chosen() in ("auto", *self.entry.precisions)
+        return None if there and fault.kind in ("input", "weights-missing") else fault
 
     def show_progress(self) -> None:
         """Of a download or a load."""

@@ -324,6 +324,15 @@ def test_close_and_escape_ask_to_close(qtbot: QtBot, panel: SettingsPanel) -> No
         QTest.keyClick(slider(panel, "Steps"), Qt.Key.Key_Escape)
 
 
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
+def test_return_presses_every_button(qtbot: QtBot, panel: SettingsPanel, key: Qt.Key) -> None:
+    QTest.keyClick(button(panel, "Advanced"), key)
+    assert number(panel, "Entropy bound").isVisible()
+    assert all(button.autoDefault() for button in panel.findChildren(QPushButton))
+    with qtbot.waitSignal(panel.closed):
+        QTest.keyClick(panel.findChildren(QToolButton)[0], key)
+
+
 def test_every_control_has_a_name_and_can_be_reached_by_key(panel: SettingsPanel) -> None:
     button(panel, "Advanced").click()
     kinds = (QComboBox, QSlider, QDoubleSpinBox, QCheckBox, QPushButton, QToolButton)

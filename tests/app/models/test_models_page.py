@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAccessible, QTextDocumentFragment
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -25,6 +26,8 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMessageBox,
     QPlainTextEdit,
+    QPushButton,
+    QToolButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -84,9 +87,15 @@ class FakeDrafting(QObject):
     def unload(self) -> None:
         self.asked.append("unload")
 
-    def stand(self, ready: Ready | None = None, loading: Loading | None = None, fault: str = "") -> None:
+    def stand(
+        self,
+        ready: Ready | None = None,
+        loading: Loading | None = None,
+        fault: str = "",
+        kind: str = "bug",
+    ) -> None:
         self.ready, self.loading = ready, loading
-        self.fault = events.Failed(request_id="", kind="bug", message=fault) if fault else None
+        self.fault = events.Failed(request_id="", kind=kind, message=fault) if fault else None
         self.model_changed.emit()
 
 
@@ -663,6 +672,23 @@ def test_a_folder_without_a_model_is_told(desk: Desk, tmp_path: Path) -> None:
     assert desk.store.current.model_folders == ()
 
 
+def test_a_folder_that_may_not_be_looked_into_is_told_as_that(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def refused(path: Path, **options: Any) -> os.stat_result:
+        if path.parent == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    desk.page.add_folder(str(tmp_path))
+    told = desk.page.fault.text().replace("\u200b", "")
+    assert told.startswith(f"The folder “{tmp_path}” cannot be read: Permission denied. Allow Mezzotint")
+    assert desk.store.current.model_folders == ()
+
+
 def test_a_copy_is_imported_under_its_name_in_the_catalogue(desk: Desk, tmp_path: Path) -> None:
     desk.page.import_folder(str(install(tmp_path / "diffusiongemma-26B-A4B-it")))
     assert [item.folder for item in desk.downloads.items] == [GEMMA_26B.folder]
@@ -756,17 +782,49 @@ def test_tab_goes_down_the_page(desk: Desk, tmp_path: Path) -> None:
     heights = []
     while (focused := press(Qt.Key.Key_Tab)) is not desk.page.form.fetch:
         heights.append(focused.mapTo(desk.page, focused.rect().bottomLeft()).y() // 10)
-    assert len(heights) == 15  # a link in a text takes two
+    assert len(heights) == 14
     assert heights == sorted(heights)
 
 
-def test_the_next_press_never_deletes(desk: Desk) -> None:
+def test_a_link_in_a_text_is_one_stop_and_shows_that_it_has_the_keys(desk: Desk) -> None:
+    item = desk.begin()
+    item._fail(Failed(kind="access", message="Open https://a.example/x, then https://b.example/y."))
     QApplication.processEvents()
     row = desk.gemma
-    assert press(Qt.Key.Key_Space, row.download) is row.pause
-    assert press(Qt.Key.Key_Space, row.pause) is row.resume
-    assert press(Qt.Key.Key_Space, row.resume) is row.pause
-    assert press(Qt.Key.Key_Space, row.cancel) is row.precision
+    both = ["https://a.example/x", "https://b.example/y"]
+    for key, first, links, last in (
+        (Qt.Key.Key_Tab, row.precision, both, row.token),
+        (Qt.Key.Key_Backtab, row.token, both[::-1], row.precision),
+    ):
+        first.setFocus()
+        for address in links:
+            assert press(key) is row.fault
+            assert row.fault.selectedText() == address
+        assert press(key) is last
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter])
+def test_the_next_press_never_deletes(desk: Desk, key: Qt.Key) -> None:
+    QApplication.processEvents()
+    row = desk.gemma
+    assert press(key, row.download) is row.pause
+    assert press(key, row.pause) is row.resume
+    assert press(key, row.resume) is row.pause
+    assert press(key, row.cancel) is row.precision
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
+def test_return_presses_every_button(desk: Desk, qtbot: QtBot, key: Qt.Key) -> None:
+    QApplication.processEvents()
+    press(key, desk.page.hub)
+    assert desk.page.form.isVisible()
+    close = next(button for button in desk.page.findChildren(QToolButton))
+    for button, pressed in ((desk.page.back_link, desk.page.back), (close, desk.page.closed)):
+        with qtbot.waitSignal(pressed):
+            press(key, button)
+    buttons = [button for button in desk.page.findChildren(QPushButton) if button.isVisible()]
+    assert len(buttons) == 9
+    assert all(button.autoDefault() for button in buttons)
 
 
 def test_a_row_that_goes_takes_no_keys_with_it(desk: Desk) -> None:
@@ -775,6 +833,52 @@ def test_a_row_that_goes_takes_no_keys_with_it(desk: Desk) -> None:
     QApplication.processEvents()
     assert press(Qt.Key.Key_Space, row.cancel) is desk.page.add
     assert row.isHidden()
+
+
+def ask_to_remove(row: ModelRow, qtbot: QtBot) -> QMessageBox:
+    """The question, which has the keys."""
+    row.remove.setFocus()
+    row.remove.click()
+    box = row.window().findChild(QMessageBox)
+    assert isinstance(box, QMessageBox)
+    qtbot.waitUntil(box.isActiveWindow)
+    return box
+
+
+def focus_after(box: QMessageBox, desk: Desk, qtbot: QtBot) -> QWidget | None:
+    """What has the keys when the question is gone."""
+    assert box.isActiveWindow()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    box.reject()
+    desk.page.activateWindow()
+    qtbot.waitUntil(desk.page.isActiveWindow)
+    return QApplication.focusWidget()
+
+
+def test_a_row_that_goes_while_a_question_has_the_keys_leaves_them_on_the_page(
+    desk: Desk, qtbot: QtBot
+) -> None:
+    folder = install(models_folder() / "mine")
+    look(desk.page)
+    QApplication.processEvents()
+    box = ask_to_remove(desk.page.rows[folder], qtbot)
+    shutil.rmtree(folder)
+    look(desk.page)
+    assert folder not in desk.page.rows
+    assert focus_after(box, desk, qtbot) is desk.page.add
+
+
+def test_a_button_that_goes_while_a_question_has_the_keys_leaves_them_to_a_harmless_one(
+    desk: Desk, qtbot: QtBot
+) -> None:
+    install(GEMMA_26B.folder)
+    look(desk.page)
+    QApplication.processEvents()
+    box = ask_to_remove(desk.gemma, qtbot)
+    shutil.rmtree(GEMMA_26B.folder)
+    look(desk.page)
+    assert desk.gemma.remove.isHidden()
+    assert focus_after(box, desk, qtbot) is desk.gemma.download
 
 
 def test_hours_of_download_are_not_thrown_away_by_one_press(desk: Desk, qtbot: QtBot) -> None:
@@ -822,6 +926,69 @@ def test_a_folder_that_vanished_is_told_whether_or_not_it_is_in_use(desk: Desk, 
     desk.store.change(model=str(folder))
     desk.drafting.stand(fault="There is no model.")
     assert "is gone" in row.fault.text()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize(("kind", "damage"), [("input", "gone"), ("weights-broken", "cut")])
+def test_a_load_that_failed_for_the_files_is_told_by_what_a_look_finds(
+    desk: Desk, tmp_path: Path, kind: str, damage: str, shown: bool
+) -> None:
+    folder = install(tmp_path / "mine")
+    add(desk.page, folder)
+    row = desk.page.rows[folder]
+    row.use.click()
+    desk.page.setVisible(shown)
+    whole = folder.rename(tmp_path / "whole")
+    if damage == "cut":
+        install(folder)
+        os.truncate(folder / "model.safetensors", 100)
+    desk.drafting.stand(fault="Give a folder, or one of: starter.", kind=kind)
+    desk.page.show()
+    finish_look(desk.page)
+    found = row.fault.text().replace("\u200b", "")
+    assert ("is gone." if damage == "gone" else "damaged or cut short.") in found
+    assert "Give a folder" not in found
+    shutil.rmtree(folder, ignore_errors=True)
+    whole.rename(folder)
+    look(desk.page)
+    assert row.fault.isHidden()
+    assert acts(row) == ["Load it now"]
+    desk.drafting.stand(fault="There is not enough memory.", kind="out-of-memory")
+    assert row.fault.text() == "There is not enough memory."
+
+
+def test_a_missing_model_that_is_there_again_when_the_page_is_seen_is_not_missed(desk: Desk) -> None:
+    desk.page.hide()
+    desk.drafting.stand(fault="Give a folder, or one of: starter.", kind="input")
+    desk.page.show()
+    finish_look(desk.page)
+    assert desk.starter.fault.isHidden()
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "message", "told"),
+    [
+        (
+            "input",
+            "bf16",
+            "It is packed as 4-bit-tight, not bf16.",
+            "It is packed as tight 4-bit, not full (bf16).",
+        ),
+        ("weights-broken", "auto", "Its weights do not fit.", "Its weights do not fit."),
+    ],
+)
+def test_what_a_look_does_not_find_stays_told(
+    desk: Desk, tmp_path: Path, kind: str, precision: str, message: str, told: str
+) -> None:
+    folder = install(tmp_path / "mine")
+    config = json.loads((folder / "config.json").read_bytes())
+    config["quantization_config"] = {"precision": "4-bit-tight"}
+    (folder / "config.json").write_text(json.dumps(config))
+    add(desk.page, folder)
+    desk.store.change(model=str(folder), precision=precision)
+    desk.drafting.stand(fault=message, kind=kind)
+    finish_look(desk.page)
+    assert desk.page.rows[folder].fault.text() == told
 
 
 def test_what_stops_out_of_view_is_told_elsewhere(desk: Desk, qtbot: QtBot) -> None:
