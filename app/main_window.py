@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import (
     QAction,
@@ -36,7 +37,7 @@ from app.model_notices import ModelNotices
 from app.notice import Notice
 from app.reading_ahead import ReadingAhead
 from app.settings import Settings, SettingsStore, load_settings
-from app.status import StatusLine
+from app.status import StatusLine, name_in_list
 from app.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
 from app.widgets import quiet_label, tool_button
 
@@ -240,8 +241,8 @@ class MainWindow(QMainWindow):
         return "panel" in vars(self)
 
     def _show_model_in(self, panel: SettingsPanel) -> None:
-        if self.drafting.ready is not None:
-            panel.show_model(self.drafting.ready)
+        if (ready := self.drafting.ready) is not None:
+            panel.show_model(msgspec.structs.replace(ready, label=name_in_list(ready)))
         self._show_devices_in(panel)
 
     def _show_devices_in(self, panel: SettingsPanel) -> None:

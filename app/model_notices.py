@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -168,7 +169,7 @@ class ModelNotices(QObject):
 
     def tell_arrived(self, entry: Entry) -> None:
         here = "here, whole and checked" if entry.checked else "here"
-        self._notice.tell(f"{entry.label} is {here}.", "", ("Use it", partial(self._use, entry.model)))
+        self._notice.tell(f"{entry.label} is {here}.", "", ("Use it", partial(self._use, entry)))
 
     def tell_stopped(self, entry: Entry) -> None:
         """entry.download has a fault."""
@@ -176,6 +177,10 @@ class ModelNotices(QObject):
             told = f"{entry.label} is not here yet. {fault.message}"
             self._notice.tell(told, fault.remedy, ("See models", self._on_models_asked))
 
-    def _use(self, model: str) -> None:
+    def _use(self, entry: Entry) -> None:
+        if not os.path.isdir(entry.folder):  # removed meanwhile
+            told = f"{entry.label} is not here any more."
+            self._notice.tell(told, "", ("See models", self._on_models_asked))
+            return
         self._notice.hide()
-        self._settings.change(model=model, precision="auto")
+        self._settings.change(model=entry.model, precision="auto")

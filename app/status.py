@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QTextBlock
 from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
@@ -44,11 +47,11 @@ class StatusLine(QStatusBar):
 
     def show_state(self) -> None:
         drafting = self._drafting
-        if drafting.state is State.PREPARING:
+        ready, loading = drafting.ready, drafting.loading
+        if drafting.state is State.PREPARING or ready is None:
             self._last = ""
         elif drafting.state is State.DENOISING:  # until it finishes, this is what will be told of it
             self._last = f"stopped at step {drafting.step} of up to {drafting.max_steps}"
-        ready, loading = drafting.ready, drafting.loading
         if ready is not None:
             self.model.setText(proof(ready))
         elif loading is not None:
@@ -107,4 +110,16 @@ def proof(ready: Ready) -> str:
         memory = f"{ready.memory_bytes / 2**20:.0f} MB"
     else:
         memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
-    return f"{ready.label} · {in_words(ready.precision)} · {short_name(ready.device)} · {memory}"
+    return f"{name_in_list(ready)} · {in_words(ready.precision)} · {short_name(ready.device)} · {memory}"
+
+
+@lru_cache(maxsize=1)
+def name_in_list(ready: Ready) -> str:
+    """As the models are listed: one that was downloaded by its repository, not by its folder."""
+    folder = Path(ready.model)
+    if not folder.is_absolute():  # of the catalogue
+        return ready.label
+    from app.models.growing import read_record  # the first paint does not need it
+
+    record = read_record(folder)
+    return record.repo if record and record.repo else ready.label

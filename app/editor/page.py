@@ -36,6 +36,11 @@ CONTEXT_CHARACTERS = 400_000
 """The most text on either side of the caret that a draft can look at: more than any context holds."""
 SETTLED_KEY_DELAY_S = 0.3
 """Enter and Tab keep a draft only this long after it settled: keys already on their way are the writer's."""
+_TYPING = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.KeypadModifier,
+)
 _KEEP_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab)
 _MOUSE_EVENTS = {
     QEvent.Type.MouseButtonPress: "mousePressEvent",
@@ -256,18 +261,19 @@ class Page(QPlainTextEdit):
 
     def _type(self, event: QKeyEvent) -> None:
         """Each word is undone on its own, with the space before it: Qt does not merge an edit block with what
-        was typed before.
+        was typed before. Qt's own handler would look for the caret in lines that such a block has not yet.
         """
         cursor = self.textCursor()
         place = cursor.selectionStart()
         behind_word = place > 0 and not self.document().characterAt(place - 1).isspace()
-        begins = behind_word and event.text().isspace()
-        if begins:
+        if behind_word and event.text().isspace() and event.modifiers() in _TYPING:
             cursor.beginEditBlock()
-        super().keyPressEvent(event)
-        if begins:
+            cursor.insertText(event.text().replace("\r", "\n"))
             cursor.endEditBlock()
-            self.ensureCursorVisible()  # within the block the new line had no place yet
+            self.setTextCursor(cursor)
+            self.ensureCursorVisible()
+        else:
+            super().keyPressEvent(event)
 
     def createMimeDataFromSelection(self) -> QMimeData:
         """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.

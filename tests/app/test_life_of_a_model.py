@@ -11,17 +11,19 @@ import pytest
 import torch
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QMessageBox, QToolButton
+from PySide6.QtWidgets import QComboBox, QMessageBox, QPushButton, QToolButton
 
 from app.drafting import State
 from app.main_window import MainWindow
 from app.models.download import Download
 from app.models.download import State as DownloadState
+from app.models.growing import Record, write_record
 from app.models.messages import Failed
 from app.notice import Notice
 from app.status import proof
 from engine import hardware, nvidia
 from engine.cards import together
+from engine.catalogue import BUNDLED, models_folder
 from engine.errors import EngineError
 from engine.events import Device, Loading
 from engine.events import Failed as Broken
@@ -230,6 +232,35 @@ def test_what_arrived_is_used_with_one_click(
 
     run(scenario())
     assert window.notice.isHidden()
+
+
+def test_what_arrived_and_was_removed_since_is_not_used(window: MainWindow) -> None:
+    window.open_models()
+    folder = install(models_folder() / "owner--model")
+    window.models.look()
+    finish_look(window.models)
+    entry = window.models.rows[folder].entry
+    window.told.tell_arrived(entry)
+    window.models._remove(entry)
+    chosen = window._settings.current
+    window.notice.buttons[0].click()
+    assert window._settings.current == chosen
+    assert window.notice.text == "owner--model is not here any more."
+    assert offers(window.notice) == ["See models"]
+
+
+def test_a_download_has_one_name(window: MainWindow) -> None:
+    folder = install(models_folder() / "owner--model")
+    write_record(folder, Record(repo="owner/model"))
+    window.open_models()
+    window.drafting.ready = msgspec.structs.replace(ready("1"), model=str(folder), label=folder.name)
+    window.drafting.model_changed.emit()
+    finish_look(window.models)
+    name = window.models.rows[folder].entry.label
+    assert window.status.model.text().startswith(f"{name} · ")
+    assert f"{name}  ›" in [button.text() for button in window.panel.findChildren(QPushButton)]
+    of_its_own = msgspec.structs.replace(ready("2"), model=str(BUNDLED / "starter"), label="starter")
+    assert proof(of_its_own).startswith("starter · ")
 
 
 # ------------------------------------------------------------------ memory

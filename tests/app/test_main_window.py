@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAccessible, QCloseEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -487,6 +487,23 @@ def test_messages_stand_under_the_column(window: MainWindow) -> None:
     assert notice.width() == 720
 
 
+def test_messages_hide_no_line_in_hand(window: MainWindow) -> None:
+    page = window.page
+    set_document_text(page.document(), "\n".join(f"Line {number}" for number in range(60)))
+    page.setTextCursor(page.cursorForPosition(QPoint(0, page.viewport().height() - 20)))
+    assert page.viewport().rect().contains(page.cursorRect())
+    height = page.viewport().height()
+    window.notice.tell("The disk is full.", "Make room on it.")
+    QApplication.processEvents()
+    assert page.viewport().height() < height
+    assert page.viewport().rect().contains(page.cursorRect())
+    moved = page.verticalScrollBar().value()
+    window.notice.hide()
+    QApplication.processEvents()
+    assert page.viewport().height() == height
+    assert page.verticalScrollBar().value() == moved
+
+
 def test_ctrl_enter_goes_to_a_draft_that_is_out_of_view(window: MainWindow, run: Run) -> None:
     lines = 5000
     set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(lines)) + "\n")
@@ -576,6 +593,21 @@ def test_the_status_line_tells_no_more_of_a_draft_once_the_next_is_begun(
         assert "steps" in window.status.state.text()
         window.drafting.draft()
         window.drafting.discard()
+        assert window.status.state.text() == "ready"
+
+    run(scenario())
+
+
+def test_the_status_line_tells_of_no_draft_once_its_model_has_gone(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        for gone in (window.drafting.unload, window.drafting.reload):
+            await settle(window)
+            window.drafting.discard()
+            assert "steps" in window.status.state.text()
+            gone()
+            assert window.status.state.text() == ""
+        while window.drafting.ready is None:
+            await asyncio.sleep(0.002)
         assert window.status.state.text() == "ready"
 
     run(scenario())

@@ -471,6 +471,21 @@ def test_the_caret_stays_in_view_where_the_text_grows_below_it(qtbot: QtBot) -> 
         assert page.viewport().rect().contains(page.cursorRect())
 
 
+@pytest.mark.parametrize("key", [Key.Key_Space, Key.Key_Return, Key.Key_Tab])
+def test_a_word_is_ended_in_a_paragraph_that_begins_above_the_window(key: Key, qtbot: QtBot) -> None:
+    paragraph = (
+        "A paragraph that has a few words and then some more, to wrap on the lines of the page, twice." * 2
+    )
+    page = make_page(qtbot, "\n".join([paragraph] * 60), height=500)
+    block = page.document().findBlockByNumber(20)
+    put_caret(page, block.position() + len(paragraph) - 1)
+    page.verticalScrollBar().setValue(block.firstLineNumber() + 1)
+    qtbot.keyClick(page, key)
+    typed = {Key.Key_Space: " ", Key.Key_Return: "\n", Key.Key_Tab: "\t"}[key]
+    assert page.text().split("\n", 20)[20].startswith(f"{paragraph[:-1]}{typed}.")
+    assert page.viewport().rect().contains(page.cursorRect())
+
+
 def test_what_is_typed_is_undone_word_by_word(qtbot: QtBot) -> None:
     page = make_page(qtbot, "It was")
     put_caret(page, 6)
@@ -534,6 +549,19 @@ def test_what_takes_room_below_the_page_hides_no_line_in_hand(
     page.resize(page.width(), page.height() - 100)
     assert page.viewport().rect().contains(page.cursorRect()) == in_view
     assert (page.verticalScrollBar().value() != scrolled) == moves
+
+
+def test_what_takes_room_below_the_page_moves_no_draft_that_is_read(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "A line.\n" * 60)
+    page.verticalScrollBar().setValue(9)
+    caret = page.cursorForPosition(QPoint(0, 510)).position()
+    begin(page, caret)
+    top, height = page.draft._origin_y(), page.viewport().height()
+    assert height - 100 < page.draft._rect().bottom() < height
+    page.resize(page.width(), page.height() - 100)
+    assert page.draft._origin_y() == top
+    page.resize(page.width(), page.height() + 100)
+    assert page.draft._origin_y() == top
 
 
 def test_the_margin_beside_the_column_scrolls_and_selects(qtbot: QtBot) -> None:
