@@ -18,6 +18,7 @@ class Anchor(QObject):
         self.cursor = QTextCursor(cursor)
         self._document = cursor.document()
         self._position = cursor.position()
+        self._steps = self._document.availableUndoSteps()
         self._swept: list[tuple[int, int]] = []
         """Deletions that took it along: how many steps could be undone then, and where it had been."""
         self._document.contentsChange.connect(self._on_contents_change)
@@ -28,6 +29,10 @@ class Anchor(QObject):
             before = self._swept.pop()[1]
         if before is not None:
             self.cursor.setPosition(before)
-        elif position <= self._position < position + removed and removed != added:
+        elif (
+            position <= self._position < position + removed
+            and removed != added
+            and steps >= self._steps  # what an undo takes away no undo brings back
+        ):
             self._swept.append((steps, self._position))
-        self._position = self.cursor.position()
+        self._position, self._steps = self.cursor.position(), steps

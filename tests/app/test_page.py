@@ -462,6 +462,21 @@ def test_a_deletion_that_takes_the_draft_along_brings_it_back_when_undone(
         assert page.draft.anchor.position() == at
 
 
+def test_a_draft_in_what_was_pasted_stays_there_when_more_is_undone(qtbot: QtBot) -> None:
+    page = make_page(qtbot)
+    put_caret(page, 0)
+    qtbot.keyClicks(page, "abc")
+    at = len("abc") + TEXT.index("lights")
+    put_caret(page, at)
+    page.textCursor().insertText("many words that were copied ")
+    begin(page, at + 20)
+    page.undo()
+    page.undo()
+    assert page.text() == TEXT
+    assert page.draft.anchor is not None
+    assert page.draft.anchor.position() == TEXT.index("lights")
+
+
 def test_the_caret_stays_in_view_where_the_text_grows_below_it(qtbot: QtBot) -> None:
     page = make_page(qtbot, "\n".join(f"Paragraph {number}." for number in range(60)), height=400)
     page.moveCursor(QTextCursor.MoveOperation.End)
