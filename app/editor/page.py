@@ -72,6 +72,7 @@ class Page(QPlainTextEdit):
         self.draft = DraftView(self)
         self._changed_at = 0.0
         self.set_prose_font(font)
+        self.document().contentsChange.connect(self._on_contents_change)
         self.document().contentsChanged.connect(self._on_contents_changed)
         self.updateRequest.connect(self.geometry_changed)
         self.verticalScrollBar().rangeChanged.connect(self._on_scroll_range)
@@ -152,6 +153,11 @@ class Page(QPlainTextEdit):
         cursor.setPosition(start + utf16_length(insertion))
         if caret_was_there:
             self.setTextCursor(cursor)
+
+    def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
+        """A line that is blank now, or no longer, has another height, which Qt does not expect."""
+        if self.document().findBlock(position).length() - 1 in (0, added):
+            self.viewport().update()
 
     def _on_contents_changed(self) -> None:
         self._changed_at = monotonic()

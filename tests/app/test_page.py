@@ -9,8 +9,8 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, Qt
-from PySide6.QtGui import QFont, QInputMethodEvent, QTextCursor
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QObject, QPoint, Qt
+from PySide6.QtGui import QFont, QInputMethodEvent, QPaintEvent, QTextCursor
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -499,6 +499,29 @@ def test_a_word_is_ended_in_a_paragraph_that_begins_above_the_window(key: Key, q
     typed = {Key.Key_Space: " ", Key.Key_Return: "\n", Key.Key_Tab: "\t"}[key]
     assert page.text().split("\n", 20)[20].startswith(f"{paragraph[:-1]}{typed}.")
     assert page.viewport().rect().contains(page.cursorRect())
+
+
+class Painted(QObject):
+    """How far down the watched widget was painted."""
+
+    bottom = 0
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.bottom = max(self.bottom, event.rect().bottom())
+        return False
+
+
+def test_what_stands_below_a_blank_line_is_painted_where_it_moves(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "One.\n\nThree.\nFour.\nFive.")
+    put_caret(page, 5)
+    for key in (Key.Key_X, Key.Key_Backspace):
+        painted = Painted(page)
+        page.viewport().installEventFilter(painted)
+        qtbot.keyClick(page, key)
+        QCoreApplication.processEvents()
+        assert painted.bottom >= page.block_top(page.document().lastBlock())
+        page.viewport().removeEventFilter(painted)
 
 
 def test_what_is_typed_is_undone_word_by_word(qtbot: QtBot) -> None:
