@@ -310,6 +310,7 @@ class MainWindow(QMainWindow):
         app.setPalette(palette(theme))
         app.setStyleSheet(stylesheet(theme))
         self.page.set_theme(theme)
+        self.page.set_prose_font(prose_font(self._settings.current))  # a stylesheet sets the old one again
 
     # ---------------------------------------------------------------- what is told
 

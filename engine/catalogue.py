@@ -141,8 +141,9 @@ def check_files(folder: Path) -> list[Path]:
     _read_json(folder / "tokenizer.json", msgspec.Raw)  # of many megabytes
     tensors = _tensors(folder)
     for path, names in tensors.items():
+        _existing(path)
         try:
-            with safe_open(_existing(path), framework="np") as file:
+            with safe_open(path, framework="np") as file:
                 lacking = names.difference(file.keys())
         except SafetensorError as error:
             raise _broken(path, str(error)) from error

@@ -575,6 +575,15 @@ def test_settings_are_applied_at_once(window: MainWindow) -> None:
     assert window.page.font().pixelSize() == 28
 
 
+def test_another_theme_keeps_the_size_of_the_letters(window: MainWindow) -> None:
+    window.view_menu.zoom(1)
+    size = window._settings.current.font_size_px
+    for theme in ("dark", "sepia", "light"):
+        window._settings.change(theme=theme)
+        assert window.page.font().pixelSize() == size
+        assert window.page.document().defaultFont().pixelSize() == size
+
+
 def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, run: Run) -> None:
     set_document_text(window.page.document(), "one two\nthree")
     window.status.count_words()
