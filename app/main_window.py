@@ -263,10 +263,7 @@ class MainWindow(QMainWindow):
         shown, self._shown_settings = self._shown_settings, settings
         if shown is None or shown.theme != settings.theme:
             self._on_scheme()
-        if shown is None or (shown.font_family, shown.font_size_px) != (
-            settings.font_family,
-            settings.font_size_px,
-        ):
+        elif (shown.font_family, shown.font_size_px) != (settings.font_family, settings.font_size_px):
             self.page.set_prose_font(prose_font(settings))
         if shown is not None and (
             load_settings(shown) != load_settings(settings)
