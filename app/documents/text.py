@@ -4,7 +4,7 @@ Qt makes one paragraph mark of whatever it takes for a line's end (LF, CR LF, CR
 `toPlainText()` turns no-break spaces into spaces. So the ending that most lines have is a property of the
 document, and a line that ends otherwise has its ending in the format of the block after it, where editing,
 undo and redo carry it along; a new line gets that of the line it was split from. Half of a surrogate pair
-cannot be kept: PySide drops it.
+cannot be kept: PySide drops it; and it reads U+FEFF or U+FFFE at a string's start as a byte order.
 """
 
 from __future__ import annotations
@@ -19,17 +19,26 @@ _PARAGRAPH_MARK = "\u2029"
 _MAIN_END = "mezzotint_line_end"
 _MIXED = "mezzotint_mixed_line_ends"
 _OWN_END = int(QTextFormat.Property.UserProperty) + 1
+_NOT_TEXT = re.compile("[\0\ufeff\ufffe]")
+
+
+def insertable(text: str) -> str:
+    """Without what a text file cannot hold or Qt takes for a byte order."""
+    return _NOT_TEXT.sub("", text)
 
 
 def set_document_text(document: QTextDocument, text: str) -> None:
     """Replace all of the text; the document is unmodified then and its undo history empty."""
     ends = LINE_END.findall(text)
     main = Counter(ends).most_common(1)[0][0] if ends else "\n"
-    document.setPlainText(LINE_END.sub("\n", text))
+    document.setPlainText("." + LINE_END.sub("\n", text))
     document.setProperty(_MAIN_END, main)
     document.setProperty(_MIXED, ends.count(main) != len(ends))
+    document.setUndoRedoEnabled(False)
+    QTextCursor(document).deleteChar()
     if document.property(_MIXED):
         _mark_blocks(document, ends, main)
+    document.setUndoRedoEnabled(True)
     document.setModified(False)
 
 
@@ -49,7 +58,6 @@ def document_text(document: QTextDocument) -> str:
 
 
 def _mark_blocks(document: QTextDocument, ends: list[str], main: str) -> None:
-    document.setUndoRedoEnabled(False)
     cursor = QTextCursor(document)
     cursor.beginEditBlock()
     block = document.firstBlock().next()
@@ -61,4 +69,3 @@ def _mark_blocks(document: QTextDocument, ends: list[str], main: str) -> None:
             cursor.setBlockFormat(block_format)
         block = block.next()
     cursor.endEditBlock()
-    document.setUndoRedoEnabled(True)

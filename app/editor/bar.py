@@ -67,7 +67,7 @@ class DraftBar(QFrame):
             row.addWidget(widget)
         drafting.changed.connect(self.on_changed)
         drafting.model_changed.connect(self.on_changed)
-        page.geometry_changed.connect(self.place)
+        page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
         self.hide()
 
     def _step(self, by: int) -> None:

@@ -111,7 +111,6 @@ class DraftView(QObject):
         self._fade_timer.stop()
         self._anchor = self._text = self.settled_text = None
         self._pieces, self._from, self._to = [], [], []
-        self._page.page_layout.gap_lines_above = 0
         self._page.page_layout.set_gap(None, 0)
         self._page.setPlaceholderText(PLACEHOLDER)
         self._page.viewport().update()

@@ -34,7 +34,8 @@ class PageLayout(QPlainTextDocumentLayout):
         self._scrolls = False
 
     def set_gap(self, anchor: QTextCursor | None, height: float) -> None:
-        """Open, resize or (with None) close the gap; the caller repaints."""
+        """Open, resize or (with None) close the gap; the caller repaints, and tells what is off the top."""
+        self.gap_lines_above = 0  # the whole gap counts for how far can be scrolled
         old = self._anchor_block()
         self.anchor = anchor
         self.gap_height = height if anchor is not None else 0.0

@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
-from app.documents.text import document_text
+from app.documents.text import document_text, insertable
 from app.editor.developing import utf16_length
 from app.editor.draft_view import PLACEHOLDER, DraftView
 from app.editor.layout import PARAGRAPH_SPACE_RATIO, PageLayout
@@ -162,8 +162,12 @@ class Page(QPlainTextEdit):
     def _on_contents_changed(self) -> None:
         self._changed_at = monotonic()
         if self.draft.anchor is not None:
-            # After the layout has seen the change.
-            QTimer.singleShot(0, self.draft, self.draft.relayout)
+            QTimer.singleShot(0, self, self._after_edit_beside_draft)
+
+    def _after_edit_beside_draft(self) -> None:
+        """The layout has seen the change; its gap may stand elsewhere now."""
+        self.draft.relayout()
+        self.ensureCursorVisible()
 
     # ---------------------------------------------------------------- geometry
 
@@ -300,9 +304,8 @@ class Page(QPlainTextEdit):
         self.draft.relayout()  # unfinished text is no change of the document
 
     def insertFromMimeData(self, source: QMimeData) -> None:
-        """Plain text, without zero bytes: a file that holds one is no text file."""
         if source.hasText():
-            self.insertPlainText(source.text().replace("\0", ""))
+            self.insertPlainText(insertable(source.text()))
             self.ensureCursorVisible()
 
     def event(self, event: QEvent) -> bool:

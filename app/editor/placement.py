@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cached_property
 from unicodedata import bidirectional
 
-from app.documents.text import LINE_END
+from app.documents.text import LINE_END, insertable
 
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]*_]*$")
 _BLANK_LINE = re.compile(r"\S[ \t]*\n[ \t]*\n[ \t]*\S")
@@ -45,7 +45,7 @@ class Joint:
 
     def shown(self, text: str, line_before: str, line_after: str) -> str:
         """The draft as it is shown and kept: without the white space its place has already."""
-        text = LINE_END.sub("\n", text).replace("\0", "").rstrip()
+        text = LINE_END.sub("\n", insertable(text)).rstrip()
         if self.in_code:
             return text
         place = self.place(line_before, line_after)

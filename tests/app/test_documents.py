@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextEdit
@@ -43,6 +43,8 @@ ANY_TEXT = st.lists(
 
 
 @given(ANY_TEXT.map("".join))
+@example("\ufeffone\r\ntwo\n")
+@example("\ufffeone")
 def test_text_survives_the_document(text: str) -> None:
     document = QTextDocument()
     set_document_text(document, text)
@@ -80,7 +82,15 @@ def test_a_new_line_gets_the_files_line_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbfa\r\nb", "é\n\u00a0\u2028\r".encode(), b"a\r\n\n\r"]
+    "data",
+    [
+        b"",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbfa\r\nb",
+        2 * b"\xef\xbb\xbf" + b"a",
+        "é\n\u00a0\u2028\r".encode(),
+        b"a\r\n\n\r",
+    ],
 )
 def test_an_unedited_file_stays_byte_identical(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.txt"

@@ -420,6 +420,19 @@ def test_going_to_a_draft_shows_its_bar(window: MainWindow, run: Run) -> None:
     assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height() - 40
 
 
+@pytest.mark.parametrize("paragraphs", range(20, 60, 5))
+def test_the_texts_end_comes_into_view_past_a_draft(
+    window: MainWindow, run: Run, qtbot: QtBot, paragraphs: int
+) -> None:
+    set_document_text(window.page.document(), "\n".join(["word " * (7 * n % 110) for n in range(paragraphs)]))
+    put_caret(window.page, 700)
+    run(settle(window))
+    QApplication.processEvents()
+    qtbot.keyClick(window.page, Qt.Key.Key_End, Qt.KeyboardModifier.ControlModifier)
+    QApplication.processEvents()
+    assert window.page.viewport().rect().contains(window.page.cursorRect().center())
+
+
 def test_the_settings_take_the_keys_when_asked_for_by_a_key(window: MainWindow, qtbot: QtBot) -> None:
     window.panel_action.trigger()
     assert window.panel.isAncestorOf(window.focusWidget())

@@ -250,9 +250,9 @@ def test_shift_enter_makes_a_plain_line_break(qtbot: QtBot, page: Page) -> None:
     assert page.text() == "\n" + TEXT
 
 
-def test_a_pasted_zero_byte_is_left_out(page: Page) -> None:
+def test_what_no_text_holds_is_left_out_of_what_is_pasted(page: Page) -> None:
     data = QMimeData()
-    data.setText("a\0b")
+    data.setText("a\0\ufffeb")
     put_caret(page, 0)
     page.insertFromMimeData(data)
     assert page.text() == "ab" + TEXT
@@ -484,6 +484,22 @@ def test_the_caret_stays_in_view_where_the_text_grows_below_it(qtbot: QtBot) -> 
         qtbot.keyClicks(page, "word")
         qtbot.keyClick(page, Key.Key_Return)
         assert page.viewport().rect().contains(page.cursorRect())
+
+
+@pytest.mark.parametrize("place", [60, 300, 600])
+def test_the_caret_stays_in_view_where_much_is_deleted_below_a_draft(qtbot: QtBot, place: int) -> None:
+    paragraph = "The ferry was late again, and Clara watched the lights. " * 14
+    page = make_page(qtbot, "\n".join([paragraph] * 3), height=360)
+    begin(page, len(paragraph) + place)
+    page.draft.settle(DRAFT)
+    cursor = page.textCursor()
+    cursor.setPosition(2 * len(paragraph) + 400)
+    cursor.setPosition(len(page.text()) - 10, QTextCursor.MoveMode.KeepAnchor)
+    page.setTextCursor(cursor)
+    QApplication.processEvents()
+    qtbot.keyClick(page, Key.Key_Backspace)
+    QApplication.processEvents()
+    assert page.viewport().rect().contains(page.cursorRect())
 
 
 @pytest.mark.parametrize("key", [Key.Key_Space, Key.Key_Return, Key.Key_Tab])

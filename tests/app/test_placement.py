@@ -55,6 +55,7 @@ def test_a_new_paragraph_gets_the_documents_own_separator(before: str, after: st
         ("He did ", "", "not\r\nlook", "not\nlook"),
         ("He did ", "", "not\u2029look\ufdd0", "not\nlook"),
         ("He did ", "", "not\0 look\0", "not look"),
+        ("He did ", "", "\ufeffnot\ufffe look\ufeff", "not look"),
     ],
 )
 def test_the_draft_brings_no_white_space_that_is_there_already(
