@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QTextBlock, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextDocumentLayout
@@ -47,6 +49,22 @@ class PageLayout(QPlainTextDocumentLayout):
 
     def gap_lines(self) -> int:
         return int(-(-self.gap_height // self.line_height)) if self._scrolls else 0
+
+    def rows_at_end(self) -> int:
+        """Lines in view at the very end, the gap's among them: Qt counts the text's alone."""
+        room = self.view_height - self.document().documentMargin() - 1
+        rows, height, block = 0, 0.0, self.document().lastBlock()
+        while block.isValid():
+            height += self.blockBoundingRect(block).height()
+            lines, gap = block.layout().lineCount(), self.gap_lines() if self._holds_gap(block) else 0
+            above = height - room
+            if above > 0:
+                tops = [block.layout().lineAt(line).naturalTextRect().top() for line in range(lines)]
+                gap_above = ceil((above - self.text_bottom(block)) / self.line_height)
+                return rows + sum(top >= above for top in tops) + min(gap, gap - gap_above)
+            rows += lines + gap
+            block = block.previous()
+        return rows
 
     def text_bottom(self, block: QTextBlock) -> float:
         """Bottom of the block's own text, px below the block's top."""

@@ -68,6 +68,7 @@ class Page(QPlainTextEdit):
         self.line_height = 1.0
         self.page_layout = PageLayout(self.document(), 1.0)
         self.document().setDocumentLayout(self.page_layout)
+        self.page_layout.documentSizeChanged.connect(self._on_document_size)
         self.setCursorWidth(2)  # the document's layout keeps it
         self.draft = DraftView(self)
         self._changed_at = 0.0
@@ -199,6 +200,14 @@ class Page(QPlainTextEdit):
     def _on_scroll_range(self, _first: int, last: int) -> None:
         """A bar with nothing to scroll is not drawn; its room stays, so that no line wraps anew."""
         self.verticalScrollBar().setEnabled(last > 0)
+
+    def _on_document_size(self) -> None:
+        """Qt has set how far can be scrolled, without the gap."""
+        layout, scroll = self.page_layout, self.verticalScrollBar()
+        if layout.gap_lines() and not layout.gap_lines_above:
+            rows = layout.rows_at_end()
+            scroll.setMaximum(self.document().lineCount() - rows)
+            scroll.setPageStep(rows)
 
     def go_to_draft(self) -> None:
         """Put the caret where the draft stands."""

@@ -273,7 +273,8 @@ def test_a_kept_draft_stands_where_the_settled_one_was_seen(qtbot: QtBot, text: 
     assert settled == kept
 
 
-def test_a_settled_draft_that_begins_above_the_window_is_drawn_as_far_as_it_reaches_in(page: Page) -> None:
+def test_a_settled_draft_that_begins_above_the_window_is_drawn_as_far_as_it_reaches_in(qtbot: QtBot) -> None:
+    page = make_page(qtbot, height=420)
     begin(page, TEXT.index("\n"))
     page.draft.settle("word " * 300)
     page.verticalScrollBar().setValue(7)
@@ -312,11 +313,23 @@ def test_scrolling_moves_through_a_gap_that_is_higher_than_the_window(qtbot: QtB
         scroll.setValue(value)
         tops.append(page.draft.bar_top() or 0.0)
     steps = [before - after for before, after in pairwise(tops)]
-    assert len(steps) > 40
+    assert len(steps) > 30
     assert min(steps) > 0
     assert max(steps) < 2 * page.line_height
+
+
+@pytest.mark.parametrize("lines", [9, 12, 40])
+@pytest.mark.parametrize("paragraphs_after", [0, 2, 40])
+def test_the_page_scrolls_to_its_end_and_no_further(qtbot: QtBot, lines: int, paragraphs_after: int) -> None:
+    paragraph = "word " * 30
+    page = make_page(qtbot, "\n".join([paragraph] * (1 + paragraphs_after)), height=300)
+    begin(page, len(paragraph), lines)
+    scroll = page.verticalScrollBar()
     scroll.setValue(scroll.maximum())
-    assert page.block_top(page.document().lastBlock()) < 300
+    last = page.document().lastBlock()
+    bottom = page.block_top(last) + page.page_layout.blockBoundingRect(last).height()
+    assert 0 <= page.viewport().height() - bottom < 2 * page.line_height
+    assert 0 < scroll.pageStep() <= page.viewport().height() / page.line_height
 
 
 def _lay_out_all(page: Page) -> None:
