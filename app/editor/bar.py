@@ -145,7 +145,10 @@ class DraftBar(QFrame):
 
 
 class DraftButton(QToolButton):
-    """Draft paragraph, beside the caret's line: only where a draft could go, and never over text."""
+    """Draft paragraph, beside the caret's line: only where a draft could go, and never over text.
+
+    It is placed, like the bar, when Qt has done with a change: asking for places in its midst disturbs it.
+    """
 
     def __init__(self, page: Page, drafting: Drafting) -> None:
         super().__init__(page)
@@ -159,8 +162,8 @@ class DraftButton(QToolButton):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setCursor(Qt.CursorShape.ArrowCursor)
         self.clicked.connect(drafting.draft)
-        page.cursorPositionChanged.connect(self.place)
-        page.geometry_changed.connect(self.place)
+        page.cursorPositionChanged.connect(self.place, Qt.ConnectionType.QueuedConnection)
+        page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
         drafting.changed.connect(self.place)
         page.installEventFilter(self)
 

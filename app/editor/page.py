@@ -169,6 +169,7 @@ class Page(QPlainTextEdit):
         """The layout has seen the change; its gap may stand elsewhere now."""
         self.draft.relayout()
         self.ensureCursorVisible()
+        self.geometry_changed.emit()
 
     # ---------------------------------------------------------------- geometry
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAccessible, QCloseEvent
+from PySide6.QtGui import QAccessible, QCloseEvent, QTextCursor
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -566,7 +566,23 @@ def test_the_draft_button_stands_where_a_draft_could_go_and_never_over_text(wind
     last = window.page.cursorRect().translated(window.page.viewport().geometry().topLeft())
     assert window.button.geometry().top() > last.bottom()
     put_caret(window.page, 10)
+    QApplication.processEvents()
     assert window.button.isHidden()
+
+
+def test_the_draft_button_follows_the_caret_when_a_long_word_is_deleted(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    page = window.page
+    set_document_text(page.document(), "One.\nTwo.\n\nThree.\n\n" + "x" * 2000)
+    page.setFocus()
+    page.moveCursor(QTextCursor.MoveOperation.End)
+    QApplication.processEvents()
+    qtbot.keyClick(page, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ControlModifier)
+    QApplication.processEvents()
+    caret = page.cursorRect().translated(page.viewport().geometry().topLeft())
+    assert window.button.isVisible()
+    assert window.button.geometry().top() > caret.bottom()
 
 
 def test_the_bar_stands_under_the_draft_with_what_can_be_done(window: MainWindow, run: Run) -> None:
