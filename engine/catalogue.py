@@ -148,7 +148,7 @@ def check_files(folder: Path) -> list[Path]:
         except SafetensorError as error:
             raise _broken(path, str(error)) from error
         except OSError as error:
-            raise _out_of_reach(path, error) from error
+            raise out_of_reach(path, error) from error
         if lacking:
             raise _broken(path, f"lacks {', '.join(sorted(lacking))}")
     return list(tensors)
@@ -188,14 +188,15 @@ def _read_json(path: Path, kind: type[V]) -> dict[str, V]:
     except (ValueError, RecursionError) as error:
         raise _broken(path, str(error)) from error
     except OSError as error:
-        raise _out_of_reach(path, error) from error
+        raise out_of_reach(path, error) from error
 
 
-def _out_of_reach(path: Path, error: OSError) -> EngineError:
+def out_of_reach(path: Path, error: OSError) -> EngineError:
+    """Not damaged: somebody else's, on a disk that is gone or fails, or more files are open than may be."""
     return EngineError(
         "weights-missing",
         f"The model cannot be read: {path}: {error.strerror or error}.",
-        "Allow Mezzotint to read that folder, or choose another one.",
+        "Look whether its disk is there and Mezzotint may read that folder, or choose another one.",
     )
 
 

@@ -24,6 +24,7 @@ Kind = Literal[
 _NO_MEMORY = (
     "out of memory",
     "can't allocate memory",
+    "Cannot allocate memory",
     "STATUS_ALLOC_FAILED",
     "CUBLAS_STATUS_NOT_INITIALIZED",
     "OUT_OF_DEVICE_MEMORY",

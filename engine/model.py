@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from transformers.cache_utils import DynamicCache
@@ -18,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from engine import quantise
 from engine.canvases import Canvases
-from engine.catalogue import check_files
+from engine.catalogue import check_files, out_of_reach
 from engine.denoise import Sampler
 from engine.errors import EngineError, machine_fault
 from engine.modules import replace_modules
@@ -51,6 +52,9 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
     ) -> Any:
         """The public way to a device map needs accelerate, which puts hooks of its own into a model."""
         device_map = model._placement.device_map(model)
+        quantiser = load_config.hf_quantizer
+        if model._placement.first.type != "cpu" or (quantiser and not quantiser.pre_quantized):
+            state_dict = _unmapped(checkpoint_files)  # a processor runs what is not packed where it is mapped
         return DiffusionGemmaForBlockDiffusion._load_pretrained_model(
             model, state_dict, checkpoint_files, replace(load_config, device_map=device_map), expected_keys
         )
@@ -58,6 +62,15 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
     @classmethod
     def _can_set_experts_implementation(cls) -> bool:
         return True  # the library looks for a decorator in the source file of the class
+
+
+def _unmapped(checkpoint_files: Sequence[str]) -> dict[str, Any]:
+    """The tensors, each read when it is asked for.
+
+    The library maps the files, in a way that Linux refuses for one larger than the main memory.
+    """
+    files: list[Any] = [safe_open(path, framework="pt", backend="pread") for path in checkpoint_files]
+    return {name: file.get_slice(name) for file in files for name in file.keys()}  # noqa: SIM118
 
 
 class Model:
@@ -239,15 +252,16 @@ def _load_weights(
 ) -> tuple[Any, int]:
     """With the bytes of the packed copy that could not be kept."""
     source, packing = quantise.prepare(folder, precision, placement, packed_models)
-    model, fault = None, ""
+    model, kind, fault = None, "", ""
     try:
         model = _read_weights(source, placement, precision, packing, tell)
     except EngineError as error:
-        if source == folder or error.kind != "weights-broken":
+        if source == folder or error.kind not in ("weights-broken", "weights-missing"):
             raise
-        fault = error.details
+        kind, fault = error.kind, error.details
     if model is None:  # outside `except`, whose frames hold what was read
-        quantise.discard(source, fault)
+        if kind == "weights-broken":
+            quantise.discard(source, fault)
         source, packing = quantise.prepare(folder, precision, placement)
         model = _read_weights(source, placement, precision, packing, tell)
     if not (packing and packed_models):
@@ -278,7 +292,9 @@ def _read_weights(
                 experts_implementation="grouped_mm",
                 output_loading_info=True,
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno:  # else it is the library's own word
+            raise machine_fault(error) or out_of_reach(source, error) from error
         raise machine_fault(error) or _broken(source, str(error)) from error
     unread = {
         name for name, held in model.named_parameters() if held.is_meta
@@ -292,7 +308,7 @@ def _read_weights(
 def _broken(folder: Path, details: str) -> EngineError:
     return EngineError(
         "weights-broken",
-        f"The model in {folder} is damaged: its weights do not fit its configuration.",
+        f"The model in {folder} is damaged: its files do not fit together.",
         "Download the model again, or choose another folder.",
         details,
     )

@@ -22,6 +22,8 @@ LOADABLE: tuple[Precision, ...] = ("bf16", "fp8", "4-bit", "4-bit-tight")
 """On graphics cards, the largest first."""
 PACKED: tuple[Precision, ...] = ("fp8", "4-bit", "4-bit-tight")
 """While they are loaded; the packed copy is kept, and takes about as many bytes as the weights."""
+METHOD = "mezzotint"
+"""How that was done, in the copy's configuration."""
 
 CONTEXTS = (2048, 8192, 32768)
 DEFAULT_CONTEXT_TOKENS = 8192
@@ -36,21 +38,25 @@ _BYTES: dict[Precision, tuple[float, float, float, int]] = {  # a weight of an e
     "bf16": (2, 2, 2, 2),
     "fp8": (1, 2, 2, 2),
     "4-bit": (_NF4, 2, 2, 2),
-    "4-bit-tight": (_NF4, 1, 2, 2),  # the scale of a row of 8 bits is next to nothing
+    "4-bit-tight": (_NF4, 1, 2, 2),  # and each row of 8 bits has a scale
 }
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How many there are in experts, in linear layers and in all else."""
+    """How many there are in experts, in linear layers and in all else. linear_rows: the layers' outputs."""
 
     experts: int
     linear: int
     rest: int
+    linear_rows: int
 
     def bytes_in(self, precision: Precision) -> int:
         expert, linear, rest, _ = _BYTES[precision]
-        return round(self.experts * expert + self.linear * linear + self.rest * rest)
+        weights = round(self.experts * expert + self.linear * linear + self.rest * rest)
+        row_scales = 4 * self.linear_rows if linear == 1 else 0
+        scale_codes = 4 * 256 if expert == _NF4 and self.experts else 0
+        return weights + row_scales + scale_codes
 
 
 @dataclass(frozen=True)
@@ -315,7 +321,7 @@ def table(
         choices = choices or [f"{other} and a smaller context" for other in least[:1]]
         ways = ["close other programs"] * (need <= total_bytes)
         ways += ["choose " + " or ".join(choices)] * bool(choices)
-        lack = f"needs {memory(need - free_bytes)} more than {place} {have} free{even}"
+        lack = f"needs {memory(max(2**20, need - free_bytes))} more than {place} {have} free{even}"
         return f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
 
     limit = shape.limit_tokens
@@ -372,9 +378,14 @@ class _Text(msgspec.Struct):
     attention_bias: bool = False
 
 
+class _Packing(msgspec.Struct):
+    quant_method: str = ""
+
+
 class _Config(msgspec.Struct):
     text_config: _Text
     canvas_length: _Size = 256
+    quantization_config: _Packing | None = None
 
 
 def read_shape(folder: Path) -> Shape:
@@ -382,7 +393,15 @@ def read_shape(folder: Path) -> Shape:
     path = folder / "config.json"
     choose = "Choose a folder with a DiffusionGemma model."
     try:
-        return _shape(msgspec.json.decode(path.read_bytes(), type=_Config))
+        config = msgspec.json.decode(path.read_bytes(), type=_Config)
+        if config.quantization_config and config.quantization_config.quant_method != METHOD:
+            raise EngineError(
+                "weights-broken",
+                f"The model in {folder} was packed by another program.",
+                "Choose the original model: Mezzotint packs it itself.",
+                config.quantization_config.quant_method,
+            )
+        return _shape(config)
     except OSError as error:
         raise EngineError("weights-missing", f"{path} cannot be read.", choose, str(error)) from error
     except (ValueError, IndexError, RecursionError) as error:
@@ -398,10 +417,17 @@ def _shape(config: _Config) -> Shape:
     limit = text.max_position_embeddings - MOST_CANVASES * config.canvas_length
     if limit < 1:
         raise ValueError("no room for a prompt")
+    if text.top_k_experts > text.num_experts:
+        raise ValueError("more experts for a token than there are")
     return Shape(
         layers=tuple(_layer(text, index, overrides) for index in range(text.num_hidden_layers)),
         # The embedding, which is the output layer too, the last norm, and self-conditioning.
-        ends=Weights(experts=0, linear=3 * width * hidden, rest=(text.vocab_size + 2) * hidden),
+        ends=Weights(
+            experts=0,
+            linear=3 * width * hidden,
+            rest=(text.vocab_size + 2) * hidden,
+            linear_rows=2 * width + hidden,
+        ),
         window=window // 2 + 1 if text.use_bidirectional_attention == "all" else window,
         canvas_tokens=config.canvas_length,
         vocab_size=text.vocab_size,
@@ -429,6 +455,7 @@ def _layer(text: _Text, index: int, overrides: Mapping[int, _Override]) -> Layer
             linear=(inward + queries + 3 * width) * hidden,
             # Norms and the router, which is never packed.
             rest=(8 + experts) * hidden + experts + 2 * size + (inward + hidden) * text.attention_bias,
+            linear_rows=inward + 2 * width + 2 * hidden,
         ),
         kv=2 * keys,
         # What the library does for a mask, and for heads of more than 256 without one.

@@ -28,10 +28,9 @@ from engine.catalogue import INDEX, check_files, packed_copy, packed_precision
 from engine.errors import EngineError
 from engine.experts import Fp8Experts, Nf4Experts, PackedExperts, PackedLinear, Scratch
 from engine.placement import PROCESSOR, Placement
-from engine.plans import PACKED, Precision
+from engine.plans import METHOD, PACKED, Precision
 
 FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning changes
-METHOD = "mezzotint"
 SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
 SEAL = "fingerprint"
 UNFINISHED = ".part"

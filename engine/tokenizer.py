@@ -35,7 +35,7 @@ class Tokenizer:
         except Exception as error:  # the library has no common error for a broken tokenizer
             raise EngineError(
                 "weights-broken",
-                f"The tokenizer in {folder} cannot be read.",
+                f"The tokenizer or the configuration in {folder} cannot be read.",
                 "Download the model again, or choose another folder.",
                 str(error),
             ) from error

@@ -6,7 +6,7 @@ import json
 import threading
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -51,7 +51,7 @@ def large() -> plans.Shape:
 def count(shape: plans.Shape) -> plans.Weights:
     parts = [*(layer.weights for layer in shape.layers), shape.ends]
     return plans.Weights(
-        *(sum(getattr(part, name) for part in parts) for name in ("experts", "linear", "rest"))
+        *(sum(getattr(part, name) for part in parts) for name in ("experts", "linear", "rest", "linear_rows"))
     )
 
 
@@ -60,7 +60,7 @@ def count_by_library(folder: Path) -> plans.Weights:
     with torch.device("meta"):
         model: Any = DiffusionGemmaForBlockDiffusion(DiffusionGemmaConfig.from_pretrained(folder))
     model.tie_weights()
-    experts = linear = rest = 0
+    experts = linear = rest = rows = 0
     for name, parameter in model.named_parameters():
         if "vision" in name:
             continue
@@ -68,9 +68,10 @@ def count_by_library(folder: Path) -> plans.Weights:
             experts += parameter.numel()
         elif parameter.ndim == 2 and "embed_tokens" not in name and "router" not in name:
             linear += parameter.numel()
+            rows += len(parameter)
         else:
             rest += parameter.numel()
-    return plans.Weights(experts, linear, rest)
+    return plans.Weights(experts, linear, rest, rows)
 
 
 @pytest.mark.parametrize("folder", [catalogue.STARTER.describes, catalogue.GEMMA_26B.describes])
@@ -145,11 +146,20 @@ def test_what_describes_no_such_model_is_refused(text: str, tmp_path: Path) -> N
         {"per_layer_config": {"0": {"head_dim": -1}}},
         {"max_position_embeddings": 100},
         {"layer_types": "x"},
+        {"top_k_experts": 1000},
     ],
 )
 def test_a_configuration_that_lies_is_refused_at_once(lie: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL | lie}))
     with pytest.raises(EngineError) as caught:
+        plans.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
+
+
+@pytest.mark.parametrize("packing", [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {}])
+def test_what_another_program_packed_is_refused(packing: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL, "quantization_config": packing}))
+    with pytest.raises(EngineError, match="packed by another program") as caught:
         plans.read_shape(tmp_path)
     assert caught.value.kind == "weights-broken"
 
@@ -194,7 +204,7 @@ def held_by(model: Model) -> int:
     return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", get_args(Precision))
 @pytest.mark.parametrize("which", ["tiny", "starter"])
 def test_the_weights_are_as_large_as_planned(which: str, precision: Precision, tiny_folder: Path) -> None:
     folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import math
+import os
 import resource
 import shutil
 import threading
@@ -401,6 +403,33 @@ def test_a_packed_copy_that_cannot_be_loaded_is_made_again(
     assert isinstance(load(Session(), model, precision="4-bit")[-1], Ready)
     assert len(read) == 3
     assert [*copy.parent.iterdir()] == [copy]
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_packed_copy_outlasts_a_disk_that_fails(
+    packed_tiny: tuple[str, Path], always: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the model is packed again, unless that fails too."""
+    model, copy = packed_tiny
+    files = {path: path.stat().st_mtime_ns for path in copy.iterdir()}
+    library: Any = TextModel
+    original = library.from_pretrained
+
+    def failing(source: Path, *args: Any, **kwargs: Any) -> Any:
+        if always or source == copy:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
+        return original(source, *args, **kwargs)
+
+    monkeypatch.setattr(library, "from_pretrained", failing)
+    last = load(Session(), model, precision="4-bit")[-1]
+    if always:
+        assert (failed_of([last]).kind, "Input/output error" in failed_of([last]).message) == (
+            "weights-missing",
+            True,
+        )
+    else:
+        assert isinstance(last, Ready)
+    assert {path: path.stat().st_mtime_ns for path in copy.iterdir()} == files
 
 
 @pytest.mark.parametrize("end", ["cancel", "fault"])
