@@ -97,7 +97,8 @@ def packed_copy(folder: Path, precision: str, root: Path) -> Path:
     """Of the model in that folder, and of no other of the same name."""
     place = folder.resolve()
     key = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
-    return root / f"{place.name}-{key}-{precision}"
+    name = os.fsdecode(os.fsencode(place.name)[:100])  # the copy's, while it is written, is longer still
+    return root / f"{name}-{key}-{precision}"
 
 
 def find(model: str) -> tuple[Path, str]:
@@ -108,6 +109,8 @@ def find(model: str) -> tuple[Path, str]:
     for known in KNOWN:
         if known.name == model:
             return known.folder, known.label
+    if model != (shown := model.encode(errors="replace").decode()):
+        raise EngineError("input", f"The name “{shown}” is not UTF-8.", "Rename the folder.")
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises for a user who is not there
     if model and os.path.isdir(folder):
         return folder, folder.resolve().name

@@ -29,7 +29,7 @@ def choose(
         return plans.has_room(shape, request.precision, device, context, loadable)
 
     device = hardware.resolve(request.device, present, fits)
-    precision = asked or hardware.best_precision(device, plans.load_bytes(shape, device, context, loadable))
+    precision = asked or plans.best_precision(device, plans.load_bytes(shape, device, context, loadable))
     return device, precision, _placement(shape, precision, context, device, present)
 
 

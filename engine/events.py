@@ -100,7 +100,7 @@ Request = LoadRequest | PrepareRequest | DraftRequest | CancelRequest | UnloadRe
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs; fp8:
-    the kernels for FP8 experts are here and run there.
+    the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type.
     """
 
     id: str
@@ -109,6 +109,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int
     uuid: str = ""
     fp8: bool = False
+    bf16: bool = True
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):

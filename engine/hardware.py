@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from engine.cards import TOGETHER, best, card_ids, together
 from engine.errors import EngineError
 from engine.events import Device
 from engine.nvidia import has_fp8_kernels, nvidia_gpus
-from engine.plans import Precision, usable_bytes
 from engine.ram import ram
 
 
@@ -73,25 +72,6 @@ def idle_card() -> str:
         f"{message}: the card’s driver does not suit CUDA {torch.version.cuda}. Update the driver"
         f"{'' if torch.version.cuda.startswith('12.') else older}."
     )
-
-
-def best_precision(device: Device, needed_bytes: Mapping[Precision, int]) -> Precision:
-    """The first that fits, else the last: then a load may fail.
-
-    A processor without bf16 arithmetic takes fp32 for bf16, which is five times as fast there, where half of
-    what is free is enough for it.
-    """
-    free = usable_bytes(device)
-    bf16_bytes = needed_bytes.get("bf16")
-    if bf16_bytes and device.id == "cpu" and 2 * bf16_bytes <= free // 2 and not _computes_in_bf16():
-        return "fp32"
-    fitting = (precision for precision, needed in needed_bytes.items() if not free or needed <= free)
-    return next(fitting, list(needed_bytes)[-1])
-
-
-def _computes_in_bf16() -> bool:
-    abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(has for name, has in abilities.items() if name.endswith("bf16"))
 
 
 def limit_threads() -> None:
@@ -188,7 +168,12 @@ def _mps() -> tuple[Device, ...]:
 
 def _cpu() -> Device:
     total, free = ram()
-    return Device(id="cpu", name=_cpu_name(), total_bytes=total, free_bytes=free)
+    return Device(id="cpu", name=_cpu_name(), total_bytes=total, free_bytes=free, bf16=_computes_in_bf16())
+
+
+def _computes_in_bf16() -> bool:
+    abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(has for name, has in abilities.items() if name.endswith("bf16"))
 
 
 def _cpu_name() -> str:

@@ -215,6 +215,19 @@ def load_bytes(
     }
 
 
+def best_precision(device: Device, needed_bytes: Mapping[Precision, int]) -> Precision:
+    """The first that fits, else the last: then a load may fail.
+
+    A processor without bf16 arithmetic takes fp32 for bf16, which is five times as fast there, where half of
+    what is free is enough for it.
+    """
+    free, bf16_bytes = usable_bytes(device), needed_bytes.get("bf16")
+    if bf16_bytes and not device.bf16 and 2 * bf16_bytes <= free // 2:
+        return "fp32"
+    fitting = (precision for precision, needed in needed_bytes.items() if not free or needed <= free)
+    return next(fitting, list(needed_bytes)[-1])
+
+
 def has_room(
     shape: Shape,
     asked: str,

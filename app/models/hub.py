@@ -21,7 +21,7 @@ from app.models.names import LICENCES, SMALL, plain_name
 from app.models.ranged import Fetcher, HubFile
 from engine.catalogue import INDEX, SINGLE
 from engine.errors import EngineError
-from engine.plans import read_shape
+from engine.plans import METHOD, read_shape
 
 MOST_TO_LOOK_AT_BYTES = 1 << 24
 
@@ -149,9 +149,13 @@ class HubDownload:
         missing = [name for name in ("config.json", "tokenizer.json") if name not in listing]
         if missing:
             raise self._unfit(f"it has no {missing[0]}")
-        model_type = self._read(listing["config.json"]).get("model_type", "no model type")
+        config = self._read(listing["config.json"])
+        model_type = config.get("model_type", "no model type")
         if model_type != "diffusion_gemma":
             raise self._unfit(f"it is of another kind ({model_type})")
+        packing = config.get("quantization_config")
+        if isinstance(packing, dict) and packing.get("quant_method") != METHOD:
+            raise self._unfit("another program packed it, where Mezzotint packs the original itself")
         names = [
             name
             for name in SMALL

@@ -142,6 +142,7 @@ def _problem(folder: Path) -> str:
         return _answers[folder].problem
     try:
         weights, problem = check_files(folder), ""
+        read_shape(folder)
     except EngineError as error:
         weights, problem = [], error.message
     elsewhere = tuple(path for path in weights if path.parent != folder)

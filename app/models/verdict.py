@@ -10,10 +10,13 @@ from app.models.precisions import NAMES, in_words
 from engine.cards import card_ids
 from engine.events import Device
 from engine.plans import (
+    LOADABLE,
     Plan,
     Precision,
     Shape,
+    best_precision,
     has_room,
+    load_bytes,
     memory,
     planned_context,
     suitable,
@@ -60,11 +63,12 @@ def judge(
     """
     fitting = suitable(precisions, device)
     offered = [precision for precision in precisions if precision in fitting or precision == chosen]
-    plans = _plans(shape, offered, context_tokens, device, instead)
-    if chosen in offered:
-        plan = next(plan for plan in plans if plan.precision == chosen)
-    else:
-        plan = next((plan for plan in plans if plan.fits), plans[-1])
+    loads = [precision for precision in offered if precision in LOADABLE]
+    best = best_precision(device, load_bytes(shape, device, context_tokens, loads))
+    taken = next((precision for precision in offered if precision == chosen), best)
+    planned = offered if taken in offered else [taken, *offered]
+    plans = _plans(shape, planned, context_tokens, device, instead)
+    plan = next(plan for plan in plans if plan.precision == taken)
     verdict = in_words(plan.verdict)
     if chosen in offered:
         words = f"{verdict[0].upper()}{verdict[1:]}."

@@ -110,6 +110,18 @@ def test_the_download_is_as_large_as_the_whole_checkpoint() -> None:
     assert catalogue.GEMMA_26B.download_bytes == pytest.approx(size, rel=0.002)
 
 
+def test_a_packed_copy_has_a_name_that_any_disk_takes(tmp_path: Path) -> None:
+    names = {catalogue.packed_copy(tmp_path / ("模" * 85 + end), "4-bit", tmp_path).name for end in ("", "b")}
+    assert len(names) == 2
+    assert all(len(os.fsencode(name)) < 200 for name in names)
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(EngineError, match="is not UTF-8") as caught:
+        catalogue.find("/models/\udcff")
+    assert caught.value.message.encode()
+
+
 def test_the_disk_is_looked_at_where_the_model_would_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 

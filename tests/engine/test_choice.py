@@ -97,7 +97,7 @@ def test_a_precision_that_was_asked_for_decides() -> None:
 
 def test_a_packed_copy_can_only_be_what_it_is(tmp_path: Path) -> None:
     config = json.loads((FOLDER / "config.json").read_bytes())
-    config["quantization_config"] = {"precision": "4-bit"}
+    config["quantization_config"] = {"quant_method": "mezzotint", "precision": "4-bit"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     request = LoadRequest(request_id="l", model="m")
     device, precision, _ = choose(request, tmp_path, machine(10 * GB, 10 * GB))

@@ -106,6 +106,15 @@ def test_a_model_that_is_not_there_exits_with_1() -> None:
     assert "config.json" in done.stderr.decode()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full")
+def test_results_that_cannot_be_written_are_told() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*ENGINE, "models"], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, timeout=120)
+    assert done.returncode == 1
+    assert b"cannot be written: No space left on device." in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_an_interrupt_exits_with_130() -> None:
     command = [*ENGINE, "draft", "--events", "--no-early-stop", "--steps", "128", "--canvases", "4"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:

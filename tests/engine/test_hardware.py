@@ -12,7 +12,7 @@ from engine.cards import card_ids, together
 from engine.errors import EngineError
 from engine.events import Device
 from engine.nvidia import Gpu
-from engine.plans import RUNTIME_BYTES, Precision, usable_bytes
+from engine.plans import usable_bytes
 
 GB = 10**9
 GPU = Device(
@@ -30,6 +30,17 @@ def test_the_processor_is_always_there() -> None:
     assert cpu.id == "cpu"
     assert cpu.name
     assert 0 < cpu.free_bytes <= cpu.total_bytes
+
+
+@pytest.mark.parametrize(
+    ("abilities", "has"),
+    [({}, False), ({"avx2": True, "avx512_bf16": False}, False), ({"avx512_bf16": True}, True)],
+)
+def test_the_processor_tells_whether_it_computes_in_bf16(
+    abilities: dict[str, bool], has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    assert hardware.devices()[-1].bf16 == has
 
 
 @pytest.mark.parametrize(
@@ -223,47 +234,3 @@ def test_all_cards_are_taken_only_where_the_best_is_too_small(room: int, found: 
 )
 def test_a_card_alone_is_not_mistaken_for_all(asked: str, found: Device) -> None:
     assert hardware.resolve(asked, (GPU, OTHER, BOTH, CPU)) == found
-
-
-# ------------------------------------------------------------------ precision
-
-
-@pytest.mark.parametrize(
-    ("device", "weights", "abilities", "precision"),
-    [
-        (GPU, 10**6, {}, "bf16"),
-        (CPU, 10**6, {}, "fp32"),
-        (CPU, 10**6, {"avx2": True, "avx512_bf16": False}, "fp32"),
-        (CPU, 10**6, {"avx512_bf16": True}, "bf16"),
-        (CPU, 3 * 10**9, {}, "bf16"),
-    ],
-)
-def test_a_processor_without_bf16_computes_in_fp32(
-    device: Device, weights: int, abilities: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
-    assert hardware.best_precision(device, {"bf16": weights}) == precision
-
-
-NEEDED: dict[Precision, int] = {"bf16": 52 * GB, "fp8": 28 * GB, "4-bit": 17 * GB, "4-bit-tight": 15 * GB}
-
-
-@pytest.mark.parametrize(
-    ("free", "precision"),
-    [
-        (52 * GB, "bf16"),
-        (51 * GB, "fp8"),
-        (27 * GB, "4-bit"),
-        (17 * GB, "4-bit"),
-        (16 * GB, "4-bit-tight"),
-        (8 * GB, "4-bit-tight"),
-    ],
-)
-def test_a_card_gets_the_best_precision_that_fits(free: int, precision: str) -> None:
-    card = Device(id="cuda:0", name="", total_bytes=80 * GB, free_bytes=free + RUNTIME_BYTES)
-    assert hardware.best_precision(card, NEEDED) == precision
-
-
-def test_where_the_memory_is_not_told_bf16_is_tried() -> None:
-    card = Device(id="mps", name="", total_bytes=0, free_bytes=0)
-    assert hardware.best_precision(card, NEEDED) == "bf16"

@@ -20,7 +20,7 @@ from engine.errors import EngineError
 from engine.events import Device, DraftRequest, Finished, LoadRequest, Prefilled, Ready
 from engine.model import Model, TextModel
 from engine.placement import PROCESSOR
-from engine.plans import CONTEXTS, PACKED, Precision
+from engine.plans import CONTEXTS, PACKED, RUNTIME_BYTES, Precision
 from engine.quantise import replace_layers
 from engine.session import Session
 
@@ -448,3 +448,39 @@ def test_a_model_in_place_of_the_one_in_use_is_told_so(large: plans.Shape) -> No
     assert told(80 * GB, 1).endswith(" GB to spare in place of the model in use")
     assert told(80 * GB, 2).endswith(" GB to spare on my cards in place of the model in use")
     assert "than my cards have free even without the model in use: choose" in told(GB, 2)
+
+
+# ------------------------------------------------------------------ precision
+
+
+@pytest.mark.parametrize(
+    ("bf16", "weights", "precision"),
+    [(False, 10**6, "fp32"), (True, 10**6, "bf16"), (False, 3 * 10**9, "bf16")],
+)
+def test_a_processor_without_bf16_computes_in_fp32(bf16: bool, weights: int, precision: str) -> None:
+    processor = Device(id="cpu", name="", total_bytes=16 * GB, free_bytes=8 * GB, bf16=bf16)
+    assert plans.best_precision(processor, {"bf16": weights}) == precision
+
+
+NEEDED: dict[Precision, int] = {"bf16": 52 * GB, "fp8": 28 * GB, "4-bit": 17 * GB, "4-bit-tight": 15 * GB}
+
+
+@pytest.mark.parametrize(
+    ("free", "precision"),
+    [
+        (52 * GB, "bf16"),
+        (51 * GB, "fp8"),
+        (27 * GB, "4-bit"),
+        (17 * GB, "4-bit"),
+        (16 * GB, "4-bit-tight"),
+        (8 * GB, "4-bit-tight"),
+    ],
+)
+def test_a_card_gets_the_best_precision_that_fits(free: int, precision: str) -> None:
+    card = Device(id="cuda:0", name="", total_bytes=80 * GB, free_bytes=free + RUNTIME_BYTES)
+    assert plans.best_precision(card, NEEDED) == precision
+
+
+def test_where_the_memory_is_not_told_bf16_is_tried() -> None:
+    card = Device(id="mps", name="", total_bytes=0, free_bytes=0)
+    assert plans.best_precision(card, NEEDED) == "bf16"

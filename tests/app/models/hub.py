@@ -21,6 +21,7 @@ from safetensors.numpy import save
 
 from app.models import growing
 from app.models.names import RECORD
+from engine.catalogue import STARTER
 
 REPO = "someone/gemma-for-tests"
 COMMIT, LATER_COMMIT = "a" * 40, "b" * 40
@@ -45,7 +46,7 @@ def weights(count: int, seed: int = 0) -> bytes:
 def model_files(count: int = 1_000_000) -> dict[str, bytes]:
     """A whole model, and what nobody needs."""
     return {
-        "config.json": json.dumps({"model_type": "diffusion_gemma"}).encode(),
+        "config.json": (STARTER.describes / "config.json").read_bytes(),
         "generation_config.json": b"{}",
         "tokenizer.json": b'{"version": "1.0"}',
         "tokenizer_config.json": b"{}",

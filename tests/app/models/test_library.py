@@ -52,6 +52,15 @@ def test_a_model_that_is_not_whole_is_listed_with_its_problem(own_folders: Path)
     assert "is gone" in problems["unplugged"]
 
 
+def test_a_model_that_another_program_packed_is_listed_with_its_problem(own_folders: Path) -> None:
+    folder = make_model(models_folder() / "packed")
+    config = json.loads((folder / "config.json").read_bytes())
+    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    _, model = library.local_models()
+    assert "was packed by another program" in model.problem
+
+
 def test_what_is_not_a_model_or_not_yet_or_no_longer_one_is_left_out() -> None:
     root = models_folder()
     make_model(growing.partial(root / "coming"))

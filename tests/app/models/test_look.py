@@ -201,6 +201,10 @@ def test_what_is_too_large_to_be_a_description_is_not_fetched(
     [
         (b'{"model_type": "llama"}', "another kind (llama)"),
         (b'{"model_type": "diffusion_gemma"}', "does not tell how large it is"),
+        (
+            b'{"model_type": "diffusion_gemma", "quantization_config": {"quant_method": "fp8"}}',
+            "another program packed it",
+        ),
     ],
 )
 def test_another_kind_of_model_is_told_and_fetches_nothing_else(

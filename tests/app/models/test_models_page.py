@@ -618,7 +618,7 @@ def test_a_packed_copy_is_offered_as_it_is_packed(
 ) -> None:
     folder = install(tmp_path / "mine")
     config = json.loads((folder / "config.json").read_bytes())
-    config["quantization_config"] = {"precision": precision}
+    config["quantization_config"] = {"quant_method": "mezzotint", "precision": precision}
     (folder / "config.json").write_text(json.dumps(config))
     add(desk.page, folder)
     row = desk.page.rows[folder]
@@ -982,7 +982,7 @@ def test_what_a_look_does_not_find_stays_told(
 ) -> None:
     folder = install(tmp_path / "mine")
     config = json.loads((folder / "config.json").read_bytes())
-    config["quantization_config"] = {"precision": "4-bit-tight"}
+    config["quantization_config"] = {"quant_method": "mezzotint", "precision": "4-bit-tight"}
     (folder / "config.json").write_text(json.dumps(config))
     add(desk.page, folder)
     desk.store.change(model=str(folder), precision=precision)

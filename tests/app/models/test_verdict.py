@@ -7,7 +7,7 @@ import pytest
 from app.models.precisions import in_words
 from app.models.verdict import device_taken, judge
 from engine.cards import together
-from engine.catalogue import GEMMA_26B
+from engine.catalogue import GEMMA_26B, KNOWN, KnownModel
 from engine.choice import choose
 from engine.events import Device, LoadRequest
 from engine.plans import read_shape
@@ -51,6 +51,17 @@ def test_automatic_is_judged_as_the_precision_that_a_load_takes(context: int, fp
         assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).precision == precision
         found.add(precision)
     assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("known", KNOWN)
+def test_automatic_is_judged_on_a_processor_as_a_load_takes_it(known: KnownModel, bf16: bool) -> None:
+    shape = read_shape(known.describes)
+    for free in (1, 16, 24, 60, 100, 200, 400):
+        processor = Device(id="cpu", name="", total_bytes=2**40, free_bytes=free * GIB, bf16=bf16)
+        request = LoadRequest(request_id="", model="", context_tokens=2048)
+        _, precision, _ = choose(request, known.describes, (processor,))
+        assert judge(shape, known.precisions, "auto", 2048, processor).precision == precision
 
 
 def test_precisions_are_named_in_words_save_in_paths() -> None:
