@@ -44,10 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except OSError as error:
-        print(
-            f"The results cannot be written: {error.strerror}. Make room, or write elsewhere.",
-            file=sys.stderr,
-        )
+        if error.filename:  # no fault of the output's
+            raise
+        fault = f"The results cannot be written: {error.strerror}."
+        print(f"{fault} Make room, or write elsewhere.", file=sys.stderr)
         return 1
 
 
