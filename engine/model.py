@@ -122,7 +122,17 @@ class Model:
         return cache
 
     def prefill(self, cache: DynamicCache, ids: list[int]) -> Tensor:
-        """Append ids to the cache through the causal encoder → its last hidden states, (1, ids, hidden)."""
+        """Append ids to the cache through the causal encoder → its last hidden states, (1, ids, hidden).
+
+        Raises weights-broken for an id that the model has not: on a card it would end the process.
+        """
+        if max(ids) >= self.vocab_size:
+            raise EngineError(
+                "weights-broken",
+                "The tokenizer is of another model: it makes tokens that this one does not know.",
+                "Download the model again, or choose another folder.",
+                f"token {max(ids)} of {self.vocab_size}",
+            )
         start = cache.get_seq_length()
         positions = torch.arange(start, start + len(ids), device=self.device)[None]
         output = self.text_model.model.encoder.language_model(

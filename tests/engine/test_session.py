@@ -293,6 +293,15 @@ def test_a_tensor_of_another_shape_is_refused(
     caplog.clear()
 
 
+def test_a_tokenizer_of_another_model_is_told(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "mixed")
+    shutil.copy(catalogue.STARTER.folder / "tokenizer.json", folder)
+    session = Session()
+    assert isinstance(load(session, model=str(folder))[-1], Ready)
+    failed = failed_of(draft(session, "It rained."))
+    assert (failed.kind, "of another model" in failed.message) == ("weights-broken", True)
+
+
 def test_a_failed_load_leaves_a_session_that_can_load(tiny_folder: Path) -> None:
     session = Session()
     failed_of(load(session, model="nix"))
