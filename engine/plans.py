@@ -410,8 +410,8 @@ def read_shape(folder: Path) -> Shape:
         if config.quantization_config and config.quantization_config.quant_method != METHOD:
             raise EngineError(
                 "weights-broken",
-                f"The model in {folder} was packed by another program.",
-                "Choose the original model: Mezzotint packs it itself.",
+                f"Another program packed the model in {folder}. Mezzotint packs the original itself.",
+                "Choose the original model.",
                 config.quantization_config.quant_method,
             )
         return _shape(config)

@@ -58,7 +58,7 @@ def test_a_model_that_another_program_packed_is_listed_with_its_problem(own_fold
     config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
     (folder / "config.json").write_text(json.dumps(config))
     _, model = library.local_models()
-    assert "was packed by another program" in model.problem
+    assert "Another program packed" in model.problem
 
 
 def test_what_is_not_a_model_or_not_yet_or_no_longer_one_is_left_out() -> None:
