@@ -97,7 +97,7 @@ def packed_copy(folder: Path, precision: str, root: Path) -> Path:
     """Of the model in that folder, and of no other of the same name."""
     place = folder.resolve()
     key = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
-    name = os.fsdecode(os.fsencode(place.name)[:100])  # the copy's, while it is written, is longer still
+    name = os.fsencode(place.name)[:100].decode(errors="ignore")  # the copy's, being written, is longer still
     return root / f"{name}-{key}-{precision}"
 
 

@@ -35,7 +35,9 @@ def set_document_text(document: QTextDocument, text: str) -> None:
     document.setProperty(_MAIN_END, main)
     document.setProperty(_MIXED, ends.count(main) != len(ends))
     document.setUndoRedoEnabled(False)
-    QTextCursor(document).deleteChar()
+    cursor = QTextCursor(document)
+    cursor.setPosition(1, QTextCursor.MoveMode.KeepAnchor)
+    cursor.removeSelectedText()  # deleteChar() would take a combining mark along
     if document.property(_MIXED):
         _mark_blocks(document, ends, main)
     document.setUndoRedoEnabled(True)

@@ -45,6 +45,8 @@ ANY_TEXT = st.lists(
 @given(ANY_TEXT.map("".join))
 @example("\ufeffone\r\ntwo\n")
 @example("\ufffeone")
+@example("\u0301one")
+@example("\u200done")
 def test_text_survives_the_document(text: str) -> None:
     document = QTextDocument()
     set_document_text(document, text)
