@@ -194,11 +194,11 @@ def _read_json(path: Path, kind: type[V]) -> dict[str, V]:
         raise out_of_reach(path, error) from error
 
 
-def out_of_reach(path: Path, error: OSError) -> EngineError:
+def out_of_reach(path: Path, error: Exception) -> EngineError:
     """Not damaged: somebody else's, on a disk that is gone or fails, or more files are open than may be."""
     return EngineError(
         "weights-missing",
-        f"The model cannot be read: {path}: {error.strerror or error}.",
+        f"The model cannot be read: {path}: {getattr(error, 'strerror', None) or error}.",
         "Look whether its disk is there and Mezzotint may read that folder, or choose another one.",
     )
 

@@ -303,7 +303,8 @@ def _read_weights(
                 output_loading_info=True,
             )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        if isinstance(error, OSError) and error.errno:  # else it is the library's own word
+        # An OSError without a number is the library's own word.
+        if (isinstance(error, OSError) and error.errno) or "(os error " in str(error):
             raise machine_fault(error) or out_of_reach(source, error) from error
         raise machine_fault(error) or _broken(source, str(error)) from error
     unread = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF
@@ -56,12 +57,13 @@ class PageLayout(QPlainTextDocumentLayout):
         rows, height, block = 0, 0.0, self.document().lastBlock()
         while block.isValid():
             height += self.blockBoundingRect(block).height()
-            lines, gap = block.layout().lineCount(), self.gap_lines() if self._holds_gap(block) else 0
+            layout = block.layout()
+            lines, gap = layout.lineCount(), self.gap_lines() if self._holds_gap(block) else 0
             above = height - room
             if above > 0:
-                tops = [block.layout().lineAt(line).naturalTextRect().top() for line in range(lines)]
-                gap_above = ceil((above - self.text_bottom(block)) / self.line_height)
-                return rows + sum(top >= above for top in tops) + min(gap, gap - gap_above)
+                gap_above = max(0, ceil((above - self.text_bottom(block)) / self.line_height))
+                first = bisect_left(range(lines), above, key=lambda line: layout.lineAt(line).y())
+                return rows + lines - first + max(0, gap - gap_above)
             rows += lines + gap
             block = block.previous()
         return rows

@@ -94,6 +94,8 @@ class Page(QPlainTextEdit):
         self.line_height = self.page_layout.line_height = ceil(metrics.ascent() + metrics.descent())
         self.setTabStopDistance(4 * metrics.horizontalAdvance(" "))
         self._set_column()
+        # Qt sets how far can be scrolled before all lines are laid out anew.
+        self.page_layout.documentSizeChanged.emit(self.page_layout.documentSize())
         self.draft.relayout()
 
     def set_theme(self, theme: Theme) -> None:
@@ -205,10 +207,12 @@ class Page(QPlainTextEdit):
     def _on_document_size(self) -> None:
         """Qt has set how far can be scrolled, without the gap."""
         layout, scroll = self.page_layout, self.verticalScrollBar()
-        if layout.gap_lines() and not layout.gap_lines_above:
+        if layout.gap_lines():
+            layout.gap_lines_above = 0
             rows = layout.rows_at_end()
             scroll.setMaximum(self.document().lineCount() - rows)
             scroll.setPageStep(rows)
+            self.sync_gap_scroll()
 
     def go_to_draft(self) -> None:
         """Put the caret where the draft stands."""

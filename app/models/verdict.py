@@ -63,6 +63,7 @@ def judge(
     """
     fitting = suitable(precisions, device)
     offered = [precision for precision in precisions if precision in fitting or precision == chosen]
+    offered = offered or list(precisions)  # a packed copy can only be what it is
     loads = [precision for precision in offered if precision in LOADABLE]
     best = best_precision(device, load_bytes(shape, device, context_tokens, loads))
     taken = next((precision for precision in offered if precision == chosen), best)

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import core_model_loading
 from transformers.utils import logging as transformers_logging
@@ -414,9 +415,16 @@ def test_a_packed_copy_that_cannot_be_loaded_is_made_again(
     assert [*copy.parent.iterdir()] == [copy]
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.EIO, os.strerror(errno.EIO)),
+        SafetensorError("Could not read tensor bytes for slicing: Input/output error (os error 5)"),
+    ],
+)
 @pytest.mark.parametrize("always", [False, True])
 def test_a_packed_copy_outlasts_a_disk_that_fails(
-    packed_tiny: tuple[str, Path], always: bool, monkeypatch: pytest.MonkeyPatch
+    packed_tiny: tuple[str, Path], always: bool, fault: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without it the model is packed again, unless that fails too."""
     model, copy = packed_tiny
@@ -426,7 +434,7 @@ def test_a_packed_copy_outlasts_a_disk_that_fails(
 
     def failing(source: Path, *args: Any, **kwargs: Any) -> Any:
         if always or source == copy:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
+            raise fault
         return original(source, *args, **kwargs)
 
     monkeypatch.setattr(library, "from_pretrained", failing)

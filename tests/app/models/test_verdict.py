@@ -64,6 +64,11 @@ def test_automatic_is_judged_on_a_processor_as_a_load_takes_it(known: KnownModel
         assert judge(shape, known.precisions, "auto", 2048, processor).precision == precision
 
 
+def test_a_packed_copy_is_judged_as_what_it_is() -> None:
+    card = Device(id="cuda:0", name="", total_bytes=24 * GIB, free_bytes=23 * GIB)
+    assert judge(SHAPE, ("fp8",), "auto", 2048, card).precision == "fp8"
+
+
 def test_precisions_are_named_in_words_save_in_paths() -> None:
     told = "The model in /models/gemma-fp8/fp8.x is packed as fp8: not as 4-bit-tight, or fp8."
     assert in_words(told) == (
