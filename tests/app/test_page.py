@@ -332,6 +332,39 @@ def test_the_page_scrolls_to_its_end_and_no_further(qtbot: QtBot, lines: int, pa
     assert 0 < scroll.pageStep() <= page.viewport().height() / page.line_height
 
 
+def test_the_page_ends_where_its_text_does_when_a_draft_settles_shorter(qtbot: QtBot) -> None:
+    text = "word " * 27 + "\n" + "x" * 198 + "\nShort one."
+    page = make_page(qtbot, text, height=300)
+    begin(page, 230, lines=40)
+    scroll = page.verticalScrollBar()
+    scroll.setValue(scroll.maximum())
+    QApplication.processEvents()
+    assert page.page_layout.gap_lines_above
+    page.draft.settle("word " * 30)
+    QApplication.processEvents()
+    scroll.setValue(scroll.maximum())
+    last = page.document().lastBlock()
+    bottom = page.block_top(last) + page.page_layout.blockBoundingRect(last).height()
+    assert 0 <= page.viewport().height() - bottom < 2 * page.line_height
+
+
+def test_the_texts_end_can_be_reached_after_a_zoom(qtbot: QtBot) -> None:
+    chance = random.Random(5)
+    for _ in range(150):
+        lengths = [chance.randint(20, 1000) for _ in range(chance.choice([5, 12, 30]))]
+        page = make_page(qtbot, "\n".join(("word " * 200)[:length] for length in lengths), height=420)
+        scroll = page.verticalScrollBar()
+        scroll.setValue(scroll.maximum() // 2)
+        QApplication.processEvents()
+        font = page.font()
+        font.setPixelSize(chance.choice([12, 14, 16]))
+        page.set_prose_font(font)
+        QApplication.processEvents()
+        page.moveCursor(QTextCursor.MoveOperation.End)
+        assert page.viewport().rect().contains(page.cursorRect().center())
+        page.close()
+
+
 def _lay_out_all(page: Page) -> None:
     block = page.document().firstBlock()
     while block.isValid():
