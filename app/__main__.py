@@ -7,8 +7,8 @@ import sys
 
 
 def main() -> int:
-    gc.disable()  # see app.garbage
-    from app.start import start
+    gc.disable()  # see app.garbage_collector
+    from app.application import start
 
     return start()
 

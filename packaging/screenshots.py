@@ -62,17 +62,19 @@ def prepare(home: Path, scale: float) -> None:
 
 def record(trace: Path) -> int:
     """Let the bundled model draft as the app would ask it to; the number of steps that took."""
-    from app.editor.placement import Surroundings
-    from app.settings import Settings
-    from engine.events import DraftRequest, Failed, Finished, LoadRequest, encode
-    from engine.process import EngineProcess
+    from app.editor.placement import TextContext
+    from app.settings.schema import Settings
+    from engine.protocol.codec import encode
+    from engine.protocol.events import Failed, Finished
+    from engine.protocol.requests import DraftRequest, LoadRequest
+    from engine.runtime.process_engine import ProcessEngine
 
-    before = LETTER + Surroundings(LETTER, "").joint.separator
+    before = LETTER + TextContext(LETTER, "").join.separator
     load = LoadRequest(request_id="picture", model="starter", device="cpu")
     draft = DraftRequest(
         request_id="picture", before=before, seed=SEED, context_tokens=Settings().context_tokens
     )
-    engine, never, steps = EngineProcess(), threading.Event(), 0
+    engine, never, steps = ProcessEngine(), threading.Event(), 0
     with trace.open("wb") as file:
         for events in (engine.load(load, never), engine.draft(draft, never)):
             for event in events:
@@ -90,19 +92,19 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
     import qasync
     from PySide6.QtGui import QTextCursor
 
+    from app.application import make_application
     from app.documents.recovery import RecoveryStore
-    from app.drafting import State
-    from app.engine_thread import EngineThread
-    from app.main_window import MainWindow
-    from app.settings import SettingsStore, default_path
-    from app.start import make_application
-    from engine.replay import Replay
+    from app.drafting.draft_session import DraftState
+    from app.settings.store import SettingsStore, default_path
+    from app.window.main_window import MainWindow
+    from app.worker.engine_thread import EngineThread
+    from engine.runtime.replay_engine import ReplayEngine
 
     application = make_application(["mezzotint"])
     application.setCursorFlashTime(0)
     settings, recovery = SettingsStore(default_path()), RecoveryStore()
     settings.change(theme=theme, reduced_motion="off", offered=True)
-    worker = EngineThread(lambda: Replay(trace, PACE_S))
+    worker = EngineThread(lambda: ReplayEngine(trace, PACE_S))
     letter = home / "Letter to Clara.md"
     letter.write_text(LETTER, "utf-8")
 
@@ -121,9 +123,9 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         while drafting.ready is None:
             await asyncio.sleep(0.01)
         drafting.draft()
-        await take("noise", lambda: drafting.state is State.DENOISING)
+        await take("noise", lambda: drafting.state is DraftState.DENOISING)
         await take("developing", lambda: drafting.step >= DEVELOPING * steps)
-        await take("settled", lambda: drafting.state is State.SETTLED)
+        await take("settled", lambda: drafting.state is DraftState.SETTLED)
         settings.change(panel_open=True)
         await take("settings")
         window.open_models()

@@ -10,25 +10,23 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 
-from engine.errors import EngineError
-from engine.events import (
+from engine.protocol.errors import EngineError
+from engine.protocol.events import (
     Cancelled,
     Committed,
     Device,
     DraftEvent,
-    DraftRequest,
     Finished,
     Frame,
     LoadEvent,
     Loading,
-    LoadRequest,
     Prefilled,
-    PrepareRequest,
     Ready,
     Stats,
     Token,
 )
-from engine.serve import serve
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.runtime.server import serve
 
 COMMAND = (sys.executable, "-m", "tests.fakes")
 STEPS = 3

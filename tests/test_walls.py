@@ -13,22 +13,38 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TORCH_FREE = [
     "engine.__main__",
-    "engine.asked",
-    "engine.cards",
-    "engine.catalogue",
-    "engine.engine",
-    "engine.errors",
-    "engine.events",
-    "engine.nvidia",
-    "engine.pieces",
-    "engine.plans",
-    "engine.process",
-    "engine.prompt",
-    "engine.ram",
-    "engine.replay",
-    "engine.serve",
-    "engine.session",
-    "engine.terminal",
+    "engine.checkpoints.catalogue",
+    "engine.checkpoints.files",
+    "engine.checkpoints.memory_estimate",
+    "engine.checkpoints.memory_plan",
+    "engine.checkpoints.model_shape",
+    "engine.checkpoints.precision",
+    "engine.checkpoints.units",
+    "engine.cli.benchmark",
+    "engine.cli.console",
+    "engine.cli.draft",
+    "engine.cli.listing",
+    "engine.cli.serve",
+    "engine.cli.terminal_view",
+    "engine.diffusion.constraints",
+    "engine.diffusion.validation",
+    "engine.hardware.device_groups",
+    "engine.hardware.nvidia",
+    "engine.hardware.system_memory",
+    "engine.protocol.codec",
+    "engine.protocol.engine",
+    "engine.protocol.errors",
+    "engine.protocol.events",
+    "engine.protocol.message",
+    "engine.protocol.requests",
+    "engine.runtime.child_environment",
+    "engine.runtime.child_process",
+    "engine.runtime.local_engine",
+    "engine.runtime.process_engine",
+    "engine.runtime.replay_engine",
+    "engine.runtime.server",
+    "engine.text.detokenizer",
+    "engine.text.prompt",
 ]
 # Instead of the library, what its importers have told it by then.
 TOLD = """
@@ -62,7 +78,7 @@ def modules_in(package: str) -> list[str]:
     [
         pytest.param(modules_in("app"), {"torch", "transformers"}, id="app-without-torch"),
         pytest.param(
-            ["app.start"], {"pynvml", "huggingface_hub", "qasync"}, id="window-without-what-is-slow"
+            ["app.application"], {"pynvml", "huggingface_hub", "qasync"}, id="window-without-what-is-slow"
         ),
         pytest.param(TORCH_FREE, {"torch", "transformers", "PySide6"}, id="engine-without-torch"),
         pytest.param(modules_in("engine"), {"PySide6", "shiboken6", "app"}, id="engine-without-qt"),
@@ -89,5 +105,9 @@ def test_whichever_module_is_imported_first_the_library_stays_off_the_network() 
     )
     assert answer.returncode == 0, answer.stderr
     told = dict(line.split() for line in answer.stdout.splitlines())
-    assert {"engine.model", "engine.experts", "engine.modules"} <= told.keys()
+    assert {
+        "engine.model.diffusion_gemma",
+        "engine.quantization.packed_experts",
+        "engine.model.fast_modules",
+    } <= told.keys()
     assert set(told.values()) == {"1"}

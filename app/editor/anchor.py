@@ -1,4 +1,4 @@
-"""The place in the text where a draft stands."""
+"""The anchor of a draft: a place in the text that follows edits and their undoing."""
 
 from __future__ import annotations
 

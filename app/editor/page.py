@@ -25,11 +25,11 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from app.documents.text import document_text, insertable
-from app.editor.developing import utf16_length
-from app.editor.draft_view import PLACEHOLDER, DraftView
-from app.editor.layout import PARAGRAPH_SPACE_RATIO, PageLayout
-from app.editor.placement import Surroundings
-from app.theme import LIGHT, Theme
+from app.editor.draft_layout import utf16_length
+from app.editor.draft_overlay import PLACEHOLDER, DraftOverlay
+from app.editor.gap_layout import PARAGRAPH_SPACE_RATIO, GapLayout
+from app.editor.placement import TextContext
+from app.widgets.theme import LIGHT, Theme
 
 _COLUMN = "A column of prose some eighty characters wide, which is as wide as eyes like."
 CONTEXT_CHARACTERS = 400_000
@@ -66,11 +66,11 @@ class Page(QPlainTextEdit):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setPlaceholderText(PLACEHOLDER)
         self.line_height = 1.0
-        self.page_layout = PageLayout(self.document(), 1.0)
+        self.page_layout = GapLayout(self.document(), 1.0)
         self.document().setDocumentLayout(self.page_layout)
         self.page_layout.documentSizeChanged.connect(self._on_document_size)
         self.setCursorWidth(2)  # the document's layout keeps it
-        self.draft = DraftView(self)
+        self.draft = DraftOverlay(self)
         self._changed_at = 0.0
         self.set_prose_font(font)
         self.document().contentsChange.connect(self._on_contents_change)
@@ -123,10 +123,10 @@ class Page(QPlainTextEdit):
     def text(self) -> str:
         return document_text(self.document())
 
-    def surroundings(self, position: int) -> Surroundings:
+    def text_context(self, position: int) -> TextContext:
         """The text around a UTF-16 position, as far as a context may reach."""
         end = self.document().characterCount() - 1
-        return Surroundings(
+        return TextContext(
             self.text_between(max(0, position - CONTEXT_CHARACTERS), position),
             self.text_between(position, min(end, position + CONTEXT_CHARACTERS)),
         )

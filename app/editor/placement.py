@@ -1,4 +1,4 @@
-"""Where a draft goes and what surrounds it there: pure text rules, no widgets."""
+"""How a draft joins the text around it: pure text rules, no widgets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OPENS_WORD = re.compile(r"\w|[“‘„«(\[{]|[\"']\w")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 
 
-class Place(Enum):
+class JoinMode(Enum):
     """How a draft joins the text before it."""
 
     INLINE = "inline"
@@ -27,39 +27,39 @@ class Place(Enum):
 
 
 @dataclass(frozen=True)
-class Joint:
+class Join:
     """How a draft was joined to the text when it was begun; what is edited since is looked at anew."""
 
-    begun: Place
+    begun: JoinMode
     separator: str
     """What the document itself puts between paragraphs: one line break, or a blank line."""
     in_code: bool
 
-    def place(self, line_before: str, line_after: str) -> Place:
+    def mode(self, line_before: str, line_after: str) -> JoinMode:
         """Where it stands now. line_before, line_after: the anchor's paragraph on both sides of it."""
         if line_after.strip():
-            return Place.WITHIN
-        if self.begun is Place.NEW_PARAGRAPH and line_before.strip():
-            return Place.NEW_PARAGRAPH
-        return Place.WITHIN if _is_right_to_left(line_before) else Place.INLINE
+            return JoinMode.WITHIN
+        if self.begun is JoinMode.NEW_PARAGRAPH and line_before.strip():
+            return JoinMode.NEW_PARAGRAPH
+        return JoinMode.WITHIN if _is_right_to_left(line_before) else JoinMode.INLINE
 
     def shown(self, text: str, line_before: str, line_after: str) -> str:
         """The draft as it is shown and kept: without the white space its place has already."""
         text = LINE_END.sub("\n", insertable(text)).rstrip()
         if self.in_code:
             return text
-        place = self.place(line_before, line_after)
-        if place is Place.NEW_PARAGRAPH or not line_before:
+        mode = self.mode(line_before, line_after)
+        if mode is JoinMode.NEW_PARAGRAPH or not line_before:
             text = text.lstrip()
         elif line_before[-1].isspace():
             text = text.lstrip(" \t")
-        if place is Place.WITHIN and text and _OPENS_WORD.match(line_after):
+        if mode is JoinMode.WITHIN and text and _OPENS_WORD.match(line_after):
             text += " "
         return text
 
     def insertion(self, shown: str, line_before: str, line_after: str) -> str:
         """What keep puts in at the anchor."""
-        new = self.place(line_before, line_after) is Place.NEW_PARAGRAPH
+        new = self.mode(line_before, line_after) is JoinMode.NEW_PARAGRAPH
         return (self.separator if new else "") + shown
 
 
@@ -70,21 +70,21 @@ def _is_right_to_left(line: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class TextContext:
     """The text on both sides of the place where a draft goes, as plain text with `\n` between paragraphs."""
 
     before: str
     after: str
 
     @cached_property
-    def joint(self) -> Joint:
+    def join(self) -> Join:
         line_before, line_after = self.before.rpartition("\n")[2], self.after.partition("\n")[0]
         in_code = len(_FENCE.findall(self.before)) % 2 == 1
         if line_after.strip():
-            place = Place.WITHIN
+            mode = JoinMode.WITHIN
         elif not in_code and _SENTENCE_END.search(line_before):
-            place = Place.NEW_PARAGRAPH
+            mode = JoinMode.NEW_PARAGRAPH
         else:
-            place = Place.INLINE
+            mode = JoinMode.INLINE
         near = self.before[-_NEAR_CHARACTERS:] + self.after[:_NEAR_CHARACTERS]
-        return Joint(place, "\n\n" if _BLANK_LINE.search(near) else "\n", in_code)
+        return Join(mode, "\n\n" if _BLANK_LINE.search(near) else "\n", in_code)

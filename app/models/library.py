@@ -1,4 +1,4 @@
-"""The models on this machine: those of the catalogue, those in the models folder, those the writer added."""
+"""The models on this machine: of the catalogue, in the models folder, in the writer's own folders."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import get_args
 
-from app.models.growing import Record, folders, read_record, throw_away
-from app.models.messages import ModelError
-from app.models.names import LICENCES, RECORD
-from engine.catalogue import (
-    KNOWN,
-    check_files,
-    models_folder,
-    packed_copy,
-    packed_models,
-    packed_precision,
-)
-from engine.errors import EngineError
-from engine.plans import Precision, Shape, read_shape
+from app.models.transfer.file_names import LICENCES, RECORD
+from app.models.transfer.installation import InstallRecord, folders, move_to_trash, read_record
+from app.models.transfer.messages import ModelError
+from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
+from engine.checkpoints.files import check_files, packed_copy_folder, packed_precision
+from engine.checkpoints.model_shape import ModelShape, read_shape
+from engine.checkpoints.precision import Precision
+from engine.protocol.errors import EngineError
 
 _Files = tuple[tuple[str, int, int], ...]
 
@@ -56,14 +51,14 @@ class LocalModel:
     repo: str = ""
     removable: bool = False
     checked: bool = False
-    shape: Shape | None = None
+    shape: ModelShape | None = None
     packed: Precision | None = None
 
 
 def local_models(added: Iterable[Path] = ()) -> list[LocalModel]:
     """added: folders elsewhere. A folder that is incomplete is listed with its problem."""
     root = models_folder()
-    known = [known.folder for known in KNOWN if known.bundled or os.path.isdir(known.folder)]
+    known = [known.folder for known in KNOWN_MODELS if known.bundled or os.path.isdir(known.folder)]
     others = sorted(folder for folder in folders(root) if os.path.isfile(folder / "config.json"))
     return [local_model(folder) for folder in dict.fromkeys((*known, *others, *added))]
 
@@ -84,14 +79,16 @@ def remove(model: LocalModel) -> None:
     if model.folder.parent != models_folder():
         raise ModelError("input", f"“{model.label}” does not lie in Mezzotint’s own folder.")
     packed = packed_copies(model.folder)  # a link leads elsewhere once it is gone
-    throw_away(model.folder)
+    move_to_trash(model.folder)
     for copy in packed:
-        throw_away(copy)
+        move_to_trash(copy)
 
 
 def packed_copies(folder: Path) -> list[Path]:
     """Made for the model in that folder when it was first loaded in 4 or 8 bits; they can be made again."""
-    found = (packed_copy(folder, precision, packed_models()) for precision in get_args(Precision))
+    found = (
+        packed_copy_folder(folder, precision, packed_models_folder()) for precision in get_args(Precision)
+    )
     return [copy for copy in found if os.path.isdir(copy)]
 
 
@@ -105,8 +102,8 @@ def local_model(folder: Path) -> LocalModel:
 
 
 def _read_model(folder: Path) -> LocalModel:
-    known = next((known for known in KNOWN if known.folder == folder), None)
-    record = read_record(folder) or Record()
+    known = next((known for known in KNOWN_MODELS if known.folder == folder), None)
+    record = read_record(folder) or InstallRecord()
     problem = _problem(folder)
     files = _files_in(folder)
     real_path(str(folder))
@@ -126,7 +123,7 @@ def _read_model(folder: Path) -> LocalModel:
     )
 
 
-def _shape(folder: Path) -> Shape | None:
+def _shape(folder: Path) -> ModelShape | None:
     try:
         return read_shape(folder)
     except EngineError:

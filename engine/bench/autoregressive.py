@@ -1,4 +1,4 @@
-"""Autoregressive decoding of the same weights, one token at a time: what drafts are held against.
+"""Autoregressive decoding of the same weights, one token at a time.
 
 `decode_by_library` is what the library offers: its encoder, its growing cache, the head. `Autoregressive` is
 the same arithmetic without what costs time and gives nothing: the cache has its room from the start, the
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.activations import ACT2FN
 
-from engine.model import Model
+from engine.model.diffusion_gemma import DiffusionGemma
 
 
 @torch.inference_mode()
@@ -36,7 +36,7 @@ class Autoregressive:
     """Holds a second copy of the matrices it folds norms into."""
 
     @torch.inference_mode()
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: DiffusionGemma) -> None:
         text = model.text_model
         self._model = model
         self._encoder: Any = text.model.encoder.language_model

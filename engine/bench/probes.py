@@ -8,26 +8,26 @@ from importlib import metadata
 
 import torch
 
-from engine.bench import curve, first_frame, prefill, sampler, share, speed, step, variants
-from engine.bench.rows import Row
-from engine.bench.setting import Setting
+from engine.bench import first_frame, overhead, prefill, sampler, speed, step, step_curve, variants
+from engine.bench.bench_setup import BenchSetup
+from engine.bench.report import Row
 
-PROBES: dict[str, Callable[[Setting], list[Row]]] = {
+PROBES: dict[str, Callable[[BenchSetup], list[Row]]] = {
     "step": step.measure,
     "sampler": sampler.measure,
-    "share": share.measure,
+    "share": overhead.measure,
     "prefill": prefill.measure,
     "first_frame": first_frame.measure,
     "variants": variants.measure,
     "speed": speed.measure,
-    "curve": curve.measure,
+    "curve": step_curve.measure,
 }
 
 
-def conditions(setting: Setting) -> str:
-    ready = setting.ready
+def conditions(setup: BenchSetup) -> str:
+    ready = setup.ready
     versions = ", ".join(f"{name} {_version(name)}" for name in ("torch", "transformers", "diffusers"))
-    sizes = setting.sizes
+    sizes = setup.sizes
     return (
         f"{ready.label} on {ready.device.id} ({ready.device.name}), {ready.precision}, "
         f"{torch.get_num_threads()} of {os.cpu_count()} threads where a row says nothing else\n"

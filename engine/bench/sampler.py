@@ -23,25 +23,27 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     StableAndConfidentStoppingCriteria,
 )
 
-from engine.bench.rows import Row, row
-from engine.bench.setting import Setting
-from engine.bench.turns import medians
-from engine.denoise import Given, Sampler, denoise_canvases
+from engine.bench.bench_setup import BenchSetup
+from engine.bench.report import Row, row
+from engine.bench.timing import medians
+from engine.diffusion.constraints import CanvasConstraints
+from engine.diffusion.denoising import denoise_canvases
+from engine.model.sampler_config import SamplerConfig
 
 STATUS = Path("/proc/self/status")
-SAMPLER = Sampler(
+SAMPLER = SamplerConfig(
     max_steps=2, t_min=0.4, t_max=0.8, entropy_bound=0.1, stability_threshold=1, confidence_threshold=1e-30
 )
 LIBRARY = "transformers' step functions"
 
 
-def measure(setting: Setting) -> list[Row]:
-    rows, vocab = setting.sizes.sampler_rows, setting.sizes.sampler_vocab
+def measure(setup: BenchSetup) -> list[Row]:
+    rows, vocab = setup.sizes.sampler_rows, setup.sizes.sampler_vocab
     logits = some_logits(rows, vocab)
     again = logits.clone()
     found = medians(
         {"ours": lambda: ours(again, lambda: again.copy_(logits)), LIBRARY: lambda: library(logits)},
-        setting.sizes.slow_rounds,
+        setup.sizes.slow_rounds,
     )
     where = f"the sampler alone, {rows} × {vocab:,}, CPU"
     measured = [row(where, "ms", found["ours"], found[LIBRARY], LIBRARY)]
@@ -61,7 +63,9 @@ def some_logits(rows: int, vocab: int) -> Tensor:
 def ours(logits: Tensor, refill: Callable[[], object]) -> list[float]:
     """The milliseconds of each step, the last one left out, which has no next canvas. logits: overwritten."""
     model = _NoNetwork(logits, refill)
-    for _step in denoise_canvases(model, _NoCanvases(), SAMPLER, [torch.Generator().manual_seed(0)], Given()):
+    for _step in denoise_canvases(
+        model, _NoCanvases(), SAMPLER, [torch.Generator().manual_seed(0)], CanvasConstraints()
+    ):
         pass
     return model.taken_ms
 
@@ -120,7 +124,7 @@ class _NoCanvases:
 
 
 class _NoNetwork:
-    """Gives the same logits at every step. See engine.denoise.Denoiser."""
+    """Gives the same logits at every step. See engine.diffusion.denoising.Denoiser."""
 
     def __init__(self, logits: Tensor, refill: Callable[[], object]) -> None:
         self.device = logits.device

@@ -6,35 +6,33 @@ import statistics
 from collections.abc import Callable
 
 from engine.bench.autoregressive import Autoregressive, decode_by_library
-from engine.bench.peers import LibraryModel
-from engine.bench.rows import Row, row
-from engine.bench.setting import Setting
-from engine.bench.writing import Written, decoded, drafted
+from engine.bench.baselines import LibraryModel
+from engine.bench.bench_setup import BenchSetup
+from engine.bench.report import Row, row
+from engine.bench.text_quality import Written, decoded, drafted
 
 BY_HAND = "autoregressive"
 BY_LIBRARY = "autoregressive, by the library's encoder"
 
 
-def measure(setting: Setting) -> list[Row]:
-    by_hand, library = Autoregressive(setting.model), LibraryModel(setting).model
-    sampler, size = setting.model.sampler, setting.model.canvas_tokens
+def measure(setup: BenchSetup) -> list[Row]:
+    by_hand, library = Autoregressive(setup.model), LibraryModel(setup).model
+    sampler, size = setup.model.sampler, setup.model.canvas_tokens
     warmth = (sampler.t_min + sampler.t_max) / 2
     sampled = f"autoregressive, temperature {warmth:g}"
     ways: dict[str, Callable[[str], Written]] = {
-        "ours": lambda before: drafted(setting, before),
-        BY_HAND: lambda before: decoded(setting, before, by_hand.decode),
+        "ours": lambda before: drafted(setup, before),
+        BY_HAND: lambda before: decoded(setup, before, by_hand.decode),
         BY_LIBRARY: lambda before: decoded(
-            setting, before, lambda ids, count: decode_by_library(library, ids, count)
+            setup, before, lambda ids, count: decode_by_library(library, ids, count)
         ),
-        sampled: lambda before: decoded(
-            setting, before, lambda ids, count: by_hand.decode(ids, count, warmth)
-        ),
+        sampled: lambda before: decoded(setup, before, lambda ids, count: by_hand.decode(ids, count, warmth)),
     }
     texts: dict[str, list[Written]] = {name: [] for name in ways}
-    drafted(setting, setting.sizes.openings[-1], max_steps=1)  # warms up; the next prompt is another one
+    drafted(setup, setup.sizes.openings[-1], max_steps=1)  # warms up; the next prompt is another one
     for name in (BY_HAND, BY_LIBRARY):
-        ways[name](setting.sizes.openings[-1])
-    for before in setting.sizes.openings:
+        ways[name](setup.sizes.openings[-1])
+    for before in setup.sizes.openings:
         for name, write in ways.items():
             texts[name].append(write(before))
 

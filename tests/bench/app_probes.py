@@ -17,14 +17,15 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPaintEvent, QTextCursor
 
-from app import start as app_main
-from app.crash import report_faults
+from app import application as app_main
+from app.crash_handler import report_faults
 from app.documents.text import set_document_text
-from app.drafting import State
+from app.drafting.draft_session import DraftState
 from app.editor.page import Page
-from app.main_window import MainWindow
-from app.resources import FOLDER
-from engine.events import DraftRequest, Frame, Prefilled, Token
+from app.widgets.resources import FOLDER
+from app.window.main_window import MainWindow
+from engine.protocol.events import Frame, Prefilled, Token
+from engine.protocol.requests import DraftRequest
 
 Found = dict[str, Any]
 TEXT = (
@@ -94,7 +95,7 @@ async def ready(window: MainWindow) -> None:
 
 async def draft_to_step(window: MainWindow, step: int) -> None:
     window.drafting.draft()
-    await until(lambda: window.drafting.state is State.DENOISING and window.drafting.step >= step)
+    await until(lambda: window.drafting.state is DraftState.DENOISING and window.drafting.step >= step)
 
 
 # ------------------------------------------------------------------ probes
@@ -124,7 +125,7 @@ async def keys(window: MainWindow) -> Found:
     await draft_to_step(window, 1)
     page.moveCursor(QTextCursor.MoveOperation.PreviousBlock)
     page.moveCursor(QTextCursor.MoveOperation.EndOfBlock)
-    drafting = await _type(page, KEYS, lambda: window.drafting.state is State.DENOISING)
+    drafting = await _type(page, KEYS, lambda: window.drafting.state is DraftState.DENOISING)
     window.drafting.discard()
     await asyncio.sleep(1.0)
     idle += await _type(page, KEYS // 2)
@@ -163,7 +164,7 @@ async def cancels(window: MainWindow) -> Found:
         step_s = await _step_s(window)
         began = perf_counter()
         (window.drafting.discard if turn % 2 else window.drafting.stop)()
-        await until(lambda: window.drafting.state in (State.IDLE, State.SETTLED))
+        await until(lambda: window.drafting.state in (DraftState.IDLE, DraftState.SETTLED))
         idle_ms.append(1000 * (perf_counter() - began))
         free_steps.append((await _next_draft_begins(window) - began) / step_s)
         window.drafting.discard()
@@ -176,7 +177,7 @@ async def memory(window: MainWindow) -> Found:
     _put_caret(window.page, 0)
     await ready(window)
     window.drafting.draft()
-    await until(lambda: window.drafting.state is State.SETTLED)
+    await until(lambda: window.drafting.state is DraftState.SETTLED)
     window.drafting.keep()
     await asyncio.sleep(0.5)
     return {"resident_mb": _kb_of("/proc/self/status", "VmRSS") / 1000}

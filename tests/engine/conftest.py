@@ -16,11 +16,14 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
-from engine import catalogue, experts
-from engine.events import DraftEvent, DraftRequest, LoadEvent, LoadRequest
-from engine.model import Model, TextModel
-from engine.placement import PROCESSOR
-from engine.session import Session
+from engine.checkpoints import catalogue
+from engine.hardware.device_map import CPU_ONLY
+from engine.model.diffusion_gemma import DiffusionGemma
+from engine.model.loading import TextModel
+from engine.protocol.events import DraftEvent, LoadEvent
+from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.quantization import packed_experts
+from engine.runtime.local_engine import LocalEngine
 
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
@@ -90,13 +93,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_folder: Path) -> Model:
-    return Model(tiny_folder, PROCESSOR, "fp32")
+def tiny(tiny_folder: Path) -> DiffusionGemma:
+    return DiffusionGemma(tiny_folder, CPU_ONLY, "fp32")
 
 
 @pytest.fixture(scope="session")
-def starter() -> Model:
-    return Model(catalogue.STARTER.folder, PROCESSOR, "fp32")
+def starter() -> DiffusionGemma:
+    return DiffusionGemma(catalogue.STARTER.folder, CPU_ONLY, "fp32")
 
 
 @pytest.fixture(scope="session")
@@ -110,16 +113,16 @@ def starter_library() -> Any:
 
 
 @pytest.fixture(scope="session")
-def loaded_starter() -> Session:
-    session = Session()
+def loaded_starter() -> LocalEngine:
+    session = LocalEngine()
     events = load(session)
     assert events[-1].__class__.__name__ == "Ready", events[-1]
     return session
 
 
 @pytest.fixture
-def tiny_session(tiny_folder: Path) -> Session:
-    session = Session()
+def tiny_session(tiny_folder: Path) -> LocalEngine:
+    session = LocalEngine()
     load(session, model=str(tiny_folder))
     return session
 
@@ -156,12 +159,12 @@ def library(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def load(session: Session, model: str = "starter", device: str = "cpu", **fields: Any) -> list[LoadEvent]:
+def load(session: LocalEngine, model: str = "starter", device: str = "cpu", **fields: Any) -> list[LoadEvent]:
     request = LoadRequest(request_id="l", model=model, device=device, **fields)
     return list(session.load(request, threading.Event()))
 
 
-def draft(session: Session, before: str = "It rained", **fields: Any) -> list[DraftEvent]:
+def draft(session: LocalEngine, before: str = "It rained", **fields: Any) -> list[DraftEvent]:
     request = DraftRequest(request_id="d", before=before, **fields)
     return list(session.draft(request, threading.Event()))
 
@@ -177,6 +180,6 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     library = torch.library.Library("bitsandbytes", "IMPL")
     library.impl("dequantize_4bit.out", into, "CPU")
-    monkeypatch.setattr(experts, "_on_host", lambda _tensor: False)
+    monkeypatch.setattr(packed_experts, "on_cpu", lambda _tensor: False)
     yield
     library._destroy()

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import catalogue, hardware, plans
-from engine.events import DraftRequest, Finished, Frame, Loading, LoadRequest, Ready, decode_event
-from engine.nvidia import _has_compiler, engine_environment, nvidia_gpus
-from engine.session import Session
+from engine.checkpoints import catalogue, memory_estimate, model_shape
+from engine.hardware import torch_devices
+from engine.hardware.nvidia import _has_compiler, engine_environment, nvidia_gpus
+from engine.protocol.codec import decode_event
+from engine.protocol.events import Finished, Frame, Loading, Ready
+from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.runtime.local_engine import LocalEngine
 
 pytestmark = [
     pytest.mark.gpu,
@@ -48,34 +51,34 @@ def skip_unless_fused(card: str, precision: str) -> None:
         pytest.skip("older cards than Ampere unpack their experts")
     if not _has_compiler():
         pytest.skip("there is no C compiler, or Python's headers are not here")
-    if precision == "fp8" and not next(device for device in hardware.devices() if device.id == card).fp8:
+    if precision == "fp8" and not next(device for device in torch_devices.devices() if device.id == card).fp8:
         pytest.skip("the card has no FP8")
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    session = Session()
+def session() -> Iterator[LocalEngine]:
+    session = LocalEngine()
     yield session
     session.close()
 
 
-def load(session: Session, device: str) -> Ready:
+def load(session: LocalEngine, device: str) -> Ready:
     *_, ready = session.load(LoadRequest(request_id="l", model="starter", device=device), threading.Event())
     assert isinstance(ready, Ready), ready
     return ready
 
 
 def test_a_gpu_is_listed_with_its_memory_and_uuid() -> None:
-    best = hardware.devices()[0]
+    best = torch_devices.devices()[0]
     assert best.id.startswith("cuda:")
     assert 0 < best.free_bytes <= best.total_bytes
     assert best.uuid.startswith("GPU-")
     if torch.version.cuda:
         assert best.uuid in [gpu.uuid for gpu in nvidia_gpus()]
-    assert hardware.idle_card() == ""
+    assert torch_devices.idle_card() == ""
 
 
-def test_the_loop_drafts_there_and_tells_its_memory(session: Session) -> None:
+def test_the_loop_drafts_there_and_tells_its_memory(session: LocalEngine) -> None:
     ready = load(session, "cuda:0")
     request = DraftRequest(request_id="d", before="Dear Anna,\n\n", max_steps=8, seed=7)
     events = list(session.draft(request, threading.Event()))
@@ -83,12 +86,12 @@ def test_the_loop_drafts_there_and_tells_its_memory(session: Session) -> None:
     assert isinstance(last, Finished), last
     assert last.text.strip()
     assert last.stats.device == "cuda:0"
-    shape, precision = plans.read_shape(catalogue.STARTER.describes), session.model.precision
-    most = plans.needed_bytes(shape, precision, ready.context_tokens)
-    assert plans.weights_bytes(shape, precision) < last.stats.peak_bytes < 1.05 * most
+    shape, precision = model_shape.read_shape(catalogue.STARTER.describes), session.model.precision
+    most = memory_estimate.needed_bytes(shape, precision, ready.context_tokens)
+    assert memory_estimate.weights_bytes(shape, precision) < last.stats.peak_bytes < 1.05 * most
 
 
-def test_the_same_seed_gives_the_same_frames_there(session: Session) -> None:
+def test_the_same_seed_gives_the_same_frames_there(session: LocalEngine) -> None:
     load(session, "cuda:0")
 
     def frames() -> list[Frame]:
@@ -99,7 +102,7 @@ def test_the_same_seed_gives_the_same_frames_there(session: Session) -> None:
     assert [frame.tokens for frame in frames()] == [frame.tokens for frame in frames()]
 
 
-def test_memory_comes_back(session: Session) -> None:
+def test_memory_comes_back(session: LocalEngine) -> None:
     load(session, "cuda:0")
     held = torch.cuda.memory_allocated()
     session.unload()
@@ -108,7 +111,7 @@ def test_memory_comes_back(session: Session) -> None:
 
 @pytest.mark.parametrize("index", range(torch.cuda.device_count()))
 def test_the_gpu_chosen_by_uuid_is_the_only_one_used(index: int) -> None:
-    chosen = next(device for device in hardware.devices() if device.id == f"cuda:{index}")
+    chosen = next(device for device in torch_devices.devices() if device.id == f"cuda:{index}")
     command = ["-m", "engine", "draft", "--events", "--steps", "2", "--device", chosen.uuid]
     events = [decode_event(line) for line in run(*command, **engine_environment(chosen.uuid)).splitlines()]
     ready = next(event for event in events if isinstance(event, Ready))
@@ -180,7 +183,7 @@ def test_fused_experts_wait_for_nothing_there() -> None:
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="torch finds fewer than two of them")
 @pytest.mark.parametrize("precision", ["bf16", "4-bit"])
 def test_two_cards_draft_together(precision: str) -> None:
-    one, two, *_ = hardware.devices()
+    one, two, *_ = torch_devices.devices()
     both = f"{one.uuid}+{two.uuid}"
     command = [
         "-m",

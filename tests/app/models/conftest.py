@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import close_session, constants
 
-from app.models.messages import HubOrder
-from engine.catalogue import models_folder
-from tests.app.models.hub import REPO, Hub
+from app.models.transfer.messages import HubOrder
+from engine.checkpoints.catalogue import models_folder
+from tests.app.models.hub_server import REPO, Hub
 
 
 @pytest.fixture(autouse=True)

@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 
-from app.models import growing, library
-from app.models.downloads import folder_of
-from app.models.messages import ModelError
-from app.models.names import RECORD, TRASH, plain_name
-from engine.catalogue import GEMMA_26B, STARTER, free_bytes, models_folder, packed_copy, packed_models
-from tests.app.models.hub import INDEX, WEIGHTS, make_model
+from app.models import library
+from app.models.download_queue import folder_of
+from app.models.transfer import installation
+from app.models.transfer.file_names import RECORD, TRASH, plain_name
+from app.models.transfer.messages import ModelError
+from engine.checkpoints.catalogue import GEMMA_26B, STARTER, models_folder, packed_models_folder
+from engine.checkpoints.files import free_bytes, packed_copy_folder
+from tests.app.models.hub_server import INDEX, WEIGHTS, make_model
 
 
 def test_the_catalogues_models_the_downloaded_and_the_added(own_folders: Path) -> None:
-    record = growing.Record(repo="someone/tuned", revision="a" * 40, licence="mit")
+    record = installation.InstallRecord(repo="someone/tuned", revision="a" * 40, licence="mit")
     known = make_model(GEMMA_26B.folder)
     tuned = make_model(models_folder() / "someone--tuned", record)
     added = make_model(own_folders / "stick" / "mine")
@@ -36,7 +38,7 @@ def test_the_catalogues_models_the_downloaded_and_the_added(own_folders: Path) -
     assert others[0].licence_file == known / "LICENSE"
     own = sum(file.stat().st_size for file in added.iterdir())
     assert others[2].size_bytes == own
-    packed = packed_copy(added, "4-bit", packed_models())
+    packed = packed_copy_folder(added, "4-bit", packed_models_folder())
     packed.mkdir(parents=True)
     (packed / "model.safetensors").write_bytes(b"1234")
     assert library.local_models([added])[-1].size_bytes == own + 4
@@ -63,7 +65,7 @@ def test_a_model_that_another_program_packed_is_listed_with_its_problem(own_fold
 
 def test_what_is_not_a_model_or_not_yet_or_no_longer_one_is_left_out() -> None:
     root = models_folder()
-    make_model(growing.partial(root / "coming"))
+    make_model(installation.partial(root / "coming"))
     make_model(root / f"{TRASH}1")
     (root / "notes").mkdir()
     (root / "file").write_text("")
@@ -125,8 +127,11 @@ def test_a_removed_model_is_gone_with_its_bytes() -> None:
 def test_a_removed_model_takes_its_packed_copies_along() -> None:
     folder = make_model(models_folder() / "old [1]")
     other = make_model(models_folder() / "other" / folder.name)
-    copies = [packed_copy(folder, precision, packed_models()) for precision in ("4-bit", "4-bit-tight")]
-    kept = packed_copy(other, "4-bit", packed_models())
+    copies = [
+        packed_copy_folder(folder, precision, packed_models_folder())
+        for precision in ("4-bit", "4-bit-tight")
+    ]
+    kept = packed_copy_folder(other, "4-bit", packed_models_folder())
     for copy in (*copies, kept):
         copy.mkdir(parents=True)
     (model,) = (m for m in library.local_models() if m.folder == folder)
@@ -136,10 +141,10 @@ def test_a_removed_model_takes_its_packed_copies_along() -> None:
 
 def test_discarding_gives_the_space_back_and_so_does_the_next_start() -> None:
     folder = make_model(models_folder() / "old")
-    growing.throw_away(folder).join()
+    installation.move_to_trash(folder).join()
     assert [*folder.parent.iterdir()] == []
     left = make_model(folder.parent / f"{TRASH}left")
-    for thread in growing.sweep(folder.parent):
+    for thread in installation.purge_trash(folder.parent):
         thread.join()
     assert not left.exists()
 
@@ -157,17 +162,17 @@ def test_what_a_model_replaces_is_gone_when_it_is_there(monkeypatch: pytest.Monk
     """The process that puts it there ends at once."""
     monkeypatch.setattr(threading, "Thread", AtLast)
     folder = make_model(models_folder() / "mine")
-    make_model(growing.partial(folder))
-    growing.install(folder)
+    make_model(installation.partial(folder))
+    installation.install(folder)
     assert [*folder.parent.iterdir()] == [folder]
     assert library.is_whole(folder)
 
 
 def test_a_link_to_nowhere_is_replaced() -> None:
     folder = models_folder() / "mine"
-    make_model(growing.partial(folder))
+    make_model(installation.partial(folder))
     folder.symlink_to("nowhere")
-    growing.install(folder)
+    installation.install(folder)
     assert library.is_whole(folder)
     assert [*folder.parent.iterdir()] == [folder]
 
@@ -189,13 +194,13 @@ def test_a_folder_that_was_moved_to_another_disk_by_hand_loses_only_its_link(own
     link.symlink_to(elsewhere)
     (model,) = (m for m in library.local_models() if m.folder == link)
     assert model.problem == ""
-    growing.throw_away(model.folder).join()
+    installation.move_to_trash(model.folder).join()
     assert [*link.parent.iterdir()] == []
     assert (elsewhere / WEIGHTS).exists()
 
 
 def test_what_somebody_else_has_removed_is_removed() -> None:
-    growing.throw_away(models_folder() / "gone").join()
+    installation.move_to_trash(models_folder() / "gone").join()
 
 
 def test_a_folder_that_cannot_be_moved_stays_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,23 +211,23 @@ def test_a_folder_that_cannot_be_moved_stays_and_is_told(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(ModelError, match="in use"):
-        growing.throw_away(folder)
+        installation.move_to_trash(folder)
     assert (folder / WEIGHTS).exists()
 
 
 def test_a_record_is_not_written_again_where_it_stands(tmp_path: Path) -> None:
     """A write that is cut short would lose the bytes that it speaks for."""
-    record = growing.Record(repo="a/b", revision="c")
-    growing.write_record(tmp_path, record)
+    record = installation.InstallRecord(repo="a/b", revision="c")
+    installation.write_record(tmp_path, record)
     before = (tmp_path / RECORD).stat().st_mtime_ns
-    growing.write_record(tmp_path, record)
+    installation.write_record(tmp_path, record)
     assert (tmp_path / RECORD).stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"repo": 1}', b"\xff"])
 def test_a_damaged_record_is_none(tmp_path: Path, junk: bytes) -> None:
     (tmp_path / RECORD).write_bytes(junk)
-    assert growing.read_record(tmp_path) is None
+    assert installation.read_record(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""Parse the command line, wire the application, run it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import platformdirs
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+from app.crash_handler import log_to, report_faults
+from app.documents.recovery import RecoveryStore
+from app.garbage_collector import GarbageCollector
+from app.settings.store import SettingsStore, default_path
+from app.widgets import resources
+from app.widgets.theme import ui_font
+from app.window.main_window import MainWindow
+from app.worker.engine_thread import EngineThread
+from engine.protocol.engine import Engine
+from engine.runtime.process_engine import ProcessEngine
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
+    )
+    parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open")
+    parser.add_argument(
+        "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
+    )
+    parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
+    parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
+    return parser.parse_args(arguments)
+
+
+def open_local_engine() -> Engine:
+    """The engine in the worker thread itself: brings torch into this process."""
+    from engine.runtime.local_engine import LocalEngine
+
+    return LocalEngine()
+
+
+def make_application(arguments: list[str]) -> QApplication:
+    app = QApplication([*arguments, "-style", "fusion"])  # setStyle() would return a style, slow to wrap
+    app.setApplicationName("Mezzotint")
+    app.setDesktopFileName("mezzotint")
+    app.setWindowIcon(QIcon(str(resources.APP_ICON)))
+    app.setQuitOnLastWindowClosed(False)  # start() ends the loop, once the engine and the recovery are closed
+    resources.load_fonts()
+    app.setFont(ui_font())
+    return app
+
+
+async def _until_closed(window: MainWindow, worker: EngineThread, recovery: RecoveryStore) -> None:
+    gone = asyncio.Event()
+    window.closed.connect(gone.set)
+    await gone.wait()
+    await window.drafting.close()
+    ended = worker.close()
+    recovery.close()
+    if not ended:  # a step that hangs inside this process cannot be ended in another way
+        os._exit(1)
+
+
+def start() -> int:
+    options = parse(sys.argv[1:])
+    log_to(platformdirs.user_log_path("mezzotint", appauthor=False))
+    app = make_application(sys.argv[:1])
+    chosen = {name: value for name in ("model", "device") if (value := getattr(options, name)) is not None}
+    settings = SettingsStore(default_path(), **chosen)
+    recovery = RecoveryStore()
+    worker = EngineThread(open_local_engine if options.in_thread else ProcessEngine)
+    window = MainWindow(settings, worker, recovery)
+    window.show()
+    # The window is painted before what it is not drawn with is imported.
+    app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 50)  # ms at the most
+    import qasync
+
+    with qasync.QEventLoop(app) as loop:
+        report_faults(loop, window.notice.show_message)
+        signal.signal(signal.SIGINT, lambda *_: window.close())
+        GarbageCollector(window)
+        worker.start()
+        QTimer.singleShot(0, window, partial(window.start, options.file))  # a fault of it is told
+        QTimer.singleShot(0, window.drafting, window.drafting.load)
+        loop.run_until_complete(_until_closed(window, worker, recovery))
+    return 0

@@ -1,0 +1,55 @@
+"""Log what nobody caught, and tell the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+def log_to(folder: Path) -> None:
+    """Log to a file of at most 1 MB, and warnings to stderr; where no file can be made, to stderr alone."""
+    console = logging.StreamHandler()
+    console.setLevel(logging.WARNING)
+    handlers: list[logging.Handler] = [console]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handlers.append(
+            RotatingFileHandler(folder / "mezzotint.log", maxBytes=10**6, backupCount=1, encoding="utf-8")
+        )
+    except OSError as error:
+        console.setLevel(logging.INFO)
+        logging.getLogger(__name__).warning("No log file can be kept in %s: %s", folder, error)
+    logging.basicConfig(
+        level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+
+
+def report_faults(loop: asyncio.AbstractEventLoop, show_message: Callable[[str, str], None]) -> None:
+    """Log what nobody caught, in slots and in tasks, and tell the writer once it happens."""
+
+    def on_fault(error: BaseException | None, message: str) -> None:
+        _log.error("%s", message, exc_info=error)
+        show_message(
+            "Something went wrong inside Mezzotint.",
+            "Your text is still here. Save it; the log has the details.",
+        )
+
+    def on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            on_fault(error, str(error))
+
+    def on_task_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        on_fault(context.get("exception"), context["message"])
+
+    sys.excepthook = on_uncaught
+    loop.set_exception_handler(on_task_fault)

@@ -1,0 +1,130 @@
+"""The document: its text, its file, and whether that file is still the one that was read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from PySide6.QtCore import QLockFile, QObject, Signal
+from PySide6.QtGui import QTextDocument
+
+from app.documents import files
+from app.documents.recovery import Recovery, RecoveryCopy, RecoveryStore
+from app.documents.text import document_text, set_document_text
+
+
+class Document(QObject):
+    """changed: another document or another file; failed: a message and what to do, nothing was lost."""
+
+    changed = Signal()
+    failed = Signal(str, str)
+
+    def __init__(self, document: QTextDocument, store: RecoveryStore, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document = document
+        self._store = store
+        self.path: Path | None = None
+        self._bom = False
+        self._digest: str | None = None
+        self._lock: QLockFile | None = None
+        self._offered: tuple[Path, RecoveryCopy] | None = None
+        self._recovery = Recovery(document, store)
+        store.failed.connect(self._on_recovery_failed)
+
+    @property
+    def name(self) -> str:
+        return self.path.name if self.path else "Untitled"
+
+    def folder(self) -> str:
+        """Where a dialog begins."""
+        return str(self.path.parent if self.path else platformdirs.user_documents_path())
+
+    def read(self, path: Path) -> files.OpenedFile:
+        """Raises DocumentError; nothing is changed then."""
+        return files.read(path.absolute())
+
+    def show(self, opened: files.OpenedFile) -> None:
+        self._replace(opened.text, opened.path, opened.bom, opened.digest)
+        self._take_lock(opened.path)
+
+    def new(self) -> None:
+        self._replace("", None, False, None)
+
+    def save(self, path: Path, overwrite: bool = False) -> None:
+        """overwrite: the writer chose this file just now. Raises DocumentError; the old file is whole."""
+        path = path.absolute()
+        expected = self._digest if path == self.path and not overwrite else None
+        text = document_text(self._document)
+        self._digest = files.write(path, text, bom=self._bom, expected_digest=expected)
+        if path != self.path:
+            self.path = path
+            self._take_lock(path)
+        self._document.setModified(False)
+        self._recovery.saved(path, self._digest)
+        self.changed.emit()
+
+    def close(self) -> None:
+        """The document was saved or given up."""
+        self._recovery.close()
+        self._lock = None
+
+    # ---------------------------------------------------------------- what an earlier run left
+
+    def left_behind(self) -> RecoveryCopy | None:
+        """The newest copy of an earlier run that ended without saving, for restore and throw_away."""
+        self._offered = next(iter(self._store.pending()), None)
+        return self._offered[1] if self._offered else None
+
+    def restore(self) -> None:
+        """Open that copy as the unsaved text it was."""
+        if self._offered is None:
+            return
+        file, copy = self._offered
+        try:
+            claimed = self._store.claim(file)
+            if claimed is None:
+                return
+        except OSError:
+            claimed = None  # the text is open all the same, and its copy stays where it is
+        path = Path(copy.path) if copy.path else None
+        self._replace(copy.text, path, copy.bom, copy.digest, claimed)
+        self._document.setModified(True)
+        if path is not None:
+            self._take_lock(path)
+
+    def throw_away(self) -> None:
+        """That copy, for good."""
+        if self._offered is None:
+            return
+        try:
+            if claimed := self._store.claim(self._offered[0]):
+                self._store.discard(claimed)
+        except OSError as error:
+            self.failed.emit(f"It could not be thrown away: {error.strerror}.", "")
+
+    # ----------------------------------------------------------------
+
+    def _replace(
+        self, text: str, path: Path | None, bom: bool, digest: str | None, copy: Path | None = None
+    ) -> None:
+        self._recovery.close()
+        self._lock = None
+        set_document_text(self._document, text)
+        self.path, self._bom, self._digest = path, bom, digest
+        self._recovery = Recovery(self._document, self._store, path=path, bom=bom, digest=digest, copy=copy)
+        self.changed.emit()
+
+    def _take_lock(self, path: Path) -> None:
+        self._lock = None  # it may be the same file by another name
+        try:
+            self._lock = files.lock(path)
+        except OSError:
+            return
+        if self._lock is None:
+            self.failed.emit(
+                f"“{path.name}” is open in another window too.",
+                "Close one of them: the one that saves last would overwrite the other.",
+            )
+
+    def _on_recovery_failed(self, message: str) -> None:
+        self.failed.emit(message, "Save your text yourself, and often, until there is room again.")

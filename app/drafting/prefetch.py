@@ -1,0 +1,75 @@
+"""Read ahead while the writer pauses."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QTimer
+
+from app.drafting.draft_session import DraftSession, DraftState
+from app.editor.page import Page
+from app.settings.store import SettingsStore
+from app.worker.engine_thread import EngineThread
+from engine.protocol.requests import PrepareRequest
+
+PAUSE_MS = 700
+
+
+class Prefetch(QObject):
+    """Looks at the text only when the text, the caret, the draft and the model have rested for a while.
+
+    Nothing is read ahead for a selection: most are made to be cut, moved or typed over.
+    """
+
+    def __init__(
+        self, page: Page, worker: EngineThread, settings: SettingsStore, drafting: DraftSession
+    ) -> None:
+        super().__init__(drafting)
+        self._page = page
+        self._worker = worker
+        self._settings = settings
+        self._drafting = drafting
+        self._last_read: PrepareRequest | None = None
+        self.pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
+        self.pause.timeout.connect(self._on_paused)
+        for moved in (
+            page.document().contentsChanged,
+            page.cursorPositionChanged,
+            drafting.changed,
+            drafting.model_changed,
+        ):
+            moved.connect(self.pause.start)
+        settings.changed.connect(self._on_settings)
+
+    def _on_settings(self) -> None:
+        self.pause.start()
+
+    def _on_paused(self) -> None:
+        if self._is_composing():
+            self.pause.start()
+        elif (ready := self._drafting.ready) and self._may_read():
+            self._read(ready.request_id)
+
+    def _read(self, load_id: str) -> None:
+        """load_id: of the model's load, so that each loaded model reads the same text anew."""
+        draft = self._drafting.request_at_caret()
+        request = PrepareRequest(
+            request_id=load_id,
+            before=draft.before,
+            after=draft.after,
+            instruction=draft.instruction,
+            context_tokens=draft.context_tokens,
+        )
+        if request != self._last_read:
+            self._last_read = request
+            self._worker.prepare(request)
+
+    def _is_composing(self) -> bool:
+        return bool(self._page.textCursor().block().layout().preeditAreaText())
+
+    def _may_read(self) -> bool:
+        return (
+            self._settings.current.read_ahead
+            and self._drafting.state is DraftState.IDLE
+            and self._page.isVisible()
+            and not self._page.window().isMinimized()
+            and not self._page.textCursor().hasSelection()
+        )

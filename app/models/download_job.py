@@ -1,0 +1,336 @@
+"""One download or import, in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+from PySide6.QtCore import QLockFile, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+
+from app.documents.files import held_lock
+from app.models import library
+from app.models.download_rate import DownloadRate
+from app.models.transfer import disk_space, installation
+from app.models.transfer.file_names import LOCK, RECORD
+from app.models.transfer.messages import (
+    Checked,
+    Done,
+    Failed,
+    HubOrder,
+    ImportOrder,
+    ModelError,
+    Order,
+    Progress,
+    Report,
+    Waiting,
+    decode_report,
+    encode,
+)
+from engine.runtime.child_environment import module_path_environment
+
+log = logging.getLogger(__name__)
+
+QUIET_MS = 3000
+"""Without a report for so long, nothing is moving."""
+AGAIN = "Try again: it goes on from where it was."
+
+
+class DownloadState(Enum):
+    QUEUED = "queued"
+    CHECKING = "checking"
+    PROBED = "probed"
+    DOWNLOADING = "downloading"
+    VERIFYING = "verifying"
+    PAUSED = "paused"
+    FAILED = "failed"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+RUNNING = (DownloadState.CHECKING, DownloadState.DOWNLOADING, DownloadState.VERIFYING)
+MOVING = (DownloadState.QUEUED, *RUNNING)
+RESUMABLE = (DownloadState.PROBED, DownloadState.PAUSED, DownloadState.FAILED)
+
+
+class DownloadJob(QObject):
+    """One model on its way, from the Hub or from a folder. Made by Downloads.
+
+    waiting: what went wrong and passes perhaps, empty while all is well; waiting_s: until the next try;
+    fault: why it failed or was paused.
+    """
+
+    state_changed = Signal(DownloadState)
+    progressed = Signal()
+    ended = Signal()  # its process has gone, or it needed none
+
+    def __init__(self, order: Order, record: installation.InstallRecord | None, parent: QObject) -> None:
+        """record: of an earlier try."""
+        super().__init__(parent)
+        self._order = order
+        self._process: QProcess | None = None
+        self._lock: QLockFile | None = None
+        self._rate = DownloadRate()
+        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
+        self._quiet.timeout.connect(self._on_quiet)
+        self._second = QTimer(self, interval=1000)
+        self._second.timeout.connect(self._on_second)
+        self.folder = Path(order.folder)
+        self.state = DownloadState.QUEUED
+        if record:
+            self.state = DownloadState.PROBED if record.probe else DownloadState.PAUSED
+        self.file = ""
+        self.done_bytes = _bytes_in(installation.partial(self.folder)) if record else 0
+        self.total_bytes = record.total_bytes if record else 0
+        self.licence = record.licence if record else ""
+        self.waiting, self.waiting_s = "", 0.0
+        self.fault: Failed | None = None
+
+    @property
+    def name(self) -> str:
+        """A repository, or the folder that is imported."""
+        return self._order.repo if isinstance(self._order, HubOrder) else self._order.source
+
+    @property
+    def is_import(self) -> bool:
+        return isinstance(self._order, ImportOrder)
+
+    @property
+    def is_probe(self) -> bool:
+        """Nothing is fetched but what tells whether it fits; PROBED once that is known."""
+        return isinstance(self._order, HubOrder) and self._order.probe
+
+    @property
+    def has_process(self) -> bool:
+        return self._process is not None
+
+    @property
+    def bytes_per_s(self) -> float:
+        return self._rate.bytes_per_s
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None where nobody can tell."""
+        return self._rate.seconds_left(self.total_bytes - self.done_bytes)
+
+    # ---------------------------------------------------------------- what the writer does
+
+    def pause(self) -> None:
+        """What is there so far is kept."""
+        if self.state in MOVING:
+            self._enter(DownloadState.PAUSED)
+            self._kill()
+
+    def resume(self, token: str | None = None) -> None:
+        """After a probe, a pause or a failure. None: with the token that it had."""
+        if self.state not in RESUMABLE:
+            return
+        if isinstance(self._order, HubOrder):
+            probe = self._order.probe and self.state is not DownloadState.PROBED
+            token = self._order.token if token is None else token.strip()
+            self._order = msgspec.structs.replace(self._order, token=token, probe=probe)
+        self.fault = None
+        self._enter(DownloadState.QUEUED)
+
+    def cancel(self) -> None:
+        """What is there so far is deleted."""
+        if self.state in (DownloadState.DONE, DownloadState.CANCELLED):
+            return
+        self._enter(DownloadState.CANCELLED)
+        if self._process:
+            self._kill()
+        else:
+            self._take_away()
+
+    # ---------------------------------------------------------------- its process
+
+    def start(self) -> None:
+        """Called by Downloads, when its turn has come."""
+        self._enter(DownloadState.CHECKING)
+        try:
+            with disk_space.writing_to(self.folder):
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                if self.folder.is_symlink() and not self.folder.exists():
+                    raise ModelError(
+                        "folder",
+                        f"“{self.folder}” is a link to a folder that is not there.",
+                        "Connect the disk that it leads to, or delete the link.",
+                    )
+                self._take_lock()
+        except ModelError as error:
+            self._fail(error.failed)
+            self.ended.emit()
+            return
+        if library.is_whole(self.folder):  # by another window, or by a process that was ended a moment late
+            self._enter(DownloadState.DONE)
+            self._take_away()
+            return
+        process = self._process = QProcess(self)
+        environment = QProcessEnvironment.systemEnvironment()
+        for name, value in module_path_environment().items():
+            environment.insert(name, value)
+        process.setProcessEnvironment(environment)
+        process.started.connect(self._on_started)
+        process.readyReadStandardOutput.connect(self._on_output)
+        process.finished.connect(self._on_finished)
+        process.errorOccurred.connect(self._on_error)
+        process.start(sys.executable, ["-m", "app.models.transfer.process"])
+
+    def close(self) -> None:
+        """The app ends: what is there so far is kept."""
+        self.pause()
+        if self._process:
+            self._process.waitForFinished(2000)
+
+    def _kill(self) -> None:
+        if self._process:
+            self._process.kill()
+
+    def _on_started(self) -> None:
+        if self._process:
+            self._process.write(encode(self._order))  # its stdin stays open: it ends with that
+
+    def _on_output(self) -> None:
+        process = self._process
+        while process and process.canReadLine():
+            line = bytes(process.readLine().data())
+            try:
+                report = decode_report(line)
+            except ValueError as error:
+                self._fail(_died("said what cannot be understood", f"{error}\n{line[:500]!r}"))
+                self._kill()
+                return
+            self._on_report(report)
+
+    def _on_report(self, report: Report) -> None:
+        if self.state not in RUNNING and not isinstance(report, Done):
+            return  # said before it was ended
+        self.waiting = ""
+        self._second.stop()
+        match report:
+            case Checked():
+                self.licence, self.total_bytes = report.licence, report.total_bytes
+                self._pin(report.revision)
+                if self.is_probe:
+                    self._enter(DownloadState.PROBED)
+            case Progress():
+                self._on_progress(report)
+            case Waiting():
+                self._quiet.stop()
+                self._rate.reset()
+                self.waiting, self.waiting_s = report.message, report.seconds
+                self._second.start()
+                self.progressed.emit()
+            case Done():
+                self._enter(DownloadState.DONE)
+            case Failed():
+                self._fail(report)
+            case _:
+                assert_never(report)
+
+    def _on_progress(self, report: Progress) -> None:
+        state = DownloadState(report.stage)
+        if state is not self.state:
+            self._rate.reset()
+            self._enter(state)
+        self.file, self.done_bytes, self.total_bytes = report.file, report.done_bytes, report.total_bytes
+        self._rate.update(report.elapsed_s, report.done_bytes)
+        self._quiet.start()
+        self.progressed.emit()
+
+    def _on_quiet(self) -> None:
+        self._rate.reset()
+        self.progressed.emit()
+
+    def _on_second(self) -> None:
+        self.waiting_s = max(self.waiting_s - 1, 0.0)
+        self.progressed.emit()
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart:  # there will be no finished signal
+            self._on_finished(-1)
+
+    def _on_finished(self, code: int) -> None:
+        process = self._process
+        if process is None:
+            return
+        self._on_output()
+        last_words = bytes(process.readAllStandardError().data()).decode(errors="replace")[-4000:]
+        if last_words:
+            log.info("download of %s: %s", self.name, last_words)
+        if self.state in RUNNING:
+            self._fail(_died("stopped unexpectedly", f"{process.errorString()} ({code})\n{last_words}"))
+        self._process = None
+        process.deleteLater()
+        if self.state is DownloadState.CANCELLED:
+            self._take_away()
+            return
+        if self.state is not DownloadState.DONE:
+            self.done_bytes = _bytes_in(installation.partial(self.folder))
+            self.progressed.emit()
+        self._lock = None
+        self.ended.emit()
+
+    # ---------------------------------------------------------------- what becomes of it
+
+    def _enter(self, state: DownloadState) -> None:
+        self._quiet.stop()
+        self._second.stop()
+        self.waiting = ""
+        if state not in (DownloadState.DOWNLOADING, DownloadState.VERIFYING):
+            self._rate.reset()
+        self.state = state
+        self.state_changed.emit(state)
+
+    def _fail(self, fault: Failed) -> None:
+        """A disk that fills up is a pause: nothing is wrong with the download."""
+        log.info("download of %s: %s %s", self.name, fault.message, fault.details)
+        self.fault = fault
+        full = fault.kind == "disk" and self.state is DownloadState.DOWNLOADING
+        self._enter(DownloadState.PAUSED if full else DownloadState.FAILED)
+
+    def _pin(self, revision: str) -> None:
+        if isinstance(self._order, HubOrder):
+            self._order = msgspec.structs.replace(self._order, revision=revision)
+
+    def _take_lock(self) -> None:
+        """Raises ModelError while another window has it, OSError where none can be kept."""
+        self._lock = self._lock or lock(self.folder)
+        if not self._lock:
+            raise ModelError(
+                "input",
+                f"Another window of Mezzotint is busy with {self.name}.",
+                "Look there, or close it.",
+            )
+
+    def _take_away(self) -> None:
+        partial = installation.partial(self.folder)
+        try:
+            with suppress(OSError):  # a full disk has no room for a lock
+                self._take_lock()
+            if partial.exists():
+                installation.move_to_trash(partial)
+        except ModelError as error:
+            self._fail(error.failed)
+        self._lock = None
+        self.ended.emit()
+
+
+def lock(folder: Path) -> QLockFile | None:
+    """Of the right to change what lies at `folder` or grows beside it. Raises OSError."""
+    return held_lock(folder.with_name(folder.name + LOCK))
+
+
+def _died(how: str, details: str) -> Failed:
+    return Failed(kind="died", message=f"The download {how}.", remedy=AGAIN, details=details)
+
+
+def _bytes_in(folder: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in folder.iterdir() if file.name != RECORD)
+    except OSError:
+        return 0

@@ -1,0 +1,190 @@
+"""Messages about models: the first run's offer, faults with remedies, arrivals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtCore import QObject, Qt, Signal
+
+from app.drafting.draft_session import DraftSession, DraftState
+from app.models.precision_labels import with_precision_labels
+from app.models.remedies import NO_MODEL, Remedy, remedies
+from app.settings.schema import load_settings
+from app.settings.store import SettingsStore
+from app.widgets.message_bar import Choice, MessageBar
+from app.worker.device_monitor import DeviceMonitor
+from engine.checkpoints.units import disk_text
+
+if TYPE_CHECKING:
+    from app.models.model_entry import ModelEntry
+
+
+class ModelNotices(QObject):
+    """models_asked, device_asked: the writer wants to see the models, or to choose a device."""
+
+    models_asked = Signal()
+    device_asked = Signal()
+    _offer_read = Signal()
+
+    def __init__(
+        self,
+        notice: MessageBar,
+        welcome: MessageBar,
+        drafting: DraftSession,
+        devices: DeviceMonitor,
+        settings: SettingsStore,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._notice = notice
+        self._welcome = welcome
+        self._drafting = drafting
+        self._devices = devices
+        self._settings = settings
+        self._may_offer = False
+        self._unsaved = ""
+        self._failure: tuple[str, str, str] | None = None
+        self._thread: threading.Thread | None = None
+        welcome.turned.connect(self._on_welcome_turned)
+        drafting.failed.connect(self._on_failed)
+        drafting.changed.connect(self._on_drafting_changed)
+        drafting.model_changed.connect(self._on_model_changed)
+        self._offer_read.connect(self._on_offer_read)
+        devices.changed.connect(self._on_devices_known, Qt.ConnectionType.SingleShotConnection)
+
+    # ---------------------------------------------------------------- faults
+
+    def _on_failed(self, message: str, remedy: str, kind: str) -> None:
+        self._failure = message, remedy, kind
+        devices, ready = self._devices.at_the_last_load, self._drafting.ready
+        if ready:
+            ready = msgspec.structs.replace(ready, device=self._devices.emptied(ready.device))
+        found = remedies(kind, self._settings.current, devices, ready)
+        ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
+        if kind == "device-missing":
+            ways.append(("Open the settings", self._on_device_asked))
+        elif kind in NO_MODEL and ways:
+            ways.append(("See models", self._on_models_asked))
+        idle = self._drafting.idle_card if kind == "device-missing" else ""
+        told, remedy = (
+            with_precision_labels(found.message or message),
+            with_precision_labels(idle or found.reason or remedy),
+        )
+        self._notice.show_message(told, remedy, *ways[:2])
+        self._devices.poll()
+
+    def _on_devices_known(self) -> None:
+        """Cards that the engine was not shown may be a way out of what was told without them."""
+        if self._failure:
+            self._on_failed(*self._failure)
+
+    def _take(self, way: Remedy) -> None:
+        self._notice.hide()
+        before = load_settings(self._settings.current)
+        self._settings.change(**way.changes)
+        if load_settings(self._settings.current) != before:
+            return  # the window loads it
+        if self._drafting.ready is None:
+            self._drafting.reload()
+        elif not way.changes:
+            self._drafting.draft()
+
+    def _on_models_asked(self) -> None:
+        self._notice.hide()
+        self.models_asked.emit()
+
+    def _on_device_asked(self) -> None:
+        self._notice.hide()
+        self.device_asked.emit()
+
+    def _on_drafting_changed(self) -> None:
+        """A draft that is begun anew takes the message about the last one away."""
+        if self._drafting.state is DraftState.PREPARING:
+            self._forget_failure()
+        if self._drafting.stalled and self._drafting.state is DraftState.IDLE:
+            self._notice.show_message(
+                "The engine has not moved for a while.", "", ("Restart it", self._drafting.restart_engine)
+            )
+
+    def _on_model_changed(self) -> None:
+        if (ready := self._drafting.ready) is None:
+            return
+        self._forget_failure()
+        if ready.unsaved_bytes and ready.request_id != self._unsaved:
+            self._unsaved = ready.request_id  # once for each load
+            packed = f"The packed model ({disk_text(ready.unsaved_bytes)}) could not be kept on this disk."
+            self._notice.show_message(packed, "The next load packs it again. To make it faster, make room.")
+
+    def _forget_failure(self) -> None:
+        if self._failure:
+            self._failure = None
+            self._notice.hide()
+
+    # ---------------------------------------------------------------- models to be had
+
+    def start(self, *, may_offer: bool) -> None:
+        """Once a model is loaded: tell of an idle card, or offer the real model to a new writer."""
+        self._may_offer = may_offer
+        self._devices.changed.connect(self._on_first_look)
+
+    def _on_first_look(self) -> None:
+        if self._drafting.ready is None:
+            return
+        self._devices.changed.disconnect(self._on_first_look)
+        if idle := self._drafting.idle_card:
+            self._notice.show_message(idle, "")
+        elif self._may_offer and not self._settings.current.offered:
+            self._thread = threading.Thread(target=self._read_offer, name="read the offer", daemon=True)
+            self._thread.start()
+
+    def _read_offer(self) -> None:
+        import app.models.first_run_offer  # noqa: F401 - slow, and here no window waits
+
+        with contextlib.suppress(RuntimeError):  # the window has gone
+            self._offer_read.emit()
+
+    def _on_offer_read(self) -> None:
+        from app.models.first_run_offer import first_run_offer
+
+        if self._settings.current.offered:  # the writer has seen the models meanwhile
+            return
+        if words := first_run_offer(self._settings.current, self._drafting.devices):
+            ways = ("See models", self.models_asked.emit), ("Not now", self.hide_offer)
+            self._welcome.show_message(words, "", *ways)
+
+    def _on_welcome_turned(self) -> None:
+        """Another message may have hidden it."""
+        if self._welcome.isVisible():
+            self._settings.change(offered=True)
+
+    def hide_offer(self) -> None:
+        """And make none any more."""
+        self._welcome.hide()
+        self._settings.change(offered=True)
+
+    def close(self) -> None:
+        if self._thread:
+            self._thread.join()
+
+    def show_arrived(self, entry: ModelEntry) -> None:
+        here = "here, whole and checked" if entry.checked else "here"
+        self._notice.show_message(f"{entry.label} is {here}.", "", ("Use it", partial(self._use, entry)))
+
+    def show_stopped(self, entry: ModelEntry) -> None:
+        """entry.download has a fault."""
+        if entry.download and (fault := entry.download.fault):
+            told = f"{entry.label} is not here yet. {fault.message}"
+            self._notice.show_message(told, fault.remedy, ("See models", self._on_models_asked))
+
+    def _use(self, entry: ModelEntry) -> None:
+        if not os.path.isdir(entry.folder):  # removed meanwhile
+            told = f"{entry.label} is not here any more."
+            self._notice.show_message(told, "", ("See models", self._on_models_asked))
+            return
+        self._notice.hide()
+        self._settings.change(model=entry.model, precision="auto")

@@ -1,0 +1,61 @@
+"""Names of a model's files and folders."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+from app.models.transfer.messages import ModelError
+
+RECORD = "download.json"
+PARTIAL, TRASH, LOCK = ".partial", ".trash-", ".lock"
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
+"""What Windows takes for no file."""
+LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
+# What a model needs beside its weights and their index.
+SMALL = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    *LICENCES,
+)
+
+
+def plain_name(name: str) -> bool:
+    """Whether a name from elsewhere is that of a file or folder right here, and not one of ours."""
+    return (
+        bool(name)
+        and name == Path(name).name
+        and not name.startswith(".")
+        and not name.casefold().endswith((PARTIAL, LOCK, ".", " "))
+        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+        and not set(name) & set('<>:"/\\|?*')
+        and not _DEVICE.fullmatch(name)
+    )
+
+
+def name_of(folder: Path) -> str:
+    """What the model in it is called: the Hub client names its folders by commits, below the model's."""
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.removeprefix("models--")
+    return folder.name
+
+
+def check_text(path: Path) -> None:
+    """Raises ModelError for a path that is no text: it could be neither kept nor told to another process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="replace").decode()
+        raise ModelError(
+            "input",
+            f"The name of “{shown}” has characters that cannot be read.",
+            "Rename the folder, or the one it lies in.",
+        ) from error

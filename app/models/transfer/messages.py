@@ -1,0 +1,113 @@
+"""Messages between the app and the process that fetches a model: one JSON object per line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["input", "not-found", "access", "network", "damaged", "disk", "folder", "unfit", "died", "bug"]
+Stage = Literal["downloading", "verifying"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"): ...
+
+
+# ------------------------------------------------------------------ orders, app → process
+
+
+class HubOrder(Message, frozen=True, kw_only=True, tag="hub"):
+    """Download `repo` into `folder`. revision: a branch, or the commit that an earlier try chose; probe:
+    fetch only what tells how large it is, under which licence it stands and whether it fits.
+    """
+
+    folder: str
+    repo: str
+    revision: str = "main"
+    token: str = ""
+    probe: bool = False
+
+
+class ImportOrder(Message, frozen=True, kw_only=True, tag="import"):
+    """Copy the model in `source` into `folder`."""
+
+    folder: str
+    source: str
+
+
+Order = HubOrder | ImportOrder
+
+
+# ------------------------------------------------------------------ reports, process → app
+
+
+class Checked(Message, frozen=True, kw_only=True, tag="checked"):
+    """It is a model of the right kind, and there is room for it, unless this was but a probe. revision: the
+    commit that is downloaded.
+    """
+
+    revision: str
+    licence: str
+    total_bytes: int
+
+
+class Progress(Message, frozen=True, kw_only=True, tag="progress"):
+    """elapsed_s: since the process began, by its own clock."""
+
+    stage: Stage
+    file: str
+    done_bytes: int
+    total_bytes: int
+    elapsed_s: float
+
+
+class Waiting(Message, frozen=True, kw_only=True, tag="waiting"):
+    """Something went wrong that may pass; the next try comes in `seconds`."""
+
+    message: str
+    seconds: float
+
+
+class Done(Message, frozen=True, kw_only=True, tag="done"):
+    """The model is whole and stands in its folder."""
+
+
+class Failed(Message, frozen=True, kw_only=True, tag="failed"):
+    """message and remedy: for the writer; details: for the log."""
+
+    kind: Kind
+    message: str
+    remedy: str = ""
+    details: str = ""
+
+
+Report = Checked | Progress | Waiting | Done | Failed
+OnReport = Callable[[Report], None]
+
+
+class ModelError(Exception):
+    """A fault that the writer can reach."""
+
+    def __init__(self, kind: Kind, message: str, remedy: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.failed = Failed(kind=kind, message=message, remedy=remedy, details=details)
+
+
+_order_decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
+_report_decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
+
+
+def encode(message: Order | Report) -> bytes:
+    """One line, newline included."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def decode_order(line: bytes) -> Order:
+    """Raises ValueError for anything that is not an order."""
+    return _order_decoder.decode(line)
+
+
+def decode_report(line: bytes) -> Report:
+    """Raises ValueError for anything that is not a report."""
+    return _report_decoder.decode(line)

@@ -1,0 +1,90 @@
+"""Load and save the settings file."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import platformdirs
+from PySide6.QtCore import QIODevice, QObject, QSaveFile, Signal
+
+from app.settings.schema import HINTS, Settings, from_stored, problem
+
+_log = logging.getLogger(__name__)
+
+
+def default_path() -> Path:
+    return platformdirs.user_config_path("mezzotint", appauthor=False) / "settings.json"
+
+
+class SettingsStore(QObject):
+    """The current settings, saved at each change. failed: they hold for this run, but were not saved.
+
+    overrides: values of the command line, for this run alone.
+    """
+
+    changed = Signal(Settings)
+    failed = Signal(str)
+
+    def __init__(self, path: Path, parent: QObject | None = None, **overrides: Any) -> None:
+        super().__init__(parent)
+        self._path = path
+        self._unsaved: dict[str, Any] = {}
+        self._stored = _load(path, Settings())
+        self.current = replace(self._stored, **overrides)
+
+    def change(self, **values: Any) -> None:
+        """Raises ValueError, naming the value, for one that is out of range or no setting at all."""
+        for name, value in values.items():
+            if name not in HINTS:
+                raise ValueError(f"{name!r} is no setting")
+            if fault := problem(name, value):
+                raise ValueError(fault)
+        settings = replace(self.current, **values)
+        if settings == self.current:
+            return
+        self.current = settings
+        self._unsaved |= values
+        self._save()
+        self.changed.emit(settings)
+
+    def _save(self) -> None:
+        """What another window has saved stays."""
+        stored = replace(_load(self._path, self._stored), **self._unsaved)
+        data = msgspec.json.format(msgspec.json.encode(asdict(stored)), indent=2)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._report(str(error))
+            return
+        file = QSaveFile(str(self._path))
+        if not (
+            file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) == len(data) and file.commit()
+        ):
+            self._report(file.errorString())
+            return
+        self._stored = stored
+        self._unsaved.clear()
+
+    def _report(self, reason: str) -> None:
+        _log.error("The settings could not be saved to %s: %s", self._path, reason)
+        self.failed.emit(f"Your settings could not be saved to {self._path}: {reason}")
+
+
+def _load(path: Path, otherwise: Settings) -> Settings:
+    """otherwise: if there is no file that can be read."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return otherwise
+    except OSError as error:
+        _log.warning("The settings file could not be read: %s", error)
+        return otherwise
+    try:
+        return from_stored(msgspec.json.decode(data))
+    except (msgspec.DecodeError, RecursionError) as error:
+        _log.warning("The settings file %s is damaged: %s", path, error)
+        return otherwise

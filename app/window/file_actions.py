@@ -1,0 +1,173 @@
+"""New, open, save, restore: the questions around a document, so that no text is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QTextCursor
+from PySide6.QtWidgets import QWidget
+
+from app.documents.document import Document
+from app.documents.files import DocumentError
+from app.drafting.draft_session import DraftSession
+from app.editor.page import Page
+from app.widgets.message_bar import MessageBar
+
+# The dialogs are imported where they are asked for: the first paint does not need them.
+_FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
+
+
+class FileActions(QObject):
+    """notice: for what went wrong; offer: for what an earlier run left; window: the dialogs' parent."""
+
+    def __init__(
+        self,
+        page: Page,
+        document: Document,
+        drafting: DraftSession,
+        notice: MessageBar,
+        offer: MessageBar,
+        window: QWidget,
+    ) -> None:
+        super().__init__(window)
+        self._page = page
+        self._document = document
+        self._drafting = drafting
+        self._notice = notice
+        self._offer = offer
+        self._window = window
+
+    def new(self) -> None:
+        self.when_saved(self._new_now)
+
+    def _new_now(self) -> None:
+        self._drafting.discard()
+        self._document.new()
+
+    # ---------------------------------------------------------------- open
+
+    def open(self) -> None:
+        self.when_saved(self._ask_open)
+
+    def _ask_open(self) -> None:
+        from PySide6.QtWidgets import QFileDialog
+
+        dialog = QFileDialog(self._window, "Open", self._document.folder(), _FILTER)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._on_open_selected)
+        dialog.open()
+
+    def _on_open_selected(self, path: str) -> None:
+        self.open_path(Path(path))
+
+    def open_path(self, path: Path) -> None:
+        """A file that cannot be opened leaves the open text, and a draft in it, as they are."""
+        try:
+            opened = self._document.read(path)
+        except DocumentError as error:
+            self._notice.show_message(error.message, error.remedy)
+            return
+        self._notice.hide()
+        self._drafting.discard()
+        self._document.show(opened)
+        self._page.moveCursor(QTextCursor.MoveOperation.Start)
+
+    # ---------------------------------------------------------------- save
+
+    def save(self) -> None:
+        """Save; without a file, ask for one first."""
+        if self._document.path is None:
+            self.save_as()
+        else:
+            self.save_to(self._document.path)
+
+    def save_as(self, then: Callable[[], object] | None = None) -> None:
+        """then: what to do once the text is saved."""
+        from PySide6.QtWidgets import QFileDialog
+
+        begin = str(self._document.path or self._document.folder())
+        dialog = QFileDialog(self._window, "Save as", begin, _FILTER)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("md")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def on_selected(path: str) -> None:
+            if self.save_to(Path(path), anew=True) and then is not None:
+                then()
+
+        dialog.fileSelected.connect(on_selected)
+        dialog.open()
+
+    def save_to(self, path: Path, anew: bool = False) -> bool:
+        """Whether the text stands in the file now. anew: the writer chose this file just now."""
+        self._notice.hide()
+        try:
+            self._document.save(path, overwrite=anew)
+        except DocumentError as error:
+            self._notice.show_message(error.message, error.remedy, ("Save as…", self.save_as))
+            return False
+        return True
+
+    def when_saved(self, act: Callable[[], object]) -> None:
+        """Ask about unsaved text first; act once nothing is left to lose or the writer gave it up."""
+        if not self._page.document().isModified():
+            act()
+            return
+        from PySide6.QtWidgets import QMessageBox
+
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(self._window)
+        box.setText(f"Save the changes to “{self._document.name}”?")
+        box.setInformativeText("What you do not save is lost.")
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.setDefaultButton(buttons.Save)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def on_finished(answer: int) -> None:
+            path = self._document.path
+            if answer == buttons.Discard or (answer == buttons.Save and path and self.save_to(path)):
+                act()
+            elif answer == buttons.Save and path is None:
+                self.save_as(act)
+
+        box.finished.connect(on_finished)
+        box.open()
+
+    # ---------------------------------------------------------------- what an earlier run left
+
+    def offer_restore(self) -> None:
+        left = self._document.left_behind()
+        if left is None:
+            self._offer.hide()
+            return
+        name = f"“{Path(left.path).name}”" if left.path else "A text without a name"
+        when = f"It was last written on {left.written_at.astimezone():%d %B %Y at %H:%M}."
+        ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
+        self._offer.show_message(f"{name} was not saved.", when, *ways)
+
+    def _restore(self) -> None:
+        self.when_saved(self._restore_now)
+
+    def _restore_now(self) -> None:
+        self._drafting.discard()
+        self._document.restore()
+        self.offer_restore()
+        self._page.setFocus()
+
+    def _ask_throw_away(self) -> None:
+        from PySide6.QtWidgets import QMessageBox
+
+        box = QMessageBox(self._window)
+        box.setText("Throw this text away?")
+        box.setInformativeText("It cannot be brought back.")
+        throw = box.addButton("Throw it away", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton("Keep it", QMessageBox.ButtonRole.RejectRole))
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        throw.clicked.connect(self._throw_away)
+        box.open()
+
+    def _throw_away(self) -> None:
+        self._document.throw_away()
+        self.offer_restore()

@@ -1,0 +1,126 @@
+"""The status bar: model, precision, device, memory; what happened last; word count."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QTextBlock
+from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
+
+from app.drafting.draft_session import DraftSession, DraftState
+from app.editor.page import Page
+from app.models.precision_labels import with_precision_labels
+from app.widgets.device_label import device_label
+from app.widgets.labels import quiet_label
+from engine.protocol.events import Ready, Stats
+
+GIB = 2**30
+
+
+class StatusBar(QStatusBar):
+    def __init__(self, page: Page, drafting: DraftSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._page = page
+        self._drafting = drafting
+        self._last = ""
+        self.setSizeGripEnabled(False)
+        self.setContentsMargins(24, 0, 24, 0)
+        self.model = quiet_label("Model and device", elided=True)
+        self.state = quiet_label("State", elided=True)
+        self.words = quiet_label("Word count")
+        self.model.setMinimumWidth(1)  # however long they grow, the window keeps its width
+        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.addWidget(self.model)
+        self.addWidget(self.state, 1)
+        self.addPermanentWidget(self.words)
+        self._count = QTimer(self, singleShot=True, interval=400)
+        self._count.timeout.connect(self.count_words)
+        page.document().contentsChange.connect(self._on_contents_change)
+        drafting.changed.connect(self.show_state)
+        drafting.model_changed.connect(self.show_state)
+        drafting.finished.connect(self._on_finished)
+        drafting.failed.connect(self._on_failed)
+        self.show_state()
+        self.count_words()
+
+    def show_state(self) -> None:
+        drafting = self._drafting
+        ready, loading = drafting.ready, drafting.loading
+        if drafting.state is DraftState.PREPARING or ready is None:
+            self._last = ""
+        elif drafting.state is DraftState.DENOISING:  # until it finishes, this is what will be told of it
+            self._last = f"stopped at step {drafting.step} of up to {drafting.max_steps}"
+        if ready is not None:
+            self.model.setText(proof(ready))
+        elif loading is not None:
+            self.model.setText(f"{loading.stage} · {loading.fraction:.0%}")
+        else:
+            again = "tries again" if drafting.fault else "loads it"
+            self.model.setText(f"No model is loaded · the next draft {again}")
+        words = {
+            DraftState.PREPARING: "reading your text" if loading is None else "waiting for the model",
+            DraftState.DENOISING: "drafting",
+        }
+        settled = self._last or ("ready" if ready is not None else "")
+        self.state.setText(words.get(drafting.state, settled))
+
+    def _on_finished(self, stats: Stats) -> None:
+        most = self._drafting.max_steps
+        steps = f"settled in {stats.steps} of up to {most}" if stats.stopped_early else f"used all {most}"
+        seconds = stats.prefill_s + stats.denoise_s
+        self._last = f"{steps} steps · {seconds:.1f} s · {stats.tokens_per_s:.0f} tokens/s"
+
+    def _on_failed(self) -> None:
+        """A message tells of it."""
+        self._last = ""
+        self.show_state()
+
+    def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
+        """Forget the counts of the touched paragraphs; the others keep theirs."""
+        document = self._page.document()
+        block, last = document.findBlock(position), document.findBlock(position + added)
+        while block.isValid():
+            block.setUserState(-1)
+            if block == last:
+                break
+            block = block.next()
+        self._count.start()
+
+    def count_words(self) -> None:
+        total = 0
+        block = self._page.document().firstBlock()
+        while block.isValid():
+            total += _words(block)
+            block = block.next()
+        self.words.setText(f"{total:,} word" + ("" if total == 1 else "s"))
+
+
+def _words(block: QTextBlock) -> int:
+    """The paragraph's word count, kept as its user state."""
+    if block.userState() < 0:
+        block.setUserState(len(block.text().split()))
+    return int(block.userState())
+
+
+def proof(ready: Ready) -> str:
+    """What drafts, how and where: `DiffusionGemma 26B · 4-bit · RTX 4090 · 17.9 of 24 GB`."""
+    if ready.memory_bytes < GIB:
+        memory = f"{ready.memory_bytes / 2**20:.0f} MB"
+    else:
+        memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
+    precision = with_precision_labels(ready.precision)
+    return f"{name_in_list(ready)} · {precision} · {device_label(ready.device)} · {memory}"
+
+
+@lru_cache(maxsize=1)
+def name_in_list(ready: Ready) -> str:
+    """As the models are listed: one that was downloaded by its repository, not by its folder."""
+    folder = Path(ready.model)
+    if not folder.is_absolute():  # of the catalogue
+        return ready.label
+    from app.models.transfer.installation import read_record  # the first paint does not need it
+
+    record = read_record(folder)
+    return record.repo if record and record.repo else ready.label

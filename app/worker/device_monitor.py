@@ -1,0 +1,164 @@
+"""Poll the free memory of this machine's devices, without torch and outside the GUI thread."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass
+
+import msgspec
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
+from PySide6.QtWidgets import QWidget
+
+from app.drafting.draft_session import DraftSession
+from engine.checkpoints.memory_estimate import RUNTIME_BYTES
+from engine.hardware import nvidia, system_memory
+from engine.hardware.device_groups import TOGETHER
+from engine.hardware.nvidia import Gpu
+from engine.hardware.selection import device_setting, with_hidden
+from engine.protocol.events import Device, Ready
+
+EVERY_MS = 3000
+CALM_BYTES = 2**27
+"""Less than this is no news."""
+CLOSING_S = 1.0
+
+
+@dataclass(frozen=True)
+class MemorySnapshot:
+    """What the driver and the system told while `ready` was loaded. free_bytes: by the choice of a device."""
+
+    ready: Ready | None
+    gpus: tuple[Gpu, ...]
+    free_bytes: dict[str, int]
+
+    def is_like(self, other: MemorySnapshot) -> bool:
+        free, before = self.free_bytes, other.free_bytes
+        return (
+            self.ready is other.ready
+            and free.keys() == before.keys()
+            and all(abs(free[device] - before[device]) < CALM_BYTES for device in free)
+        )
+
+
+class DeviceMonitor(QObject):
+    """Reads after each load, and every EVERY_MS while a widget that it was given is in view.
+
+    changed: it read something new. What the engine told holds until then, and where nobody tells more.
+    """
+
+    changed = Signal()
+    _read = Signal(MemorySnapshot)
+
+    def __init__(self, drafting: DraftSession, parent: QObject) -> None:
+        super().__init__(parent)
+        self._drafting = drafting
+        self._reading: MemorySnapshot | None = None
+        self._thread: threading.Thread | None = None
+        self._loaded: Ready | None = None
+        self._timer = QTimer(self, interval=EVERY_MS)
+        self._timer.timeout.connect(self.poll)
+        self._read.connect(self._on_read)
+        drafting.model_changed.connect(self._on_model_changed)
+
+    # ---------------------------------------------------------------- what there is
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The engine's, and the cards that it was not shown."""
+        return with_hidden(tuple(map(self.now, self._drafting.devices)), self._gpus)
+
+    @property
+    def at_the_last_load(self) -> tuple[Device, ...]:
+        """The same, with what was free when the engine looked."""
+        return with_hidden(self._drafting.devices, self._gpus)
+
+    @property
+    def _gpus(self) -> tuple[Gpu, ...]:
+        return self._reading.gpus if self._reading else ()
+
+    def now(self, device: Device) -> Device:
+        return self._with_free(device, 0)
+
+    def emptied(self, device: Device) -> Device:
+        """As it would be without the model that is loaded."""
+        loaded = self._reading.ready if self._reading else None
+        shared = set(_parts(loaded.device)) & set(_parts(device)) if loaded else ()
+        if loaded is None or not shared:
+            return self.now(device)
+        held = loaded.memory_bytes
+        if len(shared) < len(_parts(loaded.device)):  # the larger a card, the more lies on it
+            held = held * device.total_bytes // max(1, loaded.device.total_bytes)
+        return self._with_free(device, held + (len(shared) * RUNTIME_BYTES if device.uuid else 0))
+
+    def _with_free(self, device: Device, more_bytes: int) -> Device:
+        told = self._reading.free_bytes if self._reading else {}
+        free = [told.get(part, 0) for part in _parts(device)]
+        if not all(free):
+            return device
+        return msgspec.structs.replace(device, free_bytes=min(device.total_bytes, sum(free) + more_bytes))
+
+    # ---------------------------------------------------------------- when to poll
+
+    def while_visible(self, widget: QWidget) -> None:
+        widget.installEventFilter(self)
+        if widget.isVisible():
+            self._begin()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show:
+            self._begin()
+        elif event.type() == QEvent.Type.Hide:
+            self._timer.stop()
+        return super().eventFilter(watched, event)
+
+    def _begin(self) -> None:
+        self._timer.start()
+        self.poll()
+
+    def _on_model_changed(self) -> None:
+        if self._drafting.ready is self._loaded:
+            return
+        self._loaded = self._drafting.ready
+        if self._loaded:
+            self.poll()
+        elif self._timer.isActive():
+            self._timer.start()  # it takes a moment until the memory is free
+
+    def poll(self) -> None:
+        """Unless a model is being loaded, which takes memory bit by bit, or nobody knows what there is."""
+        if self._thread is None and self._drafting.devices and self._drafting.loading is None:
+            self._thread = threading.Thread(
+                target=self._work, args=(self._drafting.ready,), name="poll the devices", daemon=True
+            )
+            self._thread.start()
+
+    def close(self) -> None:
+        self._timer.stop()
+        if self._thread:
+            self._thread.join(CLOSING_S)
+
+    # ---------------------------------------------------------------- in the thread
+
+    def _work(self, ready: Ready | None) -> None:
+        gpus = nvidia.nvidia_gpus()
+        free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes} | {"cpu": system_memory.ram()[1]}
+        with contextlib.suppress(RuntimeError):  # the window has gone
+            self._read.emit(MemorySnapshot(ready, gpus, free))
+
+    # ---------------------------------------------------------------- and back
+
+    @Slot(MemorySnapshot)
+    def _on_read(self, reading: MemorySnapshot) -> None:
+        self._thread = None
+        if reading.ready is not self._drafting.ready:  # nobody knows what of it is in there
+            if self._drafting.ready:
+                self.poll()
+        elif self._reading is None or not reading.is_like(self._reading):
+            self._reading = reading
+            self.changed.emit()
+
+
+def _parts(device: Device) -> list[str]:
+    """How each card in it is chosen."""
+    return device_setting(device).split(TOGETHER)

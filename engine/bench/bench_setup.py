@@ -1,0 +1,109 @@
+"""BenchSetup: a loaded engine, driven as the app drives it, and the sizes to measure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from engine.model.diffusion_gemma import DiffusionGemma
+from engine.protocol.errors import EngineError, Kind
+from engine.protocol.events import DraftEvent, Failed, Ready
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.runtime.local_engine import LocalEngine
+
+OPENINGS = (
+    "Dear Anna,\n\nThank you for your letter. We were glad to hear from you.",
+    "Quarterly report\n\nThe workshop was closed for two weeks in March while the roof was being repaired.",
+    "Lemon soup\n\nThis soup is light and takes half an hour. Peel two potatoes and one onion.",
+    "The old ferry had not moved for years. On the first morning of spring, Nora climbed aboard.",
+    "Hello Martin,\n\nI am writing about the meeting on Thursday. There is one point to discuss first.",
+)
+PASSAGE = (
+    "In the morning we walked along the river to the market. It was cold, but the sun came out at noon. "
+    "My brother bought bread and a small cheese, and we sat down near the bridge to eat. An old man told us "
+    "about the flood, when the water had reached the windows of the school. Later the rain began again, so "
+    "we took the bus home and lit the stove.\n\n"
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """rounds: whose median counts, after one that warms up; steps: of a canvas whose steps are timed; slow_…
+    where a step takes seconds; sampler_rows, sampler_vocab: the logits of the sampler alone;
+    text_tokens: of the text that is read; max_steps: of the curve.
+    """
+
+    rounds: int = 5
+    steps: int = 12
+    slow_rounds: int = 3
+    slow_steps: int = 3
+    sampler_rows: int = 256
+    sampler_vocab: int = 262_144
+    text_tokens: int = 2_000
+    added_tokens: int = 20
+    max_steps: tuple[int, ...] = (4, 8, 16, 32, 48, 64, 96)
+    openings: tuple[str, ...] = OPENINGS
+
+
+class BenchSetup:
+    """A loaded engine."""
+
+    def __init__(
+        self,
+        model: str = "starter",
+        device: str = "auto",
+        precision: str = "auto",
+        sizes: Sizes | None = None,
+    ) -> None:
+        """Raises EngineError where the model cannot be loaded."""
+        self.sizes = sizes or Sizes()
+        self._wanted = (model, device)
+        self._session = LocalEngine()
+        request = LoadRequest(request_id="bench", model=model, device=device, precision=precision)
+        for event in _unbroken(self._session.load(request, threading.Event())):
+            if isinstance(event, Ready):
+                self.ready = event
+
+    @property
+    def model(self) -> DiffusionGemma:
+        return self._session.model
+
+    def at(self, precision: str) -> BenchSetup:
+        """The same model at another precision."""
+        return BenchSetup(*self._wanted, precision, self.sizes)
+
+    def prepare(self, before: str) -> None:
+        self._session.prepare(PrepareRequest(request_id="bench", before=before), threading.Event())
+
+    def draft(self, before: str, **fields: Any) -> Generator[DraftEvent, None, None]:
+        request = DraftRequest(request_id="bench", before=before, **fields)
+        return _unbroken(self._session.draft(request, threading.Event()))
+
+    def text(self, beginning: str) -> str:
+        """At least text_tokens tokens; texts with different beginnings have no prefix in common."""
+        return self._grown(beginning + " ", self.sizes.text_tokens)
+
+    def longer(self, text: str) -> str:
+        """With about added_tokens more."""
+        return f"{text} {self._grown('', self.sizes.added_tokens)}"
+
+    def _grown(self, text: str, tokens: int) -> str:
+        words = PASSAGE.split(" ")
+        count = 0
+        while (short := tokens - len(self.model.tokenizer.encode(text))) > 0:
+            for _ in range(1 + short // 8):
+                text += words[count % len(words)] + " "
+                count += 1
+        return text.rstrip()
+
+
+EventT = TypeVar("EventT")
+
+
+def _unbroken(events: Iterable[EventT]) -> Generator[EventT, None, None]:
+    for event in events:
+        if isinstance(event, Failed):
+            raise EngineError(cast(Kind, event.kind), event.message, event.remedy, event.details)
+        yield event

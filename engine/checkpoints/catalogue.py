@@ -1,0 +1,96 @@
+"""The catalogue of known models."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from engine.checkpoints.files import check_files
+from engine.checkpoints.precision import Precision
+from engine.protocol.errors import EngineError
+
+BUNDLED = Path(__file__).parents[2] / "resources" / "models"
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """describes: a folder that holds at least the configuration; source: where the weights come from;
+    precisions: those worth choosing from, the largest first; download_bytes: about; 0 if bundled.
+    """
+
+    name: str
+    label: str
+    source: str
+    licence: str
+    good_at: str
+    describes: Path
+    precisions: tuple[Precision, ...]
+    download_bytes: int
+    bundled: bool
+
+    @property
+    def folder(self) -> Path:
+        return self.describes if self.bundled else models_folder() / self.name
+
+    @property
+    def installed(self) -> bool:
+        try:
+            check_files(self.folder)
+        except EngineError:
+            return False
+        return True
+
+
+STARTER = KnownModel(
+    name="starter",
+    label="Starter model (stand-in)",
+    source="bundled",
+    licence="Apache-2.0",
+    good_at="Shows on any computer how drafting works; its everyday English is often clumsy.",
+    describes=BUNDLED / "starter",
+    precisions=("fp32", "bf16"),
+    download_bytes=0,
+    bundled=True,
+)
+GEMMA_26B = KnownModel(
+    name="diffusiongemma-26b",
+    label="DiffusionGemma 26B",
+    source="google/diffusiongemma-26B-A4B-it",
+    licence="Apache-2.0",
+    good_at="Writes paragraphs that follow your text and your instruction; check every fact it states.",
+    describes=BUNDLED / "diffusiongemma-26b",
+    precisions=("bf16", "fp8", "4-bit", "4-bit-tight"),
+    download_bytes=51_700_000_000,
+    bundled=False,
+)
+KNOWN_MODELS = (STARTER, GEMMA_26B)
+
+
+def models_folder() -> Path:
+    """Where models are that were downloaded or imported."""
+    return platformdirs.user_data_path("mezzotint") / "models"
+
+
+def packed_models_folder() -> Path:
+    """Where packed copies of models are kept."""
+    return platformdirs.user_data_path("mezzotint") / "packed"
+
+
+def resolve_model(model: str) -> tuple[Path, str]:
+    """The folder and the label of a catalogue name or a folder; its files are not looked at yet.
+
+    Raises input.
+    """
+    for known in KNOWN_MODELS:
+        if known.name == model:
+            return known.folder, known.label
+    if model != (shown := model.encode(errors="replace").decode()):
+        raise EngineError("input", f"The name “{shown}” is not UTF-8.", "Rename the folder.")
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises for a user who is not there
+    if model and os.path.isdir(folder):
+        return folder, folder.resolve().name
+    names = ", ".join(known.name for known in KNOWN_MODELS)
+    raise EngineError("input", f"There is no model “{model}”.", f"Give a folder, or one of: {names}.")

@@ -1,0 +1,186 @@
+"""The sizes of a model, from its config.json alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from engine.checkpoints.precision import BYTES_PER_WEIGHT, NF4_BYTES, QUANT_METHOD, Precision
+from engine.protocol.errors import EngineError
+
+MAX_CANVASES = 4
+
+
+@dataclass(frozen=True)
+class WeightCounts:
+    """How many there are in experts, in linear layers and in all else. linear_rows: the layers' outputs."""
+
+    experts: int
+    linear: int
+    rest: int
+    linear_rows: int
+
+    def bytes_in(self, precision: Precision) -> int:
+        expert, linear, rest, _ = BYTES_PER_WEIGHT[precision]
+        weights = round(self.experts * expert + self.linear * linear + self.rest * rest)
+        row_scales = 4 * self.linear_rows if linear == 1 else 0
+        scale_codes = 4 * 256 if expert == NF4_BYTES and self.experts else 0
+        return weights + row_scales + scale_codes
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """kv: numbers kept for each token; copied: of these, with a copy for each head that shares them."""
+
+    weights: WeightCounts
+    kv: int
+    copied: int
+    sliding: bool
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """Sizes of a model without its vision tower. ends: what is outside the layers; activations: numbers that
+    the busiest layer makes of one token; limit_tokens: the longest prompt that leaves room for the canvases.
+    """
+
+    layers: tuple[LayerShape, ...]
+    ends: WeightCounts
+    window: int
+    canvas_tokens: int
+    vocab_size: int
+    activations: int
+    limit_tokens: int
+
+
+# A stranger's configuration must neither lie nor take hours to count.
+_Layers = Annotated[int, Meta(ge=1, le=2**10)]
+_Size = Annotated[int, Meta(ge=1, le=2**20)]
+_Long = Annotated[int, Meta(ge=1, le=2**30)]
+
+
+class _LayerOverride(msgspec.Struct):
+    head_dim: _Size | None = None
+    num_key_value_heads: _Size | None = None
+
+
+class _TextConfig(msgspec.Struct):
+    """What says how large a model is. Where a field is absent the library's default holds."""
+
+    num_experts: _Size
+    top_k_experts: _Size
+    moe_intermediate_size: _Size
+    vocab_size: _Long = 262_144
+    hidden_size: _Size = 2304
+    intermediate_size: _Size = 9216
+    num_hidden_layers: _Layers = 30
+    num_attention_heads: _Size = 8
+    num_key_value_heads: _Size = 4
+    num_global_key_value_heads: _Size | None = None
+    head_dim: _Size = 256
+    global_head_dim: _Size = 512
+    layer_types: list[str] | None = None
+    per_layer_config: dict[str, _LayerOverride] | None = None
+    sliding_window: _Long = 512
+    use_bidirectional_attention: str | None = None
+    max_position_embeddings: _Long = 131_072
+    attention_bias: bool = False
+
+
+class _QuantizationConfig(msgspec.Struct):
+    quant_method: str = ""
+
+
+class _ModelConfig(msgspec.Struct):
+    text_config: _TextConfig
+    canvas_length: _Size = 256
+    quantization_config: _QuantizationConfig | None = None
+
+
+def read_shape(folder: Path) -> ModelShape:
+    """Raises weights-missing or weights-broken."""
+    path = folder / "config.json"
+    choose = "Choose a folder with a DiffusionGemma model."
+    try:
+        config = msgspec.json.decode(path.read_bytes(), type=_ModelConfig)
+        if config.quantization_config and config.quantization_config.quant_method != QUANT_METHOD:
+            raise EngineError(
+                "weights-broken",
+                f"Another program packed the model in {folder}. Mezzotint packs the original itself.",
+                "Choose the original model.",
+                config.quantization_config.quant_method,
+            )
+        return _shape(config)
+    except OSError as error:
+        raise EngineError("weights-missing", f"{path} cannot be read.", choose, str(error)) from error
+    except (ValueError, IndexError, RecursionError) as error:
+        message = f"{path} does not describe a DiffusionGemma model."
+        raise EngineError("weights-broken", message, choose, str(error)) from error
+
+
+def _shape(config: _ModelConfig) -> ModelShape:
+    text = config.text_config
+    hidden, width = text.hidden_size, text.intermediate_size
+    window = text.sliding_window
+    overrides = {int(key): override for key, override in (text.per_layer_config or {}).items()}
+    limit = text.max_position_embeddings - MAX_CANVASES * config.canvas_length
+    if limit < 1:
+        raise ValueError("no room for a prompt")
+    if text.top_k_experts > text.num_experts:
+        raise ValueError("more experts for a token than there are")
+    return ModelShape(
+        layers=tuple(_layer(text, index, overrides) for index in range(text.num_hidden_layers)),
+        # The embedding, which is the output layer too, the last norm, and self-conditioning.
+        ends=WeightCounts(
+            experts=0,
+            linear=3 * width * hidden,
+            rest=(text.vocab_size + 2) * hidden,
+            linear_rows=2 * width + hidden,
+        ),
+        window=window // 2 + 1 if text.use_bidirectional_attention == "all" else window,
+        canvas_tokens=config.canvas_length,
+        vocab_size=text.vocab_size,
+        # Residuals; and a token's copies for its experts, their gates and products, and what they give.
+        activations=6 * hidden + text.top_k_experts * (3 * hidden + 4 * text.moe_intermediate_size),
+        limit_tokens=limit,
+    )
+
+
+def _layer(text: _TextConfig, index: int, overrides: Mapping[int, _LayerOverride]) -> LayerShape:
+    sliding = _slides(text, index)
+    size, kv_heads = text.head_dim, text.num_key_value_heads
+    if text.per_layer_config is not None:
+        if override := overrides.get(index):
+            size, kv_heads = override.head_dim or size, override.num_key_value_heads or kv_heads
+    elif not sliding:
+        size, kv_heads = text.global_head_dim, text.num_global_key_value_heads or kv_heads
+    hidden, width, experts = text.hidden_size, text.intermediate_size, text.num_experts
+    queries, keys = text.num_attention_heads * size, kv_heads * size
+    # Keys and values; in a full layer the keys are the values.
+    inward = queries + keys * (2 if sliding else 1)
+    return LayerShape(
+        weights=WeightCounts(
+            experts=experts * 3 * hidden * text.moe_intermediate_size,
+            linear=(inward + queries + 3 * width) * hidden,
+            # Norms and the router, which is never packed.
+            rest=(8 + experts) * hidden + experts + 2 * size + (inward + hidden) * text.attention_bias,
+            linear_rows=inward + 2 * width + 2 * hidden,
+        ),
+        kv=2 * keys,
+        # What the library does for a mask, and for heads of more than 256 without one.
+        copied=2 * queries if keys < queries else 0,
+        sliding=sliding,
+    )
+
+
+def _slides(text: _TextConfig, index: int) -> bool:
+    if index == text.num_hidden_layers - 1:
+        return False
+    if text.layer_types is None:
+        return (index + 1) % 6 != 0
+    return text.layer_types[index] == "sliding_attention"

@@ -1,0 +1,13 @@
+"""Numbers of bytes as text."""
+
+from __future__ import annotations
+
+
+def memory_text(count: int) -> str:
+    """As card makers count: 2**30 bytes are a GB."""
+    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
+
+
+def disk_text(count: int) -> str:
+    """As disks and downloads are counted."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,29 @@
+"""`engine bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TextIO
+
+from engine.protocol.errors import EngineError
+
+
+def run_bench(options: argparse.Namespace, out: TextIO) -> int:
+    from engine.bench.bench_setup import BenchSetup
+    from engine.bench.probes import PROBES, conditions
+    from engine.bench.report import table
+
+    names = options.names or list(PROBES)
+    for name in names:
+        if name not in PROBES:
+            raise EngineError("input", f"There is no probe “{name}”.", f"Choose from: {', '.join(PROBES)}.")
+    setup = BenchSetup(options.model, options.device)
+    print(conditions(setup), file=sys.stderr if options.json else out)
+    rows = []
+    for name in names:
+        print(f"measuring {name} …", file=sys.stderr)
+        rows += PROBES[name](setup)
+    print(json.dumps(rows, indent=1, ensure_ascii=False) if options.json else table(rows), file=out)
+    return 0

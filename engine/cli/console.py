@@ -1,0 +1,27 @@
+"""Standard output and exit codes of the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+from engine.protocol import events
+
+REQUEST_ID = "cli"
+USAGE_KINDS = ("input", "device-missing")
+
+
+def own_stdout() -> TextIO:
+    """The standard output for results alone: what torch or a library prints goes to stderr."""
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+    return out
+
+
+def complain(failed: events.Failed) -> int:
+    if failed.details:
+        print(failed.details, file=sys.stderr)
+    print(f"{failed.message} {failed.remedy}".strip(), file=sys.stderr)
+    return 2 if failed.kind in USAGE_KINDS else 1

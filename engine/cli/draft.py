@@ -1,0 +1,120 @@
+"""`engine draft`: draft a paragraph and print it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO, assert_never
+
+from engine.cli.console import REQUEST_ID, complain
+from engine.cli.terminal_view import TerminalView
+from engine.diffusion.validation import check_ranges
+from engine.protocol import codec, events
+from engine.protocol.errors import EngineError
+from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.runtime.local_engine import LocalEngine
+
+
+def draft(options: argparse.Namespace, out: TextIO) -> int:
+    request = DraftRequest(
+        request_id=REQUEST_ID,
+        before=_read(options.before),
+        after=_read(options.after),
+        instruction=options.instruction,
+        canvases=options.canvases,
+        variants=options.variants,
+        max_steps=options.steps,
+        seed=options.seed,
+        early_stop=not options.no_early_stop,
+    )
+    check_ranges(request)
+    cancelled = _cancel_on_interrupt()
+    _lower_priority()
+    session = LocalEngine()
+    load = LoadRequest(
+        request_id=REQUEST_ID, model=options.model, device=options.device, precision=options.precision
+    )
+    show = _print_events if options.events else _print_text
+    for run in (session.load(load, cancelled), session.draft(request, cancelled)):
+        ended = show(run, out)
+        if isinstance(ended, events.Cancelled):
+            return 130
+        if isinstance(ended, events.Failed):
+            return complain(ended)
+    return 0
+
+
+def _print_events(run: Iterator[events.Event], out: TextIO) -> events.Event | None:
+    event = None
+    for event in run:
+        out.write(codec.encode(event).decode())
+        out.flush()
+    return event
+
+
+def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None:
+    """On a terminal the first draft that is not finished sharpens in place."""
+    sharpening = TerminalView(out) if out.isatty() else None
+    event = None
+    texts: dict[int, str] = {}
+    for event in run:
+        match event:
+            case events.Loading() | events.Prefilled() | events.Committed():
+                pass
+            case events.Ready():
+                print(f"{event.label} on {event.device.id} ({event.device.name})", file=sys.stderr)
+            case events.Frame():
+                if sharpening and all(variant in texts for variant in range(event.variant)):
+                    sharpening.show(event)
+            case events.Finished():
+                texts[event.variant] = event.text
+            case events.Cancelled() | events.Failed():
+                pass
+            case _:
+                assert_never(event)
+    if sharpening:
+        sharpening.clear()
+    if texts:
+        out.write("\n".join(text + "\n" for _, text in sorted(texts.items())))
+        out.flush()
+    return event
+
+
+def _read(name: str | None) -> str:
+    if name is None:
+        return ""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EngineError("input", f"{name} cannot be read: {reason}.", "Give a text file.") from error
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise EngineError(
+            "input", f"{name} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8 first."
+        ) from error
+
+
+def _cancel_on_interrupt() -> threading.Event:
+    """The first Ctrl+C ends the draft between two steps, the second one ends the process."""
+    cancelled = threading.Event()
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        if cancelled.is_set():
+            os._exit(130)
+        cancelled.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    return cancelled
+
+
+def _lower_priority() -> None:
+    """The writer's keys come first."""
+    if hasattr(os, "nice"):
+        os.nice(5)

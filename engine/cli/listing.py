@@ -1,0 +1,121 @@
+"""`engine devices` and `engine models`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import TextIO
+
+from engine.checkpoints import catalogue, files, memory_estimate, memory_plan, model_shape, units
+from engine.checkpoints.catalogue import KnownModel
+from engine.checkpoints.memory_plan import MemoryPlan
+from engine.checkpoints.precision import suitable_precisions
+from engine.hardware.device_groups import card_ids
+from engine.hardware.nvidia import ADA, has_fp8_kernels
+from engine.protocol.errors import EngineError
+from engine.protocol.events import Device
+
+ModelRow = tuple[KnownModel, list[MemoryPlan], list[MemoryPlan]]
+"""With its plans, and with those for all cards together where there are several."""
+
+
+def list_devices(options: argparse.Namespace, out: TextIO) -> int:
+    from engine.hardware import torch_devices
+
+    present = torch_devices.devices()
+    if fault := torch_devices.idle_card():
+        print(fault, file=sys.stderr)
+    if options.json:
+        rows = [
+            {"id": d.id, "name": d.name, "total_bytes": d.total_bytes, "free_bytes": d.free_bytes}
+            | ({"uuid": d.uuid} if d.uuid else {})
+            for d in present
+        ]
+        print(json.dumps(rows, indent=1, ensure_ascii=False), file=out)
+        return 0
+    for device in present:
+        free, total = units.memory_text(device.free_bytes), units.memory_text(device.total_bytes)
+        print(f"{device.id}\t{device.name}\t{free} of {total} free\t{device.uuid}".rstrip(), file=out)
+    return 0
+
+
+def list_models(options: argparse.Namespace, out: TextIO) -> int:
+    rows = _model_rows(options.memory)
+    if not options.json:
+        _print_models(rows, out)
+        return 0
+    values = [
+        {
+            "name": known.name,
+            "label": known.label,
+            "source": known.source,
+            "licence": known.licence,
+            "good_at": known.good_at,
+            "installed": known.installed,
+            "disk_bytes": known.download_bytes,
+            "free_disk_bytes": files.free_bytes(known.folder),
+            "plans": [asdict(plan) for plan in table],
+        }
+        | ({"together": [asdict(plan) for plan in joint_table]} if joint_table else {})
+        for known, table, joint_table in rows
+    ]
+    print(json.dumps(values, indent=1, ensure_ascii=False), file=out)
+    return 0
+
+
+def _model_rows(memory_bytes: int | None) -> list[ModelRow]:
+    if memory_bytes is None:
+        from engine.hardware import torch_devices
+
+        present = torch_devices.devices()
+        joint = next((device for device in present if len(card_ids(device)) > 1), None)
+        return [
+            (known, _plans(known, present[0]), _plans(known, joint) if joint else [])
+            for known in catalogue.KNOWN_MODELS
+        ]
+    if memory_bytes < 0:
+        raise EngineError("input", f"The memory is {memory_bytes} bytes.", "Give a number of bytes.")
+    free, fp8 = memory_estimate.usable_on_card(memory_bytes), has_fp8_kernels(ADA)
+    card = Device(id="cuda:0", name="", total_bytes=0, free_bytes=memory_bytes, fp8=fp8)
+    return [
+        (
+            known,
+            memory_plan.memory_plans(
+                model_shape.read_shape(known.describes),
+                suitable_precisions(known.precisions, card),
+                free,
+            ),
+            [],
+        )
+        for known in catalogue.KNOWN_MODELS
+    ]
+
+
+def _print_models(rows: list[ModelRow], out: TextIO) -> None:
+    for known, table, joint_table in rows:
+        size, room = (
+            units.disk_text(known.download_bytes),
+            units.disk_text(files.free_bytes(known.folder)),
+        )
+        state = "installed" if known.installed else f"{size} to download, {room} free on the disk"
+        print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
+        print(f"\t{known.good_at}", file=out)
+        for plan in table:
+            need = units.memory_text(plan.total_bytes)
+            print(f"\t{plan.precision}, context {plan.context_tokens}: {need}, {plan.verdict}", file=out)
+        alone = {(plan.precision, plan.context_tokens) for plan in table if plan.fits}
+        fitting = [plan for plan in joint_table if plan.fits]
+        if more := [plan for plan in fitting if (plan.precision, plan.context_tokens) not in alone]:
+            told = ", ".join(f"{plan.precision} at {plan.context_tokens}" for plan in more)
+            print(f"\tall cards together take {told}", file=out)
+
+
+def _plans(known: KnownModel, device: Device) -> list[MemoryPlan]:
+    free, total, cards = memory_estimate.usable_bytes(device), device.total_bytes, len(card_ids(device))
+    place = "this computer" if device.id == "cpu" else f"the {device.name}"
+    shape = model_shape.read_shape(known.describes)
+    return memory_plan.memory_plans(
+        shape, suitable_precisions(known.precisions, device), free, total, place, cards
+    )

@@ -1,0 +1,70 @@
+"""Keys and values of a batch of canvases behind their prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class CanvasCache:
+    """One canvas after each of some prefixes. The caches are copied once and never written.
+
+    Prefixes of different lengths stand right-aligned, their padding masked. A step writes the canvas's own
+    keys and values behind them: nothing is joined or allocated anew.
+    """
+
+    def __init__(self, caches: Sequence[Any], layer_types: Sequence[str], window: int, tokens: int) -> None:
+        """caches: one DynamicCache a canvas; window: of the sliding layers, which see the last window - 1."""
+        self.layer_types = layer_types
+        lengths = [cache.get_seq_length() for cache in caches]
+        device = caches[0].layers[0].keys.device
+        self.positions = torch.tensor(lengths, device=device)[:, None] + torch.arange(tokens, device=device)
+        seen = {
+            kind: [min(n, window - 1) if "sliding" in kind else n for n in lengths] for kind in layer_types
+        }
+        self.masks = {kind: _mask(shown, tokens, device) for kind, shown in seen.items()}
+        self.logits: Tensor | None = None
+        self._tokens = tokens
+        self._keys, self._values = (
+            [
+                _joined([getattr(cache.layers[n], name) for cache in caches], seen[kind], tokens)
+                for n, kind in enumerate(layer_types)
+            ]
+            for name in ("keys", "values")
+        )
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The canvas's keys and values, (batch, heads, canvas, size), behind their prefixes'."""
+        both = self._keys[layer], self._values[layer]
+        for joined, new in zip(both, (keys, values), strict=True):
+            joined[:, :, -self._tokens :] = new
+        return both
+
+    def narrow(self, indices: Tensor) -> None:
+        """Give up all other canvases. indices: (kept,)"""
+        self.positions = self.positions[indices]
+        self.masks = {kind: None if mask is None else mask[indices] for kind, mask in self.masks.items()}
+        for tensors in (self._keys, self._values):
+            tensors[:] = [tensor[indices.to(tensor.device)] for tensor in tensors]
+
+
+def _joined(prefixes: list[Tensor], lengths: list[int], tokens: int) -> Tensor:
+    """prefixes: (1, heads, at least its length, size) each → (batch, heads, longest + tokens, size)."""
+    _, heads, _, size = prefixes[0].shape
+    longest = max(lengths)
+    joined = prefixes[0].new_zeros(len(prefixes), heads, longest + tokens, size)
+    for row, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
+        joined[row, :, longest - length : longest] = prefix[0, :, prefix.shape[2] - length :]
+    return joined
+
+
+def _mask(lengths: list[int], tokens: int, device: torch.device) -> Tensor | None:
+    """(batch, 1, 1, longest + tokens), False over the padding; None where there is none."""
+    longest = max(lengths)
+    if min(lengths) == longest:
+        return None
+    padding = longest - torch.tensor(lengths, device=device)
+    return (torch.arange(longest + tokens, device=device) >= padding[:, None])[:, None, None]

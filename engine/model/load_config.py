@@ -1,0 +1,63 @@
+"""Resolve a LoadRequest: device, precision and device map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import torch
+
+from engine.checkpoints import memory_estimate, model_shape
+from engine.checkpoints.files import packed_precision
+from engine.checkpoints.precision import Precision
+from engine.hardware import selection
+from engine.hardware.device_groups import card_ids
+from engine.hardware.device_map import DeviceMap
+from engine.protocol.errors import EngineError
+from engine.protocol.events import Device
+from engine.protocol.requests import LoadRequest
+
+
+def resolve_load(
+    request: LoadRequest, folder: Path, present: tuple[Device, ...]
+) -> tuple[Device, Precision, DeviceMap]:
+    """Raises device-missing, and input for a precision that there is not."""
+    asked = _asked_precision(request.precision)
+    shape, packed = model_shape.read_shape(folder), packed_precision(folder)
+    context = memory_estimate.planned_context(shape, request.context_tokens)
+    loadable = (packed,) if packed else ()
+
+    def fits(device: Device) -> bool:
+        return memory_estimate.has_room(shape, request.precision, device, context, loadable)
+
+    device = selection.resolve_device(request.device, present, fits)
+    precision = asked or memory_estimate.best_precision(
+        device, memory_estimate.load_bytes(shape, device, context, loadable)
+    )
+    return device, precision, _placement(shape, precision, context, device, present)
+
+
+def _asked_precision(asked: str) -> Precision | None:
+    """None for `auto`."""
+    precisions: tuple[Precision, ...] = get_args(Precision)
+    if asked != "auto" and asked not in precisions:
+        choices = ", ".join(precisions)
+        raise EngineError("input", f"There is no precision “{asked}”.", f"Choose auto or one of: {choices}.")
+    return next((precision for precision in precisions if precision == asked), None)
+
+
+def _placement(
+    shape: model_shape.ModelShape,
+    precision: Precision,
+    context: int,
+    device: Device,
+    present: tuple[Device, ...],
+) -> DeviceMap:
+    """The card with the most room comes first: it has all that is no layer."""
+    room = {part.id: memory_estimate.usable_bytes(part) for part in present}
+    ids = sorted(card_ids(device), key=lambda card: -room[card])
+    devices = [torch.device(card) for card in ids]
+    if len(ids) == 1:
+        return DeviceMap(devices)
+    usable = [room[card] for card in ids]
+    return DeviceMap(devices, memory_estimate.share_layers(shape, precision, context, usable))

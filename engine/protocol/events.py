@@ -1,0 +1,140 @@
+"""Events, engine → app."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.protocol.message import Message
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs; fp8:
+    the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type.
+    """
+
+    id: str
+    name: str
+    total_bytes: int
+    free_bytes: int
+    uuid: str = ""
+    fp8: bool = False
+    bf16: bool = True
+
+
+class Loading(Message, frozen=True, kw_only=True, tag="loading"):
+    """stage: plain words for the writer; fraction: 0 … 1; devices: all there are, once they are known, and
+    with them idle_card: why a card that is here is none of them, and what to do.
+    """
+
+    stage: str
+    fraction: float
+    devices: tuple[Device, ...] = ()
+    idle_card: str = ""
+
+
+class Ready(Message, frozen=True, kw_only=True, tag="ready"):
+    """The model is loaded: what it is, where it runs, and its own sampler defaults.
+
+    memory_bytes: what its weights take there, counted from the tensors. context_tokens: the longest prompt.
+    unsaved_bytes: of the packed copy that could not be kept: the next load packs again.
+    """
+
+    model: str
+    label: str
+    device: Device
+    precision: str
+    memory_bytes: int
+    canvas_tokens: int
+    context_tokens: int
+    max_steps: int
+    t_min: float
+    t_max: float
+    entropy_bound: float
+    continues_only: bool
+    unsaved_bytes: int = 0
+
+
+class Prefilled(Message, frozen=True, kw_only=True, tag="prefilled"):
+    """A prompt was read. prompt: exactly what the model was given; cut_chars: left out of `before`;
+    reused_tokens: read for an earlier request; place: 0, or which of `more` (from 1).
+    """
+
+    place: int = 0
+    prompt_tokens: int
+    reused_tokens: int
+    prefill_s: float
+    prompt: str
+    cut_chars: int
+
+
+class Token(msgspec.Struct, frozen=True, array_like=True):
+    """One position of a canvas: display text, predictive entropy (nats), accepted, pinned."""
+
+    text: str
+    entropy: float
+    accepted: bool
+    pinned: bool
+
+
+class Frame(Message, frozen=True, kw_only=True, tag="frame"):
+    """What one denoising step shows; step 0 is the random canvas. elapsed_s: since the canvas began."""
+
+    variant: int
+    canvas: int
+    step: int
+    max_steps: int
+    elapsed_s: float
+    tokens: tuple[Token, ...]
+
+
+class Committed(Message, frozen=True, kw_only=True, tag="committed"):
+    """A canvas is finished: its text, trimmed at the end token."""
+
+    variant: int
+    canvas: int
+    text: str
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """What a draft cost. steps: denoising steps of all its canvases; tokens: committed ones;
+    denoise_s: of its batch; peak_bytes: the most memory held on the device, 0 where that is not told.
+    """
+
+    steps: int
+    tokens: int
+    prefill_s: float
+    denoise_s: float
+    tokens_per_s: float
+    tokens_per_step: float
+    device: str
+    precision: str
+    stopped_early: bool
+    peak_bytes: int = 0
+
+
+class Finished(Message, frozen=True, kw_only=True, tag="finished"):
+    """One variant is done; text is that of its committed canvases."""
+
+    variant: int
+    text: str
+    stats: Stats
+
+
+class Cancelled(Message, frozen=True, kw_only=True, tag="cancelled"):
+    """The request was given up because the app asked for it."""
+
+
+class Failed(Message, frozen=True, kw_only=True, tag="failed"):
+    """kind: see engine.protocol.errors; message and remedy: for the writer; details: for the log."""
+
+    kind: str
+    message: str
+    remedy: str = ""
+    details: str = ""
+
+
+LoadEvent = Loading | Ready | Cancelled | Failed
+DraftEvent = (
+    LoadEvent | Prefilled | Frame | Committed | Finished
+)  # an engine started afresh loads its model first
+Event = DraftEvent

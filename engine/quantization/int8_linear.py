@@ -1,0 +1,28 @@
+"""Linear layers in 8 bits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.quantization.packed_experts import frozen_parameter
+
+
+class Int8Linear(nn.Module):
+    """A linear layer in 8 bits, with a scale for each output."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = frozen_parameter(tuple(linear.weight.shape), torch.int8, linear.weight.device)
+        self.scale = frozen_parameter((linear.out_features,), torch.float32, linear.weight.device)
+        self.bias = linear.bias
+
+    def pack(self, device: torch.device, weight: Tensor) -> dict[str, Tensor]:
+        weight = weight.to(device, torch.float32)
+        scale = weight.abs().amax(dim=1).div_(127).clamp_min_(torch.finfo(torch.float32).tiny)
+        return {"weight": (weight / scale[:, None]).round_().to(torch.int8), "scale": scale}
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        rows = functional.linear(hidden_states, self.weight.to(hidden_states.dtype)) * self.scale
+        return (rows if self.bias is None else rows + self.bias).to(hidden_states.dtype)

@@ -1,0 +1,41 @@
+"""The quantization_config of a packed model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers.quantizers.auto import register_quantization_config
+from transformers.utils.quantization_config import QuantizationConfigMixin
+
+from engine.checkpoints.precision import QUANT_METHOD, Precision
+from engine.hardware.device_map import CPU_ONLY
+
+FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning changes
+
+
+@register_quantization_config(QUANT_METHOD)
+class PackedConfig(QuantizationConfigMixin):
+    """How a model is packed, as its config.json says. source: the fingerprint of what was packed."""
+
+    # No part of what is saved: where to pack, and what ended that, which the library would not tell.
+    device_map = CPU_ONLY
+    fault: Exception | None = None
+
+    def __init__(self, precision: Precision, source: str, format: int = FORMAT, **_: Any) -> None:
+        if format != FORMAT:
+            raise ValueError(f"packed in format {format}, which this version of Mezzotint cannot read")
+        self.quant_method: Any = QUANT_METHOD
+        self.precision: Precision = precision
+        self.source = source
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "quant_method": QUANT_METHOD,
+            "precision": self.precision,
+            "format": FORMAT,
+            "source": self.source,
+        }
+
+
+def needs_bitsandbytes(precision: Precision) -> bool:
+    return precision in ("4-bit", "4-bit-tight")

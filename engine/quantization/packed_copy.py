@@ -1,0 +1,155 @@
+"""Save, find and check the packed copy of a model."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from engine.checkpoints.files import INDEX, check_files, packed_copy_folder, packed_precision
+from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
+from engine.hardware.device_map import DeviceMap
+from engine.protocol.errors import EngineError
+from engine.quantization.packed_config import PackedConfig, needs_bitsandbytes
+
+SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
+SEAL = "fingerprint"
+UNFINISHED = ".part"
+ABANDONED_S = 600  # without a change; a save changes its folder every few seconds
+SAMPLES, SAMPLE_BYTES = 64, 4096
+
+log = logging.getLogger(__name__)
+
+
+def prepare_load(
+    folder: Path, precision: Precision, device_map: DeviceMap, cache: Path | None = None
+) -> tuple[Path, PackedConfig | None]:
+    """Where to load from, and the quantization_config to load with: None if there is nothing to pack.
+
+    What saves that were cut short have left in the cache is deleted. Raises input where the folder is itself
+    a packed copy, in another precision, or nothing can be packed.
+    """
+    if cache:
+        _delete_unfinished(cache)
+    already = packed_precision(folder)
+    if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
+        raise EngineError(
+            "input",
+            f"The precision {precision} needs bitsandbytes, which is not installed here.",
+            "Choose bf16, or install bitsandbytes.",
+        )
+    if already:
+        if already != precision:
+            raise EngineError(
+                "input",
+                f"The model in {folder} is packed as {already}: it cannot be loaded as {precision}.",
+                f"Choose {already}, or the folder of the original model.",
+            )
+        return folder, None
+    if precision not in PACKED_PRECISIONS:
+        return folder, None
+    config = PackedConfig(precision, fingerprint(folder, dated=True))
+    config.device_map = device_map
+    if cache and _is_whole(copy := packed_copy_folder(folder, precision, cache), config):
+        return copy, None
+    return folder, config
+
+
+def save_packed_copy(model: Any, folder: Path, cache: Path) -> int:
+    """Keep the packed model, complete with what else the folder holds, in place of a copy that is not whole
+    → the bytes that could not be kept; why is logged.
+
+    The library's progress hook may end it.
+    """
+    config: PackedConfig = model.config.quantization_config
+    copy = packed_copy_folder(folder, config.precision, cache)
+    needed: int = sum(parameter.nbytes for parameter in model.parameters())
+    try:
+        if _is_whole(copy, config):  # another process has packed it too
+            return 0
+        shutil.rmtree(copy, ignore_errors=True)
+        _delete_unfinished(cache)
+        cache.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(cache).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with tempfile.TemporaryDirectory(
+            UNFINISHED, f"{copy.name}-", cache, ignore_cleanup_errors=True
+        ) as unfinished:
+            _write(model, folder, Path(unfinished))
+            Path(unfinished).rename(copy)
+    except (OSError, SafetensorError, RuntimeError, MemoryError, EngineError) as error:
+        if _is_whole(copy, config):  # it was the first to finish
+            return 0
+        log.warning("The packed model was not saved in %s; the next start packs it again: %s", cache, error)
+        return needed
+    return 0
+
+
+def _write(model: Any, folder: Path, unfinished: Path) -> None:
+    model.save_pretrained(unfinished, max_shard_size=SHARD, save_original_format=False)
+    for path in folder.iterdir():
+        if path.is_file() and path.suffix != ".safetensors" and path.name not in ("config.json", INDEX):
+            shutil.copy2(path, unfinished)
+    (unfinished / SEAL).write_text(fingerprint(unfinished))
+    for path in unfinished.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def delete_packed_copy(copy: Path, fault: str) -> None:
+    """A whole copy that the library cannot load: another version of it has saved it, say."""
+    log.warning("The packed copy in %s cannot be loaded and is deleted: %s", copy, fault)
+    shutil.rmtree(copy, ignore_errors=True)
+
+
+def _delete_unfinished(cache: Path) -> None:
+    for left in cache.glob("*" + UNFINISHED):
+        with contextlib.suppress(OSError):  # another process has just deleted or renamed it
+            changed = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+            if time.time() - changed > ABANDONED_S:
+                shutil.rmtree(left)
+
+
+def fingerprint(folder: Path, *, dated: bool = False) -> str:
+    """sha256 over the configuration and each weight file's name, size, header and evenly spread samples.
+
+    The header alone would not tell a model that was trained further. dated: and over when each weight file
+    was changed last, which tells a change between the samples; a packed copy may be moved.
+    """
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    if (defaults := folder / "generation_config.json").is_file():
+        digest.update(defaults.read_bytes())
+    for path in check_files(folder):
+        size = path.stat().st_size
+        changed = path.stat().st_mtime_ns if dated else ""
+        digest.update(f"\n{path.name} {size} {changed}\n".encode())
+        with path.open("rb") as file:
+            length = file.read(8)
+            digest.update(length + file.read(int.from_bytes(length, "little")))
+            for index in range(SAMPLES):
+                file.seek((size - SAMPLE_BYTES) * index // (SAMPLES - 1) if size > SAMPLE_BYTES else 0)
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def _is_whole(copy: Path, config: PackedConfig) -> bool:
+    if not copy.is_dir():
+        return False
+    try:
+        if json.loads((copy / "config.json").read_bytes())["quantization_config"] != config.to_dict():
+            return False
+        return (copy / SEAL).read_text() == fingerprint(copy)
+    except (OSError, ValueError, TypeError, LookupError, EngineError) as error:
+        log.info("The packed copy in %s is damaged and will be made again: %s", copy, error)
+        return False

@@ -1,0 +1,167 @@
+"""One engine child process and its pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import IO
+
+from engine.protocol.codec import decode_event, encode
+from engine.protocol.errors import EngineError
+from engine.protocol.events import (
+    Event,
+)
+from engine.protocol.requests import Request
+from engine.runtime.child_environment import child_environment
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.03  # a cancel is seen this late at most
+MAX_LINE_BYTES = 64 << 20  # no event is longer
+RESTART_REMEDY = "Draft again: the engine starts afresh."
+
+
+class ChildProcess:
+    """One child process and the two threads that read what it says.
+
+    device_environment: what its environment has besides this process's own.
+    """
+
+    def __init__(self, command: Sequence[str], device_environment: dict[str, str]) -> None:
+        self.device_environment = device_environment
+        flags = 0
+        if sys.platform == "win32":
+            flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=child_environment() | device_environment,
+                creationflags=flags,
+                start_new_session=True,  # Ctrl+C in the app's terminal is the app's
+            )
+        except OSError as error:
+            raise EngineError(
+                "engine-died", f"The engine cannot be started: {error}", RESTART_REMEDY
+            ) from error
+        log.info("engine process %d started", self._process.pid)
+        self.loaded = False
+        self.used_card = False
+        self.killed = False
+        self._output_ended = False
+        self._events: queue.SimpleQueue[Event | EngineError] = queue.SimpleQueue()
+        self._stderr: deque[str] = deque(maxlen=20)
+        self._threads = [
+            threading.Thread(target=reader, args=(pipe,), name=name, daemon=True)
+            for name, reader, pipe in (
+                ("engine events", self._read_events, self._process.stdout),
+                ("engine stderr", self._read_stderr, self._process.stderr),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, request: Request) -> None:
+        assert self._process.stdin
+        try:
+            line = encode(request)
+        except UnicodeEncodeError as error:
+            message = f"The text holds half a character at {error.start}."
+            raise EngineError("input", message, "Delete the character there and draft again.") from error
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self.death() from error
+
+    def receive(self) -> Event | None:
+        """None if there is no event within POLL_S. Raises EngineError once there can be no more."""
+        try:
+            event = self._events.get(timeout=POLL_S)
+        except queue.Empty:
+            if self._process.poll() is None:
+                return None
+            self._threads[0].join(0.5)  # it may have said more, unless something else holds its pipe open
+            if self._events.empty():
+                raise self.death() from None
+            return None
+        if isinstance(event, EngineError):
+            raise event
+        return event
+
+    def alive(self) -> bool:
+        # While the reader waits for the process's end, poll() finds its lock held and says nothing.
+        return not self._output_ended and self._process.poll() is None and self._threads[0].is_alive()
+
+    def death(self) -> EngineError:
+        """Why the child is gone, or is about to be."""
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._threads[1].join(0.5)
+        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        message = f"The engine stopped unexpectedly ({how})."
+        if self.killed:
+            message = "The engine was stopped."
+        elif code == -9:
+            message += " The system may have ended it because memory ran out."
+        return EngineError("engine-died", message, RESTART_REMEDY, "\n".join(self._stderr))
+
+    def kill(self) -> None:
+        self.killed = True
+        self._process.kill()
+
+    def end(self) -> None:
+        """Close its stdin, which ends it; if not, terminate it; if not, kill it."""
+        with contextlib.suppress(OSError):
+            assert self._process.stdin
+            self._process.stdin.close()
+        for stop in (self._process.terminate, self._process.kill):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
+                break
+            stop()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join(0.5)
+
+    def _read_events(self, stdout: IO[bytes]) -> None:
+        with stdout:
+            while (line := stdout.readline(MAX_LINE_BYTES)).endswith(b"\n"):
+                try:
+                    self._events.put(decode_event(line))
+                except ValueError as error:
+                    self._events.put(_garbled(line, str(error)))
+                    return
+            if len(line) == MAX_LINE_BYTES:
+                self._events.put(_garbled(line, "the line is too long"))
+                return
+        self._output_ended = True
+        self._events.put(self.death())
+
+    def _read_stderr(self, stderr: IO[bytes]) -> None:
+        with stderr:
+            for line in stderr:
+                text = line.decode(errors="replace").rstrip()
+                self._stderr.append(text)
+                log.info("engine: %s", text)
+
+
+def _garbled(line: bytes, why: str) -> EngineError:
+    return EngineError(
+        "engine-garbled",
+        "The engine said what cannot be understood.",
+        RESTART_REMEDY,
+        f"{why}\n{line[:500]!r}",
+    )

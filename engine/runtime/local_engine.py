@@ -1,0 +1,196 @@
+"""LocalEngine: drafts in this process and thread.
+
+torch is imported by load(), so that its first event comes at once.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.checkpoints import catalogue, files
+from engine.diffusion.validation import check_ranges
+from engine.protocol.errors import EngineError, failure
+from engine.protocol.events import Cancelled, DraftEvent, LoadEvent, Loading, Ready
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest
+from engine.text.detokenizer import Detokenizer
+
+if TYPE_CHECKING:
+    from engine.model.diffusion_gemma import DiffusionGemma
+    from engine.model.loaded_model import LoadedModel
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+STARTED = 0.1  # of a load's progress, when the first weight is read
+
+
+class _CancelledError(Exception):
+    """The app asked for it."""
+
+
+class LocalEngine:
+    """Drafts in this process and thread."""
+
+    def __init__(self) -> None:
+        self._loaded: LoadedModel | None = None
+
+    @property
+    def model(self) -> DiffusionGemma:
+        """What is loaded, for measurements."""
+        assert self._loaded is not None
+        return self._loaded.model
+
+    def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        event: LoadEvent
+        try:
+            yield from self._load(request, cancelled)
+            return
+        except _CancelledError:
+            event = Cancelled(request_id=request.request_id)
+        except Exception as error:
+            event = failure(error, request.request_id)
+        self._loaded = None
+        self._free_unused()
+        yield event
+
+    def _load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        check_cancelled = _cancel_check(cancelled)
+
+        def loading(stage: str, fraction: float, **known: Any) -> Loading:
+            check_cancelled()
+            return Loading(request_id=request.request_id, stage=stage, fraction=fraction, **known)
+
+        self.unload()
+        yield loading("Starting the engine", 0.0)
+
+        from engine.hardware import torch_devices
+
+        present = torch_devices.devices()
+        idle = torch_devices.idle_card()
+        yield loading("Starting the engine", STARTED / 2, devices=present, idle_card=idle)
+        folder, label = catalogue.resolve_model(request.model)
+        files.check_files(folder)
+
+        from engine.model.diffusion_gemma import DiffusionGemma
+        from engine.model.load_config import resolve_load
+        from engine.model.loaded_model import LoadedModel
+        from engine.model.prefix_cache import PrefixCache
+
+        device, precision, device_map = resolve_load(request, folder, present)
+        if device.id == "cpu":
+            torch_devices.limit_threads()
+
+        def read(emit: Callable[[LoadEvent], None]) -> DiffusionGemma:
+            def on_progress(share: float) -> None:
+                emit(loading("Reading the model", round(STARTED + (1 - STARTED) * share, 2)))
+
+            return DiffusionGemma(
+                folder, device_map, precision, catalogue.packed_models_folder(), on_progress
+            )
+
+        model = yield from _run_in_thread(read)
+        torch_devices.free_unused_memory()  # what packing took
+        detokenizer = Detokenizer(model.tokenizer.data)
+        self._loaded = LoadedModel(model, detokenizer, device, PrefixCache(model))
+        check_cancelled()
+        yield Ready(
+            request_id=request.request_id,
+            model=request.model,
+            label=label,
+            device=device,
+            precision=model.precision,
+            memory_bytes=model.held_bytes(),
+            unsaved_bytes=model.unsaved_bytes,
+            canvas_tokens=model.canvas_tokens,
+            context_tokens=model.max_context_tokens,
+            max_steps=model.sampler.max_steps,
+            t_min=model.sampler.t_min,
+            t_max=model.sampler.t_max,
+            entropy_bound=model.sampler.entropy_bound,
+            continues_only=not model.tokenizer.chats,
+        )
+
+    def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        try:
+            check_ranges(request)
+            if self._loaded is None:
+                raise EngineError("bug", "No model is loaded.", "Load a model first.")
+
+            from engine.diffusion.draft_batch import DraftBatch
+
+            yield from DraftBatch(self._loaded, request, _cancel_check(cancelled)).events()
+            return
+        except _CancelledError:
+            yield Cancelled(request_id=request.request_id)
+            return
+        except Exception as error:
+            event = failure(error, request.request_id)
+        if self._loaded is not None and event.kind not in ("input", "output"):
+            self._loaded.prefix.clear()
+        self._free_unused()
+        yield event
+
+    def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
+        if self._loaded is None:
+            return
+        place = DraftPlace(before=request.before, after=request.after, instruction=request.instruction)
+        check_cancelled = _cancel_check(cancelled)
+        try:
+            check_cancelled()
+            self._loaded.prefix.read(self._loaded.prompt(place, request.context_tokens).ids, check_cancelled)
+            return
+        except _CancelledError:
+            return
+        except Exception:
+            log.info("reading ahead failed", exc_info=True)
+        self._loaded.prefix.clear()
+        self._free_unused()
+
+    def unload(self) -> None:
+        if self._loaded is not None:
+            self._loaded = None
+            self._free_unused()
+
+    def close(self) -> None:
+        self.unload()
+
+    @staticmethod
+    def _free_unused() -> None:
+        """Needs the frames of what failed to be gone: call it outside `except`."""
+        if "torch" not in sys.modules:
+            return
+        from engine.hardware import torch_devices
+
+        gc.collect()
+        torch_devices.free_unused_memory()
+
+
+def _cancel_check(cancelled: threading.Event) -> Callable[[], None]:
+    """What is called between two steps of some work."""
+
+    def check_cancelled() -> None:
+        if cancelled.is_set():
+            raise _CancelledError
+
+    return check_cancelled
+
+
+def _run_in_thread(work: Callable[[Callable[[LoadEvent], None]], T]) -> Generator[LoadEvent, None, T]:
+    """Do the work in a thread of its own; yield what it emits, once each, and return what it returns."""
+    emitted: queue.SimpleQueue[LoadEvent | None] = queue.SimpleQueue()
+    with ThreadPoolExecutor(1, "reading") as pool:
+        future = pool.submit(work, emitted.put)
+        future.add_done_callback(lambda _: emitted.put(None))
+        last: LoadEvent | None = None
+        while (event := emitted.get()) is not None:
+            if event != last:
+                yield event
+            last = event
+        return future.result()

@@ -1,0 +1,182 @@
+"""ProcessEngine: runs another engine in a child process and survives its death."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+
+import msgspec
+
+from engine.hardware.nvidia import engine_environment
+from engine.protocol.errors import EngineError
+from engine.protocol.events import (
+    Cancelled,
+    DraftEvent,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    LoadEvent,
+    Loading,
+    Ready,
+)
+from engine.protocol.requests import CancelRequest, DraftRequest, LoadRequest, PrepareRequest
+from engine.runtime.child_process import RESTART_REMEDY, ChildProcess
+
+log = logging.getLogger(__name__)
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
+CARD_ID_PREFIXES = ("cuda", "xpu")  # as their ids begin; the best device comes first
+
+
+class ProcessEngine:
+    """Runs `command`, by default this Python's `-m engine serve`.
+
+    The child starts with the first request. When it dies or prints what is no event, the request fails, and
+    the next one starts another child, loads the last model again and goes on. Deaths in a row delay that
+    start more and more. A child that does not end a cancelled request within cancel_grace_s or 20 steps is
+    killed.
+    """
+
+    def __init__(self, command: Sequence[str] | None = None, *, cancel_grace_s: float = 30.0) -> None:
+        self._command = command or (sys.executable, "-m", "engine", "serve")
+        self._cancel_grace_s = cancel_grace_s
+        self._child: ChildProcess | None = None
+        self._last_load: LoadRequest | None = None
+        self._step_s = 0.0
+        self._deaths = 0
+        self._start_at = -math.inf
+
+    def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        self._last_load = request
+        if self._child:
+            self._child.loaded = False
+        if self._child and self._child.device_environment != engine_environment(request.device):
+            self.close()  # what a process sees of the GPUs is settled when it starts
+        try:
+            child = yield from self._running_child(request, cancelled)
+            if child:
+                yield from self._load(child, request, cancelled)
+        except EngineError as error:
+            yield self._failed(error, request)
+
+    def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        try:
+            child = yield from self._running_child(request, cancelled)
+            if child and self._last_load and not child.loaded:
+                again = msgspec.structs.replace(self._last_load, request_id=request.request_id)
+                yield from self._load(child, again, cancelled)
+                if not child.loaded:
+                    return
+            if child:
+                yield from self._converse(child, request, cancelled)
+        except EngineError as error:
+            yield self._failed(error, request)
+
+    def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
+        """Told to a child that has its model, which reads on until its next request. Starts no child."""
+        child = self._child
+        if child and child.loaded and child.alive() and not cancelled.is_set():
+            try:
+                child.send(request)
+            except EngineError as error:
+                log.info("nothing is read ahead: %s", error.message)
+
+    def unload(self) -> None:
+        """Ends the child: a GPU's memory comes back for certain only then."""
+        self._last_load = None
+        self.close()
+
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child:
+            child.end()
+
+    def kill(self) -> None:
+        """End the child at once, whatever it is doing. May be called from any thread."""
+        if child := self._child:
+            child.kill()
+
+    def _running_child(
+        self, request: LoadRequest | DraftRequest, cancelled: threading.Event
+    ) -> Generator[Loading | Cancelled, None, ChildProcess | None]:
+        """None if the request was cancelled before the child could start."""
+        if self._child and not self._child.alive():
+            self._bury(self._child.death())
+        if self._child and self._child.used_card and not self._child.loaded:
+            self.close()  # what an earlier load there took of the card comes back for certain only so
+        if self._child is None:
+            yield Loading(request_id=request.request_id, stage="Starting the engine", fraction=0.0)
+            if cancelled.wait(max(0.0, self._start_at - time.monotonic())):
+                yield Cancelled(request_id=request.request_id)
+                return None
+            device = self._last_load.device if self._last_load else "auto"
+            self._child = ChildProcess(self._command, engine_environment(device))
+        return self._child
+
+    def _load(
+        self, child: ChildProcess, request: LoadRequest, cancelled: threading.Event
+    ) -> Iterator[LoadEvent]:
+        for event in self._converse(child, request, cancelled):
+            if not isinstance(event, LoadEvent):
+                raise EngineError(
+                    "engine-garbled", "The engine answered a load with a draft.", RESTART_REMEDY
+                )
+            if isinstance(event, Loading) and event.devices:
+                child.used_card = request.device != "cpu" and event.devices[0].id.startswith(CARD_ID_PREFIXES)
+            child.loaded = isinstance(event, Ready)
+            yield event
+
+    def _converse(
+        self, child: ChildProcess, request: LoadRequest | DraftRequest, cancelled: threading.Event
+    ) -> Iterator[Event]:
+        """One request and its events. What an earlier, cancelled request still says is skipped."""
+        unfinished = (1 + len(request.more)) * request.variants if isinstance(request, DraftRequest) else 1
+        kill_at = math.inf
+        child.send(request)
+        try:
+            while unfinished:
+                if cancelled.is_set() and kill_at == math.inf:
+                    kill_at = time.monotonic() + max(self._cancel_grace_s, 20 * self._step_s)
+                    child.send(CancelRequest(request_id=request.request_id))
+                if time.monotonic() > kill_at:
+                    raise EngineError("engine-died", "The engine did not stop when asked to.", RESTART_REMEDY)
+                event = child.receive()
+                if event is None or event.request_id not in (request.request_id, ""):
+                    continue
+                match event:
+                    case Frame() if event.step:
+                        self._step_s = event.elapsed_s / event.step
+                    case Finished():
+                        unfinished -= 1
+                        self._deaths = 0
+                    case Ready() | Cancelled() | Failed():
+                        unfinished = 0
+                if isinstance(event, Failed) and event.kind == "device-lost":
+                    self.close()  # a process that lost its device cannot use it again
+                yield msgspec.structs.replace(event, request_id=request.request_id)
+        finally:
+            if unfinished and kill_at == math.inf:
+                with contextlib.suppress(EngineError):
+                    child.send(CancelRequest(request_id=request.request_id))
+
+    def _failed(self, error: EngineError, request: LoadRequest | DraftRequest) -> Failed:
+        if error.kind in ("engine-died", "engine-garbled"):
+            self._bury(error)
+        return error.event(request.request_id)
+
+    def _bury(self, error: EngineError) -> None:
+        child, self._child = self._child, None
+        asked_for = child is not None and child.killed
+        log.log(logging.INFO if asked_for else logging.WARNING, "%s\n%s", error.message, error.details)
+        if child:
+            child.kill()
+            child.end()
+        if asked_for:
+            return
+        self._start_at = time.monotonic() + min(FIRST_DELAY_S * 2**self._deaths, LONGEST_DELAY_S)
+        self._deaths += 1

@@ -1,0 +1,147 @@
+"""Build a model's prompt from the text around the caret, within a token budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.protocol.errors import EngineError
+from engine.text.detokenizer import ALL_LEADING_SPACE, LeadingSpace
+
+_CHARACTERS_PER_TOKEN = 5  # generous: a text that takes more tokens is cut again
+
+
+class TokenizerLike(Protocol):
+    """See engine.text.tokenizer."""
+
+    @property
+    def start_ids(self) -> list[int]: ...
+    @property
+    def chats(self) -> bool: ...
+    @property
+    def turn(self) -> tuple[str, str]: ...
+    def encode(self, text: str) -> list[int]: ...
+    def encode_template(self, text: str) -> list[int]: ...
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """text: what the model is given, in words; cut_chars: left out of the text before the caret;
+    lead: whitespace that stands before the caret already and comes off the draft's beginning.
+    """
+
+    ids: list[int]
+    text: str
+    cut_chars: int
+    lead: LeadingSpace
+
+
+def build_prompt(tokenizer: TokenizerLike, before: str, after: str, instruction: str, budget: int) -> Prompt:
+    """A chat turn where the model has a template, else the text to continue. Raises input."""
+    if tokenizer.chats:
+        return chat_prompt(tokenizer, before, after, instruction, budget)
+    return continuation_prompt(tokenizer, before, budget)
+
+
+def continuation_prompt(tokenizer: TokenizerLike, before: str, budget: int) -> Prompt:
+    """The text before the caret, cut to the budget. Trailing blanks go, since tokens begin with them."""
+    kept = _without_trailing_blanks(tokenizer, before)
+    start = tokenizer.start_ids
+    cut = cut_start(kept, lambda text: len(start) + len(tokenizer.encode(text)) <= budget, budget)
+    text = kept[cut:]
+    return Prompt(start + tokenizer.encode(text), text, cut, LeadingSpace(len(before) - len(kept)))
+
+
+def _without_trailing_blanks(tokenizer: TokenizerLike, text: str) -> str:
+    """Inside a line all of them; an indentation loses only what would be one token with the next word."""
+    kept = text.rstrip(" \t")
+    if kept and not kept.endswith("\n"):
+        return kept
+    line = text[kept.rfind("\n", 0, -1) + 1 :] if kept else text
+    whole = tokenizer.encode(line + "a")
+    for end in range(len(text), len(kept), -1):
+        ids = tokenizer.encode(text[len(text) - len(line) : end])
+        if ids == whole[: len(ids)]:
+            return text[:end]
+    return kept
+
+
+def chat_prompt(tokenizer: TokenizerLike, before: str, after: str, instruction: str, budget: int) -> Prompt:
+    """What rarely changes comes first: the document, the text after the caret, then the instruction.
+
+    Raises input for an instruction that does not fit.
+    """
+    head, tail = tokenizer.turn
+    head_ids, tail_ids = tokenizer.encode_template(head), tokenizer.encode_template(tail)
+    after = after[: _cut_end(tokenizer, after, budget // 4)]
+
+    def message(text: str) -> str:
+        parts = [
+            f"This is a document, up to the place where new text should come:\n<before>\n{text}\n</before>"
+        ]
+        if after.strip():
+            parts.append(f"After that place it goes on:\n<after>\n{after}\n</after>")
+        parts.append(
+            "Write the one paragraph that comes at that place, in the document's language, style and format. "
+            "Do not repeat what stands there. Output only the paragraph."
+        )
+        if instruction.strip():
+            parts.append(f"The writer asks: {instruction.strip()}")
+        return "\n\n".join(parts)
+
+    def fits(text: str) -> bool:
+        return len(head_ids) + len(tokenizer.encode(message(text))) + len(tail_ids) <= budget
+
+    if not fits(""):
+        raise EngineError(
+            "input",
+            f"The instruction is too long: it does not fit into {budget} tokens of context.",
+            "Shorten it, or raise the context size in the settings.",
+        )
+    cut = cut_start(before, fits, budget)
+    content = message(before[cut:])
+    return Prompt(
+        head_ids + tokenizer.encode(content) + tail_ids, head + content + tail, cut, ALL_LEADING_SPACE
+    )
+
+
+def cut_start(text: str, fits: Callable[[str], bool], budget: int) -> int:
+    """Where to begin so that the rest fits, at a paragraph if there is one.
+
+    The place depends on the text's length by quarters only, so that a growing document keeps its prefix and
+    the KV cache of it.
+    """
+    quarter = max(1, budget * _CHARACTERS_PER_TOKEN // 4)
+    while quarter:
+        quarters = -(-len(text) // quarter)
+        for skipped in range(max(0, quarters - 4), max(1, quarters)):
+            start = _boundary(text, skipped * quarter, (skipped + 1) * quarter) if skipped else 0
+            if fits(text[start:]):
+                return start
+        quarter //= 2
+    return len(text)
+
+
+def _boundary(text: str, first: int, last: int) -> int:
+    """The best place to begin in text[first:last]: after an empty line, a line, a sentence, a word."""
+    for pattern in (r"\n[ \t]*\n+", r"\n", r"[.!?…][\"'”’)]*\s+", r"\s+"):
+        found = re.compile(pattern).search(text, first, last)
+        if found:
+            return found.end()
+    return first
+
+
+def _cut_end(tokenizer: TokenizerLike, text: str, budget: int) -> int:
+    """How much of the text's beginning fits, at a paragraph's end if possible."""
+    end = min(len(text), budget * _CHARACTERS_PER_TOKEN)
+    while len(tokenizer.encode(text[:end])) > budget:
+        end = end * 3 // 4
+    if end == len(text):
+        return end
+    for mark in ("\n\n", "\n", " "):
+        place = text.rfind(mark, 1, end)
+        if place > 0:
+            return place
+    return end

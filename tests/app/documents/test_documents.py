@@ -1,0 +1,455 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PySide6.QtGui import QTextCursor, QTextDocument
+from PySide6.QtWidgets import QPlainTextEdit
+from pytestqt.qtbot import QtBot
+
+from app.documents import files, recovery
+from app.documents.document import Document
+from app.documents.files import ChangedOnDisk, DocumentError, held_lock
+from app.documents.recovery import Recovery, RecoveryStore
+from app.documents.text import document_text, set_document_text
+
+LINE_ENDS = [
+    "\n",
+    "\r\n",
+    "\r",
+    "\u2028",
+    "\u2029",
+    "\ufdd0",
+    "\ufdd1",
+    "\u00a0",
+    "\x0b",
+    "\x0c",
+    "\x85",
+    "\ufffc",
+]
+ANY_TEXT = st.lists(
+    st.sampled_from(LINE_ENDS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+)
+
+
+# ------------------------------------------------------------------ text
+
+
+@given(ANY_TEXT.map("".join))
+@example("\ufeffone\r\ntwo\n")
+@example("\ufffeone")
+@example("\u0301one")
+@example("\u200done")
+def test_text_survives_the_document(text: str) -> None:
+    document = QTextDocument()
+    set_document_text(document, text)
+    assert document_text(document) == text
+    assert not document.isModified()
+    assert not document.isUndoAvailable()
+
+
+@pytest.mark.parametrize("text", ["a\r\nb\nc\u00a0d\u2029e", "\r\n\n", "one\u00a0two\r\nthree"])
+def test_edit_undo_and_redo_keep_all_line_ends(qtbot: QtBot, text: str) -> None:
+    edit = QPlainTextEdit()
+    qtbot.addWidget(edit)
+    document = edit.document()
+    set_document_text(document, text)
+    cursor = QTextCursor(document)
+    cursor.select(QTextCursor.SelectionType.Document)
+    cursor.insertText("gone")
+    assert document_text(document) == "gone"
+    document.undo()
+    assert document_text(document) == text
+    cursor.movePosition(QTextCursor.MoveOperation.End)
+    cursor.insertText("!")
+    assert document_text(document) == text + "!"
+
+
+def test_a_new_line_gets_the_files_line_end() -> None:
+    document = QTextDocument()
+    set_document_text(document, "one\r\ntwo")
+    cursor = QTextCursor(document)
+    cursor.insertText("zero\n")
+    assert document_text(document) == "zero\r\none\r\ntwo"
+
+
+# ------------------------------------------------------------------ files
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbfa\r\nb",
+        2 * b"\xef\xbb\xbf" + b"a",
+        "é\n\u00a0\u2028\r".encode(),
+        b"a\r\n\n\r",
+    ],
+)
+def test_an_unedited_file_stays_byte_identical(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(data)
+    opened = files.read(path)
+    document = QTextDocument()
+    set_document_text(document, opened.text)
+    digest = files.write(path, document_text(document), bom=opened.bom, expected_digest=opened.digest)
+    assert path.read_bytes() == data
+    assert digest == opened.digest == files.digest_on_disk(path)
+
+
+def test_five_megabytes_open_and_save(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    data = ("word " * 200 + "\n").encode() * 5200
+    path.write_bytes(data)
+    opened = files.read(path)
+    document = QTextDocument()
+    set_document_text(document, opened.text)
+    files.write(path, document_text(document), expected_digest=opened.digest)
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"abc\xff\xfe", "byte 3 is no UTF-8"),
+        (b"caf\xe9 noir", "byte 3 is no UTF-8"),
+        (b"a\0b", "zero byte at byte 1"),
+        ("utf-16".encode("utf-16"), "not a text file"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_bytes(data)
+    with pytest.raises(DocumentError, match=message) as caught:
+        files.read(path)
+    assert "bad.txt" in caught.value.message
+    assert caught.value.remedy
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.DOCX", "a Word document"), ("a.rtf", "a rich text document")])
+def test_a_document_of_another_kind_is_named(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).write_bytes(b"{\\rtf1 text}")
+    with pytest.raises(DocumentError, match=kind):
+        files.read(tmp_path / name)
+
+
+def test_faults_of_reading_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DocumentError, match="not there"):
+        files.read(tmp_path / "gone.txt")
+    with pytest.raises(DocumentError, match="is a folder"):
+        files.read(tmp_path)
+    with pytest.raises(DocumentError, match="not an ordinary file"):
+        files.read(Path("/dev/null"))
+    with pytest.raises(DocumentError, match="could not be read"):
+        files.read(Path("bad\0name"))
+    with pytest.raises(DocumentError, match=r"characters that cannot be read") as caught:
+        files.read(tmp_path / "caf\udce9.txt")
+    caught.value.message.encode()
+    with pytest.raises(DocumentError, match=r"characters that cannot be read"):
+        files.write(tmp_path / "caf\udce9.txt", "text")
+    assert files.lock(tmp_path / "caf\udce9.txt") is not None
+    monkeypatch.setattr(files, "MAX_BYTES", 3)
+    (tmp_path / "large.txt").write_bytes(b"four")
+    with pytest.raises(DocumentError, match="limit"):
+        files.read(tmp_path / "large.txt")
+
+
+def test_a_file_changed_by_another_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("mine")
+    digest = files.read(path).digest
+    path.write_text("theirs")
+    with pytest.raises(ChangedOnDisk):
+        files.write(path, "mine, longer", expected_digest=digest)
+    assert path.read_text() == "theirs"
+    assert [entry.name for entry in tmp_path.glob("a*")] == ["a.txt"]
+    files.write(path, "mine, longer")
+    assert path.read_text() == "mine, longer"
+
+
+def test_a_vanished_file_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    files.write(path, "text", expected_digest="of a file that is gone")
+    assert path.read_text() == "text"
+
+
+def test_faults_of_writing_leave_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(0o444)
+    with pytest.raises(DocumentError, match="read-only"):
+        files.write(path, "new")
+    assert path.read_text() == "old"
+    with pytest.raises(DocumentError, match="is a folder"):
+        files.write(tmp_path, "new")
+    with pytest.raises(DocumentError, match="not there"):
+        files.write(tmp_path / "gone" / "a.txt", "new")
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    resource = pytest.importorskip("resource", reason="no way to limit a file's size here")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(DocumentError, match="could not be saved"):
+            files.write(path, "new " * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.glob("a*")] == ["a.txt"]
+
+
+def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    link = tmp_path / "link.txt"
+    link.symlink_to(path)
+    files.write(link, "new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_lone_surrogates_do_not_stop_a_save(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    files.write(path, "a\ud800b \ud83d\ude00")
+    assert path.read_text("utf-8") == "a\ufffdb \U0001f600"
+
+
+HOLD = """
+import sys; from pathlib import Path; from app.documents.files import held_lock
+lock = held_lock(Path(sys.argv[1])); print(lock is not None, flush=True); sys.stdin.read()
+"""
+
+
+def test_a_lock_lives_as_long_as_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        assert held_lock(path) is None
+        holder.kill()
+    # As in a sandbox, where the next run has the dead one's process id.
+    path.write_text(f"{os.getpid()}\n" + path.read_text().split("\n", 1)[1])
+    lock = held_lock(path)
+    assert lock is not None
+    assert files.held_lock(path) is None
+
+
+def test_where_no_lock_can_be_kept_nobody_is_said_to_hold_it(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no lock"):
+        held_lock(tmp_path / "gone" / "a.lock")
+
+
+def test_a_document_is_locked_whatever_its_path_is_spelled_like(tmp_path: Path) -> None:
+    (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
+    lock = files.lock(tmp_path / "a.txt")
+    assert lock is not None
+    assert files.lock(tmp_path / "link.txt") is None
+    del lock
+    assert files.lock(tmp_path / "link.txt") is not None
+
+
+# ------------------------------------------------------------------ recovery
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "recovery"
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "QUIET_MS", 20)
+    monkeypatch.setattr(recovery, "LATEST_MS", 60)
+
+
+def copies(root: Path) -> list[Path]:
+    return sorted(root.glob("*/*.recovery"))
+
+
+def dead_run(root: Path, text: str, path: Path | None = None) -> None:
+    """A store whose process ended without closing its document."""
+    store = RecoveryStore(root)
+    document = QTextDocument()
+    recovery_of = Recovery(document, store, path=path, bom=True, digest="d")
+    QTextCursor(document).insertText(text)
+    recovery_of.write_now()
+    store.close()
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_what_is_restored_or_thrown_away_is_what_was_offered(
+    qapp: object, root: Path, restored: bool
+) -> None:
+    dead_run(root, "offered")
+    store = RecoveryStore(root)
+    text = QTextDocument()
+    document = Document(text, store)
+    offered = document.left_behind()
+    assert offered is not None
+    dead_run(root, "newer")  # another window crashes while the writer thinks
+    if restored:
+        document.restore()
+        assert text.toPlainText() == "offered"
+    else:
+        document.throw_away()
+        store.submit(lambda: None).result()
+    assert [copy.text for _, copy in store.pending()] == ["newer"]
+    document.close()
+    store.close()
+
+
+@pytest.mark.parametrize("fault", [errno.ENOENT, errno.EACCES])
+def test_a_copy_that_cannot_be_moved_is_restored_where_it_is(
+    qtbot: QtBot, root: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    dead_run(root, "typed")
+    store = RecoveryStore(root)
+    text = QTextDocument()
+    document = Document(text, store)
+    assert document.left_behind() is not None
+
+    def refuse(_path: Path, _target: Path) -> Path:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with qtbot.waitSignal(document.failed):
+        document.throw_away()
+    document.restore()
+    assert text.toPlainText() == "typed"
+    assert text.isModified()
+    assert len(store.pending()) == 1
+    document.close()
+    store.close()
+
+
+def test_a_file_saved_by_another_name_of_its_is_not_open_elsewhere(
+    qtbot: QtBot, root: Path, tmp_path: Path
+) -> None:
+    store = RecoveryStore(root)
+    document = Document(QTextDocument(), store)
+    file, link = tmp_path / "a.txt", tmp_path / "link.txt"
+    document.save(file)
+    link.symlink_to(file)
+    with qtbot.assertNotEmitted(document.failed):
+        document.save(link, overwrite=True)
+    document.close()
+    store.close()
+
+
+def test_an_edit_is_copied_and_a_save_removes_the_copy(qtbot: QtBot, root: Path, short_waits: None) -> None:
+    store = RecoveryStore(root)
+    document = QTextDocument()
+    kept = Recovery(document, store)
+    QTextCursor(document).insertText("typed")
+    qtbot.waitUntil(lambda: len(copies(root)) == 1)
+    assert store.pending() == []
+    document.setModified(False)
+    kept.saved(root / "a.txt", "digest")
+    store.close()
+    assert copies(root) == []
+    assert list(root.iterdir()) == []
+
+
+def test_steady_typing_is_copied_too(qtbot: QtBot, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "QUIET_MS", 60_000)
+    monkeypatch.setattr(recovery, "LATEST_MS", 20)
+    store = RecoveryStore(root)
+    document = QTextDocument()
+    kept = Recovery(document, store)
+    QTextCursor(document).insertText("typed")
+    qtbot.waitUntil(lambda: len(copies(root)) == 1)
+    kept.close()
+    store.close()
+
+
+def test_undo_to_the_saved_text_removes_the_copy(qtbot: QtBot, root: Path, short_waits: None) -> None:
+    store = RecoveryStore(root)
+    document = QTextDocument()
+    kept = Recovery(document, store)
+    QTextCursor(document).insertText("typed")
+    qtbot.waitUntil(lambda: len(copies(root)) == 1)
+    document.undo()
+    qtbot.waitUntil(lambda: copies(root) == [])
+    kept.close()
+    store.close()
+
+
+def test_the_next_run_offers_what_a_dead_one_left(qapp: object, root: Path) -> None:
+    dead_run(root, "first\u00a0text", Path("/somewhere/a.txt"))
+    dead_run(root, "untitled")
+    store, other = RecoveryStore(root), RecoveryStore(root)
+    pending = store.pending()
+    assert [copy.text for _, copy in pending] == ["untitled", "first\u00a0text"]
+    assert pending[0][1].path is None
+    assert (pending[1][1].path, pending[1][1].bom, pending[1][1].digest) == ("/somewhere/a.txt", True, "d")
+
+    claimed = store.claim(pending[0][0])
+    assert claimed is not None
+    assert other.claim(pending[0][0]) is None
+    assert [copy.text for _, copy in other.pending()] == ["first\u00a0text"]
+    document = QTextDocument()
+    set_document_text(document, pending[0][1].text)
+    kept = Recovery(document, store, copy=claimed)
+    kept.close()
+    kept.close()
+    store.discard(pending[1][0])
+    store.close()
+    assert copies(root) == []
+    assert other.pending() == []
+    other.close()
+
+
+def test_a_damaged_copy_is_left_alone(qapp: object, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dead_run(root, "text")
+    damaged = copies(root)[0]
+    damaged.write_bytes(b"{")
+    store = RecoveryStore(root)
+    assert store.pending() == []
+    assert "cannot be read" in caplog.text
+    caplog.clear()
+    assert damaged.exists()
+    store.close()
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_typing_goes_on(
+    qtbot: QtBot, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root.touch()
+    store = RecoveryStore(root)
+    document = QTextDocument()
+    kept = Recovery(document, store)
+    QTextCursor(document).insertText("typed")
+    with qtbot.waitSignal(store.failed):
+        kept.write_now()
+    store.close()
+    assert "No recovery copies" in caplog.text
+    caplog.clear()
+    assert document.toPlainText() == "typed"
+
+
+def test_a_copy_of_five_megabytes_does_not_hold_the_writer_up(qapp: object, root: Path) -> None:
+    store = RecoveryStore(root)
+    document = QTextDocument()
+    kept = Recovery(document, store)
+    QTextCursor(document).insertText(("word " * 200 + "\n") * 5200)
+    started = time.perf_counter()
+    kept.write_now()
+    held_up_s = time.perf_counter() - started
+    store.close()
+    assert held_up_s < 0.5, "measured: 0.03 s"
+    assert copies(root)[0].stat().st_size > 5_000_000

@@ -1,0 +1,86 @@
+"""The app says of a load what the engine makes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.models.fit_verdict import device_taken, judge
+from app.models.precision_labels import with_precision_labels
+from engine.checkpoints.catalogue import GEMMA_26B, KNOWN_MODELS, KnownModel
+from engine.checkpoints.model_shape import read_shape
+from engine.hardware.device_groups import combined_device
+from engine.model.load_config import resolve_load
+from engine.protocol.events import Device
+from engine.protocol.requests import LoadRequest
+
+GIB = 2**30
+SHAPE = read_shape(GEMMA_26B.describes)
+CPU = Device(id="cpu", name="Xeon", total_bytes=32 * GIB, free_bytes=28 * GIB)
+
+
+def cards(*sizes: int) -> tuple[Device, ...]:
+    found = [
+        Device(id=f"cuda:{n}", name="", total_bytes=size * GIB, free_bytes=size * GIB, uuid=f"GPU-{n}")
+        for n, size in enumerate(sizes)
+    ]
+    return (*found, *combined_device(found), CPU)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(24, 24), (12, 12), (8, 8), (16, 12), (32, 32), (80, 8), (24,), (12, 8, 8)]
+)
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp8", "4-bit", "4-bit-tight", "fp32"])
+@pytest.mark.parametrize("context", [2048, 8192, 32768])
+def test_auto_takes_the_device_that_the_engine_takes(
+    sizes: tuple[int, ...], precision: str, context: int
+) -> None:
+    present = cards(*sizes)
+    request = LoadRequest(request_id="", model="", precision=precision, context_tokens=context)
+    device, _, _ = resolve_load(request, GEMMA_26B.describes, present)
+    assert device_taken("auto", present, SHAPE, precision, context) == device
+
+
+@pytest.mark.parametrize("context", [256, 2048, 5000, 8192, 32768])
+@pytest.mark.parametrize("fp8", [False, True])
+def test_automatic_is_judged_as_the_precision_that_a_load_takes(context: int, fp8: bool) -> None:
+    found = set()
+    for tenths in range(140, 560):
+        free = tenths * GIB // 10
+        card = Device(id="cuda:0", name="", total_bytes=80 * GIB, free_bytes=free, fp8=fp8)
+        request = LoadRequest(request_id="", model="", context_tokens=context)
+        _, precision, _ = resolve_load(request, GEMMA_26B.describes, (card, CPU))
+        assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).precision == precision
+        found.add(precision)
+    assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("known", KNOWN_MODELS)
+def test_automatic_is_judged_on_a_processor_as_a_load_takes_it(known: KnownModel, bf16: bool) -> None:
+    shape = read_shape(known.describes)
+    for free in (1, 16, 24, 60, 100, 200, 400):
+        processor = Device(id="cpu", name="", total_bytes=2**40, free_bytes=free * GIB, bf16=bf16)
+        request = LoadRequest(request_id="", model="", context_tokens=2048)
+        _, precision, _ = resolve_load(request, known.describes, (processor,))
+        assert judge(shape, known.precisions, "auto", 2048, processor).precision == precision
+
+
+def test_a_packed_copy_is_judged_as_what_it_is() -> None:
+    card = Device(id="cuda:0", name="", total_bytes=24 * GIB, free_bytes=23 * GIB)
+    assert judge(SHAPE, ("fp8",), "auto", 2048, card).precision == "fp8"
+
+
+def test_precisions_are_named_in_words_save_in_paths() -> None:
+    told = "The model in /models/gemma-fp8/fp8.x is packed as fp8: not as 4-bit-tight, or fp8."
+    assert with_precision_labels(told) == (
+        "The model in /models/gemma-fp8/fp8.x is packed as 8-bit: not as tight 4-bit, or 8-bit."
+    )
+    full = with_precision_labels("Choose bf16, or fp32.")
+    assert full == "Choose full (bf16), or full (fp32)."
+    assert with_precision_labels(full) == full
+
+
+def test_both_answers_occur() -> None:
+    sizes = ((24, 24), (12, 8, 8))
+    found = {len(free): device_taken("auto", cards(*free), SHAPE, "auto", 2048) for free in sizes}
+    assert [device.id for device in found.values() if device] == ["cuda:0", "cuda:0+cuda:1+cuda:2"]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
+from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QLineEdit
+from pytestqt.qtbot import QtBot
+
+from app.settings.schema import Settings
+from app.widgets import resources, theme
+from app.widgets.theme import DARK, LIGHT, SEPIA, THEMES, Theme, theme_named
+
+ALL = pytest.mark.parametrize("colours", THEMES.values(), ids=list(THEMES))
+
+
+def luminance(colour: str) -> float:
+    def linear(part: float) -> float:
+        return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+    c = QColor(colour)
+    return 0.2126 * linear(c.redF()) + 0.7152 * linear(c.greenF()) + 0.0722 * linear(c.blueF())
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@ALL
+@pytest.mark.parametrize("ground", ["paper", "panel"])
+@pytest.mark.parametrize("text", ["ink", "secondary", "accent"])
+def test_text_can_be_read(colours: Theme, ground: str, text: str) -> None:
+    assert contrast(getattr(colours, text), getattr(colours, ground)) >= 4.5
+
+
+@ALL
+def test_selected_and_filled_text_can_be_read(colours: Theme) -> None:
+    assert contrast(colours.ink, colours.selection) >= 4.5
+    assert contrast(colours.paper, colours.accent) >= 4.5
+
+
+def test_system_follows_the_system() -> None:
+    assert theme_named("system", system_dark=False) is LIGHT
+    assert theme_named("system", system_dark=True) is DARK
+    assert theme_named("sepia", system_dark=True) is SEPIA
+
+
+@ALL
+def test_the_stylesheet_is_complete(colours: Theme, qapp: QApplication) -> None:
+    sheet = theme.stylesheet(colours)
+    assert "$" not in sheet
+    for line in sheet.splitlines():
+        if "url(" in line:
+            path = line.split('url("')[1].split('"')[0]
+            assert not QIcon(path).pixmap(12, 12).isNull()
+    assert theme.palette(colours).color(QPalette.ColorRole.Window) == QColor(colours.paper)
+
+
+def test_motion_is_the_writers_choice(monkeypatch: pytest.MonkeyPatch, qapp: QApplication) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+    assert not theme.reduces_motion(Settings(reduced_motion="off"))
+    assert theme.reduces_motion(Settings(reduced_motion="on"))
+    assert not theme.reduces_motion(Settings())
+    monkeypatch.setattr(theme, "_system_reduces_motion", lambda: True)
+    assert theme.reduces_motion(Settings())
+    assert not theme.reduces_motion(Settings(reduced_motion="off"))
+
+
+def test_what_a_field_asks_for_can_be_read(qtbot: QtBot, qapp: QApplication) -> None:
+    field = QLineEdit(placeholderText="Access token")
+    qtbot.addWidget(field)
+    field.setStyleSheet(theme.stylesheet(LIGHT))
+    field.ensurePolished()
+    assert field.palette().placeholderText().color() == QColor(LIGHT.secondary)
+
+
+def test_a_number_field_leaves_room_for_its_number(qtbot: QtBot, qapp: QApplication) -> None:
+    spin = QDoubleSpinBox()
+    qtbot.addWidget(spin)
+    spin.setStyleSheet(theme.stylesheet(LIGHT))
+    spin.resize(72, 32)
+    spin.show()
+    assert spin.lineEdit().width() > 60
+
+
+def test_the_bundled_faces_are_used(qapp: QApplication) -> None:
+    resources.load_fonts()
+    assert QFontInfo(theme.ui_font()).family() == "Inter"
+    assert QFontInfo(theme.ui_font()).pixelSize() >= 13
+    assert QFontInfo(theme.prose_font(Settings())).family() == "Vollkorn"
+
+
+def test_prose_without_its_face_is_still_a_serif(qapp: QApplication) -> None:
+    font = theme.prose_font(Settings(font_family="No Such Face", font_size_px=24))
+    assert font.pixelSize() == 24
+    assert len(font.families()) > 2
+    assert font.styleHint() is QFont.StyleHint.Serif
+
+
+def test_a_broken_font_is_logged(
+    qapp: QApplication, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    with caplog.at_level(logging.WARNING):
+        resources.load_fonts(tmp_path)
+    assert "broken.ttf" in caplog.text
+    caplog.clear()

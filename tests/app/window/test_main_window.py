@@ -1,0 +1,660 @@
+"""The window as a writer uses it: files, closing, faults, names."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QAccessible, QCloseEvent, QTextCursor
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QFileDialog,
+    QLabel,
+    QMessageBox,
+    QSlider,
+    QToolButton,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.application import parse
+from app.documents.recovery import RecoveryStore
+from app.documents.text import set_document_text
+from app.drafting.draft_session import DraftState
+from app.settings.store import SettingsStore
+from app.window.main_window import MainWindow
+from app.worker.engine_thread import EngineThread
+from engine.protocol.events import Failed
+from tests.app.conftest import Run
+from tests.app.editor.test_page import TEXT, put_caret
+from tests.fakes import TEXT as DRAFT
+from tests.fakes import FakeEngine
+
+Open = Callable[[], MainWindow]
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
+    opened: list[tuple[MainWindow, EngineThread, RecoveryStore]] = []
+
+    def open_one() -> MainWindow:
+        worker, recovery = EngineThread(FakeEngine), RecoveryStore()
+        window = MainWindow(SettingsStore(tmp_path / "settings.json"), worker, recovery)
+        qtbot.addWidget(window, before_close_func=_forget_changes)
+        worker.start()
+        window.show()
+        opened.append((window, worker, recovery))
+        return window
+
+    yield open_one
+    for window, worker, recovery in opened:
+        run(window.drafting.close())
+        assert worker.close()
+        window.document.close()
+        recovery.close()
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    app.setStyleSheet("")
+
+
+def _forget_changes(window: MainWindow) -> None:
+    window.page.document().setModified(False)
+
+
+@pytest.fixture
+def window(open_window: Open) -> MainWindow:
+    return open_window()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "ferry.md"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+async def settle(window: MainWindow) -> None:
+    window.drafting.draft()
+    while window.drafting.state is not DraftState.SETTLED:
+        await asyncio.sleep(0.002)
+
+
+def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Path) -> None:
+    window.files.open_path(file)
+    assert window.page.text() == TEXT
+    put_caret(window.page, len(TEXT) + 1)
+    run(settle(window))
+    window.drafting.keep()
+    window.files.save()
+    assert file.read_text(encoding="utf-8") == f"{TEXT}\n\n{DRAFT}"
+    assert not window.page.document().isModified()
+    window.files.open_path(file)
+    assert window.page.text() == f"{TEXT}\n\n{DRAFT}"
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [(b"\xff\xfe latin", "UTF-8"), (b"a\0b", "zero byte"), (None, "ferry.md")]
+)
+def test_a_file_that_cannot_be_opened_is_told_and_the_open_text_stays(
+    window: MainWindow, run: Run, file: Path, content: bytes | None, word: str
+) -> None:
+    set_document_text(window.page.document(), TEXT)
+    run(settle(window))
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    window.files.open_path(file)
+    assert word in window.notice.text
+    assert window.page.text() == TEXT
+    assert window.drafting.state is DraftState.SETTLED
+
+
+def test_saving_over_a_file_that_another_program_changed_is_refused(window: MainWindow, file: Path) -> None:
+    window.files.open_path(file)
+    window.page.insertPlainText("Mine. ")
+    file.write_text("Theirs.", encoding="utf-8")
+    window.files.save()
+    assert "ferry.md" in window.notice.text
+    assert file.read_text(encoding="utf-8") == "Theirs."
+    assert window.page.document().isModified()
+
+
+def test_opening_another_document_gives_the_draft_up(window: MainWindow, run: Run, file: Path) -> None:
+    run(settle(window))
+    window.files.open_path(file)
+    assert window.drafting.state is DraftState.IDLE
+    assert window.page.draft.anchor is None
+    assert window.bar.isHidden()
+
+
+def test_unsaved_text_is_asked_for_and_cancel_keeps_the_window(window: MainWindow, qtbot: QtBot) -> None:
+    window.page.insertPlainText("x")
+    event = QCloseEvent()
+    window.closeEvent(event)
+    assert not event.isAccepted()
+    box = window.findChild(QMessageBox)
+    assert box is not None
+    qtbot.mouseClick(box.button(QMessageBox.StandardButton.Cancel), Qt.MouseButton.LeftButton)
+    assert window.isVisible()
+    assert window.page.text() == "x"
+
+
+def test_discarding_unsaved_text_closes(window: MainWindow, qtbot: QtBot) -> None:
+    window.page.insertPlainText("x")
+    window.close()
+    box = window.findChild(QMessageBox)
+    assert box is not None
+    with qtbot.waitSignal(window.closed):
+        qtbot.mouseClick(box.button(QMessageBox.StandardButton.Discard), Qt.MouseButton.LeftButton)
+
+
+def test_closing_while_a_draft_develops_ends_it(window: MainWindow, run: Run, qtbot: QtBot) -> None:
+    async def scenario() -> None:
+        window.drafting.draft()
+        with qtbot.waitSignal(window.closed):
+            window.close()
+
+    run(scenario())
+    assert window.drafting.state is DraftState.IDLE
+
+
+def leave_unsaved(window: MainWindow) -> None:
+    """As a run that ends without closing its document: its lock goes, its copy stays."""
+    window.page.insertPlainText("Not saved.")
+    window.document._recovery.write_now()
+    window.document._store.submit(lambda: None).result()
+    window.document._store._lock = None
+
+
+def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> None:
+    dead = RecoveryStore()
+    leave_unsaved(open_window())
+    dead.close()
+    later = open_window()
+    later.start(None)
+    assert "not saved" in later.offer.text
+    later.offer.buttons[0].click()
+    assert later.page.text() == "Not saved."
+    assert later.page.document().isModified()
+
+
+@pytest.mark.parametrize("thrown", [True, False])
+def test_what_was_not_saved_is_thrown_away_for_who_says_it_twice(
+    open_window: Open, qtbot: QtBot, thrown: bool
+) -> None:
+    leave_unsaved(open_window())
+    later = open_window()
+    later.start(None)
+    later.offer.buttons[1].click()
+    box = later.findChild(QMessageBox)
+    assert box is not None
+    answer = next(button for button in box.buttons() if button.text().startswith("Throw") is thrown)
+    qtbot.mouseClick(answer, Qt.MouseButton.LeftButton)
+    assert later.offer.isHidden() is thrown
+    assert (later.document.left_behind() is None) is thrown
+    assert later.page.text() == ""
+
+
+def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window: Open, file: Path) -> None:
+    leave_unsaved(open_window())
+    later = open_window()
+    later.start(file)
+    later.notice.show_message("A failure.")
+    assert not later.offer.isVisible()  # one thing at a time
+    later.notice.hide()
+    assert later.offer.isVisible()
+    later.offer.buttons[0].click()
+    assert later.page.text() == "Not saved."
+    assert later.offer.isHidden()
+
+
+def test_saving_an_untitled_text_on_closing_closes(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.page.insertPlainText("x")
+    window.close()
+    box = window.findChild(QMessageBox)
+    assert box is not None
+    qtbot.mouseClick(box.button(QMessageBox.StandardButton.Save), Qt.MouseButton.LeftButton)
+    dialog = window.findChild(QFileDialog)
+    assert dialog is not None
+    with qtbot.waitSignal(window.closed):
+        dialog.fileSelected.emit(str(tmp_path / "saved.md"))
+    assert (tmp_path / "saved.md").read_text(encoding="utf-8") == "x"
+
+
+def test_a_file_held_by_another_window_is_told(open_window: Open, file: Path) -> None:
+    first, second = open_window(), open_window()
+    first.files.open_path(file)
+    second.files.open_path(file)
+    assert "another window" in second.notice.text
+    assert second.notice.isVisible()
+
+
+@pytest.mark.parametrize("name", ["no/such/folder.md", "n" * 300 + ".md"])
+def test_a_place_that_cannot_be_saved_to_is_told_and_the_text_stays(
+    window: MainWindow, tmp_path: Path, name: str
+) -> None:
+    window.page.insertPlainText("Dear text.")
+    assert not window.files.save_to(tmp_path / name, anew=True)
+    assert "could not be saved" in window.notice.text or "not there" in window.notice.text
+    assert window.page.document().isModified()
+
+
+def test_a_long_name_leaves_the_menus_in_view(window: MainWindow, tmp_path: Path) -> None:
+    window.resize(1000, 700)
+    long = tmp_path / ("word " * 40 + ".md")
+    long.write_text("x", encoding="utf-8")
+    window.files.open_path(long)
+    QApplication.processEvents()
+    corner = window.menuBar().cornerWidget()
+    assert corner.geometry().left() > window.menuBar().actionGeometry(window.menuBar().actions()[-1]).right()
+
+
+@pytest.mark.parametrize("pixels", [14, 20])
+def test_the_narrowest_window_shows_every_menu(window: MainWindow, tmp_path: Path, pixels: int) -> None:
+    font = QApplication.font()
+    font.setPixelSize(pixels)
+    window.menuBar().setFont(font)
+    for part in window._corner.findChildren(QWidget):
+        part.setFont(font)
+    named = tmp_path / "Letter to Clara about the summer house.md"
+    named.write_text("x", encoding="utf-8")
+    window.files.open_path(named)
+    window.resize(1100 if pixels == 20 else 560, 500)
+    window.resize(720 if pixels == 20 else 560, 500)
+    QApplication.processEvents()
+    bar = window.menuBar()
+    assert [action.text() for action in bar.actions() if bar.actionGeometry(action).isEmpty()] == []
+    assert window._corner.geometry().left() > bar.actionGeometry(bar.actions()[-1]).right()
+
+
+def test_the_toolbar_and_the_menu_draft_and_never_keep(window: MainWindow, run: Run, qtbot: QtBot) -> None:
+    put_caret(window.page, 0)
+    button = next(b for b in window._corner.findChildren(QToolButton) if b.text() == "Draft paragraph")
+    states = (
+        window.draft_menu.retry,
+        window.draft_menu.keep,
+        window.draft_menu.discard,
+        window.draft_menu.go_to,
+    )
+    assert button.isEnabled()
+    assert button.toolTip() == "Draft paragraph (Ctrl+Enter)"
+    assert not any(action.isEnabled() for action in (*states, window.draft_menu.stop))
+    run(settle(window))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    window.draft_menu.draft.trigger()
+    assert window.drafting.state is DraftState.SETTLED
+    assert all(action.isEnabled() for action in states)
+    qtbot.keyClick(window.page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert window.page.text() == DRAFT
+
+
+def test_the_drafts_of_a_place_are_within_reach_of_keys(window: MainWindow, run: Run, qtbot: QtBot) -> None:
+    async def again() -> None:
+        window.drafting.retry()
+        while window.drafting.state is not DraftState.SETTLED:
+            await asyncio.sleep(0.002)
+
+    run(settle(window))
+    run(again())
+    control = Qt.KeyboardModifier.ControlModifier
+    for key, shown in ((Qt.Key.Key_BracketLeft, 0), (Qt.Key.Key_BracketRight, 1)):
+        qtbot.keyClick(window.page, key, control)
+        assert window.drafting.shown_variant == shown
+    assert not window.draft_menu.next.isEnabled()
+
+
+def test_what_the_status_line_has_no_room_for_is_in_its_tooltip(window: MainWindow) -> None:
+    window.resize(560, 500)
+    window.status.state.setText("settled in 12 of up to 48 steps · 3.2 s · 88 tokens/s" * 3)
+    window.status.grab()
+    assert window.status.state.toolTip() == window.status.state.text()
+    window.status.state.setText("ready")
+    window.status.grab()
+    assert window.status.state.toolTip() == ""
+
+
+@pytest.mark.parametrize("pixels", [14, 22])
+def test_the_bar_fits_into_the_narrowest_page(window: MainWindow, run: Run, pixels: int) -> None:
+    window.resize(560, 500)
+    font = QApplication.font()
+    font.setPixelSize(pixels)
+    for part in window.bar.findChildren(QWidget):
+        part.setFont(font)
+    run(settle(window))
+    window.drafting.variants *= 2
+    for state in (DraftState.SETTLED, DraftState.DENOISING, DraftState.PREPARING):
+        for window.drafting.stalled in (False, state is not DraftState.SETTLED):
+            window.drafting._set_state(state)
+            assert window.bar.geometry().right() < window.page.viewport().width(), (state, pixels)
+    window.drafting.stalled = False
+    window.drafting._set_state(DraftState.SETTLED)
+
+
+def test_keys_pressed_in_the_settings_do_not_edit_the_page(window: MainWindow, qtbot: QtBot) -> None:
+    set_document_text(window.page.document(), TEXT)
+    window._settings.change(panel_open=True)
+    slider = window.panel.findChildren(QSlider)[0]
+    slider.setFocus()
+    for key in (Qt.Key.Key_A, Qt.Key.Key_X):
+        qtbot.keyClick(slider, key, Qt.KeyboardModifier.ControlModifier)
+    assert window.page.text() == TEXT
+    window.page.setFocus()
+    for key in (Qt.Key.Key_A, Qt.Key.Key_X):
+        qtbot.keyClick(window.page, key, Qt.KeyboardModifier.ControlModifier)
+    assert window.page.text() == ""
+
+
+def test_a_screen_reader_finds_the_draft(window: MainWindow, run: Run) -> None:
+    run(settle(window))
+    assert window.bar.accessibleDescription() == DRAFT
+
+
+def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        await settle(window)
+        window.drafting.discard()
+        window.drafting.draft()
+        while window.drafting.state is not DraftState.DENOISING:
+            await asyncio.sleep(0.002)
+        request = window.drafting._request_id or ""
+        window.drafting._on_draft_event(Failed(request_id=request, kind="engine-died", message="It died."))
+
+    run(scenario())
+    assert window.status.model.text() == "No model is loaded · the next draft loads it"
+    assert window.status.state.text() == ""
+    assert not window.free_action.isEnabled()
+    run(settle(window))
+
+
+def test_a_button_that_goes_leaves_the_keys_to_the_page(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        await settle(window)
+        window.bar.retry.setFocus()
+        window.bar.retry.click()
+        assert window.focusWidget() is window.page
+        window.drafting.discard()
+
+    run(scenario())
+
+
+def test_a_draft_that_is_out_of_view_is_shown_not_kept(window: MainWindow, run: Run) -> None:
+    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(200)))
+    put_caret(window.page, 20)
+    run(settle(window))
+    before = window.page.text()
+    window.page.verticalScrollBar().setValue(window.page.verticalScrollBar().maximum())
+    window.drafting.draft()
+    assert window.page.text() == before
+    assert window.page.draft.is_in_view()
+    window.drafting.draft()
+    assert window.page.text() != before
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_the_keys_go_back_to_the_page_once_a_notice_is_answered(
+    window: MainWindow, qtbot: QtBot, by_key: bool
+) -> None:
+    window.welcome.show_message("There is a better model.", "", ("Not now", window.model_notices.hide_offer))
+    button = window.welcome.buttons[0]
+    if by_key:
+        button.setFocus()
+        qtbot.keyClick(button, Qt.Key.Key_Space)
+    else:
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert window.welcome.isHidden()
+    assert window.focusWidget() is window.page
+
+
+def test_going_to_a_draft_shows_its_bar(window: MainWindow, run: Run) -> None:
+    window.resize(900, 420)
+    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(200)))
+    put_caret(window.page, window.page.document().characterCount() - 1)
+    run(settle(window))
+    put_caret(window.page, 0)
+    window.page.go_to_draft()
+    assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height() - 40
+
+
+@pytest.mark.parametrize("paragraphs", range(20, 60, 5))
+def test_the_texts_end_comes_into_view_past_a_draft(
+    window: MainWindow, run: Run, qtbot: QtBot, paragraphs: int
+) -> None:
+    set_document_text(window.page.document(), "\n".join(["word " * (7 * n % 110) for n in range(paragraphs)]))
+    put_caret(window.page, 700)
+    run(settle(window))
+    QApplication.processEvents()
+    qtbot.keyClick(window.page, Qt.Key.Key_End, Qt.KeyboardModifier.ControlModifier)
+    QApplication.processEvents()
+    assert window.page.viewport().rect().contains(window.page.cursorRect().center())
+
+
+def test_the_settings_take_the_keys_when_asked_for_by_a_key(window: MainWindow, qtbot: QtBot) -> None:
+    window.panel_action.trigger()
+    assert window.panel.isAncestorOf(window.focusWidget())
+    qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Escape)
+    assert window.panel.isHidden()
+    assert window.focusWidget() is window.page
+
+
+def test_the_window_gives_back_what_it_grew_for_the_settings(window: MainWindow) -> None:
+    window.resize(560, 500)
+    for wished, after in ((0, 560), (1000, 1000)):
+        window.panel_action.trigger()
+        QApplication.processEvents()
+        assert window.width() > 560
+        if wished:
+            window.resize(wished, 500)
+        window.panel_action.trigger()
+        QApplication.processEvents()
+        assert window.width() == after
+
+
+def test_the_words_of_an_opened_text_are_counted_at_once(window: MainWindow, file: Path) -> None:
+    window.files.open_path(file)
+    assert window.status.words.text() == f"{len(TEXT.split())} words"
+    window.files.new()
+    assert window.status.words.text() == "0 words"
+
+
+def test_the_draft_button_is_shown_whole_or_not_at_all(window: MainWindow) -> None:
+    set_document_text(window.page.document(), "x\n" * 8)
+    put_caret(window.page, 16)
+    window.page.setFocus()
+    shown = set()
+    for height in range(380, 480):
+        window.resize(1100, height)
+        QApplication.processEvents()
+        shown.add(window.button.isVisible())
+        bottom = window.page.viewport().geometry().bottom()
+        assert window.button.isHidden() or window.button.geometry().bottom() <= bottom + 1, height
+    assert shown == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("short", "size_px", "shown"), [("Short.", 30, True), ("Short.", 12, False), ("שלום.", 30, False)]
+)
+def test_the_draft_button_hides_no_text_in_a_narrow_window(
+    window: MainWindow, short: str, size_px: int, shown: bool
+) -> None:
+    window._settings.change(font_size_px=size_px)
+    window.resize(700, 600)
+    set_document_text(window.page.document(), "\n".join(("long " * 60, short, "long " * 60)))
+    put_caret(window.page, 300 + 1 + len(short))
+    window.page.setFocus()
+    QApplication.processEvents()
+    assert window.button.isVisible() is shown
+
+
+def test_messages_stand_under_the_column(window: MainWindow) -> None:
+    window.resize(1300, 700)
+    window.notice.show_message("The disk is full.", "Make room on it.")
+    QApplication.processEvents()
+    page, notice = window.page.viewport(), window.notice
+    middles = [part.mapTo(window, part.rect().center()).x() for part in (page, notice)]
+    assert abs(middles[0] - middles[1]) <= 8
+    assert notice.width() == 720
+
+
+def test_messages_hide_no_line_in_hand(window: MainWindow) -> None:
+    page = window.page
+    set_document_text(page.document(), "\n".join(f"Line {number}" for number in range(60)))
+    page.setTextCursor(page.cursorForPosition(QPoint(0, page.viewport().height() - 20)))
+    assert page.viewport().rect().contains(page.cursorRect())
+    height = page.viewport().height()
+    window.notice.show_message("The disk is full.", "Make room on it.")
+    QApplication.processEvents()
+    assert page.viewport().height() < height
+    assert page.viewport().rect().contains(page.cursorRect())
+    moved = page.verticalScrollBar().value()
+    window.notice.hide()
+    QApplication.processEvents()
+    assert page.viewport().height() == height
+    assert page.verticalScrollBar().value() == moved
+
+
+def test_ctrl_enter_goes_to_a_draft_that_is_out_of_view(window: MainWindow, run: Run) -> None:
+    lines = 5000
+    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(lines)) + "\n")
+    put_caret(window.page, window.page.document().characterCount() - 1)
+    run(settle(window))
+    for caret in (0, window.page.document().characterCount() // 2):
+        window.page.verticalScrollBar().setValue(0 if caret else lines)
+        put_caret(window.page, caret)
+        window.drafting.draft()
+        assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height()
+
+
+def test_every_control_has_a_name(window: MainWindow) -> None:
+    controls: list[QWidget] = [*window.findChildren(QAbstractButton), *window.findChildren(QSlider)]
+    ours = [control for control in controls if not control.objectName().startswith("qt_")]
+    assert len(ours) > 10
+    assert [control for control in ours if not _name(control)] == []
+
+
+def _name(control: QWidget) -> str:
+    return control.accessibleName() or (control.text() if isinstance(control, QAbstractButton) else "")
+
+
+def test_a_screen_reader_says_what_is_written(window: MainWindow, run: Run) -> None:
+    window.notice.show_message("The disk is full.", "Make room on it.")
+    run(settle(window))
+    window.status.count_words()
+    said = [
+        QAccessible.queryAccessibleInterface(label).text(QAccessible.Text.Name)
+        for label in window.findChildren(QLabel)
+        if label.text()
+    ]
+    assert "The disk is full. Make room on it." in said
+    status, bar = window.status, window.bar
+    texts = [label.text() for label in (status.model, status.state, status.words, bar.label, window.title)]
+    assert all(texts)
+    assert set(texts) <= set(said)
+
+
+def test_the_draft_button_stands_where_a_draft_could_go_and_never_over_text(window: MainWindow) -> None:
+    window.resize(1100, 700)
+    set_document_text(window.page.document(), TEXT)
+    window.page.setFocus()
+    put_caret(window.page, len(TEXT) + 1)
+    QApplication.processEvents()
+    assert window.button.isVisible()
+    last = window.page.cursorRect().translated(window.page.viewport().geometry().topLeft())
+    assert window.button.geometry().top() > last.bottom()
+    put_caret(window.page, 10)
+    QApplication.processEvents()
+    assert window.button.isHidden()
+
+
+def test_the_draft_button_follows_the_caret_when_a_long_word_is_deleted(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    page = window.page
+    set_document_text(page.document(), "One.\nTwo.\n\nThree.\n\n" + "x" * 2000)
+    page.setFocus()
+    page.moveCursor(QTextCursor.MoveOperation.End)
+    QApplication.processEvents()
+    qtbot.keyClick(page, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ControlModifier)
+    QApplication.processEvents()
+    caret = page.cursorRect().translated(page.viewport().geometry().topLeft())
+    assert window.button.isVisible()
+    assert window.button.geometry().top() > caret.bottom()
+
+
+def test_the_bar_stands_under_the_draft_with_what_can_be_done(window: MainWindow, run: Run) -> None:
+    run(settle(window))
+    bar = window.bar
+    assert bar.isVisible()
+    assert bar.geometry().top() == round(window.page.draft.bar_top() or 0)
+    shown = [button for button in (bar.keep, bar.retry, bar.discard, bar.stop) if button.isVisible()]
+    assert shown == [bar.keep, bar.retry, bar.discard]
+
+
+def test_settings_are_applied_at_once(window: MainWindow) -> None:
+    window._settings.change(font_size_px=30, theme="dark", panel_open=True)
+    assert window.page.font().pixelSize() == 30
+    assert window.page.theme.name == "dark"
+    assert window.panel.isVisible()
+    assert window.panel.geometry().left() >= window.page.geometry().right()
+    window.view_menu.zoom(-1)
+    assert window.page.font().pixelSize() == 28
+
+
+def test_another_theme_keeps_the_size_of_the_letters(window: MainWindow) -> None:
+    window.view_menu.zoom(1)
+    size = window._settings.current.font_size_px
+    for theme in ("dark", "sepia", "light"):
+        window._settings.change(theme=theme)
+        assert window.page.font().pixelSize() == size
+        assert window.page.document().defaultFont().pixelSize() == size
+
+
+def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, run: Run) -> None:
+    set_document_text(window.page.document(), "one two\nthree")
+    window.status.count_words()
+    assert window.status.words.text() == "3 words"
+    run(settle(window))
+    assert "CPU" in window.status.model.text()
+    assert "used all 3 steps" in window.status.state.text()
+
+
+def test_the_status_line_tells_no_more_of_a_draft_once_the_next_is_begun(
+    window: MainWindow, run: Run
+) -> None:
+    async def scenario() -> None:
+        await settle(window)
+        window.drafting.discard()
+        assert "steps" in window.status.state.text()
+        window.drafting.draft()
+        window.drafting.discard()
+        assert window.status.state.text() == "ready"
+
+    run(scenario())
+
+
+def test_the_status_line_tells_of_no_draft_once_its_model_has_gone(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        for gone in (window.drafting.unload, window.drafting.reload):
+            await settle(window)
+            window.drafting.discard()
+            assert "steps" in window.status.state.text()
+            gone()
+            assert window.status.state.text() == ""
+        while window.drafting.ready is None:
+            await asyncio.sleep(0.002)
+        assert window.status.state.text() == "ready"
+
+    run(scenario())
+
+
+def test_the_command_line(qapp: QApplication) -> None:
+    options = parse(["notes.md", "--in-thread", "--device", "cuda:1", "--model", "/models/x"])
+    assert (options.file, options.in_thread) == (Path("notes.md"), True)
+    assert (options.device, options.model) == ("cuda:1", "/models/x")
+    with pytest.raises(SystemExit) as ended:
+        parse(["--no-such-thing"])
+    assert ended.value.code == 2

@@ -1,0 +1,509 @@
+"""What a model needs, against what the library counts and what loading and drafting really take."""
+
+from __future__ import annotations
+
+import json
+import threading
+import weakref
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
+
+from engine.checkpoints import catalogue, memory_estimate, memory_plan, model_shape
+from engine.checkpoints.memory_estimate import CONTEXTS, RUNTIME_BYTES
+from engine.checkpoints.precision import (
+    LOADABLE_PRECISIONS,
+    PACKED_PRECISIONS,
+    Precision,
+    suitable_precisions,
+)
+from engine.hardware.device_map import CPU_ONLY
+from engine.model.diffusion_gemma import DiffusionGemma
+from engine.model.loading import TextModel
+from engine.protocol.errors import EngineError
+from engine.protocol.events import Device, Finished, Prefilled, Ready
+from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.quantization.hf_quantizer import replace_with_packed
+from engine.runtime.local_engine import LocalEngine
+
+GB = 10**9
+SMALL: dict[str, Any] = {
+    "vocab_size": 99,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "moe_intermediate_size": 16,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "num_experts": 3,
+    "top_k_experts": 2,
+}
+FULL_FIRST = ["full_attention", "sliding_attention", "full_attention"]
+
+
+@pytest.fixture(scope="module")
+def large() -> model_shape.ModelShape:
+    return model_shape.read_shape(catalogue.GEMMA_26B.describes)
+
+
+# ------------------------------------------------------------------ the configuration
+
+
+def count(shape: model_shape.ModelShape) -> model_shape.WeightCounts:
+    parts = [*(layer.weights for layer in shape.layers), shape.ends]
+    return model_shape.WeightCounts(
+        *(sum(getattr(part, name) for part in parts) for name in ("experts", "linear", "rest", "linear_rows"))
+    )
+
+
+def count_by_library(folder: Path) -> model_shape.WeightCounts:
+    """The parameters of the library's own model; no memory is taken."""
+    with torch.device("meta"):
+        model: Any = DiffusionGemmaForBlockDiffusion(DiffusionGemmaConfig.from_pretrained(folder))
+    model.tie_weights()
+    experts = linear = rest = rows = 0
+    for name, parameter in model.named_parameters():
+        if "vision" in name:
+            continue
+        if ".experts." in name:
+            experts += parameter.numel()
+        elif parameter.ndim == 2 and "embed_tokens" not in name and "router" not in name:
+            linear += parameter.numel()
+            rows += len(parameter)
+        else:
+            rest += parameter.numel()
+    return model_shape.WeightCounts(experts, linear, rest, rows)
+
+
+@pytest.mark.parametrize("folder", [catalogue.STARTER.describes, catalogue.GEMMA_26B.describes])
+def test_a_configuration_is_counted_as_the_library_builds_it(folder: Path) -> None:
+    assert count(model_shape.read_shape(folder)) == count_by_library(folder)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"global_head_dim": 24},
+        {"global_head_dim": 24, "num_global_key_value_heads": 1},
+        {"num_hidden_layers": 3, "layer_types": FULL_FIRST},
+        {"num_hidden_layers": 4, "global_head_dim": 24},
+        {"per_layer_config": {"05": {"num_key_value_heads": 1, "head_dim": 8}}},
+        {"per_layer_config": {}},
+    ],
+)
+def test_any_configuration_is_read_as_the_library_reads_it(
+    more: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As somebody writes it, and as the library saves it."""
+    written, saved = tmp_path / "written", tmp_path / "saved"
+    written.mkdir()
+    text = SMALL | more
+    (written / "config.json").write_text(
+        json.dumps({"model_type": "diffusion_gemma", "text_config": text, "vision_config": {}})
+    )
+    config: Any = DiffusionGemmaConfig.from_pretrained(written)
+    config.save_pretrained(saved)
+    expected = count_by_library(written)
+    for folder in (written, saved):
+        shape = model_shape.read_shape(folder)
+        assert count(shape) == expected
+        per_layer = [config.text_config.per_layer_config[index] for index in range(len(shape.layers))]
+        assert [layer.kv for layer in shape.layers] == [
+            2 * layer.num_key_value_heads * layer.head_dim for layer in per_layer
+        ]
+    caplog.clear()  # the library tells that the last layer has to be a full one
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"text_config": {"vocab_size": 5}}',
+        json.dumps({"text_config": SMALL | {"hidden_size": "many"}}),
+        json.dumps({"text_config": SMALL | {"layer_types": ["full_attention"]}}),
+        json.dumps({"text_config": SMALL | {"per_layer_config": {"all": {}}}}),
+    ],
+)
+def test_what_describes_no_such_model_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(EngineError) as caught:
+        model_shape.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
+    assert str(tmp_path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"num_hidden_layers": 3_000_000},
+        {"num_hidden_layers": 0},
+        {"hidden_size": -2816},
+        {"head_dim": 10**400},
+        {"global_head_dim": 2**40},
+        {"sliding_window": 0},
+        {"num_global_key_value_heads": -1},
+        {"per_layer_config": {"0": {"head_dim": -1}}},
+        {"max_position_embeddings": 100},
+        {"layer_types": "x"},
+        {"top_k_experts": 1000},
+    ],
+)
+def test_a_configuration_that_lies_is_refused_at_once(lie: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL | lie}))
+    with pytest.raises(EngineError) as caught:
+        model_shape.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
+
+
+@pytest.mark.parametrize("packing", [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {}])
+def test_what_another_program_packed_is_refused(packing: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL, "quantization_config": packing}))
+    with pytest.raises(EngineError, match="Another program packed") as caught:
+        model_shape.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
+
+
+def test_a_long_configuration_is_read_in_one_go(tmp_path: Path) -> None:
+    """Not once for each layer."""
+    many = {"num_hidden_layers": 1024, "per_layer_config": {str(key): {} for key in range(100_000)}}
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL | many}))
+    reads = 0
+
+    class Counted(dict[str, model_shape._LayerOverride]):
+        def items(self) -> Any:
+            nonlocal reads
+            reads += 1
+            return super().items()
+
+    config = msgspec.json.decode((tmp_path / "config.json").read_bytes(), type=model_shape._ModelConfig)
+    config.text_config.per_layer_config = Counted(config.text_config.per_layer_config or {})
+    assert len(model_shape._shape(config).layers) == 1024
+    assert reads == 1
+
+
+def test_a_configuration_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"more": ' + "[" * 10**6)
+    with pytest.raises(EngineError) as caught:
+        model_shape.read_shape(tmp_path)
+    assert caught.value.kind == "weights-broken"
+
+
+def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError) as caught:
+        model_shape.read_shape(tmp_path)
+    assert caught.value.kind == "weights-missing"
+
+
+# ------------------------------------------------------------------ the bytes
+
+
+def held_by(model: DiffusionGemma) -> int:
+    """All parameters and buffers, those in two places once."""
+    tensors = [*model.text_model.parameters(), *model.text_model.buffers()]
+    return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
+
+
+@pytest.mark.parametrize("precision", get_args(Precision))
+@pytest.mark.parametrize("which", ["tiny", "starter"])
+def test_the_weights_are_as_large_as_planned(which: str, precision: Precision, tiny_folder: Path) -> None:
+    folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder
+    model = DiffusionGemma(folder, CPU_ONLY, precision)
+    assert memory_estimate.weights_bytes(model_shape.read_shape(folder), precision) == pytest.approx(
+        held_by(model), rel=0.05
+    )
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors but the given ones, as they come and go."""
+
+    def __init__(self, but: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known = {tensor.untyped_storage()._cdata for tensor in but}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata not in self._known:
+            self._known.add(storage._cdata)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes())
+
+    def _forget(self, storage: int, size: int) -> None:
+        self._known.discard(storage)
+        self.now -= size
+
+
+@pytest.fixture(scope="module")
+def wide_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with heads of 512 in its full layer, which share their keys as the real model's do."""
+    folder = tmp_path_factory.mktemp("wide")
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        (folder / name).write_bytes((tiny_folder / name).read_bytes())
+    written = json.loads((tiny_folder / "config.json").read_text())
+    heads = {"num_attention_heads": 8, "num_key_value_heads": 8}
+    shared = {"per_layer_config": {"1": {"num_key_value_heads": 2, "head_dim": 512}}}
+    written["text_config"] |= heads | shared
+    (folder / "config.json").write_text(json.dumps(written))
+    torch.manual_seed(0)
+    model: Any = DiffusionGemmaForBlockDiffusion(DiffusionGemmaConfig.from_pretrained(folder))
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("which", "context", "variants", "canvases", "precision"),
+    [
+        ("tiny", 900, 1, 4, "fp32"),
+        ("tiny", 900, 2, 3, "bf16"),
+        ("tiny", 900, 3, 1, "bf16"),
+        ("wide", 900, 1, 4, "bf16"),
+        ("wide", 900, 3, 2, "fp32"),
+        ("starter", 1500, 1, 4, "fp32"),
+        ("starter", 1500, 1, 4, "bf16"),
+        ("starter", 1500, 1, 4, "4-bit-tight"),
+    ],
+)
+def test_a_draft_takes_what_was_planned(
+    which: str,
+    context: int,
+    variants: int,
+    canvases: int,
+    precision: Precision,
+    tiny_folder: Path,
+    wide_folder: Path,
+) -> None:
+    folder = {"tiny": tiny_folder, "wide": wide_folder, "starter": catalogue.STARTER.folder}[which]
+    session = LocalEngine()
+    load = LoadRequest(request_id="l", model=str(folder), device="cpu", precision=precision)
+    *_, ready = session.load(load, threading.Event())
+    assert isinstance(ready, Ready), ready
+    model = session.model
+    request = DraftRequest(
+        request_id="d",
+        before="It rained all day. " * context,
+        context_tokens=context,
+        max_steps=2,
+        variants=variants,
+        canvases=canvases,
+        min_tokens=canvases * model.canvas_tokens,
+    )
+    with LiveBytes([*model.text_model.parameters(), *model.text_model.buffers()]) as live:
+        events = list(session.draft(request, threading.Event()))
+    assert isinstance(events[-1], Finished), events[-1]
+    read = next(event.prompt_tokens for event in events if isinstance(event, Prefilled))
+    needed = memory_estimate.needed_bytes(
+        model_shape.read_shape(folder), model.precision, read, variants, canvases
+    )
+    assert needed == pytest.approx(held_by(model) + live.peak, rel=0.05)
+
+
+def test_each_card_has_room_for_the_copies_of_shared_keys_and_values(large: model_shape.ModelShape) -> None:
+    """Those of the last canvas, 16 heads of 512 in bf16; more than anything else that comes and goes."""
+    copies = 2 * 16 * 512 * (32768 + 4 * 256) * 2
+    assert memory_estimate._layer_step_bytes(large, "bf16", 32768) == copies
+    assert memory_estimate.step_bytes(large, "bf16", 32768) == copies + 4 * 256 * large.vocab_size
+
+
+@pytest.mark.parametrize(
+    ("precision", "gigabytes"), [("bf16", 50.5), ("fp8", 27.66), ("4-bit", 16.6), ("4-bit-tight", 14.95)]
+)
+def test_the_real_model_is_as_large_as_its_modules(
+    precision: Precision, gigabytes: float, large: model_shape.ModelShape
+) -> None:
+    """The modules that it is loaded into, without memory."""
+    with torch.device("meta"):
+        model: Any = TextModel(DiffusionGemmaConfig.from_pretrained(catalogue.GEMMA_26B.describes))
+        model.to(torch.bfloat16)
+        if precision in PACKED_PRECISIONS:
+            replace_with_packed(model, precision)
+    model.tie_weights()
+    modules = sum(parameter.nbytes for parameter in model.parameters())
+    assert memory_estimate.weights_bytes(large, precision) == pytest.approx(modules, rel=0.001)
+    assert modules == pytest.approx(gigabytes * GB, rel=0.003)
+
+
+# ------------------------------------------------------------------ verdicts
+
+
+@pytest.mark.parametrize("memory", [24 * GB, int(24 * 2**30 * 0.98)])
+def test_a_card_of_24_gb_takes_the_real_model_in_4_bits_and_not_in_bf16(
+    memory: int, large: model_shape.ModelShape
+) -> None:
+    table = memory_plan.memory_plans(
+        large, catalogue.GEMMA_26B.precisions, memory_estimate.usable_on_card(memory)
+    )
+    assert [(plan.precision, plan.context_tokens) for plan in table] == [
+        (precision, context) for precision in LOADABLE_PRECISIONS for context in CONTEXTS
+    ]
+    for plan in table:
+        assert plan.fits is plan.precision.startswith("4-bit")
+        assert plan.total_bytes == plan.weights_bytes + plan.kv_bytes + plan.step_bytes
+    needs = [plan.total_bytes for plan in table if plan.precision == "4-bit"]
+    assert needs == sorted(set(needs))
+
+
+def verdicts(shape: model_shape.ModelShape, free: int, total: int = 0) -> dict[tuple[str, int], str]:
+    table = memory_plan.memory_plans(shape, ("bf16", "4-bit", "4-bit-tight"), free, total)
+    return {(plan.precision, plan.context_tokens): plan.verdict for plan in table}
+
+
+def test_verdicts_say_what_to_do_and_only_what_helps(large: model_shape.ModelShape) -> None:
+    at_8192, at_32768 = (memory_estimate.needed_bytes(large, "4-bit", context) for context in (8192, 32768))
+    told = verdicts(large, at_8192, total=at_32768)
+    assert told["4-bit", 2048].startswith("fits with ")
+    assert told["4-bit", 8192] == "fits with 0 MB to spare"
+    assert told["4-bit", 32768] == (
+        "needs 2.2 GB more than this card has free: close other programs, or choose a smaller context"
+    )
+    assert verdicts(large, at_8192 - 2**28, total=at_8192)["4-bit", 8192] == (
+        "needs 256 MB more than this card has free: close other programs, or choose a smaller context or"
+        " 4-bit-tight"
+    )
+    assert told["bf16", 2048] == "needs 29.6 GB more than this card has free: choose 4-bit"
+    assert verdicts(large, 8 * GB)["4-bit-tight", 2048] == (
+        "needs 9.4 GB more than this card has free: choose a smaller model"
+    )
+    assert verdicts(large, at_8192)["bf16", 32768].endswith(": choose 4-bit and a smaller context")
+    assert "is not known" in verdicts(large, 0)["bf16", 2048]
+    assert all(plan.fits for plan in memory_plan.memory_plans(large, ("bf16",), 0))
+
+
+def test_a_context_beyond_the_models_own_limit_is_planned_at_the_limit() -> None:
+    shape = model_shape.read_shape(catalogue.STARTER.describes)
+    below, at, beyond = memory_plan.memory_plans(shape, ("fp32",), GB)
+    assert "reads at most" not in below.verdict
+    assert at.verdict.endswith("(this model reads at most 3,072 tokens)")
+    assert (at.context_tokens, beyond.context_tokens) == (8192, 32768)
+    assert below.total_bytes < at.total_bytes == beyond.total_bytes
+
+
+def test_a_card_keeps_some_memory_for_its_driver() -> None:
+    card = Device(id="cuda:0", name="", total_bytes=24 * GB, free_bytes=20 * GB)
+    assert memory_estimate.usable_bytes(card) == 20 * GB - memory_estimate.RUNTIME_BYTES
+    unseen = Device(id="GPU-1", name="", total_bytes=24 * GB, free_bytes=20 * GB, uuid="GPU-1")
+    assert memory_estimate.usable_bytes(unseen) == memory_estimate.usable_bytes(card)
+    assert memory_estimate.usable_bytes(Device(id="cpu", name="", total_bytes=9 * GB, free_bytes=0)) == 9 * GB
+    assert memory_estimate.usable_bytes(Device(id="mps", name="", total_bytes=0, free_bytes=0)) == 0
+
+
+# ------------------------------------------------------------------ what a load has room for
+
+
+def card(free: int, cards: int = 1, fp8: bool = False) -> Device:
+    ids = "+".join(f"cuda:{index}" for index in range(cards))
+    room = free + cards * memory_estimate.RUNTIME_BYTES
+    return Device(id=ids, name="", total_bytes=free, free_bytes=room, fp8=fp8)
+
+
+def test_a_precision_suits_where_it_is_computed_well() -> None:
+    cpu = Device(id="cpu", name="", total_bytes=GB, free_bytes=GB)
+    every = ("fp32", *LOADABLE_PRECISIONS)
+    assert suitable_precisions(every, cpu) == ["fp32", "bf16", "4-bit", "4-bit-tight"]
+    assert suitable_precisions(every, card(GB)) == ["bf16", "4-bit", "4-bit-tight"]
+    assert suitable_precisions(every, card(GB, fp8=True)) == ["bf16", "fp8", "4-bit", "4-bit-tight"]
+    assert suitable_precisions(every, None) == ["bf16", "4-bit", "4-bit-tight"]
+
+
+def test_a_load_needs_what_is_planned_at_the_usual_context(large: model_shape.ModelShape) -> None:
+    for cards in (1, 2):
+        assert memory_estimate.load_bytes(large, card(GB, cards), None) == {
+            precision: memory_estimate.needed_bytes(
+                large, precision, memory_estimate.DEFAULT_CONTEXT_TOKENS, cards=cards
+            )
+            for precision in ("bf16", "4-bit", "4-bit-tight")
+        }
+    assert list(memory_estimate.load_bytes(large, card(GB, fp8=True), 2048)) == [
+        "bf16",
+        "fp8",
+        "4-bit",
+        "4-bit-tight",
+    ]
+
+
+def test_contexts_are_planned_at_the_next_size_that_the_model_can_read(large: model_shape.ModelShape) -> None:
+    wanted = (-1, 1, 2048, 2049, 8192, 9000, 32768, 10**9, None)
+    sizes = [2048, 2048, 2048, 8192, 8192, 32768, 32768, 32768, 8192]
+    assert [memory_estimate.planned_context(large, context) for context in wanted] == sizes
+    starter = model_shape.read_shape(catalogue.STARTER.describes)
+    assert {memory_estimate.planned_context(starter, context) for context in wanted} == {2048}
+
+
+def test_there_is_room_for_what_is_asked_or_else_for_the_smallest(large: model_shape.ModelShape) -> None:
+    tight = memory_estimate.load_bytes(large, card(GB), 32768)["4-bit-tight"]
+    assert memory_estimate.has_room(large, "auto", card(tight), 32768)
+    assert not memory_estimate.has_room(large, "auto", card(tight - 1), 32768)
+    assert memory_estimate.has_room(large, "4-bit-tight", card(tight), 32768)
+    assert not memory_estimate.has_room(large, "4-bit", card(tight), 32768)
+    assert not memory_estimate.has_room(large, "fp32", card(80 * GB), 32768)
+    assert not memory_estimate.has_room(large, "auto", card(tight), 32768, ("4-bit",))
+
+
+def test_several_cards_have_what_one_has(large: model_shape.ModelShape) -> None:
+    one, two = (memory_plan.memory_plans(large, ("bf16",), GB, cards=cards)[0].verdict for cards in (1, 2))
+    assert "more than this card has free" in one
+    assert "more than this card have free" in two
+
+
+def test_a_model_in_place_of_the_one_in_use_is_told_so(large: model_shape.ModelShape) -> None:
+    def told(free: int, cards: int) -> str:
+        return memory_plan.memory_plans(large, ("4-bit",), free, 0, "my cards", cards, instead=True)[
+            0
+        ].verdict
+
+    assert told(80 * GB, 1).endswith(" GB to spare in place of the model in use")
+    assert told(80 * GB, 2).endswith(" GB to spare on my cards in place of the model in use")
+    assert "than my cards have free even without the model in use: choose" in told(GB, 2)
+
+
+# ------------------------------------------------------------------ precision
+
+
+@pytest.mark.parametrize(
+    ("bf16", "weights", "precision"),
+    [(False, 10**6, "fp32"), (True, 10**6, "bf16"), (False, 3 * 10**9, "bf16")],
+)
+def test_a_processor_without_bf16_computes_in_fp32(bf16: bool, weights: int, precision: str) -> None:
+    processor = Device(id="cpu", name="", total_bytes=16 * GB, free_bytes=8 * GB, bf16=bf16)
+    assert memory_estimate.best_precision(processor, {"bf16": weights}) == precision
+
+
+NEEDED: dict[Precision, int] = {"bf16": 52 * GB, "fp8": 28 * GB, "4-bit": 17 * GB, "4-bit-tight": 15 * GB}
+
+
+@pytest.mark.parametrize(
+    ("free", "precision"),
+    [
+        (52 * GB, "bf16"),
+        (51 * GB, "fp8"),
+        (27 * GB, "4-bit"),
+        (17 * GB, "4-bit"),
+        (16 * GB, "4-bit-tight"),
+        (8 * GB, "4-bit-tight"),
+    ],
+)
+def test_a_card_gets_the_best_precision_that_fits(free: int, precision: str) -> None:
+    card = Device(id="cuda:0", name="", total_bytes=80 * GB, free_bytes=free + RUNTIME_BYTES)
+    assert memory_estimate.best_precision(card, NEEDED) == precision
+
+
+def test_where_the_memory_is_not_told_bf16_is_tried() -> None:
+    card = Device(id="mps", name="", total_bytes=0, free_bytes=0)
+    assert memory_estimate.best_precision(card, NEEDED) == "bf16"

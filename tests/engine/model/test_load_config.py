@@ -1,0 +1,143 @@
+"""Which device, precision and placement a load of the real model gets, from its configuration alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.checkpoints import catalogue, memory_estimate, model_shape
+from engine.checkpoints.memory_estimate import RUNTIME_BYTES
+from engine.checkpoints.precision import Precision
+from engine.hardware.device_groups import combined_device
+from engine.model.load_config import resolve_load
+from engine.protocol.errors import EngineError
+from engine.protocol.events import Device
+from engine.protocol.requests import LoadRequest
+
+GB = 2**30
+FOLDER = catalogue.GEMMA_26B.describes
+SHAPE = model_shape.read_shape(FOLDER)
+CPU = Device(id="cpu", name="A processor", total_bytes=64 * GB, free_bytes=60 * GB)
+
+
+def machine(*free_bytes: float, fp8: bool = False) -> tuple[Device, ...]:
+    """With cards that have so much to give to a model."""
+    cards = [
+        Device(
+            id=f"cuda:{index}",
+            name=f"Card {index}",
+            total_bytes=96 * GB,
+            free_bytes=round(free) + RUNTIME_BYTES,
+            uuid=f"GPU-{index}",
+            fp8=fp8,
+        )
+        for index, free in enumerate(free_bytes)
+    ]
+    return (*cards, *combined_device(cards), CPU)
+
+
+def chosen(present: tuple[Device, ...], device: str = "auto", precision: str = "auto") -> tuple[str, str]:
+    request = LoadRequest(request_id="l", model="m", device=device, precision=precision)
+    found, best, _ = resolve_load(request, FOLDER, present)
+    return found.id, best
+
+
+def need(precision: Precision, cards: int = 1) -> int:
+    return memory_estimate.needed_bytes(SHAPE, precision, 8192, cards=cards)
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "expected"),
+    [
+        ([need("bf16")], ("cuda:0", "bf16")),
+        ([need("4-bit")], ("cuda:0", "4-bit")),
+        ([need("4-bit") - 1], ("cuda:0", "4-bit-tight")),
+        ([need("4-bit-tight"), need("bf16")], ("cuda:0", "4-bit-tight")),
+        ([12 * GB, 12 * GB], ("cuda:0+cuda:1", "4-bit")),
+        ([10 * GB, 10 * GB], ("cuda:0+cuda:1", "4-bit-tight")),
+        ([8 * GB, 6 * GB, 10 * GB], ("cuda:0+cuda:1+cuda:2", "4-bit")),
+        ([4 * GB, 4 * GB], ("cuda:0", "4-bit-tight")),
+        ([need("4-bit-tight") / 2] * 2, ("cuda:0", "4-bit-tight")),
+    ],
+)
+def test_auto_takes_all_cards_only_where_the_first_is_too_small(
+    free_bytes: list[float], expected: tuple[str, str]
+) -> None:
+    assert chosen(machine(*free_bytes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "expected"),
+    [
+        ([need("fp8")], ("cuda:0", "fp8")),
+        ([need("fp8") - 1], ("cuda:0", "4-bit")),
+        ([12 * GB, 24 * GB], ("cuda:0+cuda:1", "fp8")),
+    ],
+)
+def test_auto_takes_fp8_where_its_kernels_are(free_bytes: list[float], expected: tuple[str, str]) -> None:
+    assert chosen(machine(*free_bytes, fp8=True)) == expected
+    assert chosen(machine(*free_bytes)) == (expected[0], "4-bit")
+
+
+def test_auto_leaves_room_for_the_context_that_will_be_used() -> None:
+    present = machine(need("4-bit"))
+    wanted = {2048: "4-bit", 8192: "4-bit", None: "4-bit", 8193: "4-bit-tight", 32768: "4-bit-tight"}
+    for context, precision in wanted.items():
+        request = LoadRequest(request_id="l", model="m", context_tokens=context)
+        assert resolve_load(request, FOLDER, present)[1] == precision
+
+
+def test_a_precision_that_was_asked_for_decides() -> None:
+    present = machine(30 * GB, 30 * GB)
+    assert chosen(present) == ("cuda:0", "4-bit")
+    assert chosen(present, precision="bf16") == ("cuda:0+cuda:1", "bf16")
+    assert chosen(machine(60 * GB, 60 * GB), precision="bf16") == ("cuda:0", "bf16")
+
+
+def test_a_packed_copy_can_only_be_what_it_is(tmp_path: Path) -> None:
+    config = json.loads((FOLDER / "config.json").read_bytes())
+    config["quantization_config"] = {"quant_method": "mezzotint", "precision": "4-bit"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    request = LoadRequest(request_id="l", model="m")
+    device, precision, _ = resolve_load(request, tmp_path, machine(10 * GB, 10 * GB))
+    assert (device.id, precision) == ("cuda:0", "4-bit")
+    assert resolve_load(request, tmp_path, machine(60 * GB))[1] == "4-bit"
+
+
+def test_a_device_that_was_asked_for_is_taken_whether_it_fits_or_not() -> None:
+    present = machine(12 * GB, 12 * GB)
+    assert chosen(present, "GPU-1") == ("cuda:1", "4-bit-tight")
+    assert chosen(present, "GPU-0+GPU-1", "bf16") == ("cuda:0+cuda:1", "bf16")
+    assert chosen(present, "cpu", "4-bit") == ("cpu", "4-bit")
+
+
+def test_layers_are_shared_out_by_what_each_card_has() -> None:
+    request = LoadRequest(request_id="l", model="m", device="auto")
+    _, _, placement = resolve_load(request, FOLDER, machine(16 * GB, 10 * GB))
+    places = [placement.device_of(f"model.decoder.layers.{layer}") for layer in range(len(SHAPE.layers))]
+    assert placement.first == torch.device("cuda:0")
+    first = places.count(torch.device("cuda:0"))
+    assert places == [torch.device("cuda:0")] * first + [torch.device("cuda:1")] * (30 - first)
+    assert 15 < first < 25
+
+
+def test_the_card_with_the_most_room_has_what_is_no_layer() -> None:
+    """Cards are listed by their size, which another program may have taken."""
+    request = LoadRequest(request_id="l", model="m", device="auto")
+    device, _, placement = resolve_load(request, FOLDER, machine(5 * GB, 17 * GB))
+    assert (device.id, placement.first) == ("cuda:0+cuda:1", torch.device("cuda:1"))
+    assert placement.device_of("model.decoder.layers.29") == torch.device("cuda:0")
+
+
+def test_a_card_alone_has_all_layers() -> None:
+    _, _, placement = resolve_load(LoadRequest(request_id="l", model="m", device="cpu"), FOLDER, machine())
+    assert placement.device_of("model.decoder.layers.29") == torch.device("cpu")
+
+
+def test_a_precision_that_there_is_not_is_named() -> None:
+    with pytest.raises(EngineError, match="“8-bit”") as caught:
+        chosen(machine(), precision="8-bit")
+    assert "4-bit-tight" in caught.value.remedy

@@ -1,0 +1,437 @@
+"""An engine in a child process: it drafts, is cancelled, dies, hangs and talks nonsense."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Loading, Ready
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.runtime import child_process, process_engine
+from engine.runtime.process_engine import ProcessEngine
+from tests import fakes
+
+ROOT = Path(__file__).parents[3]
+LOAD = LoadRequest(request_id="load", model="fake")
+
+
+@pytest.fixture
+def engine() -> Iterator[ProcessEngine]:
+    engine = ProcessEngine(fakes.COMMAND)
+    yield engine
+    engine.close()
+
+
+def load(engine: ProcessEngine) -> int:
+    """Returns the child's process id."""
+    ready = list(engine.load(LOAD, threading.Event()))[-1]
+    assert isinstance(ready, Ready)
+    return int(ready.label)
+
+
+def draft(engine: ProcessEngine, instruction: str = "", request_id: str = "1") -> list[Event]:
+    request = DraftRequest(request_id=request_id, before="", instruction=instruction)
+    return list(engine.draft(request, threading.Event()))
+
+
+def prepare(engine: ProcessEngine, instruction: str = "", before: str = "It rained. ") -> None:
+    request = PrepareRequest(request_id="ahead", before=before, instruction=instruction)
+    engine.prepare(request, threading.Event())
+
+
+def failed(events: list[Event]) -> Failed:
+    assert isinstance(events[-1], Failed)
+    return events[-1]
+
+
+def assert_ends(pidfd: int) -> None:
+    """A pidfd becomes readable when its process ends."""
+    readable, _, _ = select.select([pidfd], [], [], 10)
+    os.close(pidfd)
+    assert readable
+
+
+def test_drafts_from_any_working_directory(
+    engine: ProcessEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("raise ImportError('the wrong engine')")
+    monkeypatch.chdir(tmp_path)
+    load(engine)
+    events = draft(engine)
+    assert [event.step for event in events if isinstance(event, Frame)] == list(range(fakes.STEPS + 1))
+    assert isinstance(events[-2], Committed)
+    assert events[-2].text == fakes.TEXT
+    assert isinstance(events[-1], Finished)
+
+
+def test_the_draft_ends_with_its_last_variant(engine: ProcessEngine) -> None:
+    load(engine)
+    request = DraftRequest(request_id="1", before="", variants=3)
+    events = list(engine.draft(request, threading.Event()))
+    assert [event.variant for event in events if isinstance(event, Finished)] == [0, 1, 2]
+
+
+def test_half_a_character_is_refused_and_survived(engine: ProcessEngine) -> None:
+    pid = load(engine)
+    (event,) = engine.draft(DraftRequest(request_id="1", before="abc\ud83e"), threading.Event())
+    assert isinstance(event, Failed)
+    assert event.kind == "input"
+    assert isinstance(draft(engine)[-1], Finished)
+    assert load(engine) == pid
+
+
+@pytest.mark.parametrize("model", ["fake", "endless"])
+def test_cancel_while_it_loads_then_the_next_draft_loads(model: str, engine: ProcessEngine) -> None:
+    cancelled = threading.Event()
+    events = engine.load(LoadRequest(request_id="1", model=model), cancelled)
+    next(events)  # the child is not started yet
+    cancelled.set()
+    assert list(events)[-1] == Cancelled(request_id="1")
+    load(engine)
+    assert isinstance(draft(engine, request_id="2")[-1], Finished)
+
+
+def test_cancel_while_it_drafts(engine: ProcessEngine) -> None:
+    load(engine)
+    cancelled = threading.Event()
+    request = DraftRequest(request_id="1", before="", instruction="endless")
+    events = engine.draft(request, cancelled)
+    for _ in range(4):
+        next(events)
+    cancelled.set()
+    assert list(events)[-1] == Cancelled(request_id="1")
+    assert isinstance(draft(engine, request_id="2")[-1], Finished)
+
+
+def test_a_draft_dropped_halfway_is_cancelled(engine: ProcessEngine) -> None:
+    load(engine)
+    request = DraftRequest(request_id="1", before="", instruction="endless")
+    events = engine.draft(request, threading.Event())
+    next(events)
+    del events
+    assert {event.request_id for event in draft(engine, request_id="2")} == {"2"}
+
+
+def test_a_draft_does_not_wait_for_a_prepare(engine: ProcessEngine) -> None:
+    pid = load(engine)
+    prepare(engine, "endless")
+    events = draft(engine)
+    assert {event.request_id for event in events} == {"1"}
+    assert isinstance(events[-1], Finished)
+    prepare(engine, "raise")
+    prepare(engine, before="abc\ud83e")
+    assert draft(engine, request_id="2")[-1].request_id == "2"
+    assert load(engine) == pid
+
+
+def test_a_prepare_does_not_wait_for_the_child(engine: ProcessEngine) -> None:
+    pid = load(engine)
+    os.kill(pid, signal.SIGSTOP)
+    preparing = threading.Thread(target=prepare, args=(engine,), daemon=True)
+    preparing.start()
+    preparing.join(10)
+    assert not preparing.is_alive()
+    os.kill(pid, signal.SIGCONT)
+    assert isinstance(draft(engine)[-1], Finished)
+
+
+def test_a_prepare_starts_no_engine_and_loads_none(engine: ProcessEngine) -> None:
+    ProcessEngine(["/nowhere/python"]).prepare(
+        PrepareRequest(request_id="ahead", before=""), threading.Event()
+    )
+    failed(list(engine.load(LoadRequest(request_id="1", model="missing"), threading.Event())))
+    prepare(engine, "die")  # nobody takes it
+    (loading, _) = engine.load(LOAD, threading.Event())
+    assert isinstance(loading, Loading)
+    assert loading.stage == "Reading weights"
+
+
+def test_a_cancelled_prepare_is_not_sent(engine: ProcessEngine) -> None:
+    pid = load(engine)
+    cancelled = threading.Event()
+    cancelled.set()
+    engine.prepare(PrepareRequest(request_id="ahead", before="", instruction="die"), cancelled)
+    assert load(engine) == pid
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_dead_engine_is_no_error_of_a_prepare(
+    seen: bool, engine: ProcessEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pidfd = os.pidfd_open(load(engine))
+    prepare(engine, "die")
+    assert_ends(pidfd)
+    with monkeypatch.context() as patch:
+        if not seen:
+            patch.setattr(child_process.ChildProcess, "alive", lambda _: True)
+        prepare(engine)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert isinstance(draft(engine)[-1], Finished)
+    caplog.clear()
+
+
+def test_late_events_of_another_request_are_skipped(engine: ProcessEngine) -> None:
+    load(engine)
+    events = draft(engine, "late")
+    assert isinstance(events[-1], Finished)
+    assert [event.text for event in events if isinstance(event, Committed)] == [fakes.TEXT]
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "told"),
+    [
+        ("die", "engine-died", "SIGKILL"),
+        ("exit", "engine-died", "exit code 3"),
+        ("half", "engine-died", "exit code 0"),
+        ("noise", "engine-garbled", "cannot be understood"),
+        ("unknown", "engine-garbled", "cannot be understood"),
+    ],
+)
+def test_a_fault_fails_the_draft_and_the_next_one_works(
+    how: str, kind: str, told: str, engine: ProcessEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    pid = load(engine)
+    pidfd = os.pidfd_open(pid)
+    fault = failed(draft(engine, how))
+    assert fault.kind == kind
+    assert told in fault.message
+    assert fault.remedy
+    assert ("the last words" in fault.details) == (how == "exit")
+    assert ("weather" in fault.details) == (how == "unknown")
+    assert_ends(pidfd)
+    again = draft(engine, request_id="2")
+    assert {event.request_id for event in again} == {"2"}
+    assert isinstance(again[0], Loading)
+    assert isinstance(again[-1], Finished)
+    assert fault.message in caplog.text
+    caplog.clear()
+
+
+def test_a_death_is_seen_although_another_process_holds_the_pipes(
+    engine: ProcessEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = load(engine)
+    assert failed(draft(engine, "exit, pipes held")).kind == "engine-died"
+    os.killpg(group, signal.SIGKILL)  # the other process: raises if it is gone
+    caplog.clear()
+
+
+def test_a_child_that_lost_its_device_is_replaced(engine: ProcessEngine) -> None:
+    pidfd = os.pidfd_open(load(engine))
+    assert failed(draft(engine, "lose the device")).kind == "device-lost"
+    assert_ends(pidfd)
+    assert isinstance(draft(engine, request_id="2")[-1], Finished)
+
+
+def test_deaths_in_a_row_delay_the_start_until_a_draft_succeeds(
+    engine: ProcessEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_engine, "FIRST_DELAY_S", 0.1)
+    load(engine)
+
+    def start_s() -> float:
+        began = time.monotonic()
+        load(engine)
+        return time.monotonic() - began
+
+    draft(engine, "exit")
+    draft(engine, "exit")
+    draft(engine, "exit")
+    assert start_s() > 0.4
+    assert isinstance(draft(engine)[-1], Finished)
+    draft(engine, "exit")
+    assert start_s() < 0.4
+    caplog.clear()
+
+
+def test_cancel_while_it_waits_to_start(engine: ProcessEngine, caplog: pytest.LogCaptureFixture) -> None:
+    load(engine)
+    draft(engine, "exit")
+    cancelled = threading.Event()
+    events = engine.draft(DraftRequest(request_id="2", before=""), cancelled)
+    assert isinstance(next(events), Loading)
+    cancelled.set()
+    assert list(events) == [Cancelled(request_id="2")]
+    caplog.clear()
+
+
+def test_a_death_between_two_drafts_is_not_the_writers(
+    engine: ProcessEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    pid = load(engine)
+    pidfd = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert_ends(pidfd)
+    assert isinstance(draft(engine)[-1], Finished)
+    caplog.clear()
+
+
+def test_kill_ends_a_hung_draft_and_the_next_one_works_at_once(
+    engine: ProcessEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_engine, "FIRST_DELAY_S", 10.0)
+    load(engine)
+    request = DraftRequest(request_id="1", before="", instruction="hang")
+    events = engine.draft(request, threading.Event())
+    while not isinstance(next(events), Frame):
+        pass
+    killer = threading.Thread(target=engine.kill)
+    killer.start()
+    assert failed(list(events)).message == "The engine was stopped."
+    killer.join()
+    began = time.monotonic()
+    assert isinstance(draft(engine, request_id="2")[-1], Finished)
+    assert time.monotonic() - began < 10
+
+
+def test_a_child_that_ignores_a_cancel_is_killed(caplog: pytest.LogCaptureFixture) -> None:
+    engine = ProcessEngine(fakes.COMMAND, cancel_grace_s=0.1)
+    pid = load(engine)
+    pidfd = os.pidfd_open(pid)
+    cancelled = threading.Event()
+    cancelled.set()
+    request = DraftRequest(request_id="1", before="", instruction="hang")
+    assert failed(list(engine.draft(request, cancelled))).kind == "engine-died"
+    assert_ends(pidfd)
+    engine.close()
+    caplog.clear()
+
+
+def test_a_failed_load_is_told_again_by_the_draft(engine: ProcessEngine) -> None:
+    missing = LoadRequest(request_id="1", model="missing")
+    assert failed(list(engine.load(missing, threading.Event()))).kind == "weights-missing"
+    assert failed(draft(engine)).kind == "weights-missing"
+
+
+BESIDE_A_CARD = """
+from engine.events import Device, Loading
+from engine.serve import serve
+from tests.fakes import FakeEngine
+
+class BesideACard(FakeEngine):
+    def load(self, request, cancelled):
+        devices = tuple(Device(id=id, name="", total_bytes=0, free_bytes=0) for id in ("cuda:0", "cpu"))
+        yield Loading(request_id=request.request_id, stage="", fraction=0.0, devices=devices)
+        yield from super().load(request, cancelled)
+
+serve(BesideACard)
+"""
+
+
+@pytest.fixture
+def beside_a_card() -> Iterator[ProcessEngine]:
+    engine = ProcessEngine((sys.executable, "-c", BESIDE_A_CARD))
+    yield engine
+    engine.close()
+
+
+def load_to(engine: ProcessEngine, device: str, model: str = "fake") -> list[Event]:
+    return list(engine.load(LoadRequest(request_id="1", model=model, device=device), threading.Event()))
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda:0"])
+def test_another_load_on_a_card_starts_afresh(device: str, beside_a_card: ProcessEngine) -> None:
+    *_, first = load_to(beside_a_card, device)
+    assert isinstance(draft(beside_a_card)[-1], Finished)
+    for then in (device, "cpu"):
+        *_, second = load_to(beside_a_card, then)
+        assert isinstance(first, Ready)
+        assert isinstance(second, Ready)
+        assert first.label != second.label
+        first = second
+
+
+def test_another_load_on_the_processor_does_not(beside_a_card: ProcessEngine) -> None:
+    failed(load_to(beside_a_card, "cpu", "missing"))
+    begun = [load_to(beside_a_card, device)[0] for device in ("cpu", "auto")]
+    assert not [event for event in begun if isinstance(event, Loading) and event.stage]
+
+
+def test_after_a_load_that_failed_or_was_cancelled_a_draft_starts_afresh(
+    beside_a_card: ProcessEngine,
+) -> None:
+    load_to(beside_a_card, "auto", "missing")
+    loading, *_, fault = draft(beside_a_card)
+    assert isinstance(loading, Loading)
+    assert loading.stage == "Starting the engine"
+    assert failed([fault]).kind == "weights-missing"
+    cancelled = threading.Event()
+    events = beside_a_card.load(LoadRequest(request_id="2", model="endless"), cancelled)
+    while not (isinstance(event := next(events), Loading) and event.stage == "Reading weights"):
+        pass
+    cancelled.set()
+    assert list(events)[-1] == Cancelled(request_id="2")
+    begun, *_ = load_to(beside_a_card, "auto")
+    assert isinstance(begun, Loading)
+    assert begun.stage == "Starting the engine"
+
+
+def test_a_command_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    engine = ProcessEngine(["/nowhere/python"])
+    fault = failed(list(engine.load(LOAD, threading.Event())))
+    assert fault.kind == "engine-died"
+    assert "/nowhere/python" in fault.message
+    caplog.clear()
+
+
+def test_close_and_unload_end_the_child(engine: ProcessEngine) -> None:
+    pidfd = os.pidfd_open(load(engine))
+    engine.unload()
+    assert_ends(pidfd)
+    pidfd = os.pidfd_open(load(engine))
+    engine.close()
+    assert_ends(pidfd)
+
+
+@pytest.mark.parametrize("instruction", ["endless", "hang"])
+def test_the_child_ends_when_its_parent_is_killed(instruction: str) -> None:
+    code = f"""
+import threading
+from engine.events import DraftRequest, Frame
+from engine.process import EngineProcess
+from tests import fakes
+from tests.engine.test_process import load
+engine = EngineProcess(fakes.COMMAND)
+print(load(engine), flush=True)
+request = DraftRequest(request_id="1", before="", instruction="{instruction}")
+for event in engine.draft(request, threading.Event()):
+    if isinstance(event, Frame):
+        print("drafting", flush=True)
+"""
+    parent = subprocess.Popen((sys.executable, "-c", code), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    pidfd = os.pidfd_open(int(parent.stdout.readline()))
+    assert parent.stdout.readline() == "drafting\n"
+    parent.kill()
+    parent.communicate()
+    assert_ends(pidfd)
+
+
+def test_the_real_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = ProcessEngine()
+    loaded = list(
+        engine.load(LoadRequest(request_id="load", model="starter", device="cpu"), threading.Event())
+    )
+    assert isinstance(loaded[-1], Ready), loaded[-1]
+    cancelled = threading.Event()
+    request = DraftRequest(request_id="1", before="The rain had stopped. ", max_steps=4, early_stop=False)
+    events = engine.draft(request, cancelled)
+    while not isinstance(next(events), Frame):
+        pass
+    cancelled.set()
+    assert list(events)[-1] == Cancelled(request_id="1")
+    drafted = list(engine.draft(request, threading.Event()))
+    assert isinstance(drafted[-1], Finished), drafted[-1]
+    assert [event.step for event in drafted if isinstance(event, Frame)] == [0, 1, 2, 3, 4]
+    engine.close()
