@@ -11,7 +11,8 @@ from engine.cli.benchmark import run_bench
 from engine.cli.console import REQUEST_ID, complain, own_stdout
 from engine.cli.listing import list_devices, list_models
 from engine.cli.serve import serve_on_stdio
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
+from engine.protocol.events import Failed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,8 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with own_stdout() as out:
             return int(options.run(options, out))
-    except EngineError as error:
-        return complain(error.event(REQUEST_ID))
+    except FaultError as error:
+        return complain(Failed.of(REQUEST_ID, error.fault))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1

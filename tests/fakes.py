@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import (
     Cancelled,
     Committed,
@@ -47,7 +47,7 @@ class FakeEngine:
         self._loaded = False
         yield Loading(request_id=request.request_id, stage="Reading weights", fraction=0.5)
         if request.model == "missing":
-            raise EngineError("weights-missing", "There is no model 'missing'.", "Choose another one.")
+            raise FaultError("weights-missing", "There is no model 'missing'.", "Choose another one.")
         if request.model == "endless":
             cancelled.wait()
         if cancelled.is_set():
@@ -66,7 +66,7 @@ class FakeEngine:
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         if not self._loaded:
-            raise EngineError("input", "No model is loaded.")
+            raise FaultError("input", "No model is loaded.")
         yield Prefilled(
             request_id=request.request_id,
             prompt_tokens=1,
@@ -103,7 +103,7 @@ class FakeEngine:
             case "hang":
                 threading.Event().wait()
             case "lose the device":
-                raise EngineError("device-lost", "The GPU stopped answering.")
+                raise FaultError("device-lost", "The GPU stopped answering.")
             case "raise":
                 raise KeyError("layer 7")
             case "print":

@@ -11,13 +11,14 @@ from PySide6.QtGui import QTextDocument
 from app.documents import files
 from app.documents.recovery import Recovery, RecoveryCopy, RecoveryStore
 from app.documents.text import document_text, set_document_text
+from engine.protocol.errors import Fault
 
 
 class Document(QObject):
-    """changed: another document or another file; failed: a message and what to do, nothing was lost."""
+    """changed: another document or another file; failed: a Fault; nothing was lost."""
 
     changed = Signal()
-    failed = Signal(str, str)
+    failed = Signal(Fault)
 
     def __init__(self, document: QTextDocument, store: RecoveryStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -29,7 +30,7 @@ class Document(QObject):
         self._lock: QLockFile | None = None
         self._offered: tuple[Path, RecoveryCopy] | None = None
         self._recovery = Recovery(document, store)
-        store.failed.connect(self._on_recovery_failed)
+        store.failed.connect(self.failed)
 
     @property
     def name(self) -> str:
@@ -40,7 +41,7 @@ class Document(QObject):
         return str(self.path.parent if self.path else platformdirs.user_documents_path())
 
     def read(self, path: Path) -> files.OpenedFile:
-        """Raises DocumentError; nothing is changed then."""
+        """Raises FaultError; nothing is changed then."""
         return files.read(path.absolute())
 
     def show(self, opened: files.OpenedFile) -> None:
@@ -51,7 +52,7 @@ class Document(QObject):
         self._replace("", None, False, None)
 
     def save(self, path: Path, overwrite: bool = False) -> None:
-        """overwrite: the writer chose this file just now. Raises DocumentError; the old file is whole."""
+        """overwrite: the writer chose this file just now. Raises FaultError; the old file is whole."""
         path = path.absolute()
         expected = self._digest if path == self.path and not overwrite else None
         text = document_text(self._document)
@@ -100,7 +101,7 @@ class Document(QObject):
             if claimed := self._store.claim(self._offered[0]):
                 self._store.discard(claimed)
         except OSError as error:
-            self.failed.emit(f"It could not be thrown away: {error.strerror}.", "")
+            self.failed.emit(Fault("recovery", f"It could not be thrown away: {error.strerror}."))
 
     # ----------------------------------------------------------------
 
@@ -122,9 +123,9 @@ class Document(QObject):
             return
         if self._lock is None:
             self.failed.emit(
-                f"“{path.name}” is open in another window too.",
-                "Close one of them: the one that saves last would overwrite the other.",
+                Fault(
+                    "locked",
+                    f"“{path.name}” is open in another window too.",
+                    "Close one of them: the one that saves last would overwrite the other.",
+                )
             )
-
-    def _on_recovery_failed(self, message: str) -> None:
-        self.failed.emit(message, "Save your text yourself, and often, until there is room again.")

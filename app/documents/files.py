@@ -11,6 +11,8 @@ from pathlib import Path
 import platformdirs
 from PySide6.QtCore import QIODevice, QLockFile, QSaveFile
 
+from engine.protocol.errors import FaultError
+
 MAX_BYTES = 50 * 2**20
 _OTHER_KINDS = {
     ".doc": "a Word document",
@@ -21,19 +23,6 @@ _OTHER_KINDS = {
     ".rtf": "a rich text document",
 }
 _BOM = b"\xef\xbb\xbf"
-
-
-class DocumentError(Exception):
-    """message names the file and what is wrong; remedy says what to do next."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-
-
-class ChangedOnDisk(DocumentError):  # noqa: N818
-    """Another program changed the file since it was read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +36,23 @@ class OpenedFile:
 
 
 def read(path: Path) -> OpenedFile:
-    """Raises DocumentError for what is not a UTF-8 text file of at most MAX_BYTES."""
+    """Raises FaultError for what is not a UTF-8 text file of at most MAX_BYTES."""
     data = _bytes_of(path)
     if kind := _OTHER_KINDS.get(path.suffix.lower()):
-        raise DocumentError(f"“{path.name}” is {kind}.", "Save it there as plain text, and open that.")
+        raise FaultError(
+            "document", f"“{path.name}” is {kind}.", "Save it there as plain text, and open that."
+        )
     if b"\0" in data:
-        raise DocumentError(
+        raise FaultError(
+            "document",
             f"“{path.name}” is not a text file (it has a zero byte at byte {data.index(0):,}).",
             "Open it with the program that made it, or export it from there as plain text.",
         )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DocumentError(
+        raise FaultError(
+            "document",
             f"“{path.name}” is in an old or foreign encoding (byte {error.start:,} is no UTF-8).",
             "Open it in the program that made it and save it as UTF-8 there; it was left as it is.",
         ) from error
@@ -72,7 +65,7 @@ def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | No
 
     text: line endings as they shall be in the file; lone surrogates become U+FFFD, for UTF-8 has no place for
     them. expected_digest: of the bytes that may be replaced; None replaces whatever is there. Raises
-    DocumentError, with the old file intact.
+    FaultError, with the old file intact.
     """
     data = _BOM * bom + _utf8(text)
     _check_writable(path)
@@ -87,7 +80,8 @@ def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | No
     if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
         file.cancelWriting()
         file.commit()
-        raise ChangedOnDisk(
+        raise FaultError(
+            "changed-on-disk",
             f"“{path.name}” was changed by another program since you opened it.",
             "Save your text under another name, or replace the file if you are sure.",
         )
@@ -97,7 +91,7 @@ def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | No
 
 
 def digest_on_disk(path: Path) -> str:
-    """Raises DocumentError where the file cannot be read."""
+    """Raises FaultError where the file cannot be read."""
     return _digest(_bytes_of(path))
 
 
@@ -126,26 +120,31 @@ def _bytes_of(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise DocumentError(f"“{path.name}” is a folder.", "Choose a file in it.")
+            raise FaultError("document", f"“{path.name}” is a folder.", "Choose a file in it.")
         if not stat.S_ISREG(status.st_mode):
-            raise DocumentError(f"“{path.name}” is not an ordinary file.", "Choose a text file.")
+            raise FaultError("document", f"“{path.name}” is not an ordinary file.", "Choose a text file.")
         if status.st_size > MAX_BYTES:
-            raise DocumentError(
+            raise FaultError(
+                "document",
                 f"“{path.name}” has {status.st_size / 2**20:,.0f} MB; the limit is {MAX_BYTES // 2**20} MB.",
                 "Split it into smaller files.",
             )
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise DocumentError(
-            f"“{path}” is not there.", "It may have been moved or renamed; look for it and open it again."
+        raise FaultError(
+            "document",
+            f"“{path}” is not there.",
+            "It may have been moved or renamed; look for it and open it again.",
         ) from error
     except PermissionError as error:
-        raise DocumentError(
-            f"You have no permission to read “{path}”.", "Ask its owner, or copy it to a folder of your own."
+        raise FaultError(
+            "document",
+            f"You have no permission to read “{path}”.",
+            "Ask its owner, or copy it to a folder of your own.",
         ) from error
     except (OSError, ValueError) as error:
-        raise DocumentError(
-            f"“{path}” could not be read: {error}.", "Check the disk and try again."
+        raise FaultError(
+            "document", f"“{path}” could not be read: {error}.", "Check the disk and try again."
         ) from error
 
 
@@ -155,7 +154,8 @@ def _check_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         shown = str(path).encode(errors="replace").decode()
-        raise DocumentError(
+        raise FaultError(
+            "document",
             f"The name of “{shown}” has characters that cannot be read.",
             "Rename the file, or the folder it lies in, and open it again.",
         ) from error
@@ -166,17 +166,18 @@ def _check_writable(path: Path) -> None:
     _check_name(path)
     try:
         if path.is_dir():
-            raise DocumentError(f"“{path.name}” is a folder.", elsewhere)
+            raise FaultError("document", f"“{path.name}” is a folder.", elsewhere)
         if not path.parent.is_dir():
-            raise DocumentError(f"The folder “{path.parent}” is not there.", elsewhere)
+            raise FaultError("document", f"The folder “{path.parent}” is not there.", elsewhere)
         if path.exists() and not path.stat().st_mode & 0o222:
-            raise DocumentError(f"“{path.name}” is read-only.", elsewhere)
+            raise FaultError("document", f"“{path.name}” is read-only.", elsewhere)
     except OSError as error:  # a name that is too long, say
         raise _unwritable(path, error.strerror or str(error)) from error
 
 
-def _unwritable(path: Path, reason: str) -> DocumentError:
-    return DocumentError(
+def _unwritable(path: Path, reason: str) -> FaultError:
+    return FaultError(
+        "document",
         f"“{path.name}” could not be saved: {reason}.",
         "Make room or save it in another folder; your text is still here and the file is as it was.",
     )

@@ -16,9 +16,11 @@ from PySide6.QtGui import QTextDocument
 
 from app.documents.files import held_lock
 from app.documents.text import document_text
+from engine.protocol.errors import Fault
 
 QUIET_MS = 1000
 LATEST_MS = 1500
+SAVE_YOURSELF = "Save your text yourself, and often, until there is room again."
 _SUFFIX = ".recovery"
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class RecoveryStore(QObject):
     failed: a copy could not be written; emitted in the writing thread, so connect a QObject's slot.
     """
 
-    failed = Signal(str)
+    failed = Signal(Fault)
 
     def __init__(self, root: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -107,7 +109,8 @@ class RecoveryStore(QObject):
             job()
         except (OSError, ValueError) as error:
             _log.error("A recovery copy could not be kept in %s: %s", self._folder, error)
-            self.failed.emit(f"No recovery copy of your text could be kept: {error}")
+            message = f"No recovery copy of your text could be kept: {error}"
+            self.failed.emit(Fault("recovery", message, SAVE_YOURSELF))
 
 
 class Recovery(QObject):

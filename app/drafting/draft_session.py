@@ -19,6 +19,7 @@ from app.editor.placement import JoinMode
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
+from engine.protocol.errors import Fault
 from engine.protocol.events import (
     Cancelled,
     Committed,
@@ -38,6 +39,11 @@ FIRST_RESERVED_LINES = 4
 """Lines kept free for a draft before the first one has told how long they are."""
 
 
+NOTHING_TO_ADD = Fault(
+    "output", "The model had nothing to add here.", "Try again, or write a few more words first."
+)
+
+
 class DraftState(Enum):
     IDLE = "idle"
     PREPARING = "preparing"
@@ -49,13 +55,12 @@ class DraftSession(QObject):
     """One draft at a time, in one page, by one engine.
 
     changed: the state, the step or the variant shown is another one. model_changed: what is loaded, or how
-    far. failed: a message, what to do next, and its kind (engine.protocol.errors, or empty). finished: what
-    the draft cost.
+    far. failed: a load or a draft. finished: what the draft cost.
     """
 
     changed = Signal()
     model_changed = Signal()
-    failed = Signal(str, str, str)
+    failed = Signal(Fault)
     finished = Signal(Stats)
 
     def __init__(
@@ -76,7 +81,7 @@ class DraftSession(QObject):
         self.state = DraftState.IDLE
         self.step, self.max_steps = 0, 0
         self.ready: Ready | None = None
-        self.fault: Failed | None = None
+        self.fault: Fault | None = None
         """Why the last load failed."""
         self.loading: Loading | None = None
         self.devices: tuple[Device, ...] = ()
@@ -138,9 +143,9 @@ class DraftSession(QObject):
                 self.ready, self.loading = event, None
                 self._load_id = None
             case Failed():
-                self.loading, self.fault = None, event
+                self.loading, self.fault = None, event.fault
                 self._load_id = None
-                self.failed.emit(event.message, event.remedy, event.kind)
+                self.failed.emit(event.fault)
             case _:
                 self.loading = None
                 self._load_id = None
@@ -305,13 +310,11 @@ class DraftSession(QObject):
                     self.finished.emit(event.stats)
                     self._settle(text)
                 else:
-                    self._fail(
-                        "The model had nothing to add here.", "Try again, or write a few more words first."
-                    )
+                    self._fail(NOTHING_TO_ADD)
             case Failed():
                 self._request_id = None
                 self._on_load_ended()
-                self._fail(event.message, event.remedy, event.kind)
+                self._fail(event.fault)
                 if event.kind == "engine-died":
                     self.ready = None
                     self.model_changed.emit()
@@ -354,9 +357,9 @@ class DraftSession(QObject):
         self._set_state(DraftState.SETTLED)
         self._page.announce("The draft is ready. Its facts are unchecked.")
 
-    def _fail(self, message: str, remedy: str, kind: str = "") -> None:
+    def _fail(self, fault: Fault) -> None:
         self._back_out()
-        self.failed.emit(message, remedy, kind)
+        self.failed.emit(fault)
 
     def _back_out(self) -> None:
         """After a draft that came to nothing: the variant before it, or the bare page."""

@@ -23,7 +23,6 @@ from app.models.transfer.messages import (
     Failed,
     HubOrder,
     ImportOrder,
-    ModelError,
     Order,
     Progress,
     Report,
@@ -31,6 +30,7 @@ from app.models.transfer.messages import (
     decode_report,
     encode,
 )
+from engine.protocol.errors import Fault, FaultError
 from engine.runtime.child_environment import module_path_environment
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class DownloadJob(QObject):
         self.total_bytes = record.total_bytes if record else 0
         self.licence = record.licence if record else ""
         self.waiting, self.waiting_s = "", 0.0
-        self.fault: Failed | None = None
+        self.fault: Fault | None = None
 
     @property
     def name(self) -> str:
@@ -155,14 +155,14 @@ class DownloadJob(QObject):
             with disk_space.writing_to(self.folder):
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 if self.folder.is_symlink() and not self.folder.exists():
-                    raise ModelError(
+                    raise FaultError(
                         "folder",
                         f"“{self.folder}” is a link to a folder that is not there.",
                         "Connect the disk that it leads to, or delete the link.",
                     )
                 self._take_lock()
-        except ModelError as error:
-            self._fail(error.failed)
+        except FaultError as error:
+            self._fail(error.fault)
             self.ended.emit()
             return
         if library.is_whole(self.folder):  # by another window, or by a process that was ended a moment late
@@ -228,7 +228,7 @@ class DownloadJob(QObject):
             case Done():
                 self._enter(DownloadState.DONE)
             case Failed():
-                self._fail(report)
+                self._fail(report.fault)
             case _:
                 assert_never(report)
 
@@ -286,7 +286,7 @@ class DownloadJob(QObject):
         self.state = state
         self.state_changed.emit(state)
 
-    def _fail(self, fault: Failed) -> None:
+    def _fail(self, fault: Fault) -> None:
         """A disk that fills up is a pause: nothing is wrong with the download."""
         log.info("download of %s: %s %s", self.name, fault.message, fault.details)
         self.fault = fault
@@ -298,10 +298,10 @@ class DownloadJob(QObject):
             self._order = msgspec.structs.replace(self._order, revision=revision)
 
     def _take_lock(self) -> None:
-        """Raises ModelError while another window has it, OSError where none can be kept."""
+        """Raises FaultError while another window has it, OSError where none can be kept."""
         self._lock = self._lock or lock(self.folder)
         if not self._lock:
-            raise ModelError(
+            raise FaultError(
                 "input",
                 f"Another window of Mezzotint is busy with {self.name}.",
                 "Look there, or close it.",
@@ -314,8 +314,8 @@ class DownloadJob(QObject):
                 self._take_lock()
             if partial.exists():
                 installation.move_to_trash(partial)
-        except ModelError as error:
-            self._fail(error.failed)
+        except FaultError as error:
+            self._fail(error.fault)
         self._lock = None
         self.ended.emit()
 
@@ -325,8 +325,8 @@ def lock(folder: Path) -> QLockFile | None:
     return held_lock(folder.with_name(folder.name + LOCK))
 
 
-def _died(how: str, details: str) -> Failed:
-    return Failed(kind="died", message=f"The download {how}.", remedy=AGAIN, details=details)
+def _died(how: str, details: str) -> Fault:
+    return Fault("died", f"The download {how}.", AGAIN, details)
 
 
 def _bytes_in(folder: Path) -> int:

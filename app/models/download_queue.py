@@ -14,8 +14,9 @@ from app.models.download_job import DownloadJob, DownloadState, lock
 from app.models.model_entry import HUB
 from app.models.transfer import installation
 from app.models.transfer.file_names import check_text, name_of, plain_name
-from app.models.transfer.messages import HubOrder, ImportOrder, ModelError, Order
+from app.models.transfer.messages import HubOrder, ImportOrder, Order
 from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
+from engine.protocol.errors import FaultError
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +48,22 @@ class DownloadQueue(QObject):
     def download(self, repo: str, token: str = "", *, probe: bool = False) -> DownloadJob:
         """repo: owner/model, or its address. One that was begun goes on. probe: fetch no weights yet.
 
-        Raises ModelError for what can be no model's name, or is here already.
+        Raises FaultError for what can be no model's name, or is here already.
         """
         repo = _repo_in(repo)
         if not _is_repo(repo):
-            raise ModelError(
+            raise FaultError(
                 "input", f"“{repo}” is no model’s name.", "Write it as the Hub does: owner/model."
             )
         folder = folder_of(repo)
         if not plain_name(folder.name):
-            raise ModelError(
+            raise FaultError(
                 "input",
                 f"“{repo}” cannot be kept here: no folder may have its name.",
                 "Choose another model.",
             )
         if library.is_whole(folder):
-            raise ModelError(
+            raise FaultError(
                 "input", f"“{repo}” is on this computer already.", "Remove it first to download it anew."
             )
         if not any(item.folder == folder for item in self.items) and os.path.exists(
@@ -77,23 +78,23 @@ class DownloadQueue(QObject):
         return self._add(HubOrder(folder=str(folder), repo=repo, token=token.strip(), probe=probe))
 
     def import_model(self, source: Path, name: str = "") -> DownloadJob:
-        """Copy the model in `source`. name: that of the catalogue's model it is. Raises ModelError."""
+        """Copy the model in `source`. name: that of the catalogue's model it is. Raises FaultError."""
         source = source.resolve()
         check_text(source)
         name = name or name_of(source)
         folder = self._root / name
         if not plain_name(name):
-            raise ModelError(
+            raise FaultError(
                 "input",
                 f"“{source}” has no name that a model here can have.",
                 "Rename it, or choose the model’s own folder.",
             )
         if any(item.folder == folder for item in self.items):
-            raise ModelError(
+            raise FaultError(
                 "input", f"“{name}” is on its way here already.", "Wait for it, or cancel that first."
             )
         if os.path.lexists(folder):
-            raise ModelError(
+            raise FaultError(
                 "input",
                 f"There is a model named “{name}” already.",
                 "Remove it first, or rename the folder that you import.",
@@ -125,7 +126,7 @@ class DownloadQueue(QObject):
                 return
             if not record:  # it had not come far enough to be of use
                 installation.move_to_trash(installation.partial(folder))
-        except (OSError, ModelError) as error:  # on a full disk, say: it can be given up all the same
+        except (OSError, FaultError) as error:  # on a full disk, say: it can be given up all the same
             log.warning("%s: %s", folder, error)
         if record and record.source:
             self._add(ImportOrder(folder=str(folder), source=record.source), record)

@@ -11,12 +11,11 @@ from typing import get_args
 
 from app.models.transfer.file_names import LICENCES, RECORD
 from app.models.transfer.installation import InstallRecord, folders, move_to_trash, read_record
-from app.models.transfer.messages import ModelError
 from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
 from engine.checkpoints.files import check_files, packed_copy_folder, packed_precision
 from engine.checkpoints.model_shape import ModelShape, read_shape
 from engine.checkpoints.precision import Precision
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 _Files = tuple[tuple[str, int, int], ...]
 
@@ -75,9 +74,9 @@ def is_whole(folder: Path) -> bool:
 
 
 def remove(model: LocalModel) -> None:
-    """Raises ModelError for a model that is not Mezzotint's own, or whose folder cannot be moved."""
+    """Raises FaultError for a model that is not Mezzotint's own, or whose folder cannot be moved."""
     if model.folder.parent != models_folder():
-        raise ModelError("input", f"“{model.label}” does not lie in Mezzotint’s own folder.")
+        raise FaultError("input", f"“{model.label}” does not lie in Mezzotint’s own folder.")
     packed = packed_copies(model.folder)  # a link leads elsewhere once it is gone
     move_to_trash(model.folder)
     for copy in packed:
@@ -126,7 +125,7 @@ def _read_model(folder: Path) -> LocalModel:
 def _shape(folder: Path) -> ModelShape | None:
     try:
         return read_shape(folder)
-    except EngineError:
+    except FaultError:
         return None
 
 
@@ -140,8 +139,8 @@ def _problem(folder: Path) -> str:
     try:
         weights, problem = check_files(folder), ""
         read_shape(folder)
-    except EngineError as error:
-        weights, problem = [], error.message
+    except FaultError as error:
+        weights, problem = [], error.fault.message
     elsewhere = tuple(path for path in weights if path.parent != folder)
     _answers[folder] = _Answer(files, elsewhere, problem)  # holds from when files elsewhere are counted too
     return problem

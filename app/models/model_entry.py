@@ -16,7 +16,7 @@ from app.widgets import resources
 from engine.checkpoints.catalogue import KNOWN_MODELS, KnownModel
 from engine.checkpoints.model_shape import ModelShape, read_shape
 from engine.checkpoints.precision import Precision
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 HUB = "https://huggingface.co/"
 _ANY: tuple[Precision, ...] = ("fp32", "bf16", "fp8", "4-bit", "4-bit-tight")
@@ -114,7 +114,7 @@ class ModelEntry:
             return self.local.shape
         try:
             return read_shape(self.known.describes if self.known else installation.partial(self.folder))
-        except EngineError:
+        except FaultError:
             return None
 
     @property

@@ -19,6 +19,7 @@ from app.settings.store import SettingsStore
 from app.widgets.message_bar import Choice, MessageBar
 from app.worker.device_monitor import DeviceMonitor
 from engine.checkpoints.units import disk_text
+from engine.protocol.errors import Fault
 
 if TYPE_CHECKING:
     from app.models.model_entry import ModelEntry
@@ -48,7 +49,7 @@ class ModelNotices(QObject):
         self._settings = settings
         self._may_offer = False
         self._unsaved = ""
-        self._failure: tuple[str, str, str] | None = None
+        self._fault: Fault | None = None
         self._thread: threading.Thread | None = None
         welcome.turned.connect(self._on_welcome_turned)
         drafting.failed.connect(self._on_failed)
@@ -59,8 +60,9 @@ class ModelNotices(QObject):
 
     # ---------------------------------------------------------------- faults
 
-    def _on_failed(self, message: str, remedy: str, kind: str) -> None:
-        self._failure = message, remedy, kind
+    def _on_failed(self, fault: Fault) -> None:
+        self._fault = fault
+        kind = fault.kind
         devices, ready = self._devices.at_the_last_load, self._drafting.ready
         if ready:
             ready = msgspec.structs.replace(ready, device=self._devices.emptied(ready.device))
@@ -72,16 +74,16 @@ class ModelNotices(QObject):
             ways.append(("See models", self._on_models_asked))
         idle = self._drafting.idle_card if kind == "device-missing" else ""
         told, remedy = (
-            with_precision_labels(found.message or message),
-            with_precision_labels(idle or found.reason or remedy),
+            with_precision_labels(found.message or fault.message),
+            with_precision_labels(idle or found.reason or fault.remedy),
         )
         self._notice.show_message(told, remedy, *ways[:2])
         self._devices.poll()
 
     def _on_devices_known(self) -> None:
         """Cards that the engine was not shown may be a way out of what was told without them."""
-        if self._failure:
-            self._on_failed(*self._failure)
+        if self._fault:
+            self._on_failed(self._fault)
 
     def _take(self, way: Remedy) -> None:
         self._notice.hide()
@@ -121,8 +123,8 @@ class ModelNotices(QObject):
             self._notice.show_message(packed, "The next load packs it again. To make it faster, make room.")
 
     def _forget_failure(self) -> None:
-        if self._failure:
-            self._failure = None
+        if self._fault:
+            self._fault = None
             self._notice.hide()
 
     # ---------------------------------------------------------------- models to be had

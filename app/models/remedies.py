@@ -92,11 +92,11 @@ def remedies(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
 
 def _is_gone(model: str) -> bool:
     from engine.checkpoints.catalogue import resolve_model
-    from engine.protocol.errors import EngineError
+    from engine.protocol.errors import FaultError
 
     try:
         resolve_model(model)
-    except EngineError:
+    except FaultError:
         return True
     return False
 

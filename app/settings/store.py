@@ -12,6 +12,7 @@ import platformdirs
 from PySide6.QtCore import QIODevice, QObject, QSaveFile, Signal
 
 from app.settings.schema import HINTS, Settings, from_stored, problem
+from engine.protocol.errors import Fault
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class SettingsStore(QObject):
     """
 
     changed = Signal(Settings)
-    failed = Signal(str)
+    failed = Signal(Fault)
 
     def __init__(self, path: Path, parent: QObject | None = None, **overrides: Any) -> None:
         super().__init__(parent)
@@ -71,7 +72,7 @@ class SettingsStore(QObject):
 
     def _report(self, reason: str) -> None:
         _log.error("The settings could not be saved to %s: %s", self._path, reason)
-        self.failed.emit(f"Your settings could not be saved to {self._path}: {reason}")
+        self.failed.emit(Fault("settings", f"Your settings could not be saved to {self._path}: {reason}"))
 
 
 def _load(path: Path, otherwise: Settings) -> Settings:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.widgets.labels import tool_button
+from engine.protocol.errors import Fault
 
 Choice = tuple[str, Callable[[], object]]
 """What a button says and does."""
@@ -51,6 +52,9 @@ class MessageBar(QFrame):
     @property
     def text(self) -> str:
         return str(self._text.text()).replace("\u200b", "")
+
+    def show_fault(self, fault: Fault, *ways: Choice) -> None:
+        self.show_message(fault.message, fault.remedy, *ways)
 
     def show_message(self, message: str, remedy: str = "", *ways: Choice) -> None:
         """ways: at most two buttons that do what the remedy says, the better one first."""

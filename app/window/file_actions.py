@@ -10,10 +10,10 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
 from app.documents.document import Document
-from app.documents.files import DocumentError
 from app.drafting.draft_session import DraftSession
 from app.editor.page import Page
 from app.widgets.message_bar import MessageBar
+from engine.protocol.errors import FaultError
 
 # The dialogs are imported where they are asked for: the first paint does not need them.
 _FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
@@ -66,8 +66,8 @@ class FileActions(QObject):
         """A file that cannot be opened leaves the open text, and a draft in it, as they are."""
         try:
             opened = self._document.read(path)
-        except DocumentError as error:
-            self._notice.show_message(error.message, error.remedy)
+        except FaultError as error:
+            self._notice.show_fault(error.fault)
             return
         self._notice.hide()
         self._drafting.discard()
@@ -105,8 +105,8 @@ class FileActions(QObject):
         self._notice.hide()
         try:
             self._document.save(path, overwrite=anew)
-        except DocumentError as error:
-            self._notice.show_message(error.message, error.remedy, ("Save as…", self.save_as))
+        except FaultError as error:
+            self._notice.show_fault(error.fault, ("Save as…", self.save_as))
             return False
         return True
 

@@ -162,10 +162,10 @@ class MainWindow(QMainWindow):
         self.devices.changed.connect(self._on_devices_changed)
         self.document.changed.connect(self._on_title)
         self.document.changed.connect(self.status.count_words)
-        self.document.failed.connect(self.notice.show_message)
+        self.document.failed.connect(self.notice.show_fault)
         self.page.document().modificationChanged.connect(self._on_title)
         self._settings.changed.connect(self._on_settings)
-        self._settings.failed.connect(self.notice.show_message)
+        self._settings.failed.connect(self.notice.show_fault)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme)
 
     # ---------------------------------------------------------------- its life

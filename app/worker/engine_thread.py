@@ -16,8 +16,8 @@ from weakref import WeakValueDictionary
 from PySide6.QtCore import QObject, QThread, QTimer, Signal
 
 from engine.protocol.engine import Engine
-from engine.protocol.errors import failure
-from engine.protocol.events import Cancelled, Event, Frame
+from engine.protocol.errors import fault_of
+from engine.protocol.events import Cancelled, Event, Failed, Frame
 from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
 from engine.runtime.process_engine import ProcessEngine
 
@@ -167,7 +167,7 @@ class EngineThread(QThread):
                     job.post(event)
         except Exception as error:
             log.exception("%s failed", type(request).__name__)
-            job.post(failure(error, request.request_id))
+            job.post(Failed.of(request.request_id, fault_of(error)))
         finally:
             job.end()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from engine.model.diffusion_gemma import DiffusionGemma
-from engine.protocol.errors import EngineError, Kind
+from engine.protocol.errors import FaultError
 from engine.protocol.events import DraftEvent, Failed, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
 from engine.runtime.local_engine import LocalEngine
@@ -57,7 +57,7 @@ class BenchSetup:
         precision: str = "auto",
         sizes: Sizes | None = None,
     ) -> None:
-        """Raises EngineError where the model cannot be loaded."""
+        """Raises FaultError where the model cannot be loaded."""
         self.sizes = sizes or Sizes()
         self._wanted = (model, device)
         self._session = LocalEngine()
@@ -105,5 +105,5 @@ EventT = TypeVar("EventT")
 def _unbroken(events: Iterable[EventT]) -> Generator[EventT, None, None]:
     for event in events:
         if isinstance(event, Failed):
-            raise EngineError(cast(Kind, event.kind), event.message, event.remedy, event.details)
+            raise FaultError(event.kind, event.message, event.remedy, event.details)
         yield event

@@ -10,7 +10,7 @@ import platformdirs
 
 from engine.checkpoints.files import check_files
 from engine.checkpoints.precision import Precision
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 BUNDLED = Path(__file__).parents[2] / "resources" / "models"
 
@@ -39,7 +39,7 @@ class KnownModel:
     def installed(self) -> bool:
         try:
             check_files(self.folder)
-        except EngineError:
+        except FaultError:
             return False
         return True
 
@@ -88,9 +88,9 @@ def resolve_model(model: str) -> tuple[Path, str]:
         if known.name == model:
             return known.folder, known.label
     if model != (shown := model.encode(errors="replace").decode()):
-        raise EngineError("input", f"The name “{shown}” is not UTF-8.", "Rename the folder.")
+        raise FaultError("input", f"The name “{shown}” is not UTF-8.", "Rename the folder.")
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 - Path's raises for a user who is not there
     if model and os.path.isdir(folder):
         return folder, folder.resolve().name
     names = ", ".join(known.name for known in KNOWN_MODELS)
-    raise EngineError("input", f"There is no model “{model}”.", f"Give a folder, or one of: {names}.")
+    raise FaultError("input", f"There is no model “{model}”.", f"Give a folder, or one of: {names}.")

@@ -12,7 +12,7 @@ import msgspec
 from safetensors import SafetensorError, safe_open
 
 from engine.checkpoints.precision import Precision
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 V = TypeVar("V")
 INDEX = "model.safetensors.index.json"
@@ -37,7 +37,7 @@ def packed_precision(folder: Path) -> Precision | None:
     """Of a folder that holds a packed copy."""
     try:
         packed = _read_json(folder / "config.json", object).get("quantization_config")
-    except EngineError:
+    except FaultError:
         return None
     found = packed.get("precision") if isinstance(packed, dict) else None
     return next((precision for precision in get_args(Precision) if precision == found), None)
@@ -51,7 +51,7 @@ def check_files(folder: Path) -> list[Path]:
     config = _read_json(folder / "config.json", object)
     if config.get("model_type") != "diffusion_gemma":
         found = config.get("model_type", "no model type")
-        raise EngineError(
+        raise FaultError(
             "weights-broken",
             f"{folder / 'config.json'} describes another kind of model ({found}).",
             "Choose a folder with a DiffusionGemma model.",
@@ -91,7 +91,7 @@ def _tensors(folder: Path) -> dict[Path, set[str]]:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise EngineError(
+        raise FaultError(
             "weights-missing",
             f"The model is not complete: {path} is missing.",
             "Download the model again, or choose another folder.",
@@ -109,17 +109,17 @@ def _read_json(path: Path, kind: type[V]) -> dict[str, V]:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> EngineError:
+def unreadable(path: Path, error: Exception) -> FaultError:
     """Not damaged: somebody else's, on a disk that is gone or fails, or more files are open than may be."""
-    return EngineError(
+    return FaultError(
         "weights-missing",
         f"The model cannot be read: {path}: {getattr(error, 'strerror', None) or error}.",
         "Look whether its disk is there and Mezzotint may read that folder, or choose another one.",
     )
 
 
-def damaged(path: Path, details: str) -> EngineError:
-    return EngineError(
+def damaged(path: Path, details: str) -> FaultError:
+    return FaultError(
         "weights-broken",
         f"The model cannot be read: {path} is damaged or cut short.",
         "Download the model again, or choose another folder.",

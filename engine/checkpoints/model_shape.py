@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.checkpoints.precision import BYTES_PER_WEIGHT, NF4_BYTES, QUANT_METHOD, Precision
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 MAX_CANVASES = 4
 
@@ -109,7 +109,7 @@ def read_shape(folder: Path) -> ModelShape:
     try:
         config = msgspec.json.decode(path.read_bytes(), type=_ModelConfig)
         if config.quantization_config and config.quantization_config.quant_method != QUANT_METHOD:
-            raise EngineError(
+            raise FaultError(
                 "weights-broken",
                 f"Another program packed the model in {folder}. Mezzotint packs the original itself.",
                 "Choose the original model.",
@@ -117,10 +117,10 @@ def read_shape(folder: Path) -> ModelShape:
             )
         return _shape(config)
     except OSError as error:
-        raise EngineError("weights-missing", f"{path} cannot be read.", choose, str(error)) from error
+        raise FaultError("weights-missing", f"{path} cannot be read.", choose, str(error)) from error
     except (ValueError, IndexError, RecursionError) as error:
         message = f"{path} does not describe a DiffusionGemma model."
-        raise EngineError("weights-broken", message, choose, str(error)) from error
+        raise FaultError("weights-broken", message, choose, str(error)) from error
 
 
 def _shape(config: _ModelConfig) -> ModelShape:

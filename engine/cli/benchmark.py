@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TextIO
 
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 
 def run_bench(options: argparse.Namespace, out: TextIO) -> int:
@@ -18,7 +18,7 @@ def run_bench(options: argparse.Namespace, out: TextIO) -> int:
     names = options.names or list(PROBES)
     for name in names:
         if name not in PROBES:
-            raise EngineError("input", f"There is no probe “{name}”.", f"Choose from: {', '.join(PROBES)}.")
+            raise FaultError("input", f"There is no probe “{name}”.", f"Choose from: {', '.join(PROBES)}.")
     setup = BenchSetup(options.model, options.device)
     print(conditions(setup), file=sys.stderr if options.json else out)
     rows = []

@@ -15,7 +15,7 @@ from engine.cli.console import REQUEST_ID, complain
 from engine.cli.terminal_view import TerminalView
 from engine.diffusion.validation import check_ranges
 from engine.protocol import codec, events
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.requests import DraftRequest, LoadRequest
 from engine.runtime.local_engine import LocalEngine
 
@@ -92,11 +92,11 @@ def _read(name: str | None) -> str:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise EngineError("input", f"{name} cannot be read: {reason}.", "Give a text file.") from error
+        raise FaultError("input", f"{name} cannot be read: {reason}.", "Give a text file.") from error
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise EngineError(
+        raise FaultError(
             "input", f"{name} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8 first."
         ) from error
 

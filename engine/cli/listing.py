@@ -14,7 +14,7 @@ from engine.checkpoints.memory_plan import MemoryPlan
 from engine.checkpoints.precision import suitable_precisions
 from engine.hardware.device_groups import card_ids
 from engine.hardware.nvidia import ADA, has_fp8_kernels
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 
 ModelRow = tuple[KnownModel, list[MemoryPlan], list[MemoryPlan]]
@@ -76,7 +76,7 @@ def _model_rows(memory_bytes: int | None) -> list[ModelRow]:
             for known in catalogue.KNOWN_MODELS
         ]
     if memory_bytes < 0:
-        raise EngineError("input", f"The memory is {memory_bytes} bytes.", "Give a number of bytes.")
+        raise FaultError("input", f"The memory is {memory_bytes} bytes.", "Give a number of bytes.")
     free, fp8 = memory_estimate.usable_on_card(memory_bytes), has_fp8_kernels(ADA)
     card = Device(id="cuda:0", name="", total_bytes=0, free_bytes=memory_bytes, fp8=fp8)
     return [

@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.diffusion import sampling
 from engine.diffusion.constraints import CanvasConstraints
 from engine.model.sampler_config import SamplerConfig
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 CERTAIN = 1e-5  # nats: then all other tokens together have a probability below 1e-6
 UNIFORM_BITS = 24  # as many as fp32 holds exactly
@@ -113,7 +113,7 @@ def denoise_canvases(
         outward = torch.stack((prediction.draft, prediction.entropy, prediction.top)).cpu()
         draft, entropy, top = outward.view(3, -1, size)
         if entropy.isnan().any():
-            raise EngineError(
+            raise FaultError(
                 "output",
                 "The model’s output is not a number.",
                 "Try again, or choose another device or precision in the settings.",

@@ -14,7 +14,7 @@ from engine.diffusion.validation import check_positions, sampler_for, start_ids
 from engine.hardware import torch_devices
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import Committed, Device, DraftEvent, Finished, Frame, Prefilled, Stats, Token
 from engine.protocol.requests import DraftPlace, DraftRequest
 from engine.text.detokenizer import StreamingDetokenizer
@@ -153,11 +153,11 @@ class DraftBatch:
 
     def _refuse_empty(self, ids: list[int], text: str, canvas: int) -> None:
         if all(index == self._model.pad_id for index in ids):
-            raise EngineError(
+            raise FaultError(
                 "output", "The model gave nothing but padding.", "Try again; if it goes on, check the model."
             )
         if canvas == 0 and not text.strip():
-            raise EngineError(
+            raise FaultError(
                 "output",
                 "The model found nothing to add here.",
                 "Write a few more words first, or try again.",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.model_shape import MAX_CANVASES
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.requests import DraftRequest
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def check_ranges(request: DraftRequest) -> None:
 
     def within(name: str, value: float | None, lowest: float, highest: float) -> None:
         if value is not None and not lowest <= value <= highest:
-            raise EngineError("input", f"{name} is {value}.", f"Choose from {lowest} to {highest}.")
+            raise FaultError("input", f"{name} is {value}.", f"Choose from {lowest} to {highest}.")
 
     within("The number of steps", request.max_steps, 1, 128)
     within("The number of canvases", request.canvases, 1, MAX_CANVASES)
@@ -46,7 +46,7 @@ def start_ids(request: DraftRequest, model: DiffusionGemma) -> list[int] | None:
     ids = model.tokenizer.encode(request.start)
     room = model.canvas_tokens - len(ids)
     if room < 0:
-        raise EngineError(
+        raise FaultError(
             "input",
             f"The text to begin from has {len(ids)} tokens.",
             f"Choose a passage of at most {model.canvas_tokens} tokens.",
@@ -59,19 +59,19 @@ def check_positions(request: DraftRequest, model: DiffusionGemma) -> None:
     taken: dict[int, int] = {}
     for position, token in request.pins:
         if not 0 <= position < model.canvas_tokens:
-            raise EngineError(
+            raise FaultError(
                 "input",
                 f"A token is pinned at position {position}.",
                 f"Choose from 0 to {model.canvas_tokens - 1}.",
             )
         if not 0 <= token < model.vocab_size:
-            raise EngineError(
+            raise FaultError(
                 "input",
                 f"The token {token} is pinned, which this model does not have.",
                 f"Choose from 0 to {model.vocab_size - 1}.",
             )
         if taken.setdefault(position, token) != token:
-            raise EngineError(
+            raise FaultError(
                 "input",
                 f"Position {position} is pinned to two tokens ({taken[position]} and {token}).",
                 "Pin each position once.",
@@ -79,20 +79,20 @@ def check_positions(request: DraftRequest, model: DiffusionGemma) -> None:
     most = request.canvases * model.canvas_tokens
     length = most if request.length_tokens is None else request.length_tokens
     if not 1 <= length <= most:
-        raise EngineError("input", f"The length is {length} tokens.", f"Choose from 1 to {most}.")
+        raise FaultError("input", f"The length is {length} tokens.", f"Choose from 1 to {most}.")
     if request.min_tokens > most:
-        raise EngineError(
+        raise FaultError(
             "input", f"The least length is {request.min_tokens} tokens.", f"Choose from 0 to {most}."
         )
     if taken.get(length, model.end_id) != model.end_id:
-        raise EngineError(
+        raise FaultError(
             "input",
             f"The draft should end at position {length}, where the token {taken[length]} is pinned.",
             "Choose another length, or take that pin away.",
         )
     early = [position for position, token in taken.items() if token in model.end_ids]
     if early and min(early) < request.min_tokens:
-        raise EngineError(
+        raise FaultError(
             "input",
             f"An end token is pinned at position {min(early)}, before the least length {request.min_tokens}.",
             "Lower the least length, or take that pin away.",
@@ -105,7 +105,7 @@ def sampler_for(request: DraftRequest, defaults: SamplerConfig) -> SamplerConfig
     given = {name: value for name, value in asked.items() if value is not None}
     sampler = replace(defaults, early_stop=request.early_stop, **given)
     if sampler.t_min > sampler.t_max:
-        raise EngineError(
+        raise FaultError(
             "input",
             f"The lower temperature ({sampler.t_min}) is above the upper one ({sampler.t_max}).",
             "Lower the first or raise the second.",

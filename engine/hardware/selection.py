@@ -8,7 +8,7 @@ from collections.abc import Callable
 from engine.hardware.device_groups import TOGETHER, best_device, card_ids, combined_device
 from engine.hardware.nvidia import Gpu
 from engine.hardware.torch_devices import idle_card
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 
 
@@ -33,7 +33,7 @@ def resolve_device(
     if len(found) == 1:
         return found[0]
     here = ", ".join(f"{device.name} ({device.id})" for device in present)
-    raise EngineError(
+    raise FaultError(
         "device-missing",
         f"Several devices here have a UUID that begins with “{device_id}”."
         if found

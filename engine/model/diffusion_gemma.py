@@ -26,7 +26,7 @@ from engine.model.fast_modules import replace_modules
 from engine.model.kv_cache import sliding_layers
 from engine.model.loading import load_weights
 from engine.model.sampler_config import generation_defaults, text_config
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.text.tokenizer import Tokenizer
 
 
@@ -84,7 +84,7 @@ class DiffusionGemma:
         Raises weights-broken for an id that the model has not: on a card it would end the process.
         """
         if max(ids) >= self.vocab_size:
-            raise EngineError(
+            raise FaultError(
                 "weights-broken",
                 "The tokenizer is of another model: it makes tokens that this one does not know.",
                 "Download the model again, or choose another folder.",

@@ -13,7 +13,7 @@ from engine.checkpoints.precision import Precision
 from engine.hardware import selection
 from engine.hardware.device_groups import card_ids
 from engine.hardware.device_map import DeviceMap
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 from engine.protocol.requests import LoadRequest
 
@@ -42,7 +42,7 @@ def _asked_precision(asked: str) -> Precision | None:
     precisions: tuple[Precision, ...] = get_args(Precision)
     if asked != "auto" and asked not in precisions:
         choices = ", ".join(precisions)
-        raise EngineError("input", f"There is no precision “{asked}”.", f"Choose auto or one of: {choices}.")
+        raise FaultError("input", f"There is no precision “{asked}”.", f"Choose auto or one of: {choices}.")
     return next((precision for precision in precisions if precision == asked), None)
 
 

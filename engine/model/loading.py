@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from engine.checkpoints.files import unreadable
 from engine.checkpoints.precision import Precision
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
-from engine.protocol.errors import EngineError, machine_fault
+from engine.protocol.errors import FaultError, machine_fault
 from engine.quantization import (
     hf_quantizer,  # noqa: F401 - registers the quantizer with the library
     packed_config,
@@ -108,10 +108,10 @@ def load_weights(
     model, kind, fault = None, "", ""
     try:
         model = _read_weights(source, device_map, precision, packing, on_progress)
-    except EngineError as error:
-        if source == folder or error.kind not in ("weights-broken", "weights-missing"):
+    except FaultError as error:
+        if source == folder or error.fault.kind not in ("weights-broken", "weights-missing"):
             raise
-        kind, fault = error.kind, error.details
+        kind, fault = error.fault.kind, error.fault.details
     if model is None:  # outside `except`, whose frames hold what was read
         if kind == "weights-broken":
             packed_copy.delete_packed_copy(source, fault)
@@ -159,8 +159,8 @@ def _read_weights(
     return model
 
 
-def _misfit(folder: Path, details: str) -> EngineError:
-    return EngineError(
+def _misfit(folder: Path, details: str) -> FaultError:
+    return FaultError(
         "weights-broken",
         f"The model in {folder} is damaged: its files do not fit together.",
         "Download the model again, or choose another folder.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.protocol.errors import Fault
 from engine.protocol.message import Message
 
 
@@ -125,12 +126,20 @@ class Cancelled(Message, frozen=True, kw_only=True, tag="cancelled"):
 
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
-    """kind: see engine.protocol.errors; message and remedy: for the writer; details: for the log."""
+    """A fault ended the request. The fields are those of Fault."""
 
     kind: str
     message: str
     remedy: str = ""
     details: str = ""
+
+    @classmethod
+    def of(cls, request_id: str, fault: Fault) -> Failed:
+        return cls(request_id=request_id, **msgspec.structs.asdict(fault))
+
+    @property
+    def fault(self) -> Fault:
+        return Fault(self.kind, self.message, self.remedy, self.details)
 
 
 LoadEvent = Loading | Ready | Cancelled | Failed

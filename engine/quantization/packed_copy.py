@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from engine.checkpoints.files import INDEX, check_files, packed_copy_folder, packed_precision
 from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
 from engine.hardware.device_map import DeviceMap
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.quantization.packed_config import PackedConfig, needs_bitsandbytes
 
 SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
@@ -44,14 +44,14 @@ def prepare_load(
         _delete_unfinished(cache)
     already = packed_precision(folder)
     if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
-        raise EngineError(
+        raise FaultError(
             "input",
             f"The precision {precision} needs bitsandbytes, which is not installed here.",
             "Choose bf16, or install bitsandbytes.",
         )
     if already:
         if already != precision:
-            raise EngineError(
+            raise FaultError(
                 "input",
                 f"The model in {folder} is packed as {already}: it cannot be loaded as {precision}.",
                 f"Choose {already}, or the folder of the original model.",
@@ -88,7 +88,7 @@ def save_packed_copy(model: Any, folder: Path, cache: Path) -> int:
         ) as unfinished:
             _write(model, folder, Path(unfinished))
             Path(unfinished).rename(copy)
-    except (OSError, SafetensorError, RuntimeError, MemoryError, EngineError) as error:
+    except (OSError, SafetensorError, RuntimeError, MemoryError, FaultError) as error:
         if _is_whole(copy, config):  # it was the first to finish
             return 0
         log.warning("The packed model was not saved in %s; the next start packs it again: %s", cache, error)
@@ -150,6 +150,6 @@ def _is_whole(copy: Path, config: PackedConfig) -> bool:
         if json.loads((copy / "config.json").read_bytes())["quantization_config"] != config.to_dict():
             return False
         return (copy / SEAL).read_text() == fingerprint(copy)
-    except (OSError, ValueError, TypeError, LookupError, EngineError) as error:
+    except (OSError, ValueError, TypeError, LookupError, FaultError) as error:
         log.info("The packed copy in %s is damaged and will be made again: %s", copy, error)
         return False

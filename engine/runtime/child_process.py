@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from engine.protocol.codec import decode_event, encode
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import (
     Event,
 )
@@ -50,7 +50,7 @@ class ChildProcess:
                 start_new_session=True,  # Ctrl+C in the app's terminal is the app's
             )
         except OSError as error:
-            raise EngineError(
+            raise FaultError(
                 "engine-died", f"The engine cannot be started: {error}", RESTART_REMEDY
             ) from error
         log.info("engine process %d started", self._process.pid)
@@ -58,7 +58,7 @@ class ChildProcess:
         self.used_card = False
         self.killed = False
         self._output_ended = False
-        self._events: queue.SimpleQueue[Event | EngineError] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | FaultError] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=20)
         self._threads = [
             threading.Thread(target=reader, args=(pipe,), name=name, daemon=True)
@@ -76,7 +76,7 @@ class ChildProcess:
             line = encode(request)
         except UnicodeEncodeError as error:
             message = f"The text holds half a character at {error.start}."
-            raise EngineError("input", message, "Delete the character there and draft again.") from error
+            raise FaultError("input", message, "Delete the character there and draft again.") from error
         try:
             self._process.stdin.write(line)
             self._process.stdin.flush()
@@ -84,7 +84,7 @@ class ChildProcess:
             raise self.death() from error
 
     def receive(self) -> Event | None:
-        """None if there is no event within POLL_S. Raises EngineError once there can be no more."""
+        """None if there is no event within POLL_S. Raises FaultError once there can be no more."""
         try:
             event = self._events.get(timeout=POLL_S)
         except queue.Empty:
@@ -94,7 +94,7 @@ class ChildProcess:
             if self._events.empty():
                 raise self.death() from None
             return None
-        if isinstance(event, EngineError):
+        if isinstance(event, FaultError):
             raise event
         return event
 
@@ -102,7 +102,7 @@ class ChildProcess:
         # While the reader waits for the process's end, poll() finds its lock held and says nothing.
         return not self._output_ended and self._process.poll() is None and self._threads[0].is_alive()
 
-    def death(self) -> EngineError:
+    def death(self) -> FaultError:
         """Why the child is gone, or is about to be."""
         try:
             code = self._process.wait(1.0)
@@ -116,7 +116,7 @@ class ChildProcess:
             message = "The engine was stopped."
         elif code == -9:
             message += " The system may have ended it because memory ran out."
-        return EngineError("engine-died", message, RESTART_REMEDY, "\n".join(self._stderr))
+        return FaultError("engine-died", message, RESTART_REMEDY, "\n".join(self._stderr))
 
     def kill(self) -> None:
         self.killed = True
@@ -158,8 +158,8 @@ class ChildProcess:
                 log.info("engine: %s", text)
 
 
-def _garbled(line: bytes, why: str) -> EngineError:
-    return EngineError(
+def _garbled(line: bytes, why: str) -> FaultError:
+    return FaultError(
         "engine-garbled",
         "The engine said what cannot be understood.",
         RESTART_REMEDY,

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.checkpoints import catalogue, files
 from engine.diffusion.validation import check_ranges
-from engine.protocol.errors import EngineError, failure
-from engine.protocol.events import Cancelled, DraftEvent, LoadEvent, Loading, Ready
+from engine.protocol.errors import FaultError, fault_of
+from engine.protocol.events import Cancelled, DraftEvent, Failed, LoadEvent, Loading, Ready
 from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest
 from engine.text.detokenizer import Detokenizer
 
@@ -55,7 +55,7 @@ class LocalEngine:
         except _CancelledError:
             event = Cancelled(request_id=request.request_id)
         except Exception as error:
-            event = failure(error, request.request_id)
+            event = Failed.of(request.request_id, fault_of(error))
         self._loaded = None
         self._free_unused()
         yield event
@@ -121,7 +121,7 @@ class LocalEngine:
         try:
             check_ranges(request)
             if self._loaded is None:
-                raise EngineError("bug", "No model is loaded.", "Load a model first.")
+                raise FaultError("bug", "No model is loaded.", "Load a model first.")
 
             from engine.diffusion.draft_batch import DraftBatch
 
@@ -131,7 +131,7 @@ class LocalEngine:
             yield Cancelled(request_id=request.request_id)
             return
         except Exception as error:
-            event = failure(error, request.request_id)
+            event = Failed.of(request.request_id, fault_of(error))
         if self._loaded is not None and event.kind not in ("input", "output"):
             self._loaded.prefix.clear()
         self._free_unused()

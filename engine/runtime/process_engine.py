@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 import msgspec
 
 from engine.hardware.nvidia import engine_environment
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import (
     Cancelled,
     DraftEvent,
@@ -61,7 +61,7 @@ class ProcessEngine:
             child = yield from self._running_child(request, cancelled)
             if child:
                 yield from self._load(child, request, cancelled)
-        except EngineError as error:
+        except FaultError as error:
             yield self._failed(error, request)
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
@@ -74,7 +74,7 @@ class ProcessEngine:
                     return
             if child:
                 yield from self._converse(child, request, cancelled)
-        except EngineError as error:
+        except FaultError as error:
             yield self._failed(error, request)
 
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
@@ -83,8 +83,8 @@ class ProcessEngine:
         if child and child.loaded and child.alive() and not cancelled.is_set():
             try:
                 child.send(request)
-            except EngineError as error:
-                log.info("nothing is read ahead: %s", error.message)
+            except FaultError as error:
+                log.info("nothing is read ahead: %s", error)
 
     def unload(self) -> None:
         """Ends the child: a GPU's memory comes back for certain only then."""
@@ -123,9 +123,7 @@ class ProcessEngine:
     ) -> Iterator[LoadEvent]:
         for event in self._converse(child, request, cancelled):
             if not isinstance(event, LoadEvent):
-                raise EngineError(
-                    "engine-garbled", "The engine answered a load with a draft.", RESTART_REMEDY
-                )
+                raise FaultError("engine-garbled", "The engine answered a load with a draft.", RESTART_REMEDY)
             if isinstance(event, Loading) and event.devices:
                 child.used_card = request.device != "cpu" and event.devices[0].id.startswith(CARD_ID_PREFIXES)
             child.loaded = isinstance(event, Ready)
@@ -144,7 +142,7 @@ class ProcessEngine:
                     kill_at = time.monotonic() + max(self._cancel_grace_s, 20 * self._step_s)
                     child.send(CancelRequest(request_id=request.request_id))
                 if time.monotonic() > kill_at:
-                    raise EngineError("engine-died", "The engine did not stop when asked to.", RESTART_REMEDY)
+                    raise FaultError("engine-died", "The engine did not stop when asked to.", RESTART_REMEDY)
                 event = child.receive()
                 if event is None or event.request_id not in (request.request_id, ""):
                     continue
@@ -161,18 +159,18 @@ class ProcessEngine:
                 yield msgspec.structs.replace(event, request_id=request.request_id)
         finally:
             if unfinished and kill_at == math.inf:
-                with contextlib.suppress(EngineError):
+                with contextlib.suppress(FaultError):
                     child.send(CancelRequest(request_id=request.request_id))
 
-    def _failed(self, error: EngineError, request: LoadRequest | DraftRequest) -> Failed:
-        if error.kind in ("engine-died", "engine-garbled"):
+    def _failed(self, error: FaultError, request: LoadRequest | DraftRequest) -> Failed:
+        if error.fault.kind in ("engine-died", "engine-garbled"):
             self._bury(error)
-        return error.event(request.request_id)
+        return Failed.of(request.request_id, error.fault)
 
-    def _bury(self, error: EngineError) -> None:
+    def _bury(self, error: FaultError) -> None:
         child, self._child = self._child, None
         asked_for = child is not None and child.killed
-        log.log(logging.INFO if asked_for else logging.WARNING, "%s\n%s", error.message, error.details)
+        log.log(logging.INFO if asked_for else logging.WARNING, "%s\n%s", error, error.fault.details)
         if child:
             child.kill()
             child.end()

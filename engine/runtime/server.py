@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from engine.protocol.codec import decode_request, encode
 from engine.protocol.engine import Engine
-from engine.protocol.errors import failure
+from engine.protocol.errors import fault_of
 from engine.protocol.events import Event, Failed
 from engine.protocol.requests import (
     CancelRequest,
@@ -57,7 +57,7 @@ def serve(open_engine: Callable[[], Engine]) -> None:
         except Exception as error:
             log.exception("%s failed", type(request).__name__)
             if not isinstance(request, PrepareRequest):
-                emit(failure(error, request.request_id))
+                emit(Failed.of(request.request_id, fault_of(error)))
 
 
 def _answer(engine: Engine, request: Request, cancelled: threading.Event) -> Iterator[Event]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 # How models mark a thought: by special tokens, or else in so many words.
 THOUGHT_MARKS = (("<|channel>", "<channel|>"), ("<think>", "</think>"))
@@ -177,7 +177,7 @@ def _token_to_bytes(tokenizer: Mapping[str, Any]) -> Callable[[str], bytes]:
         return _byte_level
     if "ByteFallback" in kinds:
         return _sentence_piece
-    raise EngineError(
+    raise FaultError(
         "weights-broken",
         f"This model’s tokenizer is of an unknown kind ({', '.join(sorted(kinds)) or 'no decoder'}).",
         "Choose a DiffusionGemma model.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.text.detokenizer import ALL_LEADING_SPACE, LeadingSpace
 
 _CHARACTERS_PER_TOKEN = 5  # generous: a text that takes more tokens is cut again
@@ -95,7 +95,7 @@ def chat_prompt(tokenizer: TokenizerLike, before: str, after: str, instruction: 
         return len(head_ids) + len(tokenizer.encode(message(text))) + len(tail_ids) <= budget
 
     if not fits(""):
-        raise EngineError(
+        raise FaultError(
             "input",
             f"The instruction is too long: it does not fit into {budget} tokens of context.",
             "Shorten it, or raise the context size in the settings.",

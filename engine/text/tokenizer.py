@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 _CONTENT = "\ue000"
 
@@ -33,7 +33,7 @@ class Tokenizer:
             else:
                 self.turn, self.end_id = ("", ""), int(self._tokenizer.eos_token_id)
         except Exception as error:  # the library has no common error for a broken tokenizer
-            raise EngineError(
+            raise FaultError(
                 "weights-broken",
                 f"The tokenizer or the configuration in {folder} cannot be read.",
                 "Download the model again, or choose another folder.",

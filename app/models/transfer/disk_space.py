@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.models.transfer.messages import ModelError
 from engine.checkpoints.units import disk_text
+from engine.protocol.errors import FaultError
 
 SPARE_BYTES = 10**9
 LOCK_BYTES = 1 << 16
@@ -17,10 +17,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_room(folder: Path, missing_bytes: int) -> None:
-    """Raises ModelError unless the disk takes that much and SPARE_BYTES are left."""
+    """Raises FaultError unless the disk takes that much and SPARE_BYTES are left."""
     free = shutil.disk_usage(folder).free
     if missing_bytes + SPARE_BYTES > free:
-        raise ModelError(
+        raise FaultError(
             "disk",
             f"There is not enough room: this model needs {disk_text(missing_bytes)} more, "
             f"{disk_text(SPARE_BYTES)} should stay free, and the disk has {disk_text(free)} free.",
@@ -31,27 +31,27 @@ def check_room(folder: Path, missing_bytes: int) -> None:
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Turns an OSError inside into a ModelError."""
+    """Turns an OSError inside into a FaultError."""
     try:
         yield
     except OSError as error:
         raise _fault(error, folder) from error
 
 
-def _fault(error: OSError, folder: Path) -> ModelError:
+def _fault(error: OSError, folder: Path) -> FaultError:
     # A lock's error has no number.
     if error.errno in FULL or (error.errno is None and shutil.disk_usage(folder.parent).free < LOCK_BYTES):
-        return ModelError(
+        return FaultError(
             "disk",
             "The disk is full. What is there so far is kept.",
             "Make room on the disk, then resume.",
             str(error),
         )
     if error.errno == errno.EFBIG:
-        return ModelError(
+        return FaultError(
             "disk", "This disk cannot hold files as large as this model’s.", "Use another disk.", str(error)
         )
-    return ModelError(
+    return FaultError(
         "folder",
         f"“{folder.parent}” cannot be written to: {error.strerror or error}.",
         "Allow Mezzotint to write there, then try again.",

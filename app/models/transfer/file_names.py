@@ -6,7 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from app.models.transfer.messages import ModelError
+from engine.protocol.errors import FaultError
 
 RECORD = "download.json"
 PARTIAL, TRASH, LOCK = ".partial", ".trash-", ".lock"
@@ -49,12 +49,12 @@ def name_of(folder: Path) -> str:
 
 
 def check_text(path: Path) -> None:
-    """Raises ModelError for a path that is no text: it could be neither kept nor told to another process."""
+    """Raises FaultError for a path that is no text: it could be neither kept nor told to another process."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         shown = str(path).encode(errors="replace").decode()
-        raise ModelError(
+        raise FaultError(
             "input",
             f"The name of “{shown}” has characters that cannot be read.",
             "Rename the folder, or the one it lies in.",

@@ -12,10 +12,10 @@ import msgspec
 from app.models.transfer import disk_space, installation
 from app.models.transfer.file_names import SMALL, plain_name
 from app.models.transfer.hashes import discard_damaged, expected_hash
-from app.models.transfer.messages import Checked, Done, ImportOrder, ModelError, OnReport
+from app.models.transfer.messages import Checked, Done, ImportOrder, OnReport
 from app.models.transfer.progress_reporter import ProgressReporter
 from engine.checkpoints.files import INDEX, check_files
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 CHUNK_BYTES = 1 << 22
 COARSEST_TIME_NS = 2 * 10**9
@@ -23,7 +23,7 @@ COARSEST_TIME_NS = 2 * 10**9
 
 
 def copy_model(order: ImportOrder, on_report: OnReport) -> None:
-    """Raises ModelError. Files that an earlier try has copied whole are not copied again."""
+    """Raises FaultError. Files that an earlier try has copied whole are not copied again."""
     source, folder = Path(order.source), Path(order.folder)
     files = _needed_files(source)
     total = sum(file.st_size for file in files.values())
@@ -60,19 +60,21 @@ def copy_model(order: ImportOrder, on_report: OnReport) -> None:
 
 
 def _needed_files(source: Path) -> dict[str, os.stat_result]:
-    """By name, of a model that is whole. Raises ModelError."""
+    """By name, of a model that is whole. Raises FaultError."""
     try:
         if not source.exists():
             raise _lost(source, "it is not there")
         weights = check_files(source)
         names = [*SMALL, INDEX, *(os.path.relpath(file, source) for file in weights)]
         files = {name: (source / name).stat() for name in names if (source / name).is_file()}
-    except EngineError as error:
-        raise ModelError("unfit", error.message, "Choose another folder.", error.details) from error
+    except FaultError as error:
+        raise FaultError(
+            "unfit", error.fault.message, "Choose another folder.", error.fault.details
+        ) from error
     except OSError as error:
         raise _lost(source, str(error.strerror)) from error
     if not all(plain_name(name) for name in names):
-        raise ModelError(
+        raise FaultError(
             "unfit", f"The weights of “{source}” lie in several folders.", "Choose another model."
         )
     return files
@@ -87,17 +89,17 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise _lost(path, str(error.strerror)) from error
 
 
-def _lost(path: Path, why: str) -> ModelError:
-    return ModelError(
+def _lost(path: Path, why: str) -> FaultError:
+    return FaultError(
         "folder",
         f"“{path}” cannot be read: {why}.",
         "Check that the disk or stick is still connected, and try again.",
     )
 
 
-def _damaged(source: Path, names: list[str]) -> ModelError:
+def _damaged(source: Path, names: list[str]) -> FaultError:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return ModelError(
+    return FaultError(
         "damaged",
         f"Not as it was when it was downloaded: “{names[0]}”{more}.",
         f"Try again. If it happens again, “{source}” is damaged: import another copy, or download the model.",

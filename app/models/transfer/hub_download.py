@@ -16,13 +16,13 @@ from huggingface_hub.hf_api import ModelInfo
 from app.models.transfer import disk_space, installation
 from app.models.transfer.file_names import LICENCES, SMALL, plain_name
 from app.models.transfer.hashes import discard_damaged
-from app.models.transfer.messages import Checked, Done, HubOrder, ModelError, OnReport
+from app.models.transfer.messages import Checked, Done, HubOrder, OnReport
 from app.models.transfer.progress_reporter import ProgressReporter
 from app.models.transfer.resumable_fetch import HubFile, ResumableFetch
 from engine.checkpoints.files import INDEX, SINGLE
 from engine.checkpoints.model_shape import read_shape
 from engine.checkpoints.precision import QUANT_METHOD
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 MAX_PROBE_BYTES = 1 << 24
 
@@ -54,9 +54,9 @@ class HubDownload:
         self._fetcher = ResumableFetch(order, self._partial, self._meter, on_report, endpoint, wait)
 
     def run(self) -> None:
-        """Raises ModelError."""
+        """Raises FaultError."""
         if not (self._order.token.isascii() and self._order.token.isprintable()):
-            raise ModelError(
+            raise FaultError(
                 "access", "The access token has characters that no token has.", "Copy it once more."
             )
         with disk_space.writing_to(self._folder):
@@ -97,7 +97,7 @@ class HubDownload:
         except HfHubHTTPError:  # an OSError too
             raise
         except OSError as error:
-            raise ModelError(
+            raise FaultError(
                 "network",
                 f"The certificates for safe connections cannot be read: {error.strerror or error}.",
                 "Correct SSL_CERT_FILE or SSL_CERT_DIR, and start Mezzotint again.",
@@ -145,7 +145,7 @@ class HubDownload:
 
     def _choose(self, listing: dict[str, HubFile]) -> list[HubFile]:
         """The needed files, weights last; of the small ones none but a tokenizer may be large. Raises
-        ModelError for a model of another kind.
+        FaultError for a model of another kind.
         """
         missing = [name for name in ("config.json", "tokenizer.json") if name not in listing]
         if missing:
@@ -177,7 +177,7 @@ class HubDownload:
         """See that the configuration tells how much memory it needs, and fetch the licence's text."""
         try:
             read_shape(self._partial)
-        except EngineError as error:
+        except FaultError as error:
             raise self._unfit("its config.json does not tell how large it is") from error
         for file in files:
             if file.name in LICENCES:
@@ -196,8 +196,8 @@ class HubDownload:
             raise self._unfit(f"its {file.name} cannot be read")
         return value
 
-    def _unfit(self, why: str) -> ModelError:
-        return ModelError(
+    def _unfit(self, why: str) -> FaultError:
+        return FaultError(
             "unfit",
             f"Mezzotint cannot draft with “{self._order.repo}”: {why}.",
             "Choose a DiffusionGemma model.",
@@ -206,7 +206,7 @@ class HubDownload:
     # ---------------------------------------------------------------- 4. the hashes
 
     def _verify(self, files: Iterable[HubFile]) -> None:
-        """Raises ModelError, with the files that are not what they should be deleted."""
+        """Raises FaultError, with the files that are not what they should be deleted."""
         damaged = discard_damaged(self._partial, {file.name: file.hash for file in files}, self._meter)
         if len(damaged) == 1:
             message, again = "One file arrived damaged.", "Try again: only that one is downloaded again."
@@ -214,4 +214,4 @@ class HubDownload:
             message = f"{len(damaged)} files arrived damaged."
             again = "Try again: only those are downloaded again."
         if damaged:
-            raise ModelError("damaged", message, again, ", ".join(damaged))
+            raise FaultError("damaged", message, again, ", ".join(damaged))

@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
-from app.models.transfer.messages import ModelError
+from engine.protocol.errors import FaultError
 
 LONGEST_WAIT_S = 3600.0
 HOST = re.compile(r"(?:[\w+.-]*://)?(?:[^/?#]*@)?([^/?#]*)")
@@ -71,9 +71,9 @@ def host_of(url: str) -> str:
     return found[1] if found else ""
 
 
-def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> ModelError:
+def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> FaultError:
     if isinstance(error, HFValidationError):
-        return ModelError(
+        return FaultError(
             "input", f"“{repo}” is no model’s name.", "Write it as the Hub does: owner/model.", str(error)
         )
     if isinstance(error, HfHubHTTPError):
@@ -101,10 +101,10 @@ def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> 
         message = f"{host} cannot be reached."
     elif isinstance(error, httpx2.TimeoutException):
         message = f"{host} does not answer."
-    return ModelError("network", message, f"{remedy} {KEPT}", repr(error))
+    return FaultError("network", message, f"{remedy} {KEPT}", repr(error))
 
 
-def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token: bool) -> ModelError:
+def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token: bool) -> FaultError:
     endpoint = PASSWORD.sub("", endpoint)
     host, page = host_of(endpoint), f"{endpoint}/{repo}"
     status, asked, hub = error.response.status_code, error.response.url, httpx2.URL(endpoint)
@@ -113,7 +113,7 @@ def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token:
     if status in (401, 403) and not gated and (asked.host, asked.port) != (hub.host, hub.port):
         return _answered(host_of(str(asked)), status, details)
     if gated or status == 403:
-        return ModelError(
+        return FaultError(
             "access",
             f"“{repo}” asks you to accept its licence first.",
             f"Open {page}, accept the licence there, "
@@ -121,46 +121,46 @@ def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token:
             details,
         )
     if status == 401 and with_token:
-        return ModelError(
+        return FaultError(
             "access",
             f"{host} did not accept the access token, or there is no “{repo}”.",
             f"Check the name, or make a new token with the right to read: {endpoint}/settings/tokens.",
             details,
         )
     if status == 401:
-        return ModelError(
+        return FaultError(
             "access",
             f"“{repo}” is not open to everyone, or it does not exist.",
             f"Check the name. If {page} is yours to read, give an access token ({endpoint}/settings/tokens).",
             details,
         )
     if isinstance(error, RevisionNotFoundError):
-        return ModelError(
+        return FaultError(
             "not-found",
             f"The version of “{repo}” that was chosen is no longer at {host}.",
             "Cancel this download and start it afresh.",
             details,
         )
     if isinstance(error, RemoteEntryNotFoundError) or (status == 404 and "/resolve/" in asked.path):
-        return ModelError(
+        return FaultError(
             "damaged", f"A file of “{repo}” is missing at {host}.", f"Try again later. {KEPT}", details
         )
     if status == 404:
-        return ModelError(
+        return FaultError(
             "not-found",
             f"There is no model “{repo}” at {host}.",
             "Check the name; it reads owner/model.",
             details,
         )
     if status == 407:
-        return ModelError(
+        return FaultError(
             "network",
             f"{_proxy(endpoint) or 'The proxy'} asks for a name and password.",
             "Put them into HTTP_PROXY or HTTPS_PROXY, and start Mezzotint again.",
             details,
         )
     if status == 429:
-        return ModelError(
+        return FaultError(
             "network",
             f"{host} has had too many requests from here.",
             f"Try again in a few minutes. {KEPT}",
@@ -169,8 +169,8 @@ def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token:
     return _answered(host, status, details)
 
 
-def _answered(host: str, status: int, details: str) -> ModelError:
-    return ModelError("network", f"{host} answered with error {status}.", f"Try again later. {KEPT}", details)
+def _answered(host: str, status: int, details: str) -> FaultError:
+    return FaultError("network", f"{host} answered with error {status}.", f"Try again later. {KEPT}", details)
 
 
 def _proxy(endpoint: str) -> str:

@@ -12,9 +12,8 @@ from pathlib import Path
 import msgspec
 
 from app.models.transfer.file_names import PARTIAL, RECORD, TRASH, plain_name
-from app.models.transfer.messages import ModelError
 from engine.checkpoints.files import check_files
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +51,14 @@ def partial(folder: Path) -> Path:
 
 
 def install(folder: Path) -> None:
-    """Put the whole model that grew beside `folder` in its place. Raises ModelError if it is not whole."""
+    """Put the whole model that grew beside `folder` in its place. Raises FaultError if it is not whole."""
     grown = partial(folder)
     try:
         check_files(grown)
-    except EngineError as error:
-        raise ModelError("unfit", error.message, "Choose another model.", error.details) from error
+    except FaultError as error:
+        raise FaultError(
+            "unfit", error.fault.message, "Choose another model.", error.fault.details
+        ) from error
     if os.path.lexists(folder):
         move_to_trash(folder).join()
     grown.rename(folder)
@@ -75,14 +76,14 @@ def purge_trash(root: Path) -> list[threading.Thread]:
 
 
 def move_to_trash(folder: Path) -> threading.Thread:
-    """Gone at once; the space comes back when the thread has ended. Raises ModelError."""
+    """Gone at once; the space comes back when the thread has ended. Raises FaultError."""
     trash = folder.with_name(TRASH + secrets.token_hex(8))
     try:
         folder.rename(trash)
     except FileNotFoundError:
         pass  # somebody else has removed it
     except OSError as error:
-        raise ModelError(
+        raise FaultError(
             "folder",
             f"“{folder}” cannot be removed: {error.strerror}.",
             "Close other programs that use it, allow Mezzotint to write there, and try again.",

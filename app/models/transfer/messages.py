@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["input", "not-found", "access", "network", "damaged", "disk", "folder", "unfit", "died", "bug"]
+from engine.protocol.errors import Fault
+
 Stage = Literal["downloading", "verifying"]
 
 
@@ -74,24 +75,15 @@ class Done(Message, frozen=True, kw_only=True, tag="done"):
 
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
-    """message and remedy: for the writer; details: for the log."""
+    """The process gave up; what has arrived is kept. Kinds of faults: input, not-found, access, network,
+    damaged, disk, folder, unfit, died, bug.
+    """
 
-    kind: Kind
-    message: str
-    remedy: str = ""
-    details: str = ""
+    fault: Fault
 
 
 Report = Checked | Progress | Waiting | Done | Failed
 OnReport = Callable[[Report], None]
-
-
-class ModelError(Exception):
-    """A fault that the writer can reach."""
-
-    def __init__(self, kind: Kind, message: str, remedy: str = "", details: str = "") -> None:
-        super().__init__(message)
-        self.failed = Failed(kind=kind, message=message, remedy=remedy, details=details)
 
 
 _order_decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)

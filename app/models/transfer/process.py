@@ -11,7 +11,6 @@ import re
 import signal
 import sys
 import threading
-import traceback
 from typing import assert_never
 
 from app.models.transfer.folder_copy import copy_model
@@ -19,13 +18,13 @@ from app.models.transfer.messages import (
     Failed,
     HubOrder,
     ImportOrder,
-    ModelError,
     OnReport,
     Order,
     Report,
     decode_order,
     encode,
 )
+from engine.protocol.errors import FaultError, fault_of
 
 # Read by huggingface_hub when it is imported. No token but the order's, no request but the download's.
 ENVIRONMENT = {
@@ -47,7 +46,7 @@ def perform(order: Order, on_report: OnReport) -> None:
                 try:
                     from app.models.transfer.hub_download import HubDownload
                 except ValueError as error:  # it looks at HF_ENDPOINT
-                    raise ModelError(
+                    raise FaultError(
                         "network",
                         "The address of the Hub cannot be used.",
                         "Correct HF_ENDPOINT, and start Mezzotint again.",
@@ -59,17 +58,8 @@ def perform(order: Order, on_report: OnReport) -> None:
                 copy_model(order, on_report)
             case _:
                 assert_never(order)
-    except ModelError as error:
-        on_report(error.failed)
     except Exception as error:
-        on_report(
-            Failed(
-                kind="bug",
-                message=f"Something in Mezzotint failed ({type(error).__name__}).",
-                remedy="Try again. If it happens again, please report it with the log.",
-                details=traceback.format_exc(),
-            )
-        )
+        on_report(Failed(fault=fault_of(error)))
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from app.models.transfer.hub_errors import explain, host_of, may_pass, told_wait_s
-from app.models.transfer.messages import HubOrder, ModelError, OnReport, Waiting
+from app.models.transfer.messages import HubOrder, OnReport, Waiting
 from app.models.transfer.progress_reporter import ProgressReporter
+from engine.protocol.errors import FaultError
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class ResumableFetch:
 
     def fetch(self, file: HubFile) -> None:
         if not file.hash:
-            raise ModelError(
+            raise FaultError(
                 "network",
                 f"{self._host} does not tell the hash of {file.name}: what arrives could not be checked.",
                 "Use another mirror, or none: change HF_ENDPOINT, and start Mezzotint again.",
@@ -128,8 +129,8 @@ class ResumableFetch:
         except FileNotFoundError:
             return None
 
-    def _wrong_size(self, file: HubFile) -> ModelError:
-        return ModelError(
+    def _wrong_size(self, file: HubFile) -> FaultError:
+        return FaultError(
             "damaged",
             f"What {self._host} sends as {file.name} does not have the size that it named.",
             RETRY_REMEDY,
@@ -150,11 +151,11 @@ class ResumableFetch:
                     raise fault from error
                 seconds = told_wait_s(error) or DELAYS_S[tries]
                 tries += 1
-                self._on_report(Waiting(message=fault.failed.message, seconds=seconds))
+                self._on_report(Waiting(message=fault.fault.message, seconds=seconds))
                 self._wait(seconds)
 
-    def foreign(self, expected: str, details: str = "") -> ModelError:
-        return ModelError(
+    def foreign(self, expected: str, details: str = "") -> FaultError:
+        return FaultError(
             "network",
             f"What {self._host} answered is not {expected}.",
             "If your network has a login page, open it in a browser first. Otherwise check HF_ENDPOINT.",

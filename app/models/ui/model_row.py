@@ -21,7 +21,8 @@ from engine.checkpoints.catalogue import models_folder
 from engine.checkpoints.files import free_bytes
 from engine.checkpoints.precision import PACKED_PRECISIONS, suitable_precisions
 from engine.checkpoints.units import disk_text
-from engine.protocol.events import Device, Failed, Loading, Ready
+from engine.protocol.errors import Fault
+from engine.protocol.events import Device, Loading, Ready
 
 FAULTS_OF_FILES = ("input", "weights-missing", "weights-broken")
 """Kinds of failures of a load (engine.protocol.errors) after which a look tells more."""
@@ -34,7 +35,7 @@ class ModelUse:
     precision: str
     ready: Ready | None
     loading: Loading | None
-    fault: Failed | None
+    fault: Fault | None
 
 
 class ModelRow(QFrame):
@@ -59,7 +60,7 @@ class ModelRow(QFrame):
         self._context_tokens = 0
         self._choice = "auto"
         self._shown_verdict: FitVerdict | None = None
-        self._explained: Failed | None = None
+        self._explained: Fault | None = None
         """The failure of a load after which a look has found a problem, which is told in its place."""
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 14, 0, 14)
@@ -258,7 +259,7 @@ class ModelRow(QFrame):
         self.fault.setVisible(bool(told))
         self.show_progress()
 
-    def _fault_of_load(self, problem: str) -> Failed | None:
+    def _fault_of_load(self, problem: str) -> Fault | None:
         """None where a look knows better: it has found a problem, or what was missed is there."""
         fault = self._use.fault if self._use else None
         if problem:

@@ -20,7 +20,6 @@ from app.models.model_entry import ModelEntry, catalogue_name, model_entries
 from app.models.progress_text import unbroken
 from app.models.transfer import installation
 from app.models.transfer.file_names import check_text
-from app.models.transfer.messages import ModelError
 from app.models.ui.hub_form import HubForm
 from app.models.ui.licence_dialog import show_licence
 from app.models.ui.model_row import FAULTS_OF_FILES, ModelRow, ModelUse
@@ -30,6 +29,7 @@ from app.widgets.panel import breakable, heading, link, page_rows, text_label, t
 from app.worker.device_monitor import DeviceMonitor
 from engine.checkpoints.units import disk_text
 from engine.hardware.selection import device_named
+from engine.protocol.errors import Fault, FaultError
 from engine.protocol.events import Device
 
 _MUCH_BYTES = 2**30
@@ -200,11 +200,10 @@ class ModelsPage(QWidget):
         row.cancel_asked.connect(lambda: self._ask_cancel(row.entry))
         return row
 
-    def _show_fault(self, message: str, remedy: str = "") -> None:
-        self.fault.setText(breakable(f"{message} {remedy}".strip()))
-        self.fault.setVisible(bool(message))
-        if message:
-            self._bring_into_view(self.fault)
+    def _show_fault(self, fault: Fault) -> None:
+        self.fault.setText(breakable(f"{fault.message} {fault.remedy}".strip()))
+        self.fault.show()
+        self._bring_into_view(self.fault)
 
     # ------------------------------------------------------------------ what becomes of a download
 
@@ -295,13 +294,13 @@ class ModelsPage(QWidget):
         try:
             found = (Path(path) / "config.json").is_file()
         except OSError as error:
-            raise ModelError(
+            raise FaultError(
                 "folder",
                 f"The folder “{path}” cannot be read: {error.strerror}.",
                 "Allow Mezzotint to read it, or choose another one.",
             ) from error
         if not found:
-            raise ModelError(
+            raise FaultError(
                 "input", f"“{path}” holds no model.", "Choose the folder that its config.json lies in."
             )
         self._store.change(model_folders=tuple(dict.fromkeys((*self._folders, path))))
@@ -365,7 +364,7 @@ class ModelsPage(QWidget):
         """Tells a fault."""
         try:
             act()
-        except ModelError as error:
-            self._show_fault(error.failed.message, error.failed.remedy)
+        except FaultError as error:
+            self._show_fault(error.fault)
         else:
-            self._show_fault("")
+            self.fault.hide()

@@ -41,7 +41,7 @@ def use_fused_experts(model: nn.Module, count: int, dtype: torch.dtype) -> bool:
     try:
         deviations = [_deviation(layer, count, dtype) for layer in one_each.values()]
     except Exception as error:  # Triton and the driver have no common one
-        if (fault := machine_fault(error)) and fault.kind == "out-of-memory":
+        if (fault := machine_fault(error)) and fault.fault.kind == "out-of-memory":
             raise
         for device in one_each:
             if device.type == "cuda":

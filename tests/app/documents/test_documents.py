@@ -16,9 +16,10 @@ from pytestqt.qtbot import QtBot
 
 from app.documents import files, recovery
 from app.documents.document import Document
-from app.documents.files import ChangedOnDisk, DocumentError, held_lock
+from app.documents.files import held_lock
 from app.documents.recovery import Recovery, RecoveryStore
 from app.documents.text import document_text, set_document_text
+from engine.protocol.errors import FaultError
 
 LINE_ENDS = [
     "\n",
@@ -128,38 +129,38 @@ def test_five_megabytes_open_and_save(tmp_path: Path) -> None:
 def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "bad.txt"
     path.write_bytes(data)
-    with pytest.raises(DocumentError, match=message) as caught:
+    with pytest.raises(FaultError, match=message) as caught:
         files.read(path)
-    assert "bad.txt" in caught.value.message
-    assert caught.value.remedy
+    assert "bad.txt" in caught.value.fault.message
+    assert caught.value.fault.remedy
     assert path.read_bytes() == data
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.DOCX", "a Word document"), ("a.rtf", "a rich text document")])
 def test_a_document_of_another_kind_is_named(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / name).write_bytes(b"{\\rtf1 text}")
-    with pytest.raises(DocumentError, match=kind):
+    with pytest.raises(FaultError, match=kind):
         files.read(tmp_path / name)
 
 
 def test_faults_of_reading_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DocumentError, match="not there"):
+    with pytest.raises(FaultError, match="not there"):
         files.read(tmp_path / "gone.txt")
-    with pytest.raises(DocumentError, match="is a folder"):
+    with pytest.raises(FaultError, match="is a folder"):
         files.read(tmp_path)
-    with pytest.raises(DocumentError, match="not an ordinary file"):
+    with pytest.raises(FaultError, match="not an ordinary file"):
         files.read(Path("/dev/null"))
-    with pytest.raises(DocumentError, match="could not be read"):
+    with pytest.raises(FaultError, match="could not be read"):
         files.read(Path("bad\0name"))
-    with pytest.raises(DocumentError, match=r"characters that cannot be read") as caught:
+    with pytest.raises(FaultError, match=r"characters that cannot be read") as caught:
         files.read(tmp_path / "caf\udce9.txt")
-    caught.value.message.encode()
-    with pytest.raises(DocumentError, match=r"characters that cannot be read"):
+    caught.value.fault.message.encode()
+    with pytest.raises(FaultError, match=r"characters that cannot be read"):
         files.write(tmp_path / "caf\udce9.txt", "text")
     assert files.lock(tmp_path / "caf\udce9.txt") is not None
     monkeypatch.setattr(files, "MAX_BYTES", 3)
     (tmp_path / "large.txt").write_bytes(b"four")
-    with pytest.raises(DocumentError, match="limit"):
+    with pytest.raises(FaultError, match="limit"):
         files.read(tmp_path / "large.txt")
 
 
@@ -168,7 +169,7 @@ def test_a_file_changed_by_another_is_not_replaced(tmp_path: Path) -> None:
     path.write_text("mine")
     digest = files.read(path).digest
     path.write_text("theirs")
-    with pytest.raises(ChangedOnDisk):
+    with pytest.raises(FaultError, match="was changed by another program"):
         files.write(path, "mine, longer", expected_digest=digest)
     assert path.read_text() == "theirs"
     assert [entry.name for entry in tmp_path.glob("a*")] == ["a.txt"]
@@ -186,12 +187,12 @@ def test_faults_of_writing_leave_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     path.chmod(0o444)
-    with pytest.raises(DocumentError, match="read-only"):
+    with pytest.raises(FaultError, match="read-only"):
         files.write(path, "new")
     assert path.read_text() == "old"
-    with pytest.raises(DocumentError, match="is a folder"):
+    with pytest.raises(FaultError, match="is a folder"):
         files.write(tmp_path, "new")
-    with pytest.raises(DocumentError, match="not there"):
+    with pytest.raises(FaultError, match="not there"):
         files.write(tmp_path / "gone" / "a.txt", "new")
 
 
@@ -202,7 +203,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(DocumentError, match="could not be saved"):
+        with pytest.raises(FaultError, match="could not be saved"):
             files.write(path, "new " * 100_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

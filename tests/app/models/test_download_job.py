@@ -23,18 +23,10 @@ from app.models.download_queue import DownloadQueue
 from app.models.model_entry import catalogue_name, model_entries
 from app.models.transfer import disk_space, installation
 from app.models.transfer.file_names import RECORD
-from app.models.transfer.messages import (
-    Done,
-    Failed,
-    HubOrder,
-    ModelError,
-    Progress,
-    Stage,
-    decode_report,
-    encode,
-)
+from app.models.transfer.messages import Done, Failed, HubOrder, Progress, Stage, decode_report, encode
 from app.models.transfer.process import endpoint as hub_address
 from engine.checkpoints.catalogue import GEMMA_26B, models_folder
+from engine.protocol.errors import Fault, FaultError
 from tests.app.models.hub_server import COMMIT, REPO, WEIGHTS, Hub, is_whole, make_model
 
 TIMEOUT_MS = 60_000
@@ -360,14 +352,14 @@ def test_one_after_the_other_and_an_import_beside_them(
     "repo", ["", "gemma", "a/b/c", "../../etc", "a/..", "https://example.com/a/b", "a/b c"]
 )
 def test_what_can_be_no_models_name_is_refused(downloads: DownloadQueue, repo: str) -> None:
-    with pytest.raises(ModelError, match="no model’s name"):
+    with pytest.raises(FaultError, match="no model’s name"):
         downloads.download(repo)
     assert downloads.items == []
 
 
 @pytest.mark.parametrize("repo", ["someone/tuned.lock", "someone/tuned.partial", "con.x/tuned", "a/b."])
 def test_a_name_that_no_folder_here_may_have_is_refused(downloads: DownloadQueue, repo: str) -> None:
-    with pytest.raises(ModelError, match="no folder may have its name"):
+    with pytest.raises(FaultError, match="no folder may have its name"):
         downloads.download(repo)
     assert downloads.items == []
 
@@ -383,7 +375,7 @@ def test_a_link_to_nowhere_is_told_before_the_download(
     assert item.fault.kind == "folder"
     assert str(folder) in item.fault.message
     assert hub.requests == []
-    with pytest.raises(ModelError, match="already"):
+    with pytest.raises(FaultError, match="already"):
         downloads.import_model(folder, folder.name)
 
 
@@ -392,7 +384,7 @@ def test_an_import_from_a_path_that_is_no_text_is_refused(
 ) -> None:
     link = own_folders / "stick"
     link.symlink_to(make_model(own_folders / os.fsdecode(b"M\xfcller") / "mine"))
-    with pytest.raises(ModelError, match=r"M\?ller.* cannot be read"):
+    with pytest.raises(FaultError, match=r"M\?ller.* cannot be read"):
         downloads.import_model(link)
     assert downloads.items == []
 
@@ -410,9 +402,9 @@ def test_an_import_from_the_hub_clients_cache_is_called_by_the_model(
 def test_an_import_of_what_is_on_its_way_waits_for_that(downloads: DownloadQueue, own_folders: Path) -> None:
     source = make_model(own_folders / "stick" / "mine")
     downloads.import_model(source)
-    with pytest.raises(ModelError, match="on its way") as refused:
+    with pytest.raises(FaultError, match="on its way") as refused:
         downloads.import_model(source)
-    assert "cancel" in refused.value.failed.remedy
+    assert "cancel" in refused.value.fault.remedy
 
 
 def test_a_download_under_way_is_the_catalogues_model_before_a_look(downloads: DownloadQueue) -> None:
@@ -443,13 +435,13 @@ def test_an_address_of_the_hub_that_is_none_is_told(address: str, tmp_path: Path
         report = decode_report(process.stdout.readline())
         process.stdin.close()
     assert isinstance(report, Failed)
-    assert report.kind == "network"
-    assert "HF_ENDPOINT" in report.remedy
+    assert report.fault.kind == "network"
+    assert "HF_ENDPOINT" in report.fault.remedy
 
 
 def test_what_is_here_already_is_not_downloaded_again(downloads: DownloadQueue, folder: Path) -> None:
     (make_model(folder) / "notes.txt").write_text("")
-    with pytest.raises(ModelError, match="already"):
+    with pytest.raises(FaultError, match="already"):
         downloads.download(REPO)
     assert downloads.items == []
 
@@ -468,10 +460,10 @@ def test_a_broken_model_is_replaced(hub: Hub, downloads: DownloadQueue, folder: 
 def test_a_full_disk_is_a_pause_once_bytes_are_there(
     downloads: DownloadQueue, state: DownloadState, then: DownloadState
 ) -> None:
-    fault = Failed(kind="disk", message="The disk is full.")
+    fault = Fault("disk", "The disk is full.")
     item = DownloadJob(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
     item._enter(state)
-    item._on_report(fault)
+    item._on_report(Failed(fault=fault))
     assert (item.state, item.fault) == (then, fault)
     item.resume()
     assert (item.state, item.fault) == (DownloadState.QUEUED, None)
@@ -517,9 +509,9 @@ def test_on_a_full_disk_a_download_is_found_again_and_can_be_given_up(
 
 def test_no_room_for_the_models_folder_itself(own_folders: Path) -> None:
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(ModelError) as caught, disk_space.writing_to(own_folders / "not" / "yet" / "there"):
+    with pytest.raises(FaultError) as caught, disk_space.writing_to(own_folders / "not" / "yet" / "there"):
         raise full
-    assert caught.value.failed.kind == "disk"
+    assert caught.value.fault.kind == "disk"
 
 
 def test_what_is_here_is_told_after_an_end(hub: Hub, downloads: DownloadQueue, qtbot: QtBot) -> None:
@@ -569,11 +561,11 @@ def test_what_a_process_said_before_it_was_ended_counts_no_more(downloads: Downl
 
 def test_an_import_takes_no_name_twice(downloads: DownloadQueue, own_folders: Path) -> None:
     make_model(models_folder() / "mine")
-    with pytest.raises(ModelError, match="already"):
+    with pytest.raises(FaultError, match="already"):
         downloads.import_model(make_model(own_folders / "stick" / "mine"))
-    with pytest.raises(ModelError, match="no name"):
+    with pytest.raises(FaultError, match="no name"):
         downloads.import_model(Path("/"))
-    with pytest.raises(ModelError, match="no name"):
+    with pytest.raises(FaultError, match="no name"):
         downloads.import_model(own_folders, name="../out")
     assert downloads.items == []
 

@@ -16,9 +16,9 @@ from app.models import library
 from app.models.download_queue import folder_of
 from app.models.transfer import installation
 from app.models.transfer.file_names import RECORD, TRASH, plain_name
-from app.models.transfer.messages import ModelError
 from engine.checkpoints.catalogue import GEMMA_26B, STARTER, models_folder, packed_models_folder
 from engine.checkpoints.files import free_bytes, packed_copy_folder
+from engine.protocol.errors import FaultError
 from tests.app.models.hub_server import INDEX, WEIGHTS, make_model
 
 
@@ -181,7 +181,7 @@ def test_only_mezzotints_own_folders_are_removed(own_folders: Path) -> None:
     added = make_model(own_folders / "mine")
     model = library.local_models([added])[-1]
     for wrong in (model, replace(model, removable=True), library.local_models()[0]):
-        with pytest.raises(ModelError):
+        with pytest.raises(FaultError):
             library.remove(wrong)
     assert (added / WEIGHTS).exists()
     assert STARTER.installed
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_moved_stays_and_is_told(monkeypatch: pytest.Mon
         raise PermissionError(13, "The file is in use")
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(ModelError, match="in use"):
+    with pytest.raises(FaultError, match="in use"):
         installation.move_to_trash(folder)
     assert (folder / WEIGHTS).exists()
 

@@ -17,7 +17,6 @@ from app.drafting.draft_session import DraftState
 from app.models.download_job import DownloadJob
 from app.models.download_job import DownloadState as DownloadState
 from app.models.transfer.installation import InstallRecord, write_record
-from app.models.transfer.messages import Failed
 from app.widgets.message_bar import MessageBar
 from app.window.main_window import MainWindow
 from app.window.status_bar import proof
@@ -25,9 +24,8 @@ from engine.checkpoints.catalogue import BUNDLED, models_folder
 from engine.hardware import nvidia, selection, torch_devices
 from engine.hardware.device_groups import combined_device
 from engine.hardware.nvidia import Gpu
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import Fault, FaultError
 from engine.protocol.events import Device, Loading
-from engine.protocol.events import Failed as Broken
 from tests.app.conftest import Run
 from tests.app.models.ui.test_models_page import CPU, RTX_3060, RTX_4090, finish_scan, install
 from tests.app.window.test_main_window import Open, open_window, settle, window
@@ -481,7 +479,7 @@ def test_what_has_not_arrived_is_told_when_nobody_looks(
     window.open_models()
     item = window.downloads.download("owner/model")
     window.panel.closed.emit()
-    item._fail(Failed(kind="network", message="The Hub cannot be reached.", remedy="Check the connection."))
+    item._fail(Fault("network", "The Hub cannot be reached.", "Check the connection."))
     assert window.notice.text == (
         "owner/model is not here yet. The Hub cannot be reached. Check the connection."
     )
@@ -589,7 +587,7 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
 ) -> None:
     monkeypatch.setattr(torch_devices, "nvidia_gpus", lambda: (Gpu(0, "RTX 4090", "GPU-7", 2, 1),))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EngineError) as raised:
+    with pytest.raises(FaultError) as raised:
         selection.resolve_device("GPU-7", (CPU,))
     window.drafting.idle_card = torch_devices.idle_card()
 
@@ -597,7 +595,9 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
         window._settings.change(device="GPU-7")
         window.drafting.unload()
         window.drafting.devices = (CPU,)
-        window.drafting.failed.emit(raised.value.message, raised.value.remedy, raised.value.kind)
+        window.drafting.failed.emit(
+            raised.value.fault.message, raised.value.fault.remedy, raised.value.fault.kind
+        )
 
     run(scenario())
     assert window.notice.text.startswith("The device that the settings name is not here. This computer has")
@@ -606,7 +606,7 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
 
 
 def test_after_a_failed_load_the_next_draft_tries_again(window: MainWindow) -> None:
-    window.drafting.fault = Broken(request_id="", kind="bug", message="It broke.")
+    window.drafting.fault = Fault("bug", "It broke.")
     window.drafting.model_changed.emit()
     assert window.status.model.text() == "No model is loaded · the next draft tries again"
 

@@ -21,7 +21,7 @@ from engine.bench.report import Row, row, table
 from engine.bench.text_quality import mean_log_probability
 from engine.hardware.device_map import CPU_ONLY
 from engine.model.diffusion_gemma import DiffusionGemma
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 # The library's step function imports torch's compiler, which uses what torch itself is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
@@ -212,13 +212,13 @@ def test_the_table_comes_with_its_conditions(tiny_folder: Path) -> None:
 
 
 def test_the_command_refuses_an_unknown_probe() -> None:
-    with pytest.raises(EngineError, match="height") as refused:
+    with pytest.raises(FaultError, match="height") as refused:
         bench("speed", "height")
-    assert refused.value.kind == "input"
-    assert "first_frame" in refused.value.remedy
+    assert refused.value.fault.kind == "input"
+    assert "first_frame" in refused.value.fault.remedy
 
 
 def test_a_device_that_is_not_there_is_told_as_elsewhere() -> None:
-    with pytest.raises(EngineError, match="cuda:99") as refused:
+    with pytest.raises(FaultError, match="cuda:99") as refused:
         bench("share", "--device", "cuda:99")
-    assert refused.value.kind == "device-missing"
+    assert refused.value.fault.kind == "device-missing"

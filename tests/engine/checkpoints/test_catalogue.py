@@ -16,7 +16,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.checkpoints import catalogue, files
 from engine.model import diffusion_gemma
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 
 
 def test_the_bundled_model_is_whole_and_called_what_it_is() -> None:
@@ -33,17 +33,17 @@ def test_a_folder_is_a_model_with_its_own_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "nix", "/nowhere/at/all"])
 def test_an_unknown_model_is_an_error_that_lists_the_known(name: str) -> None:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         catalogue.resolve_model(name)
-    assert caught.value.kind == "input"
-    assert "starter" in caught.value.remedy
+    assert caught.value.fault.kind == "input"
+    assert "starter" in caught.value.fault.remedy
 
 
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         files.check_files(tmp_path)
-    assert "llama" in caught.value.message
+    assert "llama" in caught.value.fault.message
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", files.INDEX])
@@ -53,10 +53,10 @@ def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_json_object_is_damaged(file: str, text: bytes, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(catalogue.STARTER.folder, tmp_path / "model"))
     (folder / file).write_bytes(text)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         files.check_files(folder)
-    assert caught.value.kind == "weights-broken"
-    assert f"{folder / file} is damaged or cut short" in caught.value.message
+    assert caught.value.fault.kind == "weights-broken"
+    assert f"{folder / file} is damaged or cut short" in caught.value.fault.message
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
@@ -72,17 +72,17 @@ def test_what_may_not_be_read_is_not_called_damaged(
         return original(path)
 
     monkeypatch.setattr(Path, "is_file", is_file)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         files.check_files(folder)
-    assert caught.value.kind == "weights-missing"
-    assert caught.value.message == f"The model cannot be read: {folder / file}: Permission denied."
+    assert caught.value.fault.kind == "weights-missing"
+    assert caught.value.fault.message == f"The model cannot be read: {folder / file}: Permission denied."
 
 
 @pytest.mark.parametrize("model", ["", "nowhere", "~nobody-of-this-name/model"])
 def test_what_is_no_model_is_told_with_those_there_are(model: str) -> None:
-    with pytest.raises(EngineError, match="There is no model") as caught:
+    with pytest.raises(FaultError, match="There is no model") as caught:
         catalogue.resolve_model(model)
-    assert "starter" in caught.value.remedy
+    assert "starter" in caught.value.fault.remedy
 
 
 def test_a_large_tokenizer_is_not_made_into_objects(tmp_path: Path) -> None:
@@ -120,9 +120,9 @@ def test_a_packed_copy_has_a_name_that_any_disk_takes(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:
-    with pytest.raises(EngineError, match="is not UTF-8") as caught:
+    with pytest.raises(FaultError, match="is not UTF-8") as caught:
         catalogue.resolve_model("/models/\udcff")
-    assert caught.value.message.encode()
+    assert caught.value.fault.message.encode()
 
 
 def test_the_disk_is_looked_at_where_the_model_would_lie(monkeypatch: pytest.MonkeyPatch) -> None:

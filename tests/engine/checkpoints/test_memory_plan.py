@@ -26,7 +26,7 @@ from engine.checkpoints.precision import (
 from engine.hardware.device_map import CPU_ONLY
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.loading import TextModel
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import Device, Finished, Prefilled, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest
 from engine.quantization.hf_quantizer import replace_with_packed
@@ -135,10 +135,10 @@ def test_any_configuration_is_read_as_the_library_reads_it(
 )
 def test_what_describes_no_such_model_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         model_shape.read_shape(tmp_path)
-    assert caught.value.kind == "weights-broken"
-    assert str(tmp_path) in caught.value.message
+    assert caught.value.fault.kind == "weights-broken"
+    assert str(tmp_path) in caught.value.fault.message
 
 
 @pytest.mark.parametrize(
@@ -159,17 +159,17 @@ def test_what_describes_no_such_model_is_refused(text: str, tmp_path: Path) -> N
 )
 def test_a_configuration_that_lies_is_refused_at_once(lie: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL | lie}))
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         model_shape.read_shape(tmp_path)
-    assert caught.value.kind == "weights-broken"
+    assert caught.value.fault.kind == "weights-broken"
 
 
 @pytest.mark.parametrize("packing", [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {}])
 def test_what_another_program_packed_is_refused(packing: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"text_config": SMALL, "quantization_config": packing}))
-    with pytest.raises(EngineError, match="Another program packed") as caught:
+    with pytest.raises(FaultError, match="Another program packed") as caught:
         model_shape.read_shape(tmp_path)
-    assert caught.value.kind == "weights-broken"
+    assert caught.value.fault.kind == "weights-broken"
 
 
 def test_a_long_configuration_is_read_in_one_go(tmp_path: Path) -> None:
@@ -192,15 +192,15 @@ def test_a_long_configuration_is_read_in_one_go(tmp_path: Path) -> None:
 
 def test_a_configuration_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"more": ' + "[" * 10**6)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         model_shape.read_shape(tmp_path)
-    assert caught.value.kind == "weights-broken"
+    assert caught.value.fault.kind == "weights-broken"
 
 
 def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         model_shape.read_shape(tmp_path)
-    assert caught.value.kind == "weights-missing"
+    assert caught.value.fault.kind == "weights-missing"
 
 
 # ------------------------------------------------------------------ the bytes

@@ -28,7 +28,7 @@ from engine.diffusion import sampling
 from engine.diffusion.constraints import CanvasConstraints
 from engine.diffusion.denoising import DenoisingStep, denoise_canvases
 from engine.model.sampler_config import SamplerConfig
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from tests.engine.diffusion.draws import CLOSE, Draws
 
 SIZE, VOCAB = 8, 11
@@ -414,10 +414,10 @@ def test_a_finished_canvas_stops_costing() -> None:
 def test_what_is_no_number_is_refused(bad: float, canvas: int) -> None:
     logits = torch.stack((certain(), certain(), certain()))
     logits[canvas, 3, slice(None) if bad == -math.inf else 4] = bad
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         run_batch(Table(logits), [0, 1, 2])
-    assert caught.value.kind == "output"
-    assert caught.value.remedy
+    assert caught.value.fault.kind == "output"
+    assert caught.value.fault.remedy
 
 
 def test_where_a_pin_stands_the_output_does_not_matter() -> None:

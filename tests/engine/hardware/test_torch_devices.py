@@ -11,7 +11,7 @@ from engine.checkpoints.memory_estimate import usable_bytes
 from engine.hardware import nvidia, selection, torch_devices
 from engine.hardware.device_groups import card_ids, combined_device
 from engine.hardware.nvidia import Gpu
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 
 GB = 10**9
@@ -61,11 +61,11 @@ def test_a_device_is_found_by_its_id_or_uuid(asked: str, found: Device) -> None:
 
 @pytest.mark.parametrize("asked", ["cuda:2", "mps", "banana", "", "GPU-89", "GPU-0000"])
 def test_an_absent_device_is_an_error_that_lists_the_others(asked: str) -> None:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         selection.resolve_device(asked, (GPU, OTHER, CPU))
-    assert caught.value.kind == "device-missing"
-    assert f"“{asked}”" in caught.value.message
-    assert "A GPU (cuda:0), Another (cuda:1), A processor (cpu)" in caught.value.remedy
+    assert caught.value.fault.kind == "device-missing"
+    assert f"“{asked}”" in caught.value.fault.message
+    assert "A GPU (cuda:0), Another (cuda:1), A processor (cpu)" in caught.value.fault.remedy
 
 
 # ------------------------------------------------------------------ cards
@@ -162,9 +162,9 @@ def test_a_build_for_the_processor_beside_a_card_is_told_with_the_remedy(
     assert "Small" in told
     assert "python3 packaging/dev.py run" in told
     assert "MEZZOTINT_TORCH" not in told
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         selection.resolve_device("GPU-1-large", (CPU,))
-    assert told in caught.value.remedy
+    assert told in caught.value.fault.remedy
     monkeypatch.setenv("MEZZOTINT_TORCH", "cpu")
     assert "MEZZOTINT_TORCH unset" in torch_devices.idle_card()
 

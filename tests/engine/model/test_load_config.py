@@ -13,7 +13,7 @@ from engine.checkpoints.memory_estimate import RUNTIME_BYTES
 from engine.checkpoints.precision import Precision
 from engine.hardware.device_groups import combined_device
 from engine.model.load_config import resolve_load
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 from engine.protocol.requests import LoadRequest
 
@@ -138,6 +138,6 @@ def test_a_card_alone_has_all_layers() -> None:
 
 
 def test_a_precision_that_there_is_not_is_named() -> None:
-    with pytest.raises(EngineError, match="“8-bit”") as caught:
+    with pytest.raises(FaultError, match="“8-bit”") as caught:
         chosen(machine(), precision="8-bit")
-    assert "4-bit-tight" in caught.value.remedy
+    assert "4-bit-tight" in caught.value.fault.remedy

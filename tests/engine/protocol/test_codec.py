@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.protocol.codec import decode_event, decode_request, encode
-from engine.protocol.errors import EngineError, failure
-from engine.protocol.events import Event
+from engine.protocol.errors import Fault, FaultError, fault_of
+from engine.protocol.events import Event, Failed
 from engine.protocol.requests import CancelRequest, DraftRequest, Request
 from tests import fakes
 
@@ -31,7 +31,7 @@ def test_requests_round_trip(before: str, after: str, seed: int, pins: list[tupl
         fakes.ready("1"),
         fakes.frame("1", 2),
         fakes.finished("1"),
-        EngineError("device-lost", "The GPU is gone.").event("1"),
+        Failed.of("1", Fault("device-lost", "The GPU is gone.")),
     ],
 )
 def test_events_round_trip(event: Event) -> None:
@@ -74,14 +74,15 @@ def test_what_a_newer_engine_adds_is_ignored() -> None:
     assert decode_event(line).request_id == "1"
 
 
-def test_any_exception_becomes_a_failed_event() -> None:
+def test_any_exception_becomes_a_fault() -> None:
     def fail() -> Request:
         raise KeyError("layer 7")
 
     with pytest.raises(KeyError) as caught:
         fail()
-    failed = failure(caught.value, "1")
-    assert (failed.request_id, failed.kind) == ("1", "bug")
-    assert "layer 7" in failed.details
-    known = EngineError("out-of-memory", "message", "remedy", "details")
-    assert failure(known, "2") == known.event("2")
+    fault = fault_of(caught.value)
+    assert fault.kind == "bug"
+    assert "layer 7" in fault.details
+    known = FaultError("out-of-memory", "message", "remedy", "details")
+    assert fault_of(known) == known.fault
+    assert Failed.of("2", known.fault).fault == known.fault

@@ -36,8 +36,8 @@ from engine.protocol.errors import machine_fault
 )
 def test_a_fault_of_the_machine_is_told_from_one_of_ours(error: Exception, kind: str | None) -> None:
     fault = machine_fault(error)
-    assert (fault and fault.kind) == kind
-    assert fault is None or (fault.message and fault.remedy)
+    assert (fault and fault.fault.kind) == kind
+    assert fault is None or (fault.fault.message and fault.fault.remedy)
 
 
 @pytest.mark.parametrize(
@@ -54,5 +54,5 @@ def test_a_card_that_torch_has_no_code_for_needs_the_other_build(
     monkeypatch.setattr(torch.version, "cuda", build)
     fault = machine_fault(RuntimeError("no kernel image is available"))
     assert fault
-    assert advice in fault.remedy
-    assert ("MEZZOTINT_TORCH" in fault.remedy) == bool(build)
+    assert advice in fault.fault.remedy
+    assert ("MEZZOTINT_TORCH" in fault.fault.remedy) == bool(build)

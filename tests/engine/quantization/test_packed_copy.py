@@ -24,7 +24,7 @@ from engine.checkpoints import catalogue, files
 from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
 from engine.model.loading import TextModel
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.quantization import packed_copy
 from engine.quantization.fp8 import Fp8Experts
 from engine.quantization.int8_linear import Int8Linear
@@ -390,9 +390,9 @@ def test_without_bitsandbytes_a_packed_precision_is_refused(
     monkeypatch.setattr(packed_copy, "find_spec", lambda _name: None)
     assert packed_copy.prepare_load(tiny_folder, "bf16", CPU_ONLY) == (tiny_folder, None)
     for precision in ("4-bit", "4-bit-tight"):
-        with pytest.raises(EngineError, match="bitsandbytes") as caught:
+        with pytest.raises(FaultError, match="bitsandbytes") as caught:
             packed_copy.prepare_load(tiny_folder, precision, CPU_ONLY)
-        assert caught.value.kind == "input"
+        assert caught.value.fault.kind == "input"
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # no import finds it
     load_packed(tiny_folder, "fp8")
 
@@ -445,9 +445,9 @@ def test_the_second_load_packs_nothing_and_needs_no_original(
     assert same(load_packed(copy, precision), first)
     assert len(done) == 2
     Tokenizer(copy)
-    with pytest.raises(EngineError, match=precision) as caught:
+    with pytest.raises(FaultError, match=precision) as caught:
         packed_copy.prepare_load(copy, "bf16", CPU_ONLY)
-    assert caught.value.kind == "input"
+    assert caught.value.fault.kind == "input"
 
 
 @pytest.mark.parametrize("at", ["load", "save"])

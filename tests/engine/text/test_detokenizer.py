@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers
 
 from engine.checkpoints import catalogue
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.text.detokenizer import ALL_LEADING_SPACE, Detokenizer, LeadingSpace, StreamingDetokenizer
 
 BYTE_LEVEL = Tokenizer.from_file(str(catalogue.STARTER.folder / "tokenizer.json"))
@@ -97,9 +97,9 @@ def test_a_special_token_ends_a_half_finished_character() -> None:
 
 
 def test_an_unknown_kind_of_tokenizer_is_refused() -> None:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         Detokenizer({"model": {"vocab": {}}, "decoder": {"type": "WordPiece"}})
-    assert caught.value.kind == "weights-broken"
+    assert caught.value.fault.kind == "weights-broken"
 
 
 def ids_of(*tokens: str) -> list[int]:

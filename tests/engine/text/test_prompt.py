@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.checkpoints import catalogue
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.text.detokenizer import ALL_LEADING_SPACE, LeadingSpace
 from engine.text.prompt import build_prompt, continuation_prompt, cut_start
 from engine.text.tokenizer import Tokenizer
@@ -131,7 +131,7 @@ def test_a_chat_is_cut_to_the_budget(chat: Tokenizer) -> None:
 
 
 def test_an_instruction_that_does_not_fit_is_refused(chat: Tokenizer) -> None:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         build_prompt(chat, "x", "", "word " * 500, 300)
-    assert caught.value.kind == "input"
-    assert "300" in caught.value.message
+    assert caught.value.fault.kind == "input"
+    assert "300" in caught.value.fault.message

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.checkpoints import catalogue
-from engine.protocol.errors import EngineError
+from engine.protocol.errors import FaultError
 from engine.text.tokenizer import Tokenizer
 
 TURNS = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}<eos>{% endfor %}"
@@ -52,7 +52,7 @@ def test_a_template_says_what_stands_around_a_message_and_what_ends_an_answer(tm
     ],
 )
 def test_what_cannot_be_used_is_told(settings: dict[str, str | None], tmp_path: Path) -> None:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(FaultError) as caught:
         Tokenizer(with_settings(tmp_path, **settings))
-    assert caught.value.kind == "weights-broken"
-    assert str(tmp_path) in caught.value.message
+    assert caught.value.fault.kind == "weights-broken"
+    assert str(tmp_path) in caught.value.fault.message

@@ -17,8 +17,9 @@ from app.models.model_entry import model_entries
 from app.models.transfer import folder_copy, installation
 from app.models.transfer.file_names import RECORD
 from app.models.transfer.folder_copy import copy_model
-from app.models.transfer.messages import Checked, Done, Failed, ImportOrder, ModelError, Progress, Report
+from app.models.transfer.messages import Checked, Done, ImportOrder, Progress, Report
 from engine.checkpoints.catalogue import models_folder
+from engine.protocol.errors import Fault, FaultError
 from tests.app.models.hub_server import INDEX, WEIGHTS, model_files, sharded_files
 
 
@@ -40,13 +41,13 @@ def content(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != RECORD}
 
 
-def copied(source: Path) -> tuple[list[Report], Failed | None]:
+def copied(source: Path) -> tuple[list[Report], Fault | None]:
     reports: list[Report] = []
     order = ImportOrder(folder=str(models_folder() / "gemma"), source=str(source))
     try:
         copy_model(order, reports.append)
-    except ModelError as error:
-        return reports, error.failed
+    except FaultError as error:
+        return reports, error.fault
     return reports, None
 
 

@@ -22,17 +22,9 @@ from app.models.model_entry import model_entries
 from app.models.transfer import installation, process
 from app.models.transfer.hub_download import MAX_PROBE_BYTES, HubDownload
 from app.models.transfer.hub_errors import host_of
-from app.models.transfer.messages import (
-    Checked,
-    Done,
-    Failed,
-    HubOrder,
-    ModelError,
-    Progress,
-    Report,
-    Waiting,
-)
+from app.models.transfer.messages import Checked, Done, HubOrder, Progress, Report, Waiting
 from app.models.transfer.resumable_fetch import DELAYS_S
+from engine.protocol.errors import Fault, FaultError
 from tests.app.models.hub_server import (
     COMMIT,
     INDEX,
@@ -52,11 +44,11 @@ class Try:
     def __init__(self, order: HubOrder, endpoint: str) -> None:
         self.reports: list[Report] = []
         self.waits_s: list[float] = []
-        self.fault: Failed | None = None
+        self.fault: Fault | None = None
         try:
             HubDownload(order, self.reports.append, endpoint=endpoint, wait=self.waits_s.append).run()
-        except ModelError as error:
-            self.fault = error.failed
+        except FaultError as error:
+            self.fault = error.fault
 
     @property
     def done(self) -> bool:

@@ -38,7 +38,7 @@ from app.models.download_queue import DownloadQueue
 from app.models.model_entry import ModelEntry
 from app.models.progress_text import unbroken
 from app.models.transfer import installation
-from app.models.transfer.messages import Failed, Waiting
+from app.models.transfer.messages import Waiting
 from app.models.ui.model_row import ModelRow
 from app.models.ui.models_page import ModelsPage
 from app.settings.store import SettingsStore
@@ -48,6 +48,7 @@ from engine.checkpoints.catalogue import BUNDLED, GEMMA_26B, STARTER, models_fol
 from engine.checkpoints.files import packed_copy_folder
 from engine.hardware.device_groups import combined_device
 from engine.protocol import events
+from engine.protocol.errors import Fault
 from engine.protocol.events import Device, Loading, Ready
 from tests.fakes import ready
 
@@ -391,7 +392,7 @@ def test_cancelled(desk: Desk) -> None:
 
 def test_failed_is_told_with_its_remedy(desk: Desk) -> None:
     item = desk.begin()
-    item._fail(Failed(kind="network", message="The Hub cannot be reached.", remedy="Check the connection."))
+    item._fail(Fault("network", "The Hub cannot be reached.", "Check the connection."))
     assert desk.gemma.fault.text() == "The Hub cannot be reached. Check the connection."
     assert desk.gemma.state.text() == "Stopped"
     assert acts(desk.gemma) == ["Try again", "Cancel"]
@@ -404,14 +405,14 @@ def test_failed_is_told_with_its_remedy(desk: Desk) -> None:
 def test_addresses_in_a_fault_can_be_opened(desk: Desk) -> None:
     item = desk.begin()
     page = "https://huggingface.co/google/a_model_with_a_long_name"
-    item._fail(Failed(kind="access", message="<Closed>.", remedy=f"Open {page}, then ({page}/tokens)."))
+    item._fail(Fault("access", "<Closed>.", f"Open {page}, then ({page}/tokens)."))
     told = desk.gemma.fault.text()
     assert f'<a href="{page}">' in told
     assert f'<a href="{page}/tokens">' in told
     assert "&lt;Closed&gt;" in told
     assert desk.gemma.fault.openExternalLinks()
     assert desk.gemma.fault.focusPolicy() & Qt.FocusPolicy.TabFocus
-    item._fail(Failed(kind="network", message="<Cut>."))
+    item._fail(Fault("network", "<Cut>."))
     assert desk.gemma.fault.text() == "<Cut>."
     assert not desk.gemma.fault.focusPolicy() & Qt.FocusPolicy.TabFocus
 
@@ -419,7 +420,7 @@ def test_addresses_in_a_fault_can_be_opened(desk: Desk) -> None:
 def test_a_token_is_asked_for_only_where_the_repository_does(desk: Desk) -> None:
     item = desk.begin()
     assert desk.gemma.token.isHidden()
-    item._fail(Failed(kind="access", message="Its owner gives it out to members only."))
+    item._fail(Fault("access", "Its owner gives it out to members only."))
     assert desk.gemma.token.isVisible()
     desk.gemma.token.setText(" hf_secret ")
     QTest.keyClick(desk.gemma.token, Qt.Key.Key_Return)
@@ -791,7 +792,7 @@ def test_tab_goes_down_the_page(desk: Desk, tmp_path: Path) -> None:
 
 def test_a_link_in_a_text_is_one_stop_and_shows_that_it_has_the_keys(desk: Desk) -> None:
     item = desk.begin()
-    item._fail(Failed(kind="access", message="Open https://a.example/x, then https://b.example/y."))
+    item._fail(Fault("access", "Open https://a.example/x, then https://b.example/y."))
     QApplication.processEvents()
     row = desk.gemma
     both = ["https://a.example/x", "https://b.example/y"]
@@ -996,7 +997,7 @@ def test_what_a_look_does_not_find_stays_told(
 
 def test_what_stops_out_of_view_is_told_elsewhere(desk: Desk, qtbot: QtBot) -> None:
     item = desk.begin()
-    fault = Failed(kind="network", message="The Hub cannot be reached.")
+    fault = Fault("network", "The Hub cannot be reached.")
     with qtbot.assertNotEmitted(desk.page.stopped):
         item._fail(fault)
     item.resume()
