@@ -62,7 +62,8 @@ async def _until_closed(window: MainWindow, worker: EngineThread, recovery: Reco
     gone = asyncio.Event()
     window.closed.connect(gone.set)
     await gone.wait()
-    await window.drafting.close()
+    await window.view.drafts.close()
+    await window.model.close()
     ended = worker.close()
     recovery.close()
     if not ended:  # a step that hangs inside this process cannot be ended in another way
@@ -89,6 +90,6 @@ def start() -> int:
         GarbageCollector(window)
         worker.start()
         QTimer.singleShot(0, window, partial(window.start, options.file))  # a fault of it is told
-        QTimer.singleShot(0, window.drafting, window.drafting.load)
+        QTimer.singleShot(0, window.model, window.model.load)
         loop.run_until_complete(_until_closed(window, worker, recovery))
     return 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject
+
+from app.widgets.timers import timer
 
 INTERVAL_MS = 1000
 
@@ -16,8 +18,7 @@ class GarbageCollector(QObject):
         super().__init__(parent)
         gc.disable()
         gc.freeze()  # what start-up made stays; no need to look at it again
-        self._timer = QTimer(self, interval=INTERVAL_MS)
-        self._timer.timeout.connect(self.collect)
+        self._timer = timer(self, self.collect, INTERVAL_MS)
         self._timer.start()
 
     def collect(self) -> None:

@@ -62,7 +62,7 @@ def prepare(home: Path, scale: float) -> None:
 
 def record(trace: Path) -> int:
     """Let the bundled model draft as the app would ask it to; the number of steps that took."""
-    from app.editor.placement import TextContext
+    from app.editor.join import TextContext
     from app.settings.schema import Settings
     from engine.protocol.codec import encode
     from engine.protocol.events import Failed, Finished

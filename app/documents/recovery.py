@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
-from PySide6.QtCore import QIODevice, QLockFile, QObject, QSaveFile, QTimer, Signal
+from PySide6.QtCore import QIODevice, QLockFile, QObject, QSaveFile, Signal
 from PySide6.QtGui import QTextDocument
 
 from app.documents.files import held_lock
 from app.documents.text import document_text
+from app.widgets.timers import timer
 from engine.protocol.errors import Fault
 
 QUIET_MS = 1000
@@ -134,10 +135,8 @@ class Recovery(QObject):
         self._file = copy or store.new_file()
         self._job: Future[None] | None = None
         self._closed = False
-        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
-        self._latest = QTimer(self, singleShot=True, interval=LATEST_MS)
-        self._quiet.timeout.connect(self.write_now)
-        self._latest.timeout.connect(self.write_now)
+        self._quiet = timer(self, self.write_now, QUIET_MS, single_shot=True)
+        self._latest = timer(self, self.write_now, LATEST_MS, single_shot=True)
         document.contentsChanged.connect(self._on_contents_changed)
 
     def saved(self, path: Path, digest: str) -> None:

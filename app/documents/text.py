@@ -71,3 +71,15 @@ def _mark_blocks(document: QTextDocument, ends: list[str], main: str) -> None:
             cursor.setBlockFormat(block_format)
         block = block.next()
     cursor.endEditBlock()
+
+
+def text_between(document: QTextDocument, start: int, end: int) -> str:
+    """The text between two UTF-16 positions, `\\n` between paragraphs."""
+    cursor = QTextCursor(document)
+    cursor.setPosition(start)
+    cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+    return cursor.selectedText().replace("\u2029", "\n")
+
+
+def utf16_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)

@@ -1,23 +1,30 @@
-"""The bar under a draft: progress, Keep, Retry, Discard, variants."""
+"""The bar under the current draft: progress, Keep, Retry, Discard, variants."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QWidget
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QToolButton, QWidget
 
+from app.drafting.controller import DraftController
+from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.page import Page
 from app.widgets.labels import quiet_label, tool_button
 from app.widgets.progress_line import ProgressLine
+from app.worker.model_session import ModelSession
 
 
 class DraftBar(QFrame):
     """Step and Stop while a draft develops; Keep, Retry and the variants when it has settled."""
 
-    def __init__(self, page: Page, drafting: DraftSession) -> None:
+    def __init__(
+        self, page: Page, drafts: DraftController, actions: DraftActions, model: ModelSession
+    ) -> None:
         super().__init__(page.viewport())
         self._page = page
-        self._drafting = drafting
+        self._drafts = drafts
+        self._model = model
         self.setObjectName("draftBar")
         self.setFont(QApplication.font())
         self.setAccessibleName("Draft")
@@ -28,86 +35,76 @@ class DraftBar(QFrame):
         self.progress = ProgressLine()
         self.label = quiet_label("Progress", elided=True)
         self.label.setContentsMargins(8, 0, 4, 0)
-        self.keep = tool_button("", "Keep the draft", drafting.keep)
+        self.keep = _button(actions.keep)
         self.keep.setProperty("primary", True)
-        self.retry = tool_button("Retry", "Draft again", drafting.retry)
-        self.previous = tool_button("‹", "Show the draft before", lambda: self._step(-1))
+        self.retry = _button(actions.retry)
+        self.previous = _button(actions.previous, "‹")
         self.variant = quiet_label("Which draft")
-        self.next = tool_button("›", "Show the next draft", lambda: self._step(1))
-        self.stop = tool_button("Stop", "Stop, and take what stands", drafting.stop)
-        self.wait = tool_button("Wait", "Go on waiting", drafting.wait_longer)
-        self.restart = tool_button("Restart", "Start the engine afresh", drafting.restart_engine)
-        self.discard = tool_button("", "Discard the draft", drafting.discard)
+        self.next = _button(actions.next, "›")
+        self.stop = _button(actions.stop)
+        self.wait = tool_button("Wait", "Go on waiting", drafts.wait_longer)
+        self.restart = tool_button("Restart", "Start the engine afresh", drafts.restart_engine)
+        self.discard = _button(actions.discard)
         parts: list[QWidget] = [self.progress, self.label, self.keep, self.retry, self.previous, self.variant]
         for widget in (*parts, self.next, self.wait, self.restart, self.stop, self.discard):
             row.addWidget(widget)
-        drafting.changed.connect(self.on_changed)
-        drafting.model_changed.connect(self.on_changed)
+        drafts.changed.connect(self.on_changed)
         page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
         self.hide()
 
-    def _step(self, by: int) -> None:
-        self._drafting.show_variant(self._drafting.shown_variant + by)
-
     def on_changed(self) -> None:
-        drafting = self._drafting
-        if drafting.state is DraftState.IDLE:
+        draft, stalled = self._drafts.current, self._drafts.stalled
+        if draft is None:
             self.hide()
             return
-        settled = drafting.state is DraftState.SETTLED
-        several = settled and len(drafting.variants) > 1
+        settled = draft.state is DraftState.SETTLED
+        several = settled and len(draft.variants) > 1
         shown: dict[QWidget, bool] = {
-            self.progress: not settled and not drafting.stalled,
+            self.progress: not settled and not stalled,
             self.label: not settled,
             self.keep: settled,
             self.retry: settled,
             self.previous: several,
             self.variant: several,
             self.next: several,
-            self.stop: drafting.state is DraftState.DENOISING and not drafting.stalled,
-            self.wait: drafting.stalled,
-            self.restart: drafting.stalled,
+            self.stop: draft.state is DraftState.DENOISING and not stalled,
+            self.wait: stalled,
+            self.restart: stalled,
         }
         for widget, visible in shown.items():
             widget.setVisible(visible)
-        self.setAccessibleDescription(self._page.draft.settled_text or "")
-        self.variant.setText(f"{drafting.shown_variant + 1} of {len(drafting.variants)}")
-        self.previous.setEnabled(drafting.shown_variant > 0)
-        self.next.setEnabled(drafting.shown_variant + 1 < len(drafting.variants))
-        self.label.setText(self._progress_text())
-        self.progress.set_share(self._share())
-        self.label.setMinimumWidth(self._label_width())
+        self.setAccessibleDescription(draft.text or "")
+        self.variant.setText(f"{draft.shown_variant + 1} of {len(draft.variants)}")
+        self.label.setText("The engine is not moving" if stalled else self._progress_text(draft))
+        self.progress.set_share(self._share(draft))
+        self.label.setMinimumWidth(self._label_width(draft))
         self.place()
         self.show()
         if (focused := self.focusWidget()) and focused.hasFocus() and not focused.isVisible():
             self._page.setFocus()  # the keys must not end at what has gone
 
-    def _progress_text(self) -> str:
-        drafting = self._drafting
-        if drafting.stalled:
-            return "The engine is not moving"
-        if drafting.state is DraftState.DENOISING:
-            return f"step {drafting.step} of up to {drafting.max_steps}"
-        return "Reading your text" if drafting.loading is None else "Waiting for the model"
+    def _progress_text(self, draft: DraftSession) -> str:
+        if draft.state is DraftState.DENOISING:
+            return f"step {draft.step} of up to {draft.max_steps}"
+        return "Reading your text" if self._model.loading is None else "Waiting for the model"
 
-    def _label_width(self) -> int:
+    def _label_width(self, draft: DraftSession) -> int:
         """Room for any step, so that the buttons stand still."""
-        steps = str(self._drafting.max_steps)
+        steps = str(draft.max_steps)
         text = f"step {'8' * len(steps)} of up to {steps}"
         margins = self.label.contentsMargins()
         return self.label.fontMetrics().horizontalAdvance(text) + margins.left() + margins.right() + 2
 
-    def _share(self) -> float:
-        drafting = self._drafting
-        if drafting.state is DraftState.DENOISING:
-            return drafting.step / max(1, drafting.max_steps)
-        return drafting.loading.fraction if drafting.loading is not None else 0.0
+    def _share(self, draft: DraftSession) -> float:
+        if draft.state is DraftState.DENOISING:
+            return draft.step / max(1, draft.max_steps)
+        return self._model.loading.fraction if self._model.loading is not None else 0.0
 
     def place(self) -> None:
         """Under the draft's last line, aligned with the column."""
-        top, left = self._page.draft.bar_top(), round(self._page.document().documentMargin())
-        if top is None:
+        if (draft := self._drafts.current) is None:
             return
+        top, left = self._drafts.overlay(draft).bar_top, round(self._page.document().documentMargin())
         room = self._page.viewport().width() - left
         for keys in (("  ↵", "  Esc"), ("", "")):
             self.keep.setText(f"Keep{keys[0]}")
@@ -118,3 +115,10 @@ class DraftBar(QFrame):
             self.progress.hide()
             self.label.setMinimumWidth(1)
         self.setGeometry(left, round(top), min(self.width(), room), self.height())
+
+
+def _button(action: QAction, text: str = "") -> QToolButton:
+    """Does what the action does, and is enabled as it is. text: in place of the action's."""
+    button = tool_button(text or action.iconText(), action.toolTip(), action.trigger)
+    action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
+    return button

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QApplication, QToolButton
 
-from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.controller import DraftController
 from app.editor.page import Page
 
 
@@ -15,10 +15,10 @@ class DraftButton(QToolButton):
     It is placed, like the bar, when Qt has done with a change: asking for places in its midst disturbs it.
     """
 
-    def __init__(self, page: Page, drafting: DraftSession) -> None:
+    def __init__(self, page: Page, drafts: DraftController) -> None:
         super().__init__(page)
         self._page = page
-        self._drafting = drafting
+        self._drafts = drafts
         self.setObjectName("draftButton")
         self.setFont(QApplication.font())
         self.setText("Draft paragraph   Ctrl ↵")
@@ -26,10 +26,10 @@ class DraftButton(QToolButton):
         self.setToolTip("Draft a paragraph here (Ctrl+Enter)")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setCursor(Qt.CursorShape.ArrowCursor)
-        self.clicked.connect(drafting.draft)
+        self.clicked.connect(drafts.draft)
         page.cursorPositionChanged.connect(self.place, Qt.ConnectionType.QueuedConnection)
         page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
-        drafting.changed.connect(self.place)
+        drafts.changed.connect(self.place)
         page.installEventFilter(self)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
@@ -40,7 +40,7 @@ class DraftButton(QToolButton):
     def place(self) -> None:
         """Below the caret's line where nothing stands there, else beside it where there is room."""
         page, cursor = self._page, self._page.textCursor()
-        free = self._drafting.state is DraftState.IDLE and not cursor.hasSelection()
+        free = self._drafts.current is None and not cursor.hasSelection()
         if not free or not cursor.atBlockEnd():
             self.hide()
             return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject
 
-from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.controller import DraftController
 from app.editor.page import Page
 from app.settings.store import SettingsStore
+from app.widgets.timers import timer
 from app.worker.engine_thread import EngineThread
+from app.worker.model_session import ModelSession
 from engine.protocol.requests import PrepareRequest
 
 PAUSE_MS = 700
@@ -20,37 +22,34 @@ class Prefetch(QObject):
     """
 
     def __init__(
-        self, page: Page, worker: EngineThread, settings: SettingsStore, drafting: DraftSession
+        self,
+        page: Page,
+        worker: EngineThread,
+        model: ModelSession,
+        settings: SettingsStore,
+        drafts: DraftController,
     ) -> None:
-        super().__init__(drafting)
+        super().__init__(drafts)
         self._page = page
         self._worker = worker
         self._settings = settings
-        self._drafting = drafting
+        self._model = model
+        self._drafts = drafts
         self._last_read: PrepareRequest | None = None
-        self.pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
-        self.pause.timeout.connect(self._on_paused)
-        for moved in (
-            page.document().contentsChanged,
-            page.cursorPositionChanged,
-            drafting.changed,
-            drafting.model_changed,
-        ):
+        self.pause = timer(self, self._on_paused, PAUSE_MS, single_shot=True)
+        for moved in (page.document().contentsChanged, page.cursorPositionChanged, drafts.changed):
             moved.connect(self.pause.start)
-        settings.changed.connect(self._on_settings)
-
-    def _on_settings(self) -> None:
-        self.pause.start()
+        settings.changed.connect(lambda: self.pause.start())
 
     def _on_paused(self) -> None:
         if self._is_composing():
             self.pause.start()
-        elif (ready := self._drafting.ready) and self._may_read():
+        elif (ready := self._model.ready) and self._may_read():
             self._read(ready.request_id)
 
     def _read(self, load_id: str) -> None:
         """load_id: of the model's load, so that each loaded model reads the same text anew."""
-        draft = self._drafting.request_at_caret()
+        draft = self._drafts.request_at_caret()
         request = PrepareRequest(
             request_id=load_id,
             before=draft.before,
@@ -68,7 +67,7 @@ class Prefetch(QObject):
     def _may_read(self) -> bool:
         return (
             self._settings.current.read_ahead
-            and self._drafting.state is DraftState.IDLE
+            and self._drafts.current is None
             and self._page.isVisible()
             and not self._page.window().isMinimized()
             and not self._page.textCursor().hasSelection()

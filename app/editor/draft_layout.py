@@ -20,6 +20,7 @@ from PySide6.QtGui import (
     QTextOption,
 )
 
+from app.documents.text import utf16_length
 from app.editor.gap_layout import space_after
 from engine.protocol.events import Token
 
@@ -60,8 +61,16 @@ def _legible(char: str, accepted: bool, metrics: QFontMetricsF) -> str:
     return char
 
 
-def utf16_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+def strip_ends(pieces: list[str], *, leading: bool) -> None:
+    """Empty the white space at the end, and where `leading` also at the start, of a sequence of pieces."""
+    ways = [(range(len(pieces) - 1, -1, -1), str.rstrip)]
+    if leading:
+        ways.append((range(len(pieces)), str.lstrip))
+    for order, strip in ways:
+        for index in order:
+            pieces[index] = strip(pieces[index])
+            if pieces[index]:
+                break
 
 
 class DraftText:

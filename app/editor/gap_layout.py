@@ -18,47 +18,107 @@ def space_after(text: str, line_height: float) -> float:
     return round(PARAGRAPH_SPACE_RATIO * line_height) if text else 0.0
 
 
-class GapLayout(QPlainTextDocumentLayout):
-    """A plain-text layout that leaves a gap of `gap_height` px under the block of the cursor `anchor`.
+class Gap:
+    """Room under one block. It stands where its anchor is, and so moves with the writer's edits."""
 
-    QPlainTextEdit scrolls by lines, so the gap counts as lines of its block. It has no offset for a top line
-    beyond a block's text: when the view is scrolled into the gap (`gap_lines_above` of its lines are off the
-    top), the block's own lines are moved up out of the view and the block ends where the gap's rest does.
+    def __init__(self, anchor: QTextCursor) -> None:
+        self.anchor = anchor
+        self.height = 0.0
+        """px."""
+        self.continues_line = False
+        """What is drawn in it begins on the block's last line: no other gap comes between."""
+
+
+class GapLayout(QPlainTextDocumentLayout):
+    """A plain-text layout that leaves gaps under the blocks that their anchors stand in.
+
+    QPlainTextEdit scrolls by lines, so a gap counts as lines of its block. It has no offset for a top line
+    beyond a block's text: when the view is scrolled into a block's gaps (`gap_lines_above` of their lines are
+    off the top), the block's own lines are moved up out of the view and the block ends where the gaps' rest
+    does.
     """
 
     def __init__(self, document: QTextDocument, line_height: float) -> None:
         super().__init__(document)
         self.line_height = line_height
-        self.anchor: QTextCursor | None = None
-        self.gap_height = 0.0
-        self.gap_lines_above = 0
         self.view_height = 0.0
-        """Of the viewport, px. A gap that can be seen whole with all the text adds nothing to scroll."""
+        """Of the viewport, px. Gaps that can be seen whole with all the text add nothing to scroll."""
+        self._gaps: list[Gap] = []
+        self._top_block: QTextBlock | None = None
+        self._gap_lines_above = 0
         self._scrolls = False
 
-    def set_gap(self, anchor: QTextCursor | None, height: float) -> None:
-        """Open, resize or (with None) close the gap; the caller repaints, and tells what is off the top."""
-        self.gap_lines_above = 0  # the whole gap counts for how far can be scrolled
-        old = self._anchor_block()
-        self.anchor = anchor
-        self.gap_height = height if anchor is not None else 0.0
-        new = self._anchor_block()
+    # ---------------------------------------------------------------- gaps
+
+    def open_gap(self, anchor: QTextCursor) -> Gap:
+        """A gap that has no height yet."""
+        gap = Gap(anchor)
+        self._gaps.append(gap)
+        return gap
+
+    def resize_gap(self, gap: Gap, height: float, *, continues_line: bool = False) -> None:
+        """height: px. The caller repaints."""
+        gap.height, gap.continues_line = height, continues_line
+        self._update(())
+
+    def close_gap(self, gap: Gap) -> None:
+        self._gaps.remove(gap)
+        self._update((gap.anchor.block(),))
+
+    def gap_top(self, gap: Gap) -> float:
+        """px below the top of the gap's block: under its text and under the gaps that come before."""
+        block = gap.anchor.block()
+        above = self._gaps_of(block)
+        return self.text_bottom(block) + sum(other.height for other in above[: above.index(gap)])
+
+    def _update(self, former: tuple[QTextBlock, ...]) -> None:
+        """former: blocks that have lost a gap."""
+        self._top_block, self._gap_lines_above = None, 0  # all gaps count for how far can be scrolled
         self._scrolls = not self._everything_fits()
-        for block in {b.blockNumber(): b for b in (old, new) if b is not None}.values():
+        blocks = {gap.anchor.block().blockNumber(): gap.anchor.block() for gap in self._gaps}
+        for block in (*blocks.values(), *former):
             self._mend(block)
         self.documentSizeChanged.emit(self.documentSize())
 
-    def gap_lines(self) -> int:
-        return int(-(-self.gap_height // self.line_height)) if self._scrolls else 0
+    def _gaps_of(self, block: QTextBlock) -> list[Gap]:
+        """From the top. Comparing QTextBlock objects is cheap, and there are few gaps."""
+        found = [gap for gap in self._gaps if gap.height > 0 and gap.anchor.block() == block]
+        return sorted(found, key=lambda gap: (not gap.continues_line, gap.anchor.position()))
+
+    def _gap_lines(self, block: QTextBlock) -> int:
+        if not self._scrolls:
+            return 0
+        return ceil(sum(gap.height for gap in self._gaps_of(block)) / self.line_height)
+
+    # ---------------------------------------------------------------- scrolling
+
+    @property
+    def adds_lines(self) -> bool:
+        """Whether gaps make the page longer than its text."""
+        return self._scrolls and any(gap.height > 0 for gap in self._gaps)
+
+    def scroll_to(self, top_line: int) -> bool:
+        """The view begins with this line of the document, gaps' lines among them. True if the blocks stand
+        elsewhere than Qt takes them to.
+        """
+        former = self._top_block, self._gap_lines_above
+        self._top_block, self._gap_lines_above = None, 0
+        for gap in self._gaps:
+            block = gap.anchor.block()
+            above = top_line - block.firstLineNumber() - block.layout().lineCount()
+            if 0 < above < self._gap_lines(block):
+                self._top_block, self._gap_lines_above = block, above
+        return former != (self._top_block, self._gap_lines_above) or self._gap_lines_above > 0
 
     def rows_at_end(self) -> int:
-        """Lines in view at the very end, the gap's among them: Qt counts the text's alone."""
+        """Lines in view at the very end, the gaps' among them: Qt counts the text's alone."""
+        self._top_block, self._gap_lines_above = None, 0
         room = self.view_height - self.document().documentMargin() - 1
         rows, height, block = 0, 0.0, self.document().lastBlock()
         while block.isValid():
             height += self.blockBoundingRect(block).height()
             layout = block.layout()
-            lines, gap = layout.lineCount(), self.gap_lines() if self._holds_gap(block) else 0
+            lines, gap = layout.lineCount(), self._gap_lines(block)
             above = height - room
             if above > 0:
                 gap_above = max(0, ceil((above - self.text_bottom(block)) / self.line_height))
@@ -67,6 +127,15 @@ class GapLayout(QPlainTextDocumentLayout):
             rows += lines + gap
             block = block.previous()
         return rows
+
+    def _everything_fits(self) -> bool:
+        height, block = 2 * self.document().documentMargin(), self.document().firstBlock()
+        while block.isValid() and height <= self.view_height:
+            height += self.blockBoundingRect(block).height()
+            block = block.next()
+        return height <= self.view_height
+
+    # ---------------------------------------------------------------- blocks
 
     def text_bottom(self, block: QTextBlock) -> float:
         """Bottom of the block's own text, px below the block's top."""
@@ -77,40 +146,25 @@ class GapLayout(QPlainTextDocumentLayout):
         rect = super().blockBoundingRect(block)
         if not block.isValid() or not block.isVisible():
             return rect
-        if self._holds_gap(block):
+        if self._gaps and (gaps := self._gaps_of(block)):
             self._mend(block)
-            rect.setHeight(self.text_bottom(block) + self.gap_height)
+            rect.setHeight(self.text_bottom(block) + sum(gap.height for gap in gaps))
         rect.adjust(0, 0, 0, space_after(block.text(), self.line_height))
         return rect
 
-    def _everything_fits(self) -> bool:
-        height, block = 2 * self.document().documentMargin(), self.document().firstBlock()
-        while block.isValid() and height <= self.view_height:
-            height += self.blockBoundingRect(block).height()
-            block = block.next()
-        return height <= self.view_height
-
-    def _anchor_block(self) -> QTextBlock | None:
-        return self.anchor.block() if self.anchor is not None else None
-
-    def _holds_gap(self, block: QTextBlock) -> bool:
-        # Comparing QTextBlock objects is cheap; the anchor moves with the writer's edits.
-        return self.anchor is not None and self.gap_height > 0 and self.anchor.block() == block
-
     def _mend(self, block: QTextBlock) -> None:
-        """Give the block the line count and the line positions that the gap asks for."""
+        """Give the block the line count and the line positions that its gaps ask for."""
         layout = block.layout()
         count = layout.lineCount()
         if not count:
             return
-        holds = self._holds_gap(block)
-        block.setLineCount(count + (self.gap_lines() if holds else 0))
+        block.setLineCount(count + self._gap_lines(block))
         top = 0.0
-        if holds and self.gap_lines_above:
+        if block == self._top_block:
             height = (
                 layout.lineAt(count - 1).naturalTextRect().bottom() - layout.lineAt(0).naturalTextRect().top()
             )
-            top = -height - self.gap_lines_above * self.line_height
+            top = -height - self._gap_lines_above * self.line_height
         shift = top - layout.lineAt(0).y()
         if shift:
             for index in range(count):

@@ -1,11 +1,11 @@
-"""The page: one centred column of plain text, with room for a draft."""
+"""The page: one centred column of plain text, with overlays painted beside it."""
 
 from __future__ import annotations
 
 from math import ceil
-from time import monotonic
+from typing import Protocol
 
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, QRect, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -24,24 +24,17 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
-from app.documents.text import document_text, insertable
-from app.editor.draft_layout import utf16_length
-from app.editor.draft_overlay import PLACEHOLDER, DraftOverlay
+from app.documents.text import document_text, insertable, text_between
 from app.editor.gap_layout import PARAGRAPH_SPACE_RATIO, GapLayout
-from app.editor.placement import TextContext
 from app.widgets.theme import LIGHT, Theme
 
+PLACEHOLDER = "Begin here."
 _COLUMN = "A column of prose some eighty characters wide, which is as wide as eyes like."
-CONTEXT_CHARACTERS = 400_000
-"""The most text on either side of the caret that a draft can look at: more than any context holds."""
-SETTLED_KEY_DELAY_S = 0.3
-"""Enter and Tab keep a draft only this long after it settled: keys already on their way are the writer's."""
 _TYPING = (
     Qt.KeyboardModifier.NoModifier,
     Qt.KeyboardModifier.ShiftModifier,
     Qt.KeyboardModifier.KeypadModifier,
 )
-_KEEP_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab)
 _MOUSE_EVENTS = {
     QEvent.Type.MouseButtonPress: "mousePressEvent",
     QEvent.Type.MouseMove: "mouseMoveEvent",
@@ -50,12 +43,21 @@ _MOUSE_EVENTS = {
 }
 
 
-class Page(QPlainTextEdit):
-    """keep_asked, discard_asked: Enter, Tab or Esc at a draft's anchor, where they belong to the draft."""
+class PageOverlay(Protocol):
+    """What is painted in the page beside its text, in a gap of its layout."""
 
-    keep_asked = Signal()
-    discard_asked = Signal()
+    def paint(self, painter: QPainter, clip: QRectF) -> None:
+        """clip: of the viewport, px."""
+
+    def relayout(self) -> None:
+        """The text, the font or the column may be another one."""
+
+
+class Page(QPlainTextEdit):
+    """Edits the document; knows overlays, and nothing of what they show."""
+
     geometry_changed = Signal()
+    """Places in the page may be other ones."""
 
     def __init__(self, font: QFont, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,20 +68,46 @@ class Page(QPlainTextEdit):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setPlaceholderText(PLACEHOLDER)
         self.line_height = 1.0
-        self.page_layout = GapLayout(self.document(), 1.0)
-        self.document().setDocumentLayout(self.page_layout)
-        self.page_layout.documentSizeChanged.connect(self._on_document_size)
+        self.gaps = GapLayout(self.document(), 1.0)
+        self._overlays: list[PageOverlay] = []
+        self.document().setDocumentLayout(self.gaps)
+        self.gaps.documentSizeChanged.connect(self._on_document_size)
         self.setCursorWidth(2)  # the document's layout keeps it
-        self.draft = DraftOverlay(self)
-        self._changed_at = 0.0
         self.set_prose_font(font)
         self.document().contentsChange.connect(self._on_contents_change)
         self.document().contentsChanged.connect(self._on_contents_changed)
         self.updateRequest.connect(self.geometry_changed)
         self.verticalScrollBar().rangeChanged.connect(self._on_scroll_range)
-        self.draft.changed.connect(self.geometry_changed)
 
-    # ---------------------------------------------------------------- look
+    # ---------------------------------------------------------------- overlays
+
+    def add_overlay(self, overlay: PageOverlay) -> None:
+        self._overlays.append(overlay)
+        self._on_overlays()
+
+    def remove_overlay(self, overlay: PageOverlay) -> None:
+        self._overlays.remove(overlay)
+        self._on_overlays()
+
+    def _on_overlays(self) -> None:
+        self.setPlaceholderText("" if self._overlays else PLACEHOLDER)
+        self.viewport().update()
+        self.geometry_changed.emit()
+
+    def _relayout_overlays(self) -> None:
+        for overlay in self._overlays:
+            overlay.relayout()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._overlays:
+            painter = QPainter(self.viewport())
+            painter.setClipRect(event.rect())
+            for overlay in self._overlays:
+                overlay.paint(painter, event.rect().toRectF())
+            painter.end()
+
+    # ---------------------------------------------------------------- font, theme, column
 
     @property
     def paragraph_space(self) -> int:
@@ -91,12 +119,12 @@ class Page(QPlainTextEdit):
         self.document().setDefaultFont(font)
         metrics = QFontMetricsF(font)
         # As QTextLine rounds it.
-        self.line_height = self.page_layout.line_height = ceil(metrics.ascent() + metrics.descent())
+        self.line_height = self.gaps.line_height = ceil(metrics.ascent() + metrics.descent())
         self.setTabStopDistance(4 * metrics.horizontalAdvance(" "))
         self._set_column()
         # Qt sets how far can be scrolled before all lines are laid out anew.
-        self.page_layout.documentSizeChanged.emit(self.page_layout.documentSize())
-        self.draft.relayout()
+        self.gaps.documentSizeChanged.emit(self.gaps.documentSize())
+        self._relayout_overlays()
 
     def set_theme(self, theme: Theme) -> None:
         self.theme = theme
@@ -113,8 +141,8 @@ class Page(QPlainTextEdit):
         """The line in hand stays in view: a message may have come below it."""
         caret_was_in_view = QRect(QPoint(), event.oldSize()).contains(self.cursorRect())
         super().resizeEvent(event)
-        self.page_layout.view_height = self.viewport().height()
-        self.draft.relayout()
+        self.gaps.view_height = self.viewport().height()
+        self._relayout_overlays()
         if caret_was_in_view:
             self.ensureCursorVisible()
 
@@ -123,53 +151,18 @@ class Page(QPlainTextEdit):
     def text(self) -> str:
         return document_text(self.document())
 
-    def text_context(self, position: int) -> TextContext:
-        """The text around a UTF-16 position, as far as a context may reach."""
-        end = self.document().characterCount() - 1
-        return TextContext(
-            self.text_between(max(0, position - CONTEXT_CHARACTERS), position),
-            self.text_between(position, min(end, position + CONTEXT_CHARACTERS)),
-        )
-
-    def text_between(self, start: int, end: int) -> str:
-        """The text between two UTF-16 positions, `\\n` between paragraphs."""
-        cursor = QTextCursor(self.document())
-        cursor.setPosition(start)
-        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
-        return cursor.selectedText().replace("\u2029", "\n")
-
-    def keep_draft(self) -> None:
-        """Put the settled draft in at its anchor: one edit block, so one undo. The caret goes behind it."""
-        anchor = self.draft.anchor
-        if self.draft.settled_text is None or anchor is None:
-            return
-        insertion = self.draft.insertion()
-        caret_was_there = self.textCursor().position() == anchor.position()
-        cursor = QTextCursor(anchor)
-        self.draft.clear()
-        start = cursor.position()
-        cursor.beginEditBlock()
-        cursor.insertText(insertion[-1:])  # as two commands: Qt merges what is typed next into a lone one
-        cursor.setPosition(start)
-        cursor.insertText(insertion[:-1])
-        cursor.endEditBlock()
-        cursor.setPosition(start + utf16_length(insertion))
-        if caret_was_there:
-            self.setTextCursor(cursor)
-
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
         """A line that is blank now, or no longer, has another height, which Qt does not expect."""
         if self.document().findBlock(position).length() - 1 in (0, added):
             self.viewport().update()
 
     def _on_contents_changed(self) -> None:
-        self._changed_at = monotonic()
-        if self.draft.anchor is not None:
-            QTimer.singleShot(0, self, self._after_edit_beside_draft)
+        if self._overlays:
+            QTimer.singleShot(0, self, self._after_edit_beside_overlays)
 
-    def _after_edit_beside_draft(self) -> None:
-        """The layout has seen the change; its gap may stand elsewhere now."""
-        self.draft.relayout()
+    def _after_edit_beside_overlays(self) -> None:
+        """The layout has seen the change; its gaps may stand elsewhere now."""
+        self._relayout_overlays()
         self.ensureCursorVisible()
         self.geometry_changed.emit()
 
@@ -179,19 +172,8 @@ class Page(QPlainTextEdit):
         """Viewport y of the block's top."""
         return self.blockBoundingGeometry(block).translated(self.contentOffset()).top()
 
-    def sync_gap_scroll(self) -> bool:
-        """Tell the layout how many of the gap's lines are off the top; whether any are."""
-        layout, above = self.page_layout, 0
-        if layout.anchor is not None:
-            block = layout.anchor.block()
-            line = self.verticalScrollBar().value() - block.firstLineNumber() - block.layout().lineCount()
-            above = line if 0 < line < layout.gap_lines() else 0
-        changed = above != layout.gap_lines_above
-        layout.gap_lines_above = above
-        return changed or above > 0
-
     def scrollContentsBy(self, dx: int, dy: int) -> None:
-        if self.sync_gap_scroll():
+        if self.gaps.scroll_to(self.verticalScrollBar().value()):
             # The lines move by other distances than Qt would shift the pixels by: paint all of it.
             self.viewport().setUpdatesEnabled(False)
             super().scrollContentsBy(dx, dy)
@@ -205,79 +187,30 @@ class Page(QPlainTextEdit):
         self.verticalScrollBar().setEnabled(last > 0)
 
     def _on_document_size(self) -> None:
-        """Qt has set how far can be scrolled, without the gap."""
-        layout, scroll = self.page_layout, self.verticalScrollBar()
-        if layout.gap_lines():
-            layout.gap_lines_above = 0
-            rows = layout.rows_at_end()
+        """Qt has set how far can be scrolled, without the gaps."""
+        if self.gaps.adds_lines:
+            scroll = self.verticalScrollBar()
+            rows = self.gaps.rows_at_end()
             scroll.setMaximum(self.document().lineCount() - rows)
             scroll.setPageStep(rows)
-            self.sync_gap_scroll()
+            self.gaps.scroll_to(scroll.value())
 
-    def go_to_draft(self) -> None:
-        """Put the caret where the draft stands."""
-        if self.draft.anchor is not None:
-            self.setTextCursor(QTextCursor(self.draft.anchor))
-            self.show_gap()
-            self.setFocus()
-
-    def show_gap(self) -> None:
-        """Scroll as little as will do, so that the draft's gap can be seen; the anchor's line stays."""
-        scroll, anchor = self.verticalScrollBar(), self.draft.anchor
-        if anchor is None:
-            return
-        block = anchor.block()
-        self.page_layout.blockBoundingRect(block)  # lays it out
-        inside = block.layout().lineForTextPosition(anchor.positionInBlock()).lineNumber()
+    def scroll_to_line_of(self, cursor: QTextCursor) -> None:
+        """Scroll, if that line is out of view, so that it stands in the upper third."""
+        scroll, block = self.verticalScrollBar(), cursor.block()
+        self.gaps.blockBoundingRect(block)  # lays it out
+        inside = block.layout().lineForTextPosition(cursor.positionInBlock()).lineNumber()
         line, rows = block.firstLineNumber() + inside, int(self.viewport().height() / self.line_height)
         if not scroll.value() <= line < scroll.value() + rows:
             scroll.setValue(max(0, line - rows // 3))
-        while (top := self.draft.bar_top()) is not None:
-            room = self.cursorRect(anchor).top() > self.line_height
-            if top + 48 <= self.viewport().height() or not room or scroll.value() == scroll.maximum():
-                return
-            scroll.setValue(scroll.value() + 1)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
-        if self.draft.anchor is not None:
-            painter = QPainter(self.viewport())
-            painter.setClipRect(event.rect())
-            self.draft.paint(painter, event.rect().toRectF())
-            painter.end()
+    def shows_caret(self) -> bool:
+        return bool(self.viewport().rect().contains(self.cursorRect()))
 
     # ---------------------------------------------------------------- input
 
-    def at_draft(self) -> bool:
-        """Whether the caret is at the draft's anchor."""
-        anchor, cursor = self.draft.anchor, self.textCursor()
-        return anchor is not None and not cursor.hasSelection() and cursor.position() == anchor.position()
-
-    def watches_draft(self) -> bool:
-        """Whether the caret is at the draft's anchor, and in view."""
-        return self.at_draft() and self.viewport().rect().contains(self.cursorRect())
-
-    def shows_draft(self) -> bool:
-        """Whether the writer, who waits at it, sees the draft or where it is."""
-        return self.watches_draft() or self.draft.is_in_view()
-
-    def _draft_takes_keys(self) -> bool:
-        """Whether Enter, Tab and Esc are a settled draft's: in view, settled a while ago, nothing typed."""
-        draft = self.draft
-        if draft.settled_text is None or not self.at_draft():
-            return False
-        rested = monotonic() - draft.settled_at >= SETTLED_KEY_DELAY_S
-        return self.shows_draft() and rested and self._changed_at < draft.settled_at
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
-        key = event.key()
-        developing = self.at_draft() and self.draft.settled_text is None
-        if plain and key == Qt.Key.Key_Escape and (developing or self._draft_takes_keys()):
-            self.discard_asked.emit()
-        elif plain and key in _KEEP_KEYS and self._draft_takes_keys():
-            self.keep_asked.emit()
-        elif event.matches(QKeySequence.StandardKey.InsertLineSeparator):
+        if event.matches(QKeySequence.StandardKey.InsertLineSeparator):
             self.textCursor().insertText("\n")  # a plain text has one kind of line break
             self.ensureCursorVisible()
         else:
@@ -310,12 +243,12 @@ class Page(QPlainTextEdit):
         for name in data.formats():
             data.data(name)  # Qt fills it in when it is first asked, over what it holds
             data.removeFormat(name)
-        data.setText(self.text_between(cursor.selectionStart(), cursor.selectionEnd()))
+        data.setText(text_between(self.document(), cursor.selectionStart(), cursor.selectionEnd()))
         return data
 
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:
         super().inputMethodEvent(event)
-        self.draft.relayout()  # unfinished text is no change of the document
+        self._relayout_overlays()  # unfinished text is no change of the document
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         if source.hasText():

@@ -1,90 +1,80 @@
-"""How a draft joins the text around it: pure text rules, no widgets."""
+"""Where a draft goes in a document."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from enum import Enum
-from functools import cached_property
-from unicodedata import bidirectional
+from PySide6.QtGui import QTextCursor, QTextDocument
 
-from app.documents.text import LINE_END, insertable
+from app.documents.text import text_between, utf16_length
+from app.editor.anchor import Anchor
+from app.editor.join import JoinMode, TextContext
 
-_SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]*_]*$")
-_BLANK_LINE = re.compile(r"\S[ \t]*\n[ \t]*\n[ \t]*\S")
-_NEAR_CHARACTERS = 10_000
-_OPENS_WORD = re.compile(r"\w|[“‘„«(\[{]|[\"']\w")
-_FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
+CONTEXT_CHARACTERS = 400_000
+"""The most text on either side of the caret that a draft can look at: more than any context holds."""
+NEAR_CHARACTERS = 1000
 
 
-class JoinMode(Enum):
-    """How a draft joins the text before it."""
-
-    INLINE = "inline"
-    NEW_PARAGRAPH = "new paragraph"
-    WITHIN = "within"
-    """Shown below the paragraph, put in at the caret: within it, or where it reads from the right."""
-
-
-@dataclass(frozen=True)
-class Join:
-    """How a draft was joined to the text when it was begun; what is edited since is looked at anew."""
-
-    begun: JoinMode
-    separator: str
-    """What the document itself puts between paragraphs: one line break, or a blank line."""
-    in_code: bool
-
-    def mode(self, line_before: str, line_after: str) -> JoinMode:
-        """Where it stands now. line_before, line_after: the anchor's paragraph on both sides of it."""
-        if line_after.strip():
-            return JoinMode.WITHIN
-        if self.begun is JoinMode.NEW_PARAGRAPH and line_before.strip():
-            return JoinMode.NEW_PARAGRAPH
-        return JoinMode.WITHIN if _is_right_to_left(line_before) else JoinMode.INLINE
-
-    def shown(self, text: str, line_before: str, line_after: str) -> str:
-        """The draft as it is shown and kept: without the white space its place has already."""
-        text = LINE_END.sub("\n", insertable(text)).rstrip()
-        if self.in_code:
-            return text
-        mode = self.mode(line_before, line_after)
-        if mode is JoinMode.NEW_PARAGRAPH or not line_before:
-            text = text.lstrip()
-        elif line_before[-1].isspace():
-            text = text.lstrip(" \t")
-        if mode is JoinMode.WITHIN and text and _OPENS_WORD.match(line_after):
-            text += " "
-        return text
-
-    def insertion(self, shown: str, line_before: str, line_after: str) -> str:
-        """What keep puts in at the anchor."""
-        new = self.mode(line_before, line_after) is JoinMode.NEW_PARAGRAPH
-        return (self.separator if new else "") + shown
+def text_context(document: QTextDocument, position: int) -> TextContext:
+    """The text around a UTF-16 position, as far as a context may reach."""
+    end = document.characterCount() - 1
+    return TextContext(
+        text_between(document, max(0, position - CONTEXT_CHARACTERS), position),
+        text_between(document, position, min(end, position + CONTEXT_CHARACTERS)),
+    )
 
 
-def _is_right_to_left(line: str) -> bool:
-    """By its first letter."""
-    directions = map(bidirectional, line)
-    return next((direction != "L" for direction in directions if direction in ("L", "R", "AL")), False)
+class Placement:
+    """A place that follows the writer's edits, and how a draft joins the text there."""
 
+    def __init__(self, cursor: QTextCursor) -> None:
+        self._anchor = Anchor(cursor)
+        self._document = cursor.document()
+        self._join = text_context(self._document, cursor.position()).join
 
-@dataclass(frozen=True)
-class TextContext:
-    """The text on both sides of the place where a draft goes, as plain text with `\n` between paragraphs."""
+    @property
+    def cursor(self) -> QTextCursor:
+        """Where the draft stands."""
+        return self._anchor.cursor
 
-    before: str
-    after: str
+    @property
+    def mode(self) -> JoinMode:
+        return self._join.mode(*self._line())
 
-    @cached_property
-    def join(self) -> Join:
-        line_before, line_after = self.before.rpartition("\n")[2], self.after.partition("\n")[0]
-        in_code = len(_FENCE.findall(self.before)) % 2 == 1
-        if line_after.strip():
-            mode = JoinMode.WITHIN
-        elif not in_code and _SENTENCE_END.search(line_before):
-            mode = JoinMode.NEW_PARAGRAPH
-        else:
-            mode = JoinMode.INLINE
-        near = self.before[-_NEAR_CHARACTERS:] + self.after[:_NEAR_CHARACTERS]
-        return Join(mode, "\n\n" if _BLANK_LINE.search(near) else "\n", in_code)
+    @property
+    def opens_line(self) -> bool:
+        """Whether white space at the draft's beginning comes off."""
+        new = self.mode is JoinMode.NEW_PARAGRAPH or not self._line()[0].strip()
+        return new and not self._join.in_code
+
+    @property
+    def separator(self) -> str:
+        """What stands between the text before the draft and the draft."""
+        return self._join.insertion("", *self._line())
+
+    def context(self) -> TextContext:
+        """The text before the draft, as the draft finds it, and the text after it."""
+        around = text_context(self._document, self.cursor.position())
+        return TextContext(around.before + self.separator, around.after)
+
+    def shown(self, text: str) -> str:
+        """The model's text as it is shown and kept here."""
+        return self._join.shown(text, *self._line())
+
+    def apply(self, text: str) -> QTextCursor:
+        """Put the text in, as one edit block and so one undo → a cursor behind it."""
+        insertion = self._join.insertion(text, *self._line())
+        cursor = QTextCursor(self.cursor)
+        start = cursor.position()
+        cursor.beginEditBlock()
+        cursor.insertText(insertion[-1:])  # as two commands: Qt merges what is typed next into a lone one
+        cursor.setPosition(start)
+        cursor.insertText(insertion[:-1])
+        cursor.endEditBlock()
+        cursor.setPosition(start + utf16_length(insertion))
+        return cursor
+
+    def _line(self) -> tuple[str, str]:
+        """The anchor's paragraph before and after it, as far as it matters for how the draft joins it."""
+        block, place = self.cursor.block(), self.cursor.position()
+        start, end = block.position(), block.position() + block.length() - 1
+        before = text_between(self._document, max(start, place - NEAR_CHARACTERS), place)
+        return before, text_between(self._document, place, min(end, place + NEAR_CHARACTERS))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 import msgspec
-from PySide6.QtCore import QLockFile, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QLockFile, QObject, QProcess, QProcessEnvironment, Signal
 
 from app.documents.files import held_lock
 from app.models import library
@@ -30,6 +30,7 @@ from app.models.transfer.messages import (
     decode_report,
     encode,
 )
+from app.widgets.timers import timer
 from engine.protocol.errors import Fault, FaultError
 from engine.runtime.child_environment import module_path_environment
 
@@ -75,10 +76,8 @@ class DownloadJob(QObject):
         self._process: QProcess | None = None
         self._lock: QLockFile | None = None
         self._rate = DownloadRate()
-        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
-        self._quiet.timeout.connect(self._on_quiet)
-        self._second = QTimer(self, interval=1000)
-        self._second.timeout.connect(self._on_second)
+        self._quiet = timer(self, self._on_quiet, QUIET_MS, single_shot=True)
+        self._second = timer(self, self._on_second, 1000)
         self.folder = Path(order.folder)
         self.state = DownloadState.QUEUED
         if record:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.controller import DraftController
+from app.drafting.draft_session import DraftState
 from app.models.precision_labels import with_precision_labels
 from app.models.remedies import NO_MODEL, Remedy, remedies
 from app.settings.schema import load_settings
 from app.settings.store import SettingsStore
 from app.widgets.message_bar import Choice, MessageBar
 from app.worker.device_monitor import DeviceMonitor
+from app.worker.model_session import ModelSession
 from engine.checkpoints.units import disk_text
 from engine.protocol.errors import Fault
 
@@ -36,7 +38,8 @@ class ModelNotices(QObject):
         self,
         notice: MessageBar,
         welcome: MessageBar,
-        drafting: DraftSession,
+        model: ModelSession,
+        drafts: DraftController,
         devices: DeviceMonitor,
         settings: SettingsStore,
         parent: QObject,
@@ -44,7 +47,8 @@ class ModelNotices(QObject):
         super().__init__(parent)
         self._notice = notice
         self._welcome = welcome
-        self._drafting = drafting
+        self._model = model
+        self._drafts = drafts
         self._devices = devices
         self._settings = settings
         self._may_offer = False
@@ -52,9 +56,10 @@ class ModelNotices(QObject):
         self._fault: Fault | None = None
         self._thread: threading.Thread | None = None
         welcome.turned.connect(self._on_welcome_turned)
-        drafting.failed.connect(self._on_failed)
-        drafting.changed.connect(self._on_drafting_changed)
-        drafting.model_changed.connect(self._on_model_changed)
+        model.failed.connect(self._on_failed)
+        model.changed.connect(self._on_model_changed)
+        drafts.failed.connect(self._on_failed)
+        drafts.changed.connect(self._on_drafts_changed)
         self._offer_read.connect(self._on_offer_read)
         devices.changed.connect(self._on_devices_known, Qt.ConnectionType.SingleShotConnection)
 
@@ -63,7 +68,7 @@ class ModelNotices(QObject):
     def _on_failed(self, fault: Fault) -> None:
         self._fault = fault
         kind = fault.kind
-        devices, ready = self._devices.at_the_last_load, self._drafting.ready
+        devices, ready = self._devices.at_the_last_load, self._model.ready
         if ready:
             ready = msgspec.structs.replace(ready, device=self._devices.emptied(ready.device))
         found = remedies(kind, self._settings.current, devices, ready)
@@ -72,7 +77,7 @@ class ModelNotices(QObject):
             ways.append(("Open the settings", self._on_device_asked))
         elif kind in NO_MODEL and ways:
             ways.append(("See models", self._on_models_asked))
-        idle = self._drafting.idle_card if kind == "device-missing" else ""
+        idle = self._model.idle_card if kind == "device-missing" else ""
         told, remedy = (
             with_precision_labels(found.message or fault.message),
             with_precision_labels(idle or found.reason or fault.remedy),
@@ -91,10 +96,10 @@ class ModelNotices(QObject):
         self._settings.change(**way.changes)
         if load_settings(self._settings.current) != before:
             return  # the window loads it
-        if self._drafting.ready is None:
-            self._drafting.reload()
+        if self._model.ready is None:
+            self._model.reload()
         elif not way.changes:
-            self._drafting.draft()
+            self._drafts.draft()
 
     def _on_models_asked(self) -> None:
         self._notice.hide()
@@ -104,17 +109,17 @@ class ModelNotices(QObject):
         self._notice.hide()
         self.device_asked.emit()
 
-    def _on_drafting_changed(self) -> None:
+    def _on_drafts_changed(self) -> None:
         """A draft that is begun anew takes the message about the last one away."""
-        if self._drafting.state is DraftState.PREPARING:
+        if self._drafts.state is DraftState.PREPARING:
             self._forget_failure()
-        if self._drafting.stalled and self._drafting.state is DraftState.IDLE:
+        if self._model.stalled and self._drafts.current is None:
             self._notice.show_message(
-                "The engine has not moved for a while.", "", ("Restart it", self._drafting.restart_engine)
+                "The engine has not moved for a while.", "", ("Restart it", self._drafts.restart_engine)
             )
 
     def _on_model_changed(self) -> None:
-        if (ready := self._drafting.ready) is None:
+        if (ready := self._model.ready) is None:
             return
         self._forget_failure()
         if ready.unsaved_bytes and ready.request_id != self._unsaved:
@@ -135,10 +140,10 @@ class ModelNotices(QObject):
         self._devices.changed.connect(self._on_first_look)
 
     def _on_first_look(self) -> None:
-        if self._drafting.ready is None:
+        if self._model.ready is None:
             return
         self._devices.changed.disconnect(self._on_first_look)
-        if idle := self._drafting.idle_card:
+        if idle := self._model.idle_card:
             self._notice.show_message(idle, "")
         elif self._may_offer and not self._settings.current.offered:
             self._thread = threading.Thread(target=self._read_offer, name="read the offer", daemon=True)
@@ -155,7 +160,7 @@ class ModelNotices(QObject):
 
         if self._settings.current.offered:  # the writer has seen the models meanwhile
             return
-        if words := first_run_offer(self._settings.current, self._drafting.devices):
+        if words := first_run_offer(self._settings.current, self._model.devices):
             ways = ("See models", self.models_asked.emit), ("Not now", self.hide_offer)
             self._welcome.show_message(words, "", *ways)
 

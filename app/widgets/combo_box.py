@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.widgets.panel import SHORT_TEXT
+from app.widgets.timers import timer
 
 SETTLE_MS = 500
 _COMBO_FRAME = 44
@@ -29,8 +30,7 @@ class ComboBox(QComboBox):
     def __init__(self) -> None:
         super().__init__()
         self._unsettled = False
-        self._settling = QTimer(self, singleShot=True, interval=SETTLE_MS)
-        self._settling.timeout.connect(self.settle)
+        self._settling = timer(self, self.settle, SETTLE_MS, single_shot=True)
         self.activated.connect(self._on_activated)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)

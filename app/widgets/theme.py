@@ -12,7 +12,6 @@ from typing import Literal
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
 
-from app.settings.schema import Settings
 from app.widgets.resources import FOLDER, ICONS
 
 
@@ -78,11 +77,9 @@ def system_is_dark() -> bool:
     return QGuiApplication.styleHints().colorScheme() is Qt.ColorScheme.Dark
 
 
-def reduces_motion(settings: Settings) -> bool:
-    """The writer's choice, else the system's, which is asked once: that may take 50 ms."""
-    if settings.reduced_motion == "system":
-        return _system_reduces_motion()
-    return settings.reduced_motion == "on"
+def reduces_motion(choice: str) -> bool:
+    """choice: `on`, `off`, or `system`, which is asked once: that may take 50 ms."""
+    return _system_reduces_motion() if choice == "system" else choice == "on"
 
 
 @cache
@@ -151,14 +148,12 @@ def ui_font() -> QFont:
     return font
 
 
-def prose_font(settings: Settings) -> QFont:
+def prose_font(family: str, size_px: int) -> QFont:
     """The page's face; the families after the first stand in where it is missing."""
     font = QFont()
-    font.setFamilies(
-        [settings.font_family, "Vollkorn", "Charter", "Georgia", "Cambria", "Noto Serif", "DejaVu Serif"]
-    )
+    font.setFamilies([family, "Vollkorn", "Charter", "Georgia", "Cambria", "Noto Serif", "DejaVu Serif"])
     font.setStyleHint(QFont.StyleHint.Serif)
-    font.setPixelSize(settings.font_size_px)
+    font.setPixelSize(size_px)
     font.setKerning(True)
     font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
     return font

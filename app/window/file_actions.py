@@ -9,10 +9,8 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
-from app.documents.document import Document
-from app.drafting.draft_session import DraftSession
-from app.editor.page import Page
 from app.widgets.message_bar import MessageBar
+from app.window.document_view import DocumentView
 from engine.protocol.errors import FaultError
 
 # The dialogs are imported where they are asked for: the first paint does not need them.
@@ -22,19 +20,10 @@ _FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
 class FileActions(QObject):
     """notice: for what went wrong; offer: for what an earlier run left; window: the dialogs' parent."""
 
-    def __init__(
-        self,
-        page: Page,
-        document: Document,
-        drafting: DraftSession,
-        notice: MessageBar,
-        offer: MessageBar,
-        window: QWidget,
-    ) -> None:
+    def __init__(self, view: DocumentView, notice: MessageBar, offer: MessageBar, window: QWidget) -> None:
         super().__init__(window)
-        self._page = page
-        self._document = document
-        self._drafting = drafting
+        self._view = view
+        self._document = view.document
         self._notice = notice
         self._offer = offer
         self._window = window
@@ -43,7 +32,7 @@ class FileActions(QObject):
         self.when_saved(self._new_now)
 
     def _new_now(self) -> None:
-        self._drafting.discard()
+        self._view.drafts.discard_all()
         self._document.new()
 
     # ---------------------------------------------------------------- open
@@ -70,9 +59,9 @@ class FileActions(QObject):
             self._notice.show_fault(error.fault)
             return
         self._notice.hide()
-        self._drafting.discard()
+        self._view.drafts.discard_all()
         self._document.show(opened)
-        self._page.moveCursor(QTextCursor.MoveOperation.Start)
+        self._view.page.moveCursor(QTextCursor.MoveOperation.Start)
 
     # ---------------------------------------------------------------- save
 
@@ -112,7 +101,7 @@ class FileActions(QObject):
 
     def when_saved(self, act: Callable[[], object]) -> None:
         """Ask about unsaved text first; act once nothing is left to lose or the writer gave it up."""
-        if not self._page.document().isModified():
+        if not self._view.page.document().isModified():
             act()
             return
         from PySide6.QtWidgets import QMessageBox
@@ -151,10 +140,10 @@ class FileActions(QObject):
         self.when_saved(self._restore_now)
 
     def _restore_now(self) -> None:
-        self._drafting.discard()
+        self._view.drafts.discard_all()
         self._document.restore()
         self.offer_restore()
-        self._page.setFocus()
+        self._view.page.setFocus()
 
     def _ask_throw_away(self) -> None:
         from PySide6.QtWidgets import QMessageBox

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QKeySequence, QShortcut
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.draft_actions import DraftActions
 from app.editor.page import Page
 from app.settings.schema import Settings, limits
 from app.settings.store import SettingsStore
@@ -48,43 +48,14 @@ class EditMenu(QMenu):
 
 
 class DraftMenu(QMenu):
-    """What can be done with a draft, as its state allows."""
+    """What can be done with a draft, and with the model."""
 
-    def __init__(self, page: Page, drafting: DraftSession, window: QWidget) -> None:
+    def __init__(self, actions: DraftActions, window: QWidget) -> None:
         super().__init__("&Draft", window)
-        self._page = page
-        self._drafting = drafting
-        # A key behind a tab is only shown: what it does differs from state to state.
-        self.draft = self.addAction("Draft paragraph\tCtrl+Enter", drafting.draft)
-        self.draft.setIconText("Draft paragraph")
-        self.draft.setToolTip("Draft paragraph (Ctrl+Enter)")
-        for keys in ("Ctrl+Return", "Ctrl+Enter"):
-            QShortcut(QKeySequence(keys), window, drafting.draft)
-        self.retry = self.addAction("Retry", "Ctrl+R", drafting.retry)
-        self.stop = self.addAction("Stop", "Ctrl+.", drafting.stop)
-        self.keep = self.addAction("Keep\tEnter", drafting.keep)
-        self.discard = self.addAction("Discard\tEsc", drafting.discard)
+        self.addActions([actions.draft, actions.retry, actions.stop, actions.keep, actions.discard])
         self.addSeparator()
-        self.previous = self.addAction("Previous draft", "Ctrl+[", lambda: self._show_variant(-1))
-        self.next = self.addAction("Next draft", "Ctrl+]", lambda: self._show_variant(1))
-        self.go_to = self.addAction("Go to the draft", "Ctrl+J", page.go_to_draft)
-        drafting.changed.connect(self._on_changed)
-        self._on_changed()
-
-    def _show_variant(self, by: int) -> None:
-        self._drafting.show_variant(self._drafting.shown_variant + by)
-
-    def _on_changed(self) -> None:
-        drafting, state = self._drafting, self._drafting.state
-        settled = state is DraftState.SETTLED
-        self.draft.setEnabled(state is DraftState.IDLE)
-        self.stop.setEnabled(state in (DraftState.PREPARING, DraftState.DENOISING))
-        for action in (self.retry, self.keep):
-            action.setEnabled(settled)
-        for action in (self.discard, self.go_to):
-            action.setEnabled(state is not DraftState.IDLE)
-        self.previous.setEnabled(settled and drafting.shown_variant > 0)
-        self.next.setEnabled(settled and drafting.shown_variant + 1 < len(drafting.variants))
+        self.addActions([actions.previous, actions.next, actions.go_to])
+        self.addSeparator()
 
 
 class ViewMenu(QMenu):

@@ -5,25 +5,27 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
 from PySide6.QtGui import QTextBlock
 from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
-from app.drafting.draft_session import DraftSession, DraftState
-from app.editor.page import Page
+from app.drafting.draft_session import DraftState
 from app.models.precision_labels import with_precision_labels
 from app.widgets.device_label import device_label
 from app.widgets.labels import quiet_label
+from app.widgets.timers import timer
+from app.window.document_view import DocumentView
+from app.worker.model_session import ModelSession
 from engine.protocol.events import Ready, Stats
 
 GIB = 2**30
 
 
 class StatusBar(QStatusBar):
-    def __init__(self, page: Page, drafting: DraftSession, parent: QWidget | None = None) -> None:
+    def __init__(self, view: DocumentView, model: ModelSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._page = page
-        self._drafting = drafting
+        self._document = view.page.document()
+        self._drafts = view.drafts
+        self._model = model
         self._last = ""
         self.setSizeGripEnabled(False)
         self.setContentsMargins(24, 0, 24, 0)
@@ -35,39 +37,39 @@ class StatusBar(QStatusBar):
         self.addWidget(self.model)
         self.addWidget(self.state, 1)
         self.addPermanentWidget(self.words)
-        self._count = QTimer(self, singleShot=True, interval=400)
-        self._count.timeout.connect(self.count_words)
-        page.document().contentsChange.connect(self._on_contents_change)
-        drafting.changed.connect(self.show_state)
-        drafting.model_changed.connect(self.show_state)
-        drafting.finished.connect(self._on_finished)
-        drafting.failed.connect(self._on_failed)
+        self._count = timer(self, self.count_words, 400, single_shot=True)
+        self._document.contentsChange.connect(self._on_contents_change)
+        view.document.changed.connect(self.count_words)
+        view.drafts.changed.connect(self.show_state)
+        view.drafts.finished.connect(self._on_finished)
+        view.drafts.failed.connect(self._on_failed)
+        model.failed.connect(self._on_failed)
         self.show_state()
         self.count_words()
 
     def show_state(self) -> None:
-        drafting = self._drafting
-        ready, loading = drafting.ready, drafting.loading
-        if drafting.state is DraftState.PREPARING or ready is None:
+        draft, ready, loading = self._drafts.current, self._model.ready, self._model.loading
+        state = draft.state if draft else None
+        if state is DraftState.PREPARING or ready is None:
             self._last = ""
-        elif drafting.state is DraftState.DENOISING:  # until it finishes, this is what will be told of it
-            self._last = f"stopped at step {drafting.step} of up to {drafting.max_steps}"
+        elif draft and state is DraftState.DENOISING:  # until it finishes, this is what will be told of it
+            self._last = f"stopped at step {draft.step} of up to {draft.max_steps}"
         if ready is not None:
             self.model.setText(proof(ready))
         elif loading is not None:
             self.model.setText(f"{loading.stage} · {loading.fraction:.0%}")
         else:
-            again = "tries again" if drafting.fault else "loads it"
+            again = "tries again" if self._model.fault else "loads it"
             self.model.setText(f"No model is loaded · the next draft {again}")
-        words = {
-            DraftState.PREPARING: "reading your text" if loading is None else "waiting for the model",
-            DraftState.DENOISING: "drafting",
-        }
-        settled = self._last or ("ready" if ready is not None else "")
-        self.state.setText(words.get(drafting.state, settled))
+        if state is DraftState.PREPARING:
+            self.state.setText("reading your text" if loading is None else "waiting for the model")
+        elif state is DraftState.DENOISING:
+            self.state.setText("drafting")
+        else:
+            self.state.setText(self._last or ("ready" if ready is not None else ""))
 
     def _on_finished(self, stats: Stats) -> None:
-        most = self._drafting.max_steps
+        most = self._drafts.current.max_steps if self._drafts.current else stats.steps
         steps = f"settled in {stats.steps} of up to {most}" if stats.stopped_early else f"used all {most}"
         seconds = stats.prefill_s + stats.denoise_s
         self._last = f"{steps} steps · {seconds:.1f} s · {stats.tokens_per_s:.0f} tokens/s"
@@ -79,8 +81,7 @@ class StatusBar(QStatusBar):
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
         """Forget the counts of the touched paragraphs; the others keep theirs."""
-        document = self._page.document()
-        block, last = document.findBlock(position), document.findBlock(position + added)
+        block, last = self._document.findBlock(position), self._document.findBlock(position + added)
         while block.isValid():
             block.setUserState(-1)
             if block == last:
@@ -90,7 +91,7 @@ class StatusBar(QStatusBar):
 
     def count_words(self) -> None:
         total = 0
-        block = self._page.document().firstBlock()
+        block = self._document.firstBlock()
         while block.isValid():
             total += _words(block)
             block = block.next()

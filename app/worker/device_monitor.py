@@ -7,10 +7,11 @@ import threading
 from dataclasses import dataclass
 
 import msgspec
-from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
-from app.drafting.draft_session import DraftSession
+from app.widgets.timers import timer
+from app.worker.model_session import ModelSession
 from engine.checkpoints.memory_estimate import RUNTIME_BYTES
 from engine.hardware import nvidia, system_memory
 from engine.hardware.device_groups import TOGETHER
@@ -50,28 +51,27 @@ class DeviceMonitor(QObject):
     changed = Signal()
     _read = Signal(MemorySnapshot)
 
-    def __init__(self, drafting: DraftSession, parent: QObject) -> None:
+    def __init__(self, model: ModelSession, parent: QObject) -> None:
         super().__init__(parent)
-        self._drafting = drafting
+        self._model = model
         self._reading: MemorySnapshot | None = None
         self._thread: threading.Thread | None = None
         self._loaded: Ready | None = None
-        self._timer = QTimer(self, interval=EVERY_MS)
-        self._timer.timeout.connect(self.poll)
+        self._timer = timer(self, self.poll, EVERY_MS)
         self._read.connect(self._on_read)
-        drafting.model_changed.connect(self._on_model_changed)
+        model.changed.connect(self._on_model_changed)
 
     # ---------------------------------------------------------------- what there is
 
     @property
     def devices(self) -> tuple[Device, ...]:
         """The engine's, and the cards that it was not shown."""
-        return with_hidden(tuple(map(self.now, self._drafting.devices)), self._gpus)
+        return with_hidden(tuple(map(self.now, self._model.devices)), self._gpus)
 
     @property
     def at_the_last_load(self) -> tuple[Device, ...]:
         """The same, with what was free when the engine looked."""
-        return with_hidden(self._drafting.devices, self._gpus)
+        return with_hidden(self._model.devices, self._gpus)
 
     @property
     def _gpus(self) -> tuple[Gpu, ...]:
@@ -117,9 +117,9 @@ class DeviceMonitor(QObject):
         self.poll()
 
     def _on_model_changed(self) -> None:
-        if self._drafting.ready is self._loaded:
+        if self._model.ready is self._loaded:
             return
-        self._loaded = self._drafting.ready
+        self._loaded = self._model.ready
         if self._loaded:
             self.poll()
         elif self._timer.isActive():
@@ -127,9 +127,9 @@ class DeviceMonitor(QObject):
 
     def poll(self) -> None:
         """Unless a model is being loaded, which takes memory bit by bit, or nobody knows what there is."""
-        if self._thread is None and self._drafting.devices and self._drafting.loading is None:
+        if self._thread is None and self._model.devices and self._model.loading is None:
             self._thread = threading.Thread(
-                target=self._work, args=(self._drafting.ready,), name="poll the devices", daemon=True
+                target=self._work, args=(self._model.ready,), name="poll the devices", daemon=True
             )
             self._thread.start()
 
@@ -151,8 +151,8 @@ class DeviceMonitor(QObject):
     @Slot(MemorySnapshot)
     def _on_read(self, reading: MemorySnapshot) -> None:
         self._thread = None
-        if reading.ready is not self._drafting.ready:  # nobody knows what of it is in there
-            if self._drafting.ready:
+        if reading.ready is not self._model.ready:  # nobody knows what of it is in there
+            if self._model.ready:
                 self.poll()
         elif self._reading is None or not reading.is_like(self._reading):
             self._reading = reading

@@ -13,8 +13,9 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
 from weakref import WeakValueDictionary
 
-from PySide6.QtCore import QObject, QThread, QTimer, Signal
+from PySide6.QtCore import QObject, QThread, Signal
 
+from app.widgets.timers import timer
 from engine.protocol.engine import Engine
 from engine.protocol.errors import fault_of
 from engine.protocol.events import Cancelled, Event, Failed, Frame
@@ -57,9 +58,7 @@ class EngineThread(QThread):
         self._jobs: WeakValueDictionary[str, _Job] = WeakValueDictionary()
         self._reading_ahead = threading.Event()  # cancels the last prepare
         self._closed = False
-        self._watch = QTimer(self)
-        self._watch.setInterval(round(min(1.0, hang_s / 4, first_hang_s / 4) * 1000))
-        self._watch.timeout.connect(self._on_watch)
+        self._watch = timer(self, self._on_watch, round(min(1.0, hang_s / 4, first_hang_s / 4) * 1000))
 
     # ---------------------------------------------------------------- called on the event loop's thread
 

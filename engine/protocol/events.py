@@ -80,6 +80,7 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
 class Frame(Message, frozen=True, kw_only=True, tag="frame"):
     """What one denoising step shows; step 0 is the random canvas. elapsed_s: since the canvas began."""
 
+    place: int = 0
     variant: int
     canvas: int
     step: int
@@ -91,6 +92,7 @@ class Frame(Message, frozen=True, kw_only=True, tag="frame"):
 class Committed(Message, frozen=True, kw_only=True, tag="committed"):
     """A canvas is finished: its text, trimmed at the end token."""
 
+    place: int = 0
     variant: int
     canvas: int
     text: str
@@ -116,6 +118,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
     """One variant is done; text is that of its committed canvases."""
 
+    place: int = 0
     variant: int
     text: str
     stats: Stats

@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
-from app.drafting.draft_session import DraftSession
 from app.models import library
 from app.models.download_job import DownloadJob, DownloadState
 from app.models.download_queue import DownloadQueue
@@ -27,6 +26,7 @@ from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets.panel import breakable, heading, link, page_rows, text_label, title_row
 from app.worker.device_monitor import DeviceMonitor
+from app.worker.model_session import ModelSession
 from engine.checkpoints.units import disk_text
 from engine.hardware.selection import device_named
 from engine.protocol.errors import Fault, FaultError
@@ -51,14 +51,14 @@ class ModelsPage(QWidget):
     def __init__(
         self,
         store: SettingsStore,
-        drafting: DraftSession,
+        model: ModelSession,
         devices: DeviceMonitor,
         downloads: DownloadQueue,
         width: int,
     ) -> None:
         super().__init__()
         self._store = store
-        self._drafting = drafting
+        self._model = model
         self._devices = devices
         self._downloads = downloads
         self._folders: tuple[str, ...] = store.current.model_folders
@@ -69,7 +69,7 @@ class ModelsPage(QWidget):
         self.setAccessibleName("Models")
         self._build(width)
         store.changed.connect(self._on_settings)
-        drafting.model_changed.connect(self._on_model_changed)
+        model.changed.connect(self._on_model_changed)
         devices.changed.connect(self._show)
         downloads.added.connect(self._on_added)
         downloads.removed.connect(self._on_removed)
@@ -175,7 +175,7 @@ class ModelsPage(QWidget):
 
     def _places(self, use: ModelUse | None, setting: str) -> tuple[Device, ...]:
         """What a load of the model has to choose from; all there is where the named device is gone."""
-        ready, there = self._drafting.ready, self._devices.devices
+        ready, there = self._model.ready, self._devices.devices
         if ready and (use or setting != "auto"):
             return (ready.device,)
         if setting == "auto":
@@ -186,13 +186,13 @@ class ModelsPage(QWidget):
     def _use(self, entry: ModelEntry, settings: Settings) -> ModelUse | None:
         if not entry.is_meant(settings.model):
             return None
-        drafting = self._drafting
-        return ModelUse(settings.precision, drafting.ready, drafting.loading, drafting.fault)
+        model = self._model
+        return ModelUse(settings.precision, model.ready, model.loading, model.fault)
 
     def _new_row(self, entry: ModelEntry) -> ModelRow:
         row = ModelRow(entry)
         row.use_asked.connect(lambda precision: self._use_model(row.entry, precision))
-        row.unload_asked.connect(self._drafting.unload)
+        row.unload_asked.connect(self._model.unload)
         row.download_asked.connect(lambda token: self._download(row.entry, token))
         row.remove_asked.connect(lambda: self._ask_remove(row.entry))
         row.forget_asked.connect(lambda: self._forget(row.entry))
@@ -236,7 +236,7 @@ class ModelsPage(QWidget):
         self.scan()
 
     def _on_model_changed(self) -> None:
-        fault = self._drafting.fault
+        fault = self._model.fault
         if fault and fault.kind in FAULTS_OF_FILES and self.isVisible():
             self.scan()
         self._show()
@@ -255,7 +255,7 @@ class ModelsPage(QWidget):
         if (entry.model, precision) != (self._store.current.model, self._store.current.precision):
             self._store.change(model=entry.model, precision=precision)
         else:
-            self._drafting.reload()
+            self._model.reload()
 
     def _download(self, entry: ModelEntry, token: str) -> None:
         if entry.download:

@@ -20,8 +20,8 @@ from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.prefetch import Prefetch
+from app.editor.join import TextContext
 from app.editor.page import Page
-from app.editor.placement import TextContext
 from app.settings.store import SettingsStore
 from app.window.main_window import MainWindow
 from app.worker.engine_thread import EngineThread

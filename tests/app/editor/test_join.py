@@ -1,6 +1,6 @@
 import pytest
 
-from app.editor.placement import JoinMode, TextContext
+from app.editor.join import JoinMode, TextContext
 
 SENTENCE = "He did not look at her."
 

@@ -1,0 +1,214 @@
+"""The DraftController: the drafts of one page."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QTextCursor
+
+from app.documents.text import text_between, utf16_length
+from app.drafting.draft_requests import DraftRequests
+from app.drafting.draft_session import DraftSession, DraftState
+from app.editor.draft_overlay import DraftOverlay
+from app.editor.page import Page
+from app.editor.placement import Placement
+from app.settings.store import SettingsStore
+from app.widgets.theme import reduces_motion
+from app.worker.engine_thread import EngineThread
+from app.worker.model_session import ModelSession
+from engine.protocol.errors import Fault
+from engine.protocol.events import Stats
+from engine.protocol.requests import DraftRequest
+
+FIRST_RESERVED_LINES = 4
+"""Lines kept free for a draft before the first one has told how long they are."""
+
+
+class DraftController(QObject):
+    """Begins drafts and shows each one in the page, until it has ended."""
+
+    changed = Signal()
+    """A draft, or which one is the current one."""
+    failed = Signal(Fault)
+    finished = Signal(Stats)
+    """What a draft cost."""
+
+    def __init__(
+        self, page: Page, worker: EngineThread, model: ModelSession, settings: SettingsStore, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._page = page
+        self._model = model
+        self._settings = settings
+        self._requests = DraftRequests(worker, model, settings, self)
+        self._overlays: dict[DraftSession, DraftOverlay] = {}
+        self._recent_lines: deque[float] = deque(maxlen=8)
+        """Of the drafts that settled last, a canvas."""
+        model.leaving.connect(self._on_model_leaving)
+        model.changed.connect(self.changed)
+        page.cursorPositionChanged.connect(self._on_caret_moved)
+
+    # ---------------------------------------------------------------- the drafts
+
+    @property
+    def drafts(self) -> list[DraftSession]:
+        """The oldest first."""
+        return list(self._overlays)
+
+    @property
+    def at_caret(self) -> DraftSession | None:
+        """The draft whose place the caret is at."""
+        cursor = self._page.textCursor()
+        if cursor.hasSelection():
+            return None
+        place = cursor.position()
+        return next((draft for draft in self._overlays if draft.placement.cursor.position() == place), None)
+
+    @property
+    def current(self) -> DraftSession | None:
+        """The draft that the caret is at, else the newest."""
+        return self.at_caret or next(reversed(self._overlays), None)
+
+    @property
+    def state(self) -> DraftState | None:
+        """The current draft's; None without one."""
+        return self.current.state if self.current else None
+
+    def overlay(self, draft: DraftSession) -> DraftOverlay:
+        """How it is shown in the page."""
+        return self._overlays[draft]
+
+    def is_seen(self, draft: DraftSession) -> bool:
+        """Whether the writer sees the draft, or waits at it and sees where it is."""
+        return self._is_watched(draft) or self._overlays[draft].is_in_view()
+
+    def _is_watched(self, draft: DraftSession) -> bool:
+        return self.at_caret is draft and self._page.shows_caret()
+
+    @property
+    def stalled(self) -> bool:
+        """The engine does not move, in the current draft or in the load that it waits for."""
+        draft = self.current
+        return bool(draft and (draft.stalled or (draft.develops and self._model.stalled)))
+
+    # ---------------------------------------------------------------- what the writer does
+
+    def draft(self) -> None:
+        """Draft at the caret. Where there is a draft already: keep it if it is settled, the caret is at it
+        and it is in view, else show it.
+        """
+        draft = self.current
+        if draft is None:
+            self.draft_at([self._page.textCursor()])
+        elif draft.state is DraftState.SETTLED and self.at_caret is draft and self.is_seen(draft):
+            self.keep()
+        else:
+            self._overlays[draft].scroll_into_view()
+
+    def draft_at(self, cursors: Sequence[QTextCursor]) -> None:
+        """Draft at several places in one batch. What a cursor selects is all that its draft is given; the
+        draft goes behind it.
+        """
+        drafts = [self._open(cursor) for cursor in cursors]
+        self._overlays[drafts[0]].scroll_into_view()
+        self._requests.send(drafts)
+
+    def keep(self) -> None:
+        """Put the current draft in. A caret that is at it goes behind it."""
+        if (draft := self.current) is None:
+            return
+        caret_was_there = self.at_caret is draft
+        if (behind := draft.keep()) and caret_was_there:
+            self._page.setTextCursor(behind)
+
+    def discard_all(self) -> None:
+        for draft in self.drafts:
+            draft.discard()
+
+    def show_variant(self, by: int) -> None:
+        """by: 1 the next one, -1 the one before."""
+        if draft := self.current:
+            draft.show(draft.shown_variant + by)
+
+    def go_to_draft(self) -> None:
+        """Put the caret where the current draft stands."""
+        if draft := self.current:
+            self._page.setTextCursor(QTextCursor(draft.placement.cursor))
+            self._overlays[draft].scroll_into_view()
+            self._page.setFocus()
+
+    def wait_longer(self) -> None:
+        """The writer gives a stuck engine more time."""
+        for draft in self.drafts:
+            draft.set_stalled(False)
+        self._model.wait_longer()
+
+    def restart_engine(self) -> None:
+        """End the stuck engine; its drafts fail, and the next one starts it afresh."""
+        if not self._model.restart_engine():
+            self.discard_all()
+
+    def request_at_caret(self) -> DraftRequest:
+        """What draft() would ask for now, with nothing selected."""
+        return self._requests.at(self._page.document(), self._page.textCursor().position())
+
+    async def close(self) -> None:
+        """Give up everything that runs, and wait until it has ended."""
+        self.discard_all()
+        await self._requests.close()
+
+    # ---------------------------------------------------------------- the life of a draft
+
+    def _open(self, cursor: QTextCursor) -> DraftSession:
+        at, selection = QTextCursor(cursor), ""
+        if cursor.hasSelection():
+            start, end = cursor.selectionStart(), cursor.selectionEnd()
+            selection = text_between(self._page.document(), start, end).rstrip("\n")
+            at.setPosition(start + utf16_length(selection))
+            if cursor == self._page.textCursor():
+                self._page.setTextCursor(at)
+        draft = DraftSession(Placement(at), self._on_asked, self._requests.cancel, self, selection)
+        chosen = self._settings.current
+        lines = statistics.median(self._recent_lines) if self._recent_lines else FIRST_RESERVED_LINES
+        reduced = reduces_motion(chosen.reduced_motion)
+        overlay = DraftOverlay(
+            self._page, draft.placement, round(lines) * chosen.canvases, reduced_motion=reduced
+        )
+        self._overlays[draft] = overlay
+        draft.developed.connect(overlay.show)
+        draft.restarted.connect(overlay.restart)
+        draft.settled.connect(partial(self._on_settled, draft))
+        draft.changed.connect(partial(self._on_changed, draft))
+        draft.failed.connect(self.failed)
+        draft.finished.connect(self.finished)
+        return draft
+
+    def _on_asked(self, draft: DraftSession) -> None:
+        self._requests.send([draft])
+
+    def _on_settled(self, draft: DraftSession, text: str, is_new: bool) -> None:
+        overlay, watched = self._overlays[draft], self._is_watched(draft)
+        overlay.settle(text)
+        if is_new:
+            if watched:
+                overlay.scroll_into_view()  # the bar may have grown out of the view
+            self._recent_lines.append(max(1, overlay.line_count / self._settings.current.canvases))
+            self._page.announce("The draft is ready. Its facts are unchecked.")
+
+    def _on_changed(self, draft: DraftSession) -> None:
+        if draft.state is DraftState.ENDED and (overlay := self._overlays.pop(draft, None)):
+            overlay.close()
+            draft.deleteLater()
+        self.changed.emit()
+
+    def _on_model_leaving(self) -> None:
+        for draft in self.drafts:
+            draft.give_up()
+
+    def _on_caret_moved(self) -> None:
+        if len(self._overlays) > 1:  # another one may be the current one now
+            self.changed.emit()

@@ -1,0 +1,65 @@
+"""What can be done with a draft: one QAction each, for menus, bar and keys alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+
+from app.drafting.controller import DraftController
+from app.drafting.draft_session import DraftSession, DraftState
+
+
+class DraftActions(QObject):
+    """They act on the current draft, and are enabled as its state allows.
+
+    A key behind a tab is only shown: what it does differs from state to state.
+    """
+
+    def __init__(self, drafts: DraftController, parent: QObject) -> None:
+        super().__init__(parent)
+        self._drafts = drafts
+        on_current = self._on_current
+        self.draft = self._action("Draft paragraph\tCtrl+Enter", "Draft paragraph", drafts.draft)
+        self.draft.setToolTip("Draft paragraph (Ctrl+Enter)")
+        self.retry = self._action("Retry", "Draft again", on_current(DraftSession.retry), "Ctrl+R")
+        self.stop = self._action(
+            "Stop", "Stop, and take what stands", on_current(DraftSession.stop), "Ctrl+."
+        )
+        self.keep = self._action("Keep\tEnter", "Keep the draft", drafts.keep)
+        self.discard = self._action("Discard\tEsc", "Discard the draft", on_current(DraftSession.discard))
+        show_previous, show_next = (lambda: drafts.show_variant(-1)), (lambda: drafts.show_variant(1))
+        self.previous = self._action("Previous draft", "Show the draft before", show_previous, "Ctrl+[")
+        self.next = self._action("Next draft", "Show the next draft", show_next, "Ctrl+]")
+        self.go_to = self._action("Go to the draft", "Go to the draft", drafts.go_to_draft, "Ctrl+J")
+        drafts.changed.connect(self._on_changed)
+        self._on_changed()
+
+    def _action(self, text: str, tool_tip: str, act: Callable[[], object], key: str = "") -> QAction:
+        action = QAction(text, self)
+        action.setIconText(text.partition("\t")[0])
+        action.setToolTip(tool_tip)
+        action.setShortcut(QKeySequence(key))
+        action.triggered.connect(lambda: act())
+        return action
+
+    def _on_current(self, act: Callable[[DraftSession], None]) -> Callable[[], None]:
+        def on_current() -> None:
+            if draft := self._drafts.current:
+                act(draft)
+
+        return on_current
+
+    def _on_changed(self) -> None:
+        draft = self._drafts.current
+        settled = draft is not None and draft.state is DraftState.SETTLED
+        self.draft.setEnabled(draft is None)
+        self.stop.setEnabled(draft is not None and draft.develops)
+        for action in (self.retry, self.keep):
+            action.setEnabled(settled)
+        for action in (self.discard, self.go_to):
+            action.setEnabled(draft is not None)
+        shown, count = (draft.shown_variant, len(draft.variants)) if draft and settled else (0, 0)
+        self.previous.setEnabled(shown > 0)
+        self.next.setEnabled(shown + 1 < count)

@@ -1,0 +1,41 @@
+"""The marks beside a draft: where it will go in, and still lines where it will stand."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
+
+
+def paint_insertion_mark(painter: QPainter, caret: QRectF, colour: QColor) -> None:
+    """A caret-like mark where a draft shown below its paragraph will go in. caret: its rectangle there."""
+    x, bottom, half = caret.center().x(), caret.bottom() - 1, 5
+    _fill(painter, colour)
+    painter.drawPolygon(
+        [QPointF(x, bottom - half), QPointF(x + half, bottom + 2), QPointF(x - half, bottom + 2)]
+    )
+    painter.restore()
+
+
+def paint_placeholder(
+    painter: QPainter, column: QRectF, lines: int, line_height: float, first_left: float, colour: QColor
+) -> None:
+    """Reduced motion: still lines at the column's bottom, where the text will stand. first_left: where the
+    first one begins.
+    """
+    _fill(painter, colour)
+    top = column.bottom() - lines * line_height
+    for line in range(lines):
+        share = 0.62 if line + 1 == lines else 1.0
+        left = first_left if line == 0 else column.left()
+        width = max(0.0, column.width() * share - (left - column.left()))
+        y = top + (line + 0.38) * line_height
+        painter.drawRoundedRect(QRectF(left, y, width, 0.3 * line_height), 3, 3)
+    painter.restore()
+
+
+def _fill(painter: QPainter, colour: QColor) -> None:
+    """The caller restores."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(colour)

@@ -1,0 +1,51 @@
+"""The DocumentView: one document with its page and its drafts."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.documents.document import Document
+from app.documents.recovery import RecoveryStore
+from app.drafting.controller import DraftController
+from app.drafting.draft_actions import DraftActions
+from app.drafting.draft_bar import DraftBar
+from app.drafting.draft_button import DraftButton
+from app.drafting.draft_keys import DraftKeys
+from app.drafting.idle_unload import IdleUnload
+from app.drafting.prefetch import Prefetch
+from app.editor.page import Page
+from app.settings.store import SettingsStore
+from app.widgets.theme import prose_font
+from app.worker.engine_thread import EngineThread
+from app.worker.model_session import ModelSession
+
+
+class DocumentView(QWidget):
+    """What belongs to one text; the window around it shows its menus, its title and its state."""
+
+    def __init__(
+        self,
+        worker: EngineThread,
+        model: ModelSession,
+        settings: SettingsStore,
+        recovery: RecoveryStore,
+    ) -> None:
+        super().__init__()
+        chosen = settings.current
+        self.page = Page(prose_font(chosen.font_family, chosen.font_size_px))
+        self.page.setMinimumSize(560, 200)  # the window's follows, with the settings or without
+        self.document = Document(self.page.document(), recovery, self)
+        self.drafts = DraftController(self.page, worker, model, settings, self)
+        self.draft_actions = DraftActions(self.drafts, self)
+        self.bar = DraftBar(self.page, self.drafts, self.draft_actions, model)
+        self.button = DraftButton(self.page, self.drafts)
+        self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
+        self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
+        DraftKeys(self.page, self.drafts)
+        for keys in ("Ctrl+Return", "Ctrl+Enter"):
+            QShortcut(QKeySequence(keys), self, self.drafts.draft)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.page)
+        self.setFocusProxy(self.page)

@@ -1,0 +1,142 @@
+"""The side panel: settings and models beside the page, built when they are first opened."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow
+
+from app.models.notices import ModelNotices
+from app.settings.store import SettingsStore
+from app.window.status_bar import name_in_list
+from app.worker.device_monitor import DeviceMonitor
+from app.worker.model_session import ModelSession
+
+if TYPE_CHECKING:
+    from app.models.download_queue import DownloadQueue
+    from app.models.ui.models_page import ModelsPage
+    from app.settings.panel import SettingsPanel
+
+# What the first paint does not need is imported where it is used.
+
+
+class SidePanel(QObject):
+    """row: the window's, which the panel comes into."""
+
+    closed = Signal()
+
+    def __init__(
+        self,
+        model: ModelSession,
+        devices: DeviceMonitor,
+        settings: SettingsStore,
+        notices: ModelNotices,
+        row: QHBoxLayout,
+        window: QMainWindow,
+    ) -> None:
+        super().__init__(window)
+        self._model = model
+        self._devices = devices
+        self._settings = settings
+        self._notices = notices
+        self._row = row
+        self._window = window
+        self._width_before = window.width()
+        notices.models_asked.connect(self.open_models)
+        notices.device_asked.connect(self._on_device_asked)
+        model.changed.connect(self._on_model_changed)
+        devices.changed.connect(self._on_devices_changed)
+
+    @cached_property
+    def panel(self) -> SettingsPanel:
+        from app.settings.panel import SettingsPanel
+
+        panel = SettingsPanel(self._settings)
+        panel.closed.connect(self._on_closed)
+        panel.models_asked.connect(self.open_models)
+        self._row.addWidget(panel)
+        self._show_model_in(panel)
+        self._devices.while_visible(panel)
+        return panel
+
+    @cached_property
+    def downloads(self) -> DownloadQueue:
+        from app.models.download_queue import DownloadQueue
+
+        return DownloadQueue(self._window)
+
+    @cached_property
+    def models(self) -> ModelsPage:
+        from app.models.ui.models_page import ModelsPage
+
+        page = ModelsPage(self._settings, self._model, self._devices, self.downloads, self.panel.width())
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_closed)
+        page.arrived.connect(self._notices.show_arrived)
+        page.stopped.connect(self._notices.show_stopped)
+        return page
+
+    def open_models(self) -> None:
+        self._notices.hide_offer()
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.models)
+        self.models.back_link.setFocus()
+
+    def open_settings(self, opened: bool) -> None:
+        """Or close them."""
+        self._settings.change(panel_open=opened)
+        if opened:
+            self.panel.focus_first()
+
+    def set_shown(self, shown: bool) -> None:
+        """As the settings have it. What the window had to grow for the panel, it gives back."""
+        if not (shown or self._is_built()) or shown is not self.panel.isHidden():
+            return
+        if shown:
+            self._width_before = self._window.width()
+            self.panel.show()
+            return
+        width = self._window.width()
+        grown = self._width_before < width == self._window.minimumSizeHint().width()
+        self.panel.hide()
+        if grown:
+            self._row.activate()  # the least width is another one now
+            if layout := self._window.layout():
+                layout.activate()
+            self._window.resize(self._width_before, self._window.height())
+
+    def close(self) -> None:
+        if "downloads" in vars(self):
+            self.downloads.close()
+
+    def _is_built(self) -> bool:
+        return "panel" in vars(self)
+
+    def _on_closed(self) -> None:
+        self._settings.change(panel_open=False)
+        self.closed.emit()
+
+    def _on_device_asked(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_settings()
+        self.panel.focus_device()
+
+    def _on_model_changed(self) -> None:
+        if self._is_built():
+            self._show_model_in(self.panel)
+
+    def _on_devices_changed(self) -> None:
+        if self._is_built():
+            self._show_devices_in(self.panel)
+
+    def _show_model_in(self, panel: SettingsPanel) -> None:
+        if (ready := self._model.ready) is not None:
+            panel.show_model(msgspec.structs.replace(ready, label=name_in_list(ready)))
+        self._show_devices_in(panel)
+
+    def _show_devices_in(self, panel: SettingsPanel) -> None:
+        ready = self._model.ready
+        panel.show_devices(self._devices.devices, self._devices.now(ready.device) if ready else None)

@@ -1,0 +1,156 @@
+"""The ModelSession: what is loaded, or how far its load is."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+
+import msgspec
+from PySide6.QtCore import QObject, Signal
+
+from app.settings.store import SettingsStore
+from app.worker.engine_thread import EngineThread
+from app.worker.tasks import Tasks
+from engine.protocol.errors import Fault
+from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, Loading, Ready
+from engine.protocol.requests import DraftRequest, LoadRequest
+
+
+class ModelSession(QObject):
+    """The one model of the app, as the settings name it, in the worker thread's engine."""
+
+    changed = Signal()
+    """What is loaded, or how far, is another one."""
+    leaving = Signal()
+    """The model is about to go: what develops with it has to end now."""
+    failed = Signal(Fault)
+    """A load has failed."""
+
+    def __init__(self, worker: EngineThread, settings: SettingsStore, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._worker = worker
+        self._settings = settings
+        self._tasks = Tasks()
+        self._load_id: str | None = None
+        self._load_task: asyncio.Task[None] | None = None
+        self.ready: Ready | None = None
+        self.loading: Loading | None = None
+        self.fault: Fault | None = None
+        """Why the last load failed."""
+        self.devices: tuple[Device, ...] = ()
+        self.idle_card = ""
+        """Why the engine cannot use a card that is here, and what to do."""
+        self.stalled = False
+        """The load does not move."""
+        worker.stalled.connect(self._on_stalled)
+
+    # ---------------------------------------------------------------- load and unload
+
+    def load(self) -> None:
+        """Load the model that the settings name on the device they name; a running load is given up."""
+        self._cancel_load()
+        self._load_id = secrets.token_hex(16)
+        self.ready, self.fault, self.stalled = None, None, False
+        chosen = self._settings.current
+        request = LoadRequest(
+            request_id=self._load_id,
+            model=chosen.model,
+            device=chosen.device,
+            precision=chosen.precision,
+            context_tokens=chosen.context_tokens,
+        )
+        self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
+        self.changed.emit()
+        self._load_task = self._tasks.spawn(self._run_load(request))
+
+    def reload(self) -> None:
+        """What the settings name is another model now."""
+        self.leaving.emit()
+        self.load()
+
+    def unload(self) -> None:
+        """Free the model's memory; the next draft loads it again."""
+        self.leaving.emit()
+        self._cancel_load()
+        self._load_id = self.ready = self.loading = self.fault = None
+        self._worker.unload()
+        self.changed.emit()
+
+    async def ensure_loaded(self) -> bool:
+        """Load the model if nobody has. False if it could not be, and `failed` has told why."""
+        if self.ready is None and self._load_id is None:
+            self.load()
+        while self._load_id is not None and self._load_task is not None:
+            await asyncio.wait({self._load_task})
+        return self.ready is not None
+
+    async def draft(self, request: DraftRequest) -> AsyncGenerator[Event, None]:
+        """The events of a draft with the loaded model. Where the engine starts afresh for it, it loads its
+        model first.
+        """
+        async for event in self._worker.draft(request):
+            self._note(event)
+            yield event
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    def _cancel_load(self) -> None:
+        if self._load_id is not None:
+            self._worker.cancel(self._load_id)
+
+    async def _run_load(self, request: LoadRequest) -> None:
+        if request.request_id != self._load_id:  # given up before it began
+            return
+        async for event in self._worker.load(request):
+            if request.request_id != self._load_id:
+                continue
+            self.stalled = False
+            if not isinstance(event, Loading):
+                self._load_id = None
+            if isinstance(event, Failed):
+                self.fault = event.fault
+            self._note(event)
+            if isinstance(event, Failed):
+                self.failed.emit(event.fault)
+
+    # ---------------------------------------------------------------- what the engine says
+
+    def _note(self, event: Event) -> None:
+        """What an event of a load or a draft says of the model."""
+        former = self.ready, self.loading
+        match event:
+            case Loading():
+                self.ready, self.loading = None, event
+                if event.devices:
+                    self.devices, self.idle_card = event.devices, event.idle_card
+            case Ready():
+                self.ready, self.loading = event, None
+            case Failed() | Cancelled():
+                self.loading = None
+                if isinstance(event, Failed) and event.kind == "engine-died":
+                    self.ready = None
+            case Finished() if self.ready and event.stats.peak_bytes > self.ready.memory_bytes:
+                # A draft takes more than the weights; not every device tells how much.
+                self.ready = msgspec.structs.replace(self.ready, memory_bytes=event.stats.peak_bytes)
+        if (self.ready, self.loading) != former:
+            self.changed.emit()
+
+    def _on_stalled(self, request_id: str) -> None:
+        if request_id == self._load_id:
+            self.stalled = True
+            self.changed.emit()
+
+    def wait_longer(self) -> None:
+        """The writer gives a stuck load more time."""
+        self.stalled = False
+        self.changed.emit()
+
+    def restart_engine(self) -> bool:
+        """End the stuck engine; what runs in it fails, and the next draft starts it afresh. False if the
+        engine has no process of its own.
+        """
+        self.stalled = False
+        self.changed.emit()
+        return self._worker.restart()
