@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,102 +12,27 @@ from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftSession, DraftState
-from app.editor.page import Page
+from app.editor.placement import Placement
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
-from engine.protocol.engine import Engine
-from engine.protocol.events import DraftEvent, Finished, LoadEvent
+from engine.protocol.events import Committed, DraftEvent, Frame, LoadEvent, Token
 from engine.protocol.requests import DraftRequest, LoadRequest
 from engine.runtime.process_engine import ProcessEngine
 from tests.app.conftest import Emitted, Run
-from tests.app.editor.test_page import TEXT, make_page, put_caret
-from tests.fakes import COMMAND, FakeEngine
+from tests.app.drafting.conftest import Desk, ScriptedEngine
+from tests.app.pages import END, TEXT, put_caret
+from tests.fakes import COMMAND
 from tests.fakes import TEXT as DRAFT
-
-END = len(TEXT) + 1
-"""The emoji counts twice in Qt's positions."""
-
-
-class ScriptedEngine(FakeEngine):
-    """Remembers the requests, holds back a load or a draft, and takes its instruction from the test."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests: list[DraftRequest] = []
-        self.how = ""
-        self.peak_bytes = 0
-        self.says = DRAFT
-        self.may_load = threading.Event()
-        self.may_load.set()
-
-    def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
-        self.may_load.wait()
-        yield from super().load(request, cancelled)
-
-    def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
-        self.requests.append(request)
-        for event in super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled):
-            if isinstance(event, Finished):
-                stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
-                event = msgspec.structs.replace(event, stats=stats, text=self.says)
-            yield event
-
-
-@dataclass
-class Desk:
-    page: Page
-    drafting: DraftSession
-    worker: EngineThread
-    settings: SettingsStore
-    messages: list[tuple[str, str]]
-
-    async def until(self, reached: Callable[[], bool]) -> None:
-        while not reached():
-            await asyncio.sleep(0.002)
-
-    async def state(self, state: DraftState) -> None:
-        await self.until(lambda: self.drafting.state is state)
-
-    async def settled(self) -> None:
-        self.drafting.draft()
-        await self.state(DraftState.SETTLED)
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-def open_engine(engine: ScriptedEngine) -> Callable[[], Engine]:
-    return lambda: engine
-
-
-@pytest.fixture
-def desk(qtbot: QtBot, run: Run, tmp_path: Path, open_engine: Callable[[], Engine]) -> Iterator[Desk]:
-    page = make_page(qtbot)
-    put_caret(page, END)
-    settings = SettingsStore(tmp_path / "settings.json")
-    worker = EngineThread(open_engine, hang_s=0.3, first_hang_s=0.3)
-    drafting = DraftSession(page, worker, settings)
-    messages: list[tuple[str, str]] = []
-    drafting.failed.connect(lambda message, remedy, _kind: messages.append((message, remedy)))
-    worker.start()
-    yield Desk(page, drafting, worker, settings, messages)
-    run(drafting.close())
-    assert worker.close()
 
 
 def test_what_a_draft_took_is_told_with_the_model(desk: Desk, engine: ScriptedEngine, run: Run) -> None:
     told: list[int] = []
-    desk.drafting.model_changed.connect(
-        lambda: told.append(desk.drafting.ready.memory_bytes if desk.drafting.ready else -1)
-    )
+    desk.model.changed.connect(lambda: told.append(desk.model.ready.memory_bytes if desk.model.ready else -1))
 
     async def scenario() -> None:
         for engine.peak_bytes in (5, 3, 0):
             await desk.settled()
-            desk.drafting.discard()
+            desk.draft.discard()
 
     run(scenario())
     assert told[-2:] == [0, 5]
@@ -125,14 +49,14 @@ def test_the_bar_of_a_long_draft_comes_into_view_for_who_waits_for_it(
     page.resize(900, 420)
 
     async def scenario() -> None:
-        desk.drafting.draft()
+        desk.drafts.draft()
         await desk.state(DraftState.DENOISING)
         if not watched:
             put_caret(page, page.textCursor().position() - 30)
         before = page.verticalScrollBar().value()
         await desk.state(DraftState.SETTLED)
         assert (page.verticalScrollBar().value() > before) is watched
-        assert (page.draft.bar_top() or 0) < page.viewport().height() - 40 or not watched
+        assert (desk.drafts.overlay(desk.draft).bar_top) < page.viewport().height() - 40 or not watched
 
     run(scenario())
 
@@ -141,18 +65,18 @@ def test_a_draft_is_kept_and_undone_and_redone(desk: Desk, run: Run) -> None:
     async def scenario() -> None:
         await desk.settled()
         assert desk.page.text() == TEXT
-        desk.drafting.keep()
+        desk.drafts.keep()
 
     run(scenario())
     kept = desk.page.text()
     assert kept == f"{TEXT}\n\n{DRAFT}"
-    assert desk.drafting.state is DraftState.IDLE
+    assert desk.drafts.current is None
     desk.page.undo()
     assert desk.page.text() == TEXT
     assert not desk.page.document().isUndoAvailable()
     desk.page.redo()
     assert desk.page.text() == kept
-    assert desk.messages == []
+    assert desk.faults == []
 
 
 @pytest.mark.parametrize("state", [DraftState.PREPARING, DraftState.DENOISING, DraftState.SETTLED])
@@ -164,33 +88,33 @@ def test_discard_in_every_state_leaves_no_trace(
     async def scenario() -> None:
         if state is DraftState.PREPARING:
             engine.may_load.clear()
-        desk.drafting.draft()
+        desk.drafts.draft()
         await desk.state(state)
-        desk.drafting.discard()
-        assert desk.drafting.state is DraftState.IDLE
+        desk.draft.discard()
+        assert desk.drafts.current is None
         engine.may_load.set()
         engine.how = ""
         await desk.settled()  # the engine is free again, and what was late was dropped
-        assert desk.drafting.variants == [DRAFT]
-        desk.drafting.discard()
+        assert desk.texts == [DRAFT]
+        desk.draft.discard()
 
     run(scenario())
     document = desk.page.document()
     assert desk.page.text() == TEXT
     assert not document.isModified()
     assert not document.isUndoAvailable()
-    assert desk.page.draft.anchor is None
+    assert desk.drafts.current is None
 
 
 def test_stop_makes_what_stands_the_draft(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
     engine.how = "endless"
 
     async def scenario() -> None:
-        desk.drafting.draft()
-        await desk.until(lambda: desk.drafting.step > 3)
-        desk.drafting.stop()
-        assert desk.drafting.state is DraftState.SETTLED
-        desk.drafting.keep()
+        desk.drafts.draft()
+        await desk.until(lambda: desk.draft.step > 3)
+        desk.draft.stop()
+        assert desk.drafts.state is DraftState.SETTLED
+        desk.drafts.keep()
 
     run(scenario())
     assert desk.page.text() == f"{TEXT}\n\nIt rained"
@@ -200,28 +124,28 @@ def test_stop_before_anything_stands_backs_out(desk: Desk, run: Run, engine: Scr
     engine.may_load.clear()
 
     async def scenario() -> None:
-        desk.drafting.draft()
-        desk.drafting.stop()
+        desk.drafts.draft()
+        desk.draft.stop()
         engine.may_load.set()
 
     run(scenario())
-    assert desk.drafting.state is DraftState.IDLE
-    assert desk.page.draft.anchor is None
+    assert desk.drafts.current is None
+    assert desk.drafts.current is None
 
 
 def test_a_second_ctrl_enter_keeps_at_the_anchor_and_waits_elsewhere(
     desk: Desk, run: Run, engine: ScriptedEngine
 ) -> None:
     async def scenario() -> None:
-        desk.drafting.draft()
-        desk.drafting.draft()
+        desk.drafts.draft()
+        desk.drafts.draft()
         await desk.state(DraftState.SETTLED)
         assert len(engine.requests) == 1
         put_caret(desk.page, 4)
-        desk.drafting.draft()
-        assert (desk.drafting.state, desk.page.text()) == (DraftState.SETTLED, TEXT)
+        desk.drafts.draft()
+        assert (desk.drafts.state, desk.page.text()) == (DraftState.SETTLED, TEXT)
         put_caret(desk.page, END)
-        desk.drafting.draft()
+        desk.drafts.draft()
 
     run(scenario())
     assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
@@ -233,17 +157,17 @@ def test_retry_keeps_the_drafts_before_it_within_reach(desk: Desk, run: Run, eng
     async def scenario() -> None:
         await desk.settled()
         engine.how = "endless"
-        desk.drafting.retry()
-        await desk.until(lambda: desk.drafting.step > 0)
-        desk.drafting.stop()
+        desk.draft.retry()
+        await desk.until(lambda: desk.draft.step > 0)
+        desk.draft.stop()
 
     run(scenario())
-    assert desk.drafting.variants == [DRAFT, "It rained"]
+    assert desk.texts == [DRAFT, "It rained"]
     assert [request.seed for request in engine.requests] == [7, 8]
-    desk.drafting.show_variant(5)
-    assert desk.page.draft.settled_text == "It rained"
-    desk.drafting.show_variant(0)
-    desk.drafting.keep()
+    desk.draft.show(5)
+    assert desk.draft.text == "It rained"
+    desk.draft.show(0)
+    desk.drafts.keep()
     assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
 
 
@@ -253,14 +177,14 @@ def test_a_retry_given_up_brings_back_the_draft_that_was_shown(
     async def scenario() -> None:
         await desk.settled()
         engine.says = "Second."
-        desk.drafting.retry()
+        desk.draft.retry()
         await desk.state(DraftState.SETTLED)
-        desk.drafting.show_variant(0)
-        desk.drafting.retry()
-        desk.drafting.stop()
+        desk.draft.show(0)
+        desk.draft.retry()
+        desk.draft.stop()
 
     run(scenario())
-    assert (desk.page.draft.settled_text, desk.drafting.shown_variant) == (DRAFT, 0)
+    assert (desk.draft.text, desk.draft.shown_variant) == (DRAFT, 0)
 
 
 def test_a_selection_of_line_ends_alone_is_none(desk: Desk, run: Run) -> None:
@@ -271,11 +195,11 @@ def test_a_selection_of_line_ends_alone_is_none(desk: Desk, run: Run) -> None:
     desk.page.setTextCursor(cursor)
 
     async def scenario() -> None:
-        desk.drafting.draft()
+        desk.drafts.draft()
         await desk.state(DraftState.SETTLED)
 
     run(scenario())
-    assert desk.page.at_draft()
+    assert desk.drafts.at_caret
     assert desk.page.textCursor().position() == end
 
 
@@ -285,12 +209,12 @@ def test_a_retry_that_fails_brings_the_former_draft_back(
     async def scenario() -> None:
         await desk.settled()
         engine.how = "lose the device"
-        desk.drafting.retry()
-        await desk.until(lambda: bool(desk.messages))
+        desk.draft.retry()
+        await desk.until(lambda: bool(desk.faults))
 
     run(scenario())
-    assert desk.drafting.state is DraftState.SETTLED
-    assert desk.page.draft.settled_text == DRAFT
+    assert desk.drafts.state is DraftState.SETTLED
+    assert desk.draft.text == DRAFT
     caplog.clear()
 
 
@@ -301,8 +225,8 @@ def test_a_retry_takes_the_text_and_the_settings_as_they_are_now(
         await desk.settled()
         qtbot.keyClicks(desk.page, " However,")
         desk.settings.change(max_steps=7)
-        desk.drafting.retry()
-        await desk.until(lambda: len(desk.drafting.variants) == 2)
+        desk.draft.retry()
+        await desk.until(lambda: len(desk.texts) == 2)
 
     run(scenario())
     assert [request.before for request in engine.requests] == [f"{TEXT}\n\n", f"{TEXT} However,\n\n"]
@@ -320,7 +244,7 @@ def test_a_selected_paragraph_mark_does_not_move_the_draft(
 
     async def scenario() -> None:
         await desk.settled()
-        desk.drafting.keep()
+        desk.drafts.keep()
 
     run(scenario())
     assert engine.requests[0].before == TEXT[:first] + "\n\n"
@@ -349,7 +273,7 @@ def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngin
 
     async def scenario() -> None:
         await desk.settled()
-        desk.drafting.keep()
+        desk.drafts.keep()
 
     run(scenario())
     assert (engine.requests[0].before, engine.requests[0].after) == ("ferry", "")
@@ -362,13 +286,13 @@ def test_a_draft_asked_for_while_the_model_loads_waits_and_then_comes(
     engine.may_load.clear()
 
     async def scenario() -> None:
-        desk.drafting.load()
-        desk.drafting.draft()
-        assert desk.drafting.loading is not None
-        assert desk.drafting.state is DraftState.PREPARING
+        desk.model.load()
+        desk.drafts.draft()
+        assert desk.model.loading is not None
+        assert desk.drafts.state is DraftState.PREPARING
         engine.may_load.set()
         await desk.state(DraftState.SETTLED)
-        assert desk.drafting.ready is not None
+        assert desk.model.ready is not None
 
     run(scenario())
 
@@ -379,10 +303,10 @@ def test_a_draft_given_up_while_the_model_loads_is_never_asked_for(
     engine.may_load.clear()
 
     async def scenario() -> None:
-        desk.drafting.draft()
-        desk.drafting.discard()
+        desk.drafts.draft()
+        desk.draft.discard()
         engine.may_load.set()
-        await desk.until(lambda: desk.drafting.ready is not None)
+        await desk.until(lambda: desk.model.ready is not None)
         await desk.settled()
 
     run(scenario())
@@ -395,11 +319,11 @@ def test_a_model_that_cannot_be_loaded_is_told_with_its_remedy(
     desk.settings.change(model="missing")
 
     async def scenario() -> None:
-        desk.drafting.draft()
-        await desk.until(lambda: bool(desk.messages) and desk.drafting.state is DraftState.IDLE)
+        desk.drafts.draft()
+        await desk.until(lambda: bool(desk.faults) and desk.drafts.current is None)
 
     run(scenario())
-    assert desk.messages[0] == ("There is no model 'missing'.", "Choose another one.")
+    assert (desk.faults[0].kind, desk.faults[0].remedy) == ("weights-missing", "Choose another one.")
     assert desk.page.text() == TEXT
     caplog.clear()
 
@@ -412,33 +336,25 @@ def test_a_fault_of_the_engine_costs_no_text_and_the_next_draft_works(
     how: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    page = make_page(qtbot)
-    put_caret(page, END)
     worker = EngineThread(lambda: Telling(ProcessEngine(COMMAND)))
-    drafting = DraftSession(page, worker, SettingsStore(tmp_path / "settings.json"))
-    messages: list[tuple[str, str]] = []
-    drafting.failed.connect(lambda message, remedy, _kind: messages.append((message, remedy)))
-    worker.start()
+    desk = Desk.make(qtbot, SettingsStore(tmp_path / "settings.json"), worker)
     Telling.how = how
 
     async def scenario() -> None:
-        drafting.draft()
-        while not messages or drafting.state is not DraftState.IDLE:
-            await asyncio.sleep(0.002)
-        assert page.text() == TEXT
-        assert page.draft.anchor is None
+        desk.drafts.draft()
+        await desk.until(lambda: bool(desk.faults) and desk.drafts.current is None)
+        assert desk.page.text() == TEXT
         Telling.how = ""
-        drafting.draft()
-        while drafting.variants != [DRAFT]:
-            await asyncio.sleep(0.002)
-        drafting.keep()
-        await drafting.close()
+        desk.drafts.draft()
+        await desk.until(lambda: desk.texts == [DRAFT])
+        desk.drafts.keep()
+        await desk.close()
 
     run(scenario())
-    assert page.text() == f"{TEXT}\n\n{DRAFT}"
-    message, remedy = messages[0]
-    assert message
-    assert remedy or how == "lose the device"
+    assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
+    fault = desk.faults[0]
+    assert fault.message
+    assert fault.remedy or how == "lose the device"
     assert worker.close()
     caplog.clear()
 
@@ -467,10 +383,10 @@ def test_an_engine_that_does_not_move_is_told_and_waiting_goes_on(
     engine.may_load.clear()
 
     async def scenario() -> None:
-        desk.drafting.draft()
-        await desk.until(lambda: desk.drafting.stalled)
-        desk.drafting.wait_longer()
-        assert not desk.drafting.stalled
+        desk.drafts.draft()
+        await desk.until(lambda: desk.drafts.stalled)
+        desk.drafts.wait_longer()
+        assert not desk.drafts.stalled
         engine.may_load.set()
         await desk.state(DraftState.SETTLED)
 
@@ -483,14 +399,14 @@ def test_typing_elsewhere_goes_on_while_a_draft_develops(
     engine.how = "endless"
 
     async def scenario() -> None:
-        desk.drafting.draft()
-        await desk.until(lambda: desk.drafting.step > 1)
+        desk.drafts.draft()
+        await desk.until(lambda: desk.draft.step > 1)
         put_caret(desk.page, 0)
         for letter in "Once ":
             qtbot.keyClicks(desk.page, letter)
             await asyncio.sleep(0.01)
-        desk.drafting.stop()
-        desk.drafting.keep()
+        desk.draft.stop()
+        desk.drafts.keep()
 
     run(scenario())
     assert desk.page.text() == f"Once {TEXT}\n\nIt rained"
@@ -507,61 +423,61 @@ def test_another_model_is_loaded_at_once_and_costs_no_text(
     async def scenario() -> None:
         if state is DraftState.PREPARING:
             engine.may_load.clear()
-        desk.drafting.draft()
+        desk.drafts.draft()
         await desk.state(state)
-        desk.drafting.reload()
-        assert desk.drafting.ready is None
-        assert desk.drafting.state is (DraftState.SETTLED if state is DraftState.SETTLED else DraftState.IDLE)
+        desk.model.reload()
+        assert desk.model.ready is None
+        assert desk.drafts.state is (DraftState.SETTLED if state is DraftState.SETTLED else None)
         engine.may_load.set()
-        await desk.until(lambda: desk.drafting.ready is not None)
+        await desk.until(lambda: desk.model.ready is not None)
         engine.how = ""
-        desk.drafting.discard()
+        desk.drafts.discard_all()
         await desk.settled()
 
     run(scenario())
     assert desk.page.text() == TEXT
-    assert desk.drafting.variants == [DRAFT]
-    assert desk.messages == []
+    assert desk.texts == [DRAFT]
+    assert desk.faults == []
 
 
-@pytest.mark.parametrize("state", [DraftState.IDLE, DraftState.DENOISING, DraftState.SETTLED])
+@pytest.mark.parametrize("state", [None, DraftState.DENOISING, DraftState.SETTLED])
 def test_the_memory_is_freed_and_the_next_draft_loads_again(
     desk: Desk, run: Run, engine: ScriptedEngine, state: DraftState
 ) -> None:
     async def scenario() -> None:
-        if state is DraftState.IDLE:
-            desk.drafting.load()
-            await desk.until(lambda: desk.drafting.ready is not None)
+        if state is None:
+            desk.model.load()
+            await desk.until(lambda: desk.model.ready is not None)
         else:
             engine.how = "endless" if state is DraftState.DENOISING else ""
-            desk.drafting.draft()
+            desk.drafts.draft()
             await desk.state(state)
-        desk.drafting.unload()
-        assert desk.drafting.ready is None
+        desk.model.unload()
+        assert desk.model.ready is None
         await desk.until(lambda: not engine._loaded)
         engine.how = ""
-        desk.drafting.discard()
+        desk.drafts.discard_all()
         await desk.settled()
-        assert desk.drafting.ready is not None
+        assert desk.model.ready is not None
 
     run(scenario())
     assert desk.page.text() == TEXT
-    assert desk.messages == []
+    assert desk.faults == []
 
 
 def test_a_load_is_given_up_when_the_memory_is_freed(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
     desk.settings.change(model="endless")
 
     async def scenario() -> None:
-        desk.drafting.load()
-        await desk.until(lambda: bool(desk.drafting.loading and desk.drafting.loading.fraction))
-        desk.drafting.unload()
-        assert desk.drafting.loading is None
+        desk.model.load()
+        await desk.until(lambda: bool(desk.model.loading and desk.model.loading.fraction))
+        desk.model.unload()
+        assert desk.model.loading is None
         desk.settings.change(model="starter")
         await desk.settled()
 
     run(scenario())
-    assert not desk.messages
+    assert not desk.faults
 
 
 def test_a_load_names_the_precision_and_the_context(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
@@ -581,15 +497,53 @@ def test_a_load_names_the_precision_and_the_context(desk: Desk, run: Run, engine
 def test_why_a_load_failed_is_kept_with_its_kind(
     desk: Desk, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kinds: list[str] = []
-    desk.drafting.failed.connect(lambda _message, _remedy, kind: kinds.append(kind))
     desk.settings.change(model="missing")
 
     async def scenario() -> None:
-        desk.drafting.load()
-        await desk.until(lambda: bool(kinds))
+        desk.model.load()
+        await desk.until(lambda: bool(desk.faults))
 
     run(scenario())
     caplog.clear()
-    assert kinds == ["weights-missing"]
-    assert desk.drafting.fault is not None
+    assert [fault.kind for fault in desk.faults] == ["weights-missing"]
+    assert desk.model.fault is not None
+
+
+def test_stop_takes_the_models_own_characters_and_nothing_of_a_committed_canvas_twice(desk: Desk) -> None:
+    tokens = (Token("It\u00a0is ", 0.0, True, False), Token("naïve 🦊", 2.0, False, False))
+    odd = Frame(request_id="a", variant=0, canvas=0, step=3, max_steps=9, elapsed_s=0.0, tokens=tokens)
+    for committed, text in (("", "It\u00a0is naïve 🦊"), ("It was. ", "It was.")):
+        draft = open_session(desk)
+        developed: list[tuple[Token, ...]] = []
+        draft.developed.connect(developed.append)
+        draft.on_event(odd)
+        if committed:
+            draft.on_event(Committed(request_id="a", variant=0, canvas=0, text=committed))
+        draft.stop()
+        assert draft.text == text
+        assert [token.text for token in developed[-1]][:1] == [committed]
+
+
+def test_stop_on_noise_takes_nothing(desk: Desk) -> None:
+    draft = open_session(desk)
+    draft.on_event(
+        Frame(
+            request_id="a",
+            variant=0,
+            canvas=0,
+            step=0,
+            max_steps=9,
+            elapsed_s=0.0,
+            tokens=(Token("noise", 3.0, False, False),),
+        )
+    )
+    draft.stop()
+    assert draft.state is DraftState.ENDED
+
+
+def open_session(desk: Desk) -> DraftSession:
+    """A draft that was asked for, without an engine."""
+    placement = Placement(desk.page.textCursor())
+    draft = DraftSession(placement, send=lambda _: None, cancel=lambda _: None, parent=desk.page)
+    draft.begin("a", seed=0, max_steps=9)
+    return draft

@@ -1,0 +1,120 @@
+"""A page with a worker thread, and an engine that does what the test says."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.drafting.controller import DraftController
+from app.drafting.draft_keys import DraftKeys
+from app.drafting.draft_session import DraftSession, DraftState
+from app.editor.page import Page
+from app.settings.store import SettingsStore
+from app.worker.engine_thread import EngineThread
+from app.worker.model_session import ModelSession
+from engine.protocol.engine import Engine
+from engine.protocol.errors import Fault
+from engine.protocol.events import DraftEvent, Finished, LoadEvent
+from engine.protocol.requests import DraftRequest, LoadRequest
+from tests.app.conftest import Run
+from tests.app.pages import END, make_page, put_caret
+from tests.fakes import TEXT as DRAFT
+from tests.fakes import FakeEngine
+
+
+class ScriptedEngine(FakeEngine):
+    """Remembers the requests, holds back a load or a draft, and takes its instruction from the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[DraftRequest] = []
+        self.how = ""
+        self.peak_bytes = 0
+        self.says = DRAFT
+        self.may_load = threading.Event()
+        self.may_load.set()
+
+    def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        self.may_load.wait()
+        yield from super().load(request, cancelled)
+
+    def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        self.requests.append(request)
+        for event in super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled):
+            if isinstance(event, Finished):
+                stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
+                event = msgspec.structs.replace(event, stats=stats, text=self.says)
+            yield event
+
+
+@dataclass
+class Desk:
+    page: Page
+    worker: EngineThread
+    settings: SettingsStore
+    model: ModelSession
+    drafts: DraftController
+    faults: list[Fault] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, qtbot: QtBot, settings: SettingsStore, worker: EngineThread) -> "Desk":
+        page = make_page(qtbot)
+        put_caret(page, END)
+        model = ModelSession(worker, settings, page)
+        drafts = DraftController(page, worker, model, settings, page)
+        DraftKeys(page, drafts)
+        desk = cls(page, worker, settings, model, drafts)
+        model.failed.connect(desk.faults.append)
+        drafts.failed.connect(desk.faults.append)
+        worker.start()
+        return desk
+
+    async def close(self) -> None:
+        await self.drafts.close()
+        await self.model.close()
+
+    @property
+    def draft(self) -> DraftSession:
+        """The current one."""
+        assert self.drafts.current is not None
+        return self.drafts.current
+
+    @property
+    def texts(self) -> list[str]:
+        """The variants of the current draft."""
+        return [variant.text for variant in self.draft.variants] if self.drafts.current else []
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            await asyncio.sleep(0.002)
+
+    async def state(self, state: DraftState | None) -> None:
+        await self.until(lambda: self.drafts.state is state)
+
+    async def settled(self) -> None:
+        self.drafts.draft()
+        await self.state(DraftState.SETTLED)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def open_engine(engine: ScriptedEngine) -> Callable[[], Engine]:
+    return lambda: engine
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, run: Run, tmp_path: Path, open_engine: Callable[[], Engine]) -> Iterator[Desk]:
+    settings = SettingsStore(tmp_path / "settings.json")
+    desk = Desk.make(qtbot, settings, EngineThread(open_engine, hang_s=0.3, first_hang_s=0.3))
+    yield desk
+    run(desk.close())
+    assert desk.worker.close()

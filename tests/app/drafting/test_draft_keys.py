@@ -1,0 +1,101 @@
+"""Enter, Tab and Esc at a draft."""
+
+from collections.abc import Callable
+from time import monotonic
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from app.documents.text import set_document_text
+from app.drafting.draft_session import DraftState
+from tests.app.conftest import Run
+from tests.app.drafting.conftest import Desk, ScriptedEngine
+from tests.app.pages import END, TEXT, put_caret
+from tests.fakes import TEXT as DRAFT
+
+Key = Qt.Key
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From now on, a second has passed."""
+    return lambda: monkeypatch.setattr("app.drafting.draft_keys.monotonic", lambda: monotonic() + 1)
+
+
+@pytest.mark.parametrize("key", [Key.Key_Return, Key.Key_Enter, Key.Key_Tab])
+def test_enter_and_tab_keep_a_settled_draft(
+    desk: Desk, run: Run, qtbot: QtBot, key: Key, later: Callable[[], None]
+) -> None:
+    run(desk.settled())
+    later()
+    qtbot.keyClick(desk.page, key)
+    assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
+    assert desk.drafts.current is None
+
+
+@pytest.mark.parametrize("case", ["developing", "just settled", "caret elsewhere", "typed since", "modifier"])
+def test_enter_is_the_writers_otherwise(
+    desk: Desk, run: Run, qtbot: QtBot, engine: ScriptedEngine, case: str, later: Callable[[], None]
+) -> None:
+    engine.how = "endless" if case == "developing" else ""
+
+    async def scenario() -> None:
+        desk.drafts.draft()
+        await desk.state(DraftState.DENOISING if engine.how else DraftState.SETTLED)
+        if case == "caret elsewhere":
+            put_caret(desk.page, 4)
+        if case == "typed since":
+            qtbot.keyClick(desk.page, Key.Key_X)
+        if case != "just settled":
+            later()
+        before = desk.page.blockCount()
+        shift = case == "modifier"
+        modifier = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
+        qtbot.keyClick(desk.page, Key.Key_Return, modifier)
+        assert desk.drafts.current is not None
+        assert desk.page.blockCount() == before + 1
+        desk.drafts.discard_all()
+
+    run(scenario())
+
+
+def test_enter_keeps_no_draft_that_is_out_of_view(
+    desk: Desk, run: Run, qtbot: QtBot, later: Callable[[], None]
+) -> None:
+    set_document_text(desk.page.document(), "\n".join(f"Paragraph {number}." for number in range(80)))
+    desk.page.resize(900, 400)
+    put_caret(desk.page, desk.page.document().characterCount() - 1)
+    run(desk.settled())
+    later()
+    scroll = desk.page.verticalScrollBar()
+    scroll.setValue(0)
+    qtbot.keyClick(desk.page, Key.Key_Tab)
+    assert desk.page.text().endswith("\t")
+    desk.page.undo()
+    assert desk.drafts.current is not None
+
+
+def test_escape_discards_at_the_anchor_alone(
+    desk: Desk, run: Run, qtbot: QtBot, engine: ScriptedEngine, later: Callable[[], None]
+) -> None:
+    async def scenario() -> None:
+        engine.how = "endless"
+        desk.drafts.draft()
+        await desk.state(DraftState.DENOISING)
+        put_caret(desk.page, 3)
+        qtbot.keyClick(desk.page, Key.Key_Escape)
+        assert desk.drafts.current is not None
+        put_caret(desk.page, END)
+        qtbot.keyClick(desk.page, Key.Key_Escape)
+        assert desk.drafts.current is None
+        engine.how = ""
+        await desk.settled()
+        qtbot.keyClick(desk.page, Key.Key_Escape)  # it was meant for the noise
+        assert desk.drafts.current is not None
+        later()
+        qtbot.keyClick(desk.page, Key.Key_Escape)
+        assert desk.drafts.current is None
+
+    run(scenario())
+    assert desk.page.text() == TEXT
