@@ -109,7 +109,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
     letter.write_text(LETTER, "utf-8")
 
     async def pictures(window: MainWindow) -> None:
-        drafting = window.drafting
+        drafts, model = window.view.drafts, window.model
 
         async def take(name: str, when: Callable[[], bool] = lambda: True) -> None:
             while not when():
@@ -118,25 +118,28 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
             window.grab().save(str(folder / f"{name}.png"))
 
         window.files.open_path(letter)
-        window.page.moveCursor(QTextCursor.MoveOperation.End)
-        drafting.load()
-        while drafting.ready is None:
+        window.view.page.moveCursor(QTextCursor.MoveOperation.End)
+        model.load()
+        while model.ready is None:
             await asyncio.sleep(0.01)
-        drafting.draft()
-        await take("noise", lambda: drafting.state is DraftState.DENOISING)
-        await take("developing", lambda: drafting.step >= DEVELOPING * steps)
-        await take("settled", lambda: drafting.state is DraftState.SETTLED)
+        drafts.draft()
+        await take("noise", lambda: drafts.state is DraftState.DENOISING)
+        await take(
+            "developing", lambda: drafts.current is not None and drafts.current.step >= DEVELOPING * steps
+        )
+        await take("settled", lambda: drafts.state is DraftState.SETTLED)
         settings.change(panel_open=True)
         await take("settings")
-        window.open_models()
-        await take("models", lambda: bool(window.models.rows))
-        window.panel.show_settings()
+        window.side_panel.open_models()
+        await take("models", lambda: bool(window.side_panel.models.rows))
+        window.side_panel.panel.show_settings()
         settings.change(panel_open=False)
-        drafting.keep()
+        drafts.keep()
         await asyncio.sleep(1.0)  # the words are counted a moment later
         await take("kept")
-        window.page.document().setModified(False)
-        await drafting.close()
+        window.view.page.document().setModified(False)
+        await drafts.close()
+        await model.close()
 
     with qasync.QEventLoop(application) as loop:
         window = MainWindow(settings, worker, recovery)

@@ -38,9 +38,9 @@ class DraftBar(QFrame):
         self.keep = _button(actions.keep)
         self.keep.setProperty("primary", True)
         self.retry = _button(actions.retry)
-        self.previous = _button(actions.previous, "‹")
+        self.previous = _step_button(actions.previous, "‹")
         self.variant = quiet_label("Which draft")
-        self.next = _button(actions.next, "›")
+        self.next = _step_button(actions.next, "›")
         self.stop = _button(actions.stop)
         self.wait = tool_button("Wait", "Go on waiting", drafts.wait_longer)
         self.restart = tool_button("Restart", "Start the engine afresh", drafts.restart_engine)
@@ -117,8 +117,15 @@ class DraftBar(QFrame):
         self.setGeometry(left, round(top), min(self.width(), room), self.height())
 
 
-def _button(action: QAction, text: str = "") -> QToolButton:
-    """Does what the action does, and is enabled as it is. text: in place of the action's."""
-    button = tool_button(text or action.iconText(), action.toolTip(), action.trigger)
+def _button(action: QAction) -> QToolButton:
+    """Does what the action does. It is hidden where that cannot be done, not disabled, which would take the
+    keys from it.
+    """
+    return tool_button(action.iconText(), action.toolTip(), action.trigger)
+
+
+def _step_button(action: QAction, text: str) -> QToolButton:
+    """Stands still, and is disabled at the end."""
+    button = tool_button(text, action.toolTip(), action.trigger)
     action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
     return button

@@ -52,8 +52,8 @@ def tokens(words: str = "noise that sharpens", entropy: float = 3.0) -> tuple[To
 
 
 with_company = False
-"""Whether begin() opens two more drafts: under the next paragraph, and under the first one, which may be above
-the view.
+"""Whether begin() opens two more drafts: under the next paragraph, and under the first one, which may be
+above the view.
 """
 
 

@@ -21,7 +21,9 @@ from app import application as app_main
 from app.crash_handler import report_faults
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftState
+from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
+from app.editor.placement import Placement
 from app.widgets.resources import FOLDER
 from app.window.main_window import MainWindow
 from engine.protocol.events import Frame, Prefilled, Token
@@ -67,7 +69,7 @@ def drive(probe: Callable[[MainWindow], Coroutine[Any, Any, Found]]) -> Found:
         try:
             return await probe(windows[0])
         finally:
-            windows[0].page.document().setModified(False)
+            windows[0].view.page.document().setModified(False)
             windows[0].close()
 
     def report_and_start(loop: asyncio.AbstractEventLoop, tell: Callable[[str, str], None]) -> None:
@@ -90,12 +92,12 @@ async def until(holds: Callable[[], bool], timeout_s: float = 120.0) -> None:
 
 
 async def ready(window: MainWindow) -> None:
-    await until(lambda: window.drafting.ready is not None)
+    await until(lambda: window.model.ready is not None)
 
 
 async def draft_to_step(window: MainWindow, step: int) -> None:
-    window.drafting.draft()
-    await until(lambda: window.drafting.state is DraftState.DENOISING and window.drafting.step >= step)
+    window.view.drafts.draft()
+    await until(lambda: window.view.drafts.state is DraftState.DENOISING and _step(window) >= step)
 
 
 # ------------------------------------------------------------------ probes
@@ -115,18 +117,18 @@ async def stall(window: MainWindow) -> Found:
 
 async def keys(window: MainWindow) -> Found:
     """From when a key is due until it is painted, in 100,000 words: idle, and while a draft develops."""
-    set_document_text(window.page.document(), TEXT * (100_000 // len(TEXT.split())))
+    set_document_text(window.view.page.document(), TEXT * (100_000 // len(TEXT.split())))
     window._settings.change(**LONG_DRAFT)
     await ready(window)
     await asyncio.sleep(1.0)
-    page = window.page
+    page = window.view.page
     _put_caret(page, page.document().blockCount() // 2)
     idle = await _type(page, KEYS // 2)
     await draft_to_step(window, 1)
     page.moveCursor(QTextCursor.MoveOperation.PreviousBlock)
     page.moveCursor(QTextCursor.MoveOperation.EndOfBlock)
-    drafting = await _type(page, KEYS, lambda: window.drafting.state is DraftState.DENOISING)
-    window.drafting.discard()
+    drafting = await _type(page, KEYS, lambda: window.view.drafts.state is DraftState.DENOISING)
+    window.view.drafts.discard_all()
     await asyncio.sleep(1.0)
     idle += await _type(page, KEYS // 2)
     return {"idle_ms": idle, "drafting_ms": drafting}
@@ -135,20 +137,20 @@ async def keys(window: MainWindow) -> Found:
 async def frames(window: MainWindow) -> Found:
     """256 words, each in ink of its own: taken by the page, laid out, painted."""
     await ready(window)
-    set_document_text(window.page.document(), TEXT * 3)
-    _put_caret(window.page, 2)
+    set_document_text(window.view.page.document(), TEXT * 3)
+    _put_caret(window.view.page, 2)
     await asyncio.sleep(1.0)
-    view, wall_ms, processor_ms = window.page.draft, [], []
-    view.begin(window.page.textCursor(), 6)
+    page, wall_ms, processor_ms = window.view.page, [], []
+    overlay = DraftOverlay(page, Placement(page.textCursor()), 6, reduced_motion=False)
     for frame in _made_up_frames():
-        view._frame_timer.stop()
+        overlay._frame_timer.stop()
         await asyncio.sleep(0)
         began, began_processor = perf_counter(), thread_time()
-        view.show_frame(frame)
-        window.page.viewport().repaint()
+        overlay.show(frame.tokens)
+        page.viewport().repaint()
         wall_ms.append(1000 * (perf_counter() - began))
         processor_ms.append(1000 * (thread_time() - began_processor))
-    view.clear()
+    overlay.close()
     return {"wall_ms": wall_ms[10:], "processor_ms": processor_ms[10:]}
 
 
@@ -158,27 +160,28 @@ async def cancels(window: MainWindow) -> Found:
     await ready(window)
     idle_ms, free_steps = [], []
     for turn in range(CANCELS):
-        set_document_text(window.page.document(), TEXT)
-        _put_caret(window.page, 0)
+        set_document_text(window.view.page.document(), TEXT)
+        _put_caret(window.view.page, 0)
         await draft_to_step(window, 4 + turn)
         step_s = await _step_s(window)
         began = perf_counter()
-        (window.drafting.discard if turn % 2 else window.drafting.stop)()
-        await until(lambda: window.drafting.state in (DraftState.IDLE, DraftState.SETTLED))
+        actions = window.view.draft_actions
+        (actions.discard if turn % 2 else actions.stop).trigger()
+        await until(lambda: window.view.drafts.state in (None, DraftState.SETTLED))
         idle_ms.append(1000 * (perf_counter() - began))
         free_steps.append((await _next_draft_begins(window) - began) / step_s)
-        window.drafting.discard()
+        window.view.drafts.discard_all()
     return {"idle_ms": idle_ms, "free_steps": free_steps}
 
 
 async def memory(window: MainWindow) -> Found:
     """The app's own process, a draft done and kept."""
-    set_document_text(window.page.document(), TEXT)
-    _put_caret(window.page, 0)
+    set_document_text(window.view.page.document(), TEXT)
+    _put_caret(window.view.page, 0)
     await ready(window)
-    window.drafting.draft()
-    await until(lambda: window.drafting.state is DraftState.SETTLED)
-    window.drafting.keep()
+    window.view.drafts.draft()
+    await until(lambda: window.view.drafts.state is DraftState.SETTLED)
+    window.view.drafts.keep()
     await asyncio.sleep(0.5)
     return {"resident_mb": _kb_of("/proc/self/status", "VmRSS") / 1000}
 
@@ -219,20 +222,22 @@ async def _type(page: Page, count: int, while_: Callable[[], bool] = lambda: Tru
 
 async def _step_s(window: MainWindow) -> float:
     """The time of a step, from some that are under way."""
-    drafting, seen = window.drafting, [(window.drafting.step, perf_counter())]
+    seen = [(_step(window), perf_counter())]
     while len(seen) < 6:
-        before = drafting.step
-        await until(lambda before=before: drafting.step != before)  # type: ignore[misc]
-        seen.append((drafting.step, perf_counter()))
+        before = _step(window)
+        await until(lambda before=before: _step(window) != before)  # type: ignore[misc]
+        seen.append((_step(window), perf_counter()))
     times = [(b_at - a_at) / (b_step - a_step) for (a_step, a_at), (b_step, b_at) in pairwise(seen)]
     return statistics.median(times)
 
 
+def _step(window: MainWindow) -> int:
+    return window.view.drafts.current.step if window.view.drafts.current else 0
+
+
 async def _next_draft_begins(window: MainWindow) -> float:
     """When the engine began to read the next request's prompt."""
-    events = window.drafting._worker.draft(
-        DraftRequest(request_id=uuid.uuid4().hex, before=TEXT, max_steps=1)
-    )
+    events = window.model._worker.draft(DraftRequest(request_id=uuid.uuid4().hex, before=TEXT, max_steps=1))
     async for event in events:
         if isinstance(event, Prefilled):
             began = perf_counter() - event.prefill_s

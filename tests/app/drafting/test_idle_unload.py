@@ -5,41 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
 
-from app.drafting.draft_session import DraftState
 from app.drafting.idle_unload import IdleUnload
 from app.editor.page import Page
 from app.settings.store import SettingsStore
 from engine.protocol.events import Ready
-from tests.app.editor.test_page import make_page
+from tests.app.pages import make_page
 from tests.fakes import ready
 
 
-class FakeDrafting(QObject):
+class Fake(QObject):
+    """A model and the drafts of a page in one."""
+
     changed = Signal()
-    model_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.ready: Ready | None = ready("")
-        self.state = DraftState.IDLE
+        self.drafts: list[SimpleNamespace] = []
         self.unloaded = 0
 
     def unload(self) -> None:
         self.unloaded += 1
         self.ready = None
-        self.model_changed.emit()
+        self.changed.emit()
 
 
 @dataclass
 class Desk:
     idle: IdleUnload
-    drafting: FakeDrafting
+    fake: Fake
     settings: SettingsStore
     page: Page
 
@@ -52,10 +53,10 @@ class Desk:
 
 @pytest.fixture
 def desk(qtbot: QtBot, tmp_path: Path) -> Iterator[Desk]:
-    settings, drafting = SettingsStore(tmp_path / "settings.json"), FakeDrafting()
+    settings, fake = SettingsStore(tmp_path / "settings.json"), Fake()
     page = make_page(qtbot)
-    idle = IdleUnload(page, drafting, settings, page)  # type: ignore[arg-type]
-    yield Desk(idle, drafting, settings, page)
+    idle = IdleUnload(page, fake, settings, fake)  # type: ignore[arg-type]
+    yield Desk(idle, fake, settings, page)
     idle.timer.stop()
 
 
@@ -70,10 +71,10 @@ def test_never_unless_the_writer_says_so(desk: Desk) -> None:
 def test_freed_when_the_time_is_over(desk: Desk) -> None:
     desk.settings.change(unload_after_minutes=15)
     desk.idle.timer.timeout.emit()
-    assert desk.drafting.unloaded == 1
+    assert desk.fake.unloaded == 1
     assert desk.minutes is None
-    desk.drafting.ready = ready("")
-    desk.drafting.model_changed.emit()
+    desk.fake.ready = ready("")
+    desk.fake.changed.emit()
     assert desk.minutes == 15
 
 
@@ -91,13 +92,15 @@ def test_what_the_writer_does_begins_the_time_anew(desk: Desk, what: str) -> Non
             desk.page.verticalScrollBar().setRange(0, 9)
             desk.page.verticalScrollBar().setValue(5)
         case "draft":
-            desk.drafting.changed.emit()
+            desk.fake.changed.emit()
     assert desk.minutes == 5
 
 
-@pytest.mark.parametrize("state", [DraftState.PREPARING, DraftState.DENOISING])
-def test_never_under_a_draft_that_runs(desk: Desk, state: DraftState) -> None:
+def test_never_under_a_draft_that_runs(desk: Desk) -> None:
     desk.settings.change(unload_after_minutes=5)
-    desk.drafting.state = state
+    desk.fake.drafts = [SimpleNamespace(develops=False), SimpleNamespace(develops=True)]
     desk.idle.timer.timeout.emit()
-    assert desk.drafting.unloaded == 0
+    assert desk.fake.unloaded == 0
+    desk.fake.drafts.pop()
+    desk.idle.timer.timeout.emit()
+    assert desk.fake.unloaded == 1

@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QInputMethodEvent
+from PySide6.QtGui import QInputMethodEvent, QTextDocument
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
-from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.controller import DraftController
+from app.drafting.draft_session import DraftState
 from app.drafting.prefetch import Prefetch
 from app.editor.join import TextContext
 from app.editor.page import Page
+from app.editor.placement import text_context
 from app.settings.store import SettingsStore
 from app.window.main_window import MainWindow
 from app.worker.engine_thread import EngineThread
+from app.worker.model_session import ModelSession
 from engine.protocol.events import DraftEvent, Event, LoadEvent
 from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
-from tests.app.editor.test_page import TEXT, make_page, put_caret
+from tests.app.pages import END, TEXT, make_page, put_caret
 from tests.fakes import FakeEngine
 
 if TYPE_CHECKING:
     from tests.app.conftest import Run
-
-END = len(TEXT) + 1
-"""The emoji counts twice in Qt's positions."""
 
 
 class Engine(FakeEngine):
@@ -83,7 +83,8 @@ class Desk:
     worker: Worker
     engine: Engine
     settings: SettingsStore
-    drafting: DraftSession
+    model: ModelSession
+    drafts: DraftController
     reading: Prefetch
 
     async def until(self, reached: Callable[[], bool]) -> None:
@@ -91,11 +92,11 @@ class Desk:
             await asyncio.sleep(0.002)
 
     async def loaded(self) -> None:
-        self.drafting.load()
-        await self.until(lambda: self.drafting.ready is not None)
+        self.model.load()
+        await self.until(lambda: self.model.ready is not None)
 
     async def state(self, state: DraftState) -> None:
-        await self.until(lambda: self.drafting.state is state)
+        await self.until(lambda: self.drafts.state is state)
 
     def read_in_a_pause(self) -> list[str]:
         """The texts before the caret that were read ahead, as if the writer had paused now."""
@@ -109,11 +110,13 @@ def desk(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Desk]:
     page, engine, settings = make_page(qtbot), Engine(), SettingsStore(tmp_path / "settings.json")
     put_caret(page, END)
     worker = Worker(lambda: engine)
-    drafting = DraftSession(page, worker, settings)
-    reading = Prefetch(page, worker, settings, drafting)
+    model = ModelSession(worker, settings, page)
+    drafts = DraftController(page, worker, model, settings, page)
+    reading = Prefetch(page, worker, model, settings, drafts)
     worker.start()
-    yield Desk(page, worker, engine, settings, drafting, reading)
-    run(drafting.close())
+    yield Desk(page, worker, engine, settings, model, drafts, reading)
+    run(drafts.close())
+    run(model.close())
     assert worker.close()
 
 
@@ -142,7 +145,7 @@ def test_exactly_what_a_draft_at_the_caret_sends_is_read(
     async def scenario() -> None:
         await desk.loaded()
         desk.read_in_a_pause()
-        desk.drafting.draft()
+        desk.drafts.draft()
         await desk.state(DraftState.SETTLED)
 
     run(scenario())
@@ -174,7 +177,7 @@ def test_each_sign_of_work_begins_the_pause_anew(desk: Desk, run: Run, qtbot: Qt
         "the caret": partial(put_caret, desk.page, 3),
         "a setting": partial(desk.settings.change, context_tokens=256),
         "a model": lambda: run(desk.loaded()),
-        "a draft": desk.drafting.discard,
+        "a draft": desk.drafts.changed.emit,
     }
     for name, act in signs.items():
         desk.reading.pause.stop()
@@ -187,12 +190,11 @@ def test_a_pause_ends_by_itself_and_the_text_is_looked_at_only_then(
 ) -> None:
     looks: list[int] = []
 
-    def text_context(page: Page, position: int) -> TextContext:
+    def noted(document: QTextDocument, position: int) -> TextContext:
         looks.append(position)
-        return original(page, position)
+        return text_context(document, position)
 
-    original = Page.text_context
-    monkeypatch.setattr(Page, "text_context", text_context)
+    monkeypatch.setattr("app.drafting.draft_requests.text_context", noted)
 
     async def scenario() -> None:
         await desk.loaded()
@@ -212,11 +214,11 @@ def test_nothing_is_read_without_a_model_or_while_one_loads(desk: Desk, run: Run
 
     async def scenario() -> None:
         desk.engine.may_load.clear()
-        desk.drafting.load()
+        desk.model.load()
         await asyncio.sleep(0)
         assert desk.read_in_a_pause() == []
         desk.engine.may_load.set()
-        await desk.until(lambda: desk.drafting.ready is not None)
+        await desk.until(lambda: desk.model.ready is not None)
         assert len(desk.read_in_a_pause()) == 1
 
     run(scenario())
@@ -226,15 +228,15 @@ def test_nothing_is_read_while_there_is_a_draft(desk: Desk, run: Run) -> None:
     async def scenario() -> None:
         await desk.loaded()
         desk.engine.may_draft.clear()
-        desk.drafting.draft()
-        assert desk.drafting.state is DraftState.PREPARING
+        desk.drafts.draft()
+        assert desk.drafts.state is DraftState.PREPARING
         assert desk.read_in_a_pause() == []
         desk.engine.may_draft.set()
         await desk.state(DraftState.DENOISING)
         assert desk.read_in_a_pause() == []
         await desk.state(DraftState.SETTLED)
         assert desk.read_in_a_pause() == []
-        desk.drafting.keep()
+        desk.drafts.keep()
         assert desk.read_in_a_pause() == [f"{desk.page.text()}\n\n"]
 
     run(scenario())
@@ -282,7 +284,7 @@ def test_a_draft_asked_for_in_the_middle_of_it_comes_at_once(desk: Desk, run: Ru
         await desk.loaded()
         assert len(desk.read_in_a_pause()) == 1
         assert desk.engine.reads.wait(5)
-        desk.drafting.draft()
+        desk.drafts.draft()
         await desk.state(DraftState.SETTLED)
 
     run(scenario(), timeout_s=5)
@@ -296,17 +298,17 @@ def test_the_window_reads_ahead(qtbot: QtBot, run: Run, tmp_path: Path) -> None:
     window.show()
 
     async def scenario() -> None:
-        window.drafting.load()
-        while window.drafting.ready is None:
+        window.model.load()
+        while window.model.ready is None:
             await asyncio.sleep(0.002)
-        qtbot.keyClick(window.page, Qt.Key.Key_A)
-        assert window.reading_ahead.pause.isActive()
-        window.reading_ahead.pause.timeout.emit()
-        await window.drafting.close()
+        qtbot.keyClick(window.view.page, Qt.Key.Key_A)
+        assert window.view.prefetch.pause.isActive()
+        window.view.prefetch.pause.timeout.emit()
+        await window.view.drafts.close()
 
     run(scenario())
     assert [request.before for request in worker.prepared] == ["a"]
     assert worker.close()
-    window.page.document().setModified(False)
-    window.document.close()
+    window.view.page.document().setModified(False)
+    window.view.document.close()
     recovery.close()

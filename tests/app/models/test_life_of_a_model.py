@@ -29,7 +29,7 @@ from engine.protocol.events import Device, Loading
 from tests.app.conftest import Run
 from tests.app.models.ui.test_models_page import CPU, RTX_3060, RTX_4090, finish_scan, install
 from tests.app.window.test_main_window import Open, open_window, settle, window
-from tests.fakes import ready
+from tests.fakes import finished, ready
 
 __all__ = ["open_window", "window"]  # fixtures
 
@@ -42,9 +42,9 @@ def no_cards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stand(window: MainWindow, *devices: Device) -> None:
     """As if a model had been loaded on the first of the devices, and what is free had been read."""
-    window.drafting.devices = devices
-    window.drafting.ready = msgspec.structs.replace(ready("1"), device=devices[0])
-    window.drafting.model_changed.emit()
+    window.model.devices = devices
+    window.model.ready = msgspec.structs.replace(ready("1"), device=devices[0])
+    window.model.changed.emit()
     assert window.devices._thread is not None
     window.devices._thread.join()
     QCoreApplication.sendPostedEvents(window.devices)
@@ -138,23 +138,23 @@ def test_it_goes_when_the_models_are_seen_in_any_way(window: MainWindow) -> None
     window.start(None)
     stand(window, RTX_4090, CPU)
     assert window.welcome.isVisible()
-    window.open_models()
+    window.side_panel.open_models()
     assert window.welcome.isHidden()
 
 
 def test_it_does_not_come_once_the_models_were_seen(window: MainWindow) -> None:
     window.start(None)
-    window.open_models()
+    window.side_panel.open_models()
     stand(window, RTX_4090, CPU)
     assert window.welcome.isHidden()
 
 
 def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window: Open) -> None:
     first = open_window()
-    first.page.insertPlainText("Not saved.")
-    first.document._recovery.write_now()
-    first.document._store.submit(lambda: None).result()
-    first.document._store._lock = None
+    first.view.page.insertPlainText("Not saved.")
+    first.view.document._recovery.write_now()
+    first.view.document._store.submit(lambda: None).result()
+    first.view.document._store._lock = None
     later = open_window()
     later.start(None)
     stand(later, RTX_4090, CPU)
@@ -167,10 +167,10 @@ def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window:
 
 
 def stand_beside_an_idle_card(window: MainWindow) -> None:
-    window.drafting._on_load_event(
+    window.model._note(
         Loading(request_id="", stage="", fraction=0.0, devices=(CPU,), idle_card="It cannot be used.")
     )
-    window.drafting.loading = None
+    window.model.loading = None
     stand(window, CPU)
     assert window.notice.text == "It cannot be used."
     assert window.welcome.isHidden()
@@ -188,15 +188,15 @@ def test_an_idle_card_is_told_instead(window: MainWindow) -> None:
 
 
 def test_models_are_a_page_of_the_panel(window: MainWindow) -> None:
-    window.open_models()
-    assert window.panel.isVisible()
-    assert window.models.isVisible()
-    assert window.panel.geometry().left() >= window.page.geometry().right()
-    window.models.back.emit()
-    assert not window.models.isVisible()
-    assert window.panel.isVisible()
-    window.models.closed.emit()
-    assert window.panel.isHidden()
+    window.side_panel.open_models()
+    assert window.side_panel.panel.isVisible()
+    assert window.side_panel.models.isVisible()
+    assert window.side_panel.panel.geometry().left() >= window.view.page.geometry().right()
+    window.side_panel.models.back.emit()
+    assert not window.side_panel.models.isVisible()
+    assert window.side_panel.panel.isVisible()
+    window.side_panel.models.closed.emit()
+    assert window.side_panel.panel.isHidden()
 
 
 def test_downloads_begin_with_the_page_and_end_with_the_window(
@@ -205,8 +205,8 @@ def test_downloads_begin_with_the_page_and_end_with_the_window(
     monkeypatch.setattr(DownloadJob, "start", lambda item: item._enter(DownloadState.CHECKING))
     window._settings.change(panel_open=True)
     assert "downloads" not in vars(window)
-    window.open_models()
-    item = window.downloads.download("owner/model")
+    window.side_panel.open_models()
+    item = window.side_panel.downloads.download("owner/model")
     window.close()
     assert item.state is DownloadState.PAUSED
 
@@ -217,29 +217,29 @@ def test_what_arrived_is_used_with_one_click(
     monkeypatch.setattr(DownloadJob, "start", lambda item: item._enter(DownloadState.CHECKING))
 
     async def scenario() -> None:
-        window.open_models()
-        item = window.downloads.download("owner/model")
+        window.side_panel.open_models()
+        item = window.side_panel.downloads.download("owner/model")
         install(item.folder)
         item._enter(DownloadState.DONE)
         item.ended.emit()
-        finish_scan(window.models)
+        finish_scan(window.side_panel.models)
         assert offers(window.notice) == ["Use it"]
         window.notice.buttons[0].click()
         assert window._settings.current.model == str(item.folder)
-        await until(lambda: window.drafting.ready is not None)
+        await until(lambda: window.model.ready is not None)
 
     run(scenario())
     assert window.notice.isHidden()
 
 
 def test_what_arrived_and_was_removed_since_is_not_used(window: MainWindow) -> None:
-    window.open_models()
+    window.side_panel.open_models()
     folder = install(models_folder() / "owner--model")
-    window.models.scan()
-    finish_scan(window.models)
-    entry = window.models.rows[folder].entry
+    window.side_panel.models.scan()
+    finish_scan(window.side_panel.models)
+    entry = window.side_panel.models.rows[folder].entry
     window.model_notices.show_arrived(entry)
-    window.models._remove(entry)
+    window.side_panel.models._remove(entry)
     chosen = window._settings.current
     window.notice.buttons[0].click()
     assert window._settings.current == chosen
@@ -250,13 +250,13 @@ def test_what_arrived_and_was_removed_since_is_not_used(window: MainWindow) -> N
 def test_a_download_has_one_name(window: MainWindow) -> None:
     folder = install(models_folder() / "owner--model")
     write_record(folder, InstallRecord(repo="owner/model"))
-    window.open_models()
-    window.drafting.ready = msgspec.structs.replace(ready("1"), model=str(folder), label=folder.name)
-    window.drafting.model_changed.emit()
-    finish_scan(window.models)
-    name = window.models.rows[folder].entry.label
+    window.side_panel.open_models()
+    window.model.ready = msgspec.structs.replace(ready("1"), model=str(folder), label=folder.name)
+    window.model.changed.emit()
+    finish_scan(window.side_panel.models)
+    name = window.side_panel.models.rows[folder].entry.label
     assert window.status.model.text().startswith(f"{name} · ")
-    assert f"{name}  ›" in [button.text() for button in window.panel.findChildren(QPushButton)]
+    assert f"{name}  ›" in [button.text() for button in window.side_panel.panel.findChildren(QPushButton)]
     of_its_own = msgspec.structs.replace(ready("2"), model=str(BUNDLED / "starter"), label="starter")
     assert proof(of_its_own).startswith("starter · ")
 
@@ -268,7 +268,7 @@ def test_the_memory_is_freed_by_hand_and_the_next_draft_loads(window: MainWindow
     free = next(action for action in window.findChildren(QAction) if action.text() == "Free the memory now")
     assert not free.isEnabled()
     run(settle(window))
-    window.drafting.keep()
+    window.view.drafts.keep()
     assert free.isEnabled()
     free.trigger()
     assert window.status.model.text() == "No model is loaded · the next draft loads it"
@@ -300,18 +300,18 @@ def test_a_context_for_which_automatic_is_another_precision_loads_it(window: Mai
         window._settings.change(model="diffusiongemma-26b")
         loads = []
         for context in (8192, 32768, 30000, 8192):
-            window.drafting.unload()
-            window.drafting.ready = msgspec.structs.replace(ready("1"), device=card, precision="4-bit")
+            window.model.unload()
+            window.model.ready = msgspec.structs.replace(ready("1"), device=card, precision="4-bit")
             window._settings.change(context_tokens=context)
-            loads.append(window.drafting.ready is None)
+            loads.append(window.model.ready is None)
         assert loads == [False, True, True, False]
-        window.drafting.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
+        window.model.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
         window._settings.change(font_size_px=24)
         window._settings.change(precision="bf16")
-        window.drafting.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
+        window.model.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
         window._settings.change(context_tokens=32768)
-        assert window.drafting.ready is not None
-        window.drafting.unload()
+        assert window.model.ready is not None
+        window.model.unload()
 
     run(scenario())
 
@@ -323,17 +323,17 @@ def test_another_model_device_or_precision_is_loaded_at_once(
     window: MainWindow, run: Run, setting: str, value: str
 ) -> None:
     async def scenario() -> None:
-        window.drafting.draft()
-        await until(lambda: window.drafting.state is DraftState.DENOISING)
+        window.view.drafts.draft()
+        await until(lambda: window.view.drafts.state is DraftState.DENOISING)
         window._settings.change(**{setting: value})
-        assert window.drafting.state is DraftState.IDLE
-        assert window.drafting.loading is not None
+        assert window.view.drafts.current is None
+        assert window.model.loading is not None
         window._settings.change(font_size_px=24)
         window._settings.change(model="starter")
-        await until(lambda: window.drafting.ready is not None)
+        await until(lambda: window.model.ready is not None)
 
     run(scenario())
-    assert window.page.text() == ""
+    assert window.view.page.text() == ""
 
 
 # ------------------------------------------------------------------ faults
@@ -342,8 +342,8 @@ def test_another_model_device_or_precision_is_loaded_at_once(
 def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", precision="bf16")
-        window.drafting.devices = (RTX_4090, CPU)
-        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.model.devices = (RTX_4090, CPU)
+        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
         assert window.notice.text == (
             "There is not enough memory. DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had "
             "23.0 GB free."
@@ -352,14 +352,14 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
         window.notice.buttons[0].click()
         assert window.notice.isHidden()
         assert window._settings.current.precision == "4-bit"
-        assert window.drafting.loading is not None
-        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
-        window.drafting.devices = (RTX_3060, CPU)
-        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        assert window.model.loading is not None
+        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.model.devices = (RTX_3060, CPU)
+        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
         assert offers(window.notice) == ["Use the starter model"]
         window.notice.buttons[0].click()
         assert (window._settings.current.model, window._settings.current.precision) == ("starter", "auto")
-        await until(lambda: window.drafting.ready is not None)
+        await until(lambda: window.model.ready is not None)
 
     run(scenario())
 
@@ -372,9 +372,9 @@ def test_a_draft_that_runs_out_tells_what_is_free_now(
 
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", precision="4-bit")
-        window.drafting.loading = None
+        window.model.loading = None
         stand(window, RTX_4090, CPU)
-        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
         assert window.notice.text.endswith("RTX 4090 had 2.0 GB free.")
 
     run(scenario())
@@ -383,11 +383,12 @@ def test_a_draft_that_runs_out_tells_what_is_free_now(
 def test_a_packed_model_that_could_not_be_kept_is_told_once_for_each_load(window: MainWindow) -> None:
     for request_id in ("1", "2"):
         unsaved = msgspec.structs.replace(ready(request_id), unsaved_bytes=16_600_000_000)
-        window.drafting.ready = unsaved
-        window.drafting.model_changed.emit()
+        window.model.ready = unsaved
+        window.model.changed.emit()
         assert window.notice.text.startswith("The packed model (16.6 GB) could not be kept on this disk.")
         window.notice.hide()
-        window.drafting._on_peak(2**40)
+        stats = msgspec.structs.replace(finished("").stats, peak_bytes=2**40)
+        window.model._note(msgspec.structs.replace(finished(""), stats=stats))
         assert window.notice.isHidden()
 
 
@@ -400,8 +401,8 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
 
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", precision="4-bit", device=RTX_3060.uuid)
-        window.drafting.loading, window.drafting.devices = None, (RTX_3060, CPU)
-        window.drafting.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.model.loading, window.model.devices = None, (RTX_3060, CPU)
+        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
         assert offers(window.notice) == ["Use the starter model"]
         await until(lambda: offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"])
 
@@ -410,17 +411,17 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
 
 def test_trying_again_loads_or_drafts_again(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        window.drafting.failed.emit("No memory.", "", "out-of-memory")
+        window.view.drafts.failed.emit("No memory.", "", "out-of-memory")
         assert offers(window.notice) == ["Close other programs and try again"]
         window.notice.buttons[0].click()
-        await until(lambda: window.drafting.ready is not None)
-        assert window.drafting.state is DraftState.IDLE
-        window.drafting.ready = msgspec.structs.replace(ready("1"), precision="bf16")
+        await until(lambda: window.model.ready is not None)
+        assert window.view.drafts.current is None
+        window.model.ready = msgspec.structs.replace(ready("1"), precision="bf16")
         window._settings.change(context_tokens=256)
-        window.drafting.failed.emit("No memory.", "", "out-of-memory")
+        window.view.drafts.failed.emit("No memory.", "", "out-of-memory")
         assert offers(window.notice) == ["Close other programs and try again"]
         window.notice.buttons[0].click()
-        await until(lambda: window.drafting.state is DraftState.SETTLED)
+        await until(lambda: window.view.drafts.state is DraftState.SETTLED)
 
     run(scenario())
 
@@ -428,36 +429,36 @@ def test_trying_again_loads_or_drafts_again(window: MainWindow, run: Run) -> Non
 def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         window._settings.change(device="GPU-7")
-        window.drafting.unload()
-        window.drafting.devices = (RTX_4090, CPU)
-        window.drafting.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        window.model.unload()
+        window.model.devices = (RTX_4090, CPU)
+        window.view.drafts.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
         assert window.notice.text == "The device that the settings name is not here. Choose another one."
         assert offers(window.notice) == ["Use RTX 4090", "Open the settings"]
         window.notice.buttons[1].click()
-        assert window.panel.isVisible()
+        assert window.side_panel.panel.isVisible()
         assert window._settings.current.device == "GPU-7"
-        assert window.drafting.loading is None
-        window.drafting.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        assert window.model.loading is None
+        window.view.drafts.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
         window.notice.buttons[0].click()
         assert window._settings.current.device == "GPU-4090"
-        await until(lambda: window.drafting.ready is not None)
+        await until(lambda: window.model.ready is not None)
 
     run(scenario())
 
 
 def test_a_fault_is_history_once_a_model_is_loaded(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        window.drafting.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        window.view.drafts.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
         assert window.notice.isVisible()
         window._settings.change(device="cpu")
-        await until(lambda: window.drafting.ready is not None)
+        await until(lambda: window.model.ready is not None)
 
     run(scenario())
     assert window.notice.isHidden()
 
 
 def test_other_faults_offer_nothing_new(window: MainWindow) -> None:
-    window.drafting.failed.emit("It broke.", "Draft again.", "engine-died")
+    window.view.drafts.failed.emit("It broke.", "Draft again.", "engine-died")
     assert window.notice.text == "It broke. Draft again."
     assert offers(window.notice) == []
 
@@ -466,9 +467,9 @@ def test_removing_asks_in_the_window_without_stopping_it(window: MainWindow) -> 
     from engine.checkpoints.catalogue import GEMMA_26B
 
     install(GEMMA_26B.folder)
-    window.open_models()
-    finish_scan(window.models)
-    window.models.rows[GEMMA_26B.folder].remove.click()
+    window.side_panel.open_models()
+    finish_scan(window.side_panel.models)
+    window.side_panel.models.rows[GEMMA_26B.folder].remove.click()
     assert window.findChild(QMessageBox) is not None
 
 
@@ -476,27 +477,27 @@ def test_what_has_not_arrived_is_told_when_nobody_looks(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DownloadJob, "start", lambda item: item._enter(DownloadState.CHECKING))
-    window.open_models()
-    item = window.downloads.download("owner/model")
-    window.panel.closed.emit()
+    window.side_panel.open_models()
+    item = window.side_panel.downloads.download("owner/model")
+    window.side_panel.panel.closed.emit()
     item._fail(Fault("network", "The Hub cannot be reached.", "Check the connection."))
     assert window.notice.text == (
         "owner/model is not here yet. The Hub cannot be reached. Check the connection."
     )
     window.notice.buttons[0].click()
-    assert window.models.isVisible()
+    assert window.side_panel.models.isVisible()
     assert window.notice.isHidden()
 
 
 def test_a_model_that_is_gone_leaves_another_one(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         window._settings.change(model="/stick/mine")
-        window.drafting.failed.emit("There is no model “/stick/mine”.", "Give a folder.", "input")
+        window.view.drafts.failed.emit("There is no model “/stick/mine”.", "Give a folder.", "input")
         assert window.notice.text.endswith("connect the disk that this one lies on.")
         assert offers(window.notice) == ["Use the starter model", "See models"]
         window.notice.buttons[0].click()
-        await until(lambda: window.drafting.ready is not None)
-        window.drafting.failed.emit("This is too long.", "Select less.", "input")
+        await until(lambda: window.model.ready is not None)
+        window.view.drafts.failed.emit("This is too long.", "Select less.", "input")
         assert window.notice.text == "This is too long. Select less."
 
     run(scenario())
@@ -519,9 +520,9 @@ def test_the_driver_is_never_asked_in_the_window_s_own_thread(
     run(settle(window))
     window._settings.change(panel_open=True)
     stand(window, RTX_4090, CPU)
-    window.open_models()
-    assert "NVIDIA GeForce RTX 4090 · " in window.panel.findChildren(QComboBox)[0].itemText(1)
-    assert "RTX 3060" in window.panel.findChildren(QComboBox)[0].itemText(2)
+    window.side_panel.open_models()
+    assert "NVIDIA GeForce RTX 4090 · " in window.side_panel.panel.findChildren(QComboBox)[0].itemText(1)
+    assert "RTX 3060" in window.side_panel.panel.findChildren(QComboBox)[0].itemText(2)
     assert threads
     assert threading.main_thread() not in threads
 
@@ -529,13 +530,13 @@ def test_the_driver_is_never_asked_in_the_window_s_own_thread(
 def test_what_is_free_is_read_while_the_panel_is_in_view(window: MainWindow) -> None:
     timer = window.devices._timer
     assert not timer.isActive()
-    window.open_models()
+    window.side_panel.open_models()
     assert timer.isActive()
-    window.panel.show_settings()
+    window.side_panel.panel.show_settings()
     assert timer.isActive()
     window._settings.change(panel_open=False)
     assert not timer.isActive()
-    window.open_models()
+    window.side_panel.open_models()
     window.close()
     assert not timer.isActive()
 
@@ -573,9 +574,9 @@ def test_what_was_free_is_what_the_engine_saw_and_hidden_cards_count(
 
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", device=RTX_3060.uuid)
-        window.drafting.unload()
-        window.drafting.devices = (RTX_3060, CPU)
-        window.drafting.failed.emit("There is not enough memory.", "", "out-of-memory")
+        window.model.unload()
+        window.model.devices = (RTX_3060, CPU)
+        window.view.drafts.failed.emit("There is not enough memory.", "", "out-of-memory")
         assert "RTX 3060 had 10.5 GB free" in window.notice.text
         assert offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"]
 
@@ -589,13 +590,13 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(FaultError) as raised:
         selection.resolve_device("GPU-7", (CPU,))
-    window.drafting.idle_card = torch_devices.idle_card()
+    window.model.idle_card = torch_devices.idle_card()
 
     async def scenario() -> None:
         window._settings.change(device="GPU-7")
-        window.drafting.unload()
-        window.drafting.devices = (CPU,)
-        window.drafting.failed.emit(
+        window.model.unload()
+        window.model.devices = (CPU,)
+        window.view.drafts.failed.emit(
             raised.value.fault.message, raised.value.fault.remedy, raised.value.fault.kind
         )
 
@@ -606,8 +607,8 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
 
 
 def test_after_a_failed_load_the_next_draft_tries_again(window: MainWindow) -> None:
-    window.drafting.fault = Fault("bug", "It broke.")
-    window.drafting.model_changed.emit()
+    window.model.fault = Fault("bug", "It broke.")
+    window.model.changed.emit()
     assert window.status.model.text() == "No model is loaded · the next draft tries again"
 
 

@@ -127,7 +127,7 @@ def test_an_unwritable_disk_is_told_and_the_change_holds(
     with qtbot.waitSignal(store.failed) as told:
         store.change(canvases=2)
     assert told.args is not None
-    assert "settings.json" in told.args[0]
+    assert "settings.json" in told.args[0].message
     assert store.current.canvases == 2
     assert "could not be saved" in caplog.text
     caplog.clear()

@@ -8,7 +8,6 @@ from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from app.settings.schema import Settings
 from app.widgets import resources, theme
 from app.widgets.theme import DARK, LIGHT, SEPIA, THEMES, Theme, theme_named
 
@@ -60,12 +59,12 @@ def test_the_stylesheet_is_complete(colours: Theme, qapp: QApplication) -> None:
 
 def test_motion_is_the_writers_choice(monkeypatch: pytest.MonkeyPatch, qapp: QApplication) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
-    assert not theme.reduces_motion(Settings(reduced_motion="off"))
-    assert theme.reduces_motion(Settings(reduced_motion="on"))
-    assert not theme.reduces_motion(Settings())
+    assert not theme.reduces_motion("off")
+    assert theme.reduces_motion("on")
+    assert not theme.reduces_motion("system")
     monkeypatch.setattr(theme, "_system_reduces_motion", lambda: True)
-    assert theme.reduces_motion(Settings())
-    assert not theme.reduces_motion(Settings(reduced_motion="off"))
+    assert theme.reduces_motion("system")
+    assert not theme.reduces_motion("off")
 
 
 def test_what_a_field_asks_for_can_be_read(qtbot: QtBot, qapp: QApplication) -> None:
@@ -89,11 +88,11 @@ def test_the_bundled_faces_are_used(qapp: QApplication) -> None:
     resources.load_fonts()
     assert QFontInfo(theme.ui_font()).family() == "Inter"
     assert QFontInfo(theme.ui_font()).pixelSize() >= 13
-    assert QFontInfo(theme.prose_font(Settings())).family() == "Vollkorn"
+    assert QFontInfo(theme.prose_font("Vollkorn", 20)).family() == "Vollkorn"
 
 
 def test_prose_without_its_face_is_still_a_serif(qapp: QApplication) -> None:
-    font = theme.prose_font(Settings(font_family="No Such Face", font_size_px=24))
+    font = theme.prose_font("No Such Face", 24)
     assert font.pixelSize() == 24
     assert len(font.families()) > 2
     assert font.styleHint() is QFont.StyleHint.Serif

@@ -22,13 +22,13 @@ from pytestqt.qtbot import QtBot
 from app.application import parse
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
-from app.drafting.draft_session import DraftState
+from app.drafting.draft_session import DraftSession, DraftState
 from app.settings.store import SettingsStore
 from app.window.main_window import MainWindow
 from app.worker.engine_thread import EngineThread
 from engine.protocol.events import Failed
 from tests.app.conftest import Run
-from tests.app.editor.test_page import TEXT, put_caret
+from tests.app.pages import TEXT, put_caret
 from tests.fakes import TEXT as DRAFT
 from tests.fakes import FakeEngine
 
@@ -50,9 +50,9 @@ def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
 
     yield open_one
     for window, worker, recovery in opened:
-        run(window.drafting.close())
+        run(window.view.drafts.close())
         assert worker.close()
-        window.document.close()
+        window.view.document.close()
         recovery.close()
     app = QApplication.instance()
     assert isinstance(app, QApplication)
@@ -60,7 +60,7 @@ def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
 
 
 def _forget_changes(window: MainWindow) -> None:
-    window.page.document().setModified(False)
+    window.view.page.document().setModified(False)
 
 
 @pytest.fixture
@@ -76,22 +76,31 @@ def file(tmp_path: Path) -> Path:
 
 
 async def settle(window: MainWindow) -> None:
-    window.drafting.draft()
-    while window.drafting.state is not DraftState.SETTLED:
+    window.view.drafts.draft()
+    while window.view.drafts.state is not DraftState.SETTLED:
         await asyncio.sleep(0.002)
+
+
+def current(window: MainWindow) -> DraftSession:
+    assert window.view.drafts.current is not None
+    return window.view.drafts.current
+
+
+def bar_top(window: MainWindow) -> float:
+    return window.view.drafts.overlay(current(window)).bar_top
 
 
 def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Path) -> None:
     window.files.open_path(file)
-    assert window.page.text() == TEXT
-    put_caret(window.page, len(TEXT) + 1)
+    assert window.view.page.text() == TEXT
+    put_caret(window.view.page, len(TEXT) + 1)
     run(settle(window))
-    window.drafting.keep()
+    window.view.drafts.keep()
     window.files.save()
     assert file.read_text(encoding="utf-8") == f"{TEXT}\n\n{DRAFT}"
-    assert not window.page.document().isModified()
+    assert not window.view.page.document().isModified()
     window.files.open_path(file)
-    assert window.page.text() == f"{TEXT}\n\n{DRAFT}"
+    assert window.view.page.text() == f"{TEXT}\n\n{DRAFT}"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,7 @@ def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Pat
 def test_a_file_that_cannot_be_opened_is_told_and_the_open_text_stays(
     window: MainWindow, run: Run, file: Path, content: bytes | None, word: str
 ) -> None:
-    set_document_text(window.page.document(), TEXT)
+    set_document_text(window.view.page.document(), TEXT)
     run(settle(window))
     if content is None:
         file.unlink()
@@ -108,30 +117,29 @@ def test_a_file_that_cannot_be_opened_is_told_and_the_open_text_stays(
         file.write_bytes(content)
     window.files.open_path(file)
     assert word in window.notice.text
-    assert window.page.text() == TEXT
-    assert window.drafting.state is DraftState.SETTLED
+    assert window.view.page.text() == TEXT
+    assert window.view.drafts.state is DraftState.SETTLED
 
 
 def test_saving_over_a_file_that_another_program_changed_is_refused(window: MainWindow, file: Path) -> None:
     window.files.open_path(file)
-    window.page.insertPlainText("Mine. ")
+    window.view.page.insertPlainText("Mine. ")
     file.write_text("Theirs.", encoding="utf-8")
     window.files.save()
     assert "ferry.md" in window.notice.text
     assert file.read_text(encoding="utf-8") == "Theirs."
-    assert window.page.document().isModified()
+    assert window.view.page.document().isModified()
 
 
 def test_opening_another_document_gives_the_draft_up(window: MainWindow, run: Run, file: Path) -> None:
     run(settle(window))
     window.files.open_path(file)
-    assert window.drafting.state is DraftState.IDLE
-    assert window.page.draft.anchor is None
-    assert window.bar.isHidden()
+    assert window.view.drafts.current is None
+    assert window.view.bar.isHidden()
 
 
 def test_unsaved_text_is_asked_for_and_cancel_keeps_the_window(window: MainWindow, qtbot: QtBot) -> None:
-    window.page.insertPlainText("x")
+    window.view.page.insertPlainText("x")
     event = QCloseEvent()
     window.closeEvent(event)
     assert not event.isAccepted()
@@ -139,11 +147,11 @@ def test_unsaved_text_is_asked_for_and_cancel_keeps_the_window(window: MainWindo
     assert box is not None
     qtbot.mouseClick(box.button(QMessageBox.StandardButton.Cancel), Qt.MouseButton.LeftButton)
     assert window.isVisible()
-    assert window.page.text() == "x"
+    assert window.view.page.text() == "x"
 
 
 def test_discarding_unsaved_text_closes(window: MainWindow, qtbot: QtBot) -> None:
-    window.page.insertPlainText("x")
+    window.view.page.insertPlainText("x")
     window.close()
     box = window.findChild(QMessageBox)
     assert box is not None
@@ -153,20 +161,20 @@ def test_discarding_unsaved_text_closes(window: MainWindow, qtbot: QtBot) -> Non
 
 def test_closing_while_a_draft_develops_ends_it(window: MainWindow, run: Run, qtbot: QtBot) -> None:
     async def scenario() -> None:
-        window.drafting.draft()
+        window.view.drafts.draft()
         with qtbot.waitSignal(window.closed):
             window.close()
 
     run(scenario())
-    assert window.drafting.state is DraftState.IDLE
+    assert window.view.drafts.current is None
 
 
 def leave_unsaved(window: MainWindow) -> None:
     """As a run that ends without closing its document: its lock goes, its copy stays."""
-    window.page.insertPlainText("Not saved.")
-    window.document._recovery.write_now()
-    window.document._store.submit(lambda: None).result()
-    window.document._store._lock = None
+    window.view.page.insertPlainText("Not saved.")
+    window.view.document._recovery.write_now()
+    window.view.document._store.submit(lambda: None).result()
+    window.view.document._store._lock = None
 
 
 def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> None:
@@ -177,8 +185,8 @@ def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> N
     later.start(None)
     assert "not saved" in later.offer.text
     later.offer.buttons[0].click()
-    assert later.page.text() == "Not saved."
-    assert later.page.document().isModified()
+    assert later.view.page.text() == "Not saved."
+    assert later.view.page.document().isModified()
 
 
 @pytest.mark.parametrize("thrown", [True, False])
@@ -194,8 +202,8 @@ def test_what_was_not_saved_is_thrown_away_for_who_says_it_twice(
     answer = next(button for button in box.buttons() if button.text().startswith("Throw") is thrown)
     qtbot.mouseClick(answer, Qt.MouseButton.LeftButton)
     assert later.offer.isHidden() is thrown
-    assert (later.document.left_behind() is None) is thrown
-    assert later.page.text() == ""
+    assert (later.view.document.left_behind() is None) is thrown
+    assert later.view.page.text() == ""
 
 
 def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window: Open, file: Path) -> None:
@@ -207,14 +215,14 @@ def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window
     later.notice.hide()
     assert later.offer.isVisible()
     later.offer.buttons[0].click()
-    assert later.page.text() == "Not saved."
+    assert later.view.page.text() == "Not saved."
     assert later.offer.isHidden()
 
 
 def test_saving_an_untitled_text_on_closing_closes(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window.page.insertPlainText("x")
+    window.view.page.insertPlainText("x")
     window.close()
     box = window.findChild(QMessageBox)
     assert box is not None
@@ -238,10 +246,10 @@ def test_a_file_held_by_another_window_is_told(open_window: Open, file: Path) ->
 def test_a_place_that_cannot_be_saved_to_is_told_and_the_text_stays(
     window: MainWindow, tmp_path: Path, name: str
 ) -> None:
-    window.page.insertPlainText("Dear text.")
+    window.view.page.insertPlainText("Dear text.")
     assert not window.files.save_to(tmp_path / name, anew=True)
     assert "could not be saved" in window.notice.text or "not there" in window.notice.text
-    assert window.page.document().isModified()
+    assert window.view.page.document().isModified()
 
 
 def test_a_long_name_leaves_the_menus_in_view(window: MainWindow, tmp_path: Path) -> None:
@@ -273,39 +281,39 @@ def test_the_narrowest_window_shows_every_menu(window: MainWindow, tmp_path: Pat
 
 
 def test_the_toolbar_and_the_menu_draft_and_never_keep(window: MainWindow, run: Run, qtbot: QtBot) -> None:
-    put_caret(window.page, 0)
+    put_caret(window.view.page, 0)
     button = next(b for b in window._corner.findChildren(QToolButton) if b.text() == "Draft paragraph")
     states = (
-        window.draft_menu.retry,
-        window.draft_menu.keep,
-        window.draft_menu.discard,
-        window.draft_menu.go_to,
+        window.view.draft_actions.retry,
+        window.view.draft_actions.keep,
+        window.view.draft_actions.discard,
+        window.view.draft_actions.go_to,
     )
     assert button.isEnabled()
     assert button.toolTip() == "Draft paragraph (Ctrl+Enter)"
-    assert not any(action.isEnabled() for action in (*states, window.draft_menu.stop))
+    assert not any(action.isEnabled() for action in (*states, window.view.draft_actions.stop))
     run(settle(window))
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    window.draft_menu.draft.trigger()
-    assert window.drafting.state is DraftState.SETTLED
+    window.view.draft_actions.draft.trigger()
+    assert window.view.drafts.state is DraftState.SETTLED
     assert all(action.isEnabled() for action in states)
-    qtbot.keyClick(window.page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-    assert window.page.text() == DRAFT
+    qtbot.keyClick(window.view.page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert window.view.page.text() == DRAFT
 
 
 def test_the_drafts_of_a_place_are_within_reach_of_keys(window: MainWindow, run: Run, qtbot: QtBot) -> None:
     async def again() -> None:
-        window.drafting.retry()
-        while window.drafting.state is not DraftState.SETTLED:
+        window.view.draft_actions.retry.trigger()
+        while window.view.drafts.state is not DraftState.SETTLED:
             await asyncio.sleep(0.002)
 
     run(settle(window))
     run(again())
     control = Qt.KeyboardModifier.ControlModifier
     for key, shown in ((Qt.Key.Key_BracketLeft, 0), (Qt.Key.Key_BracketRight, 1)):
-        qtbot.keyClick(window.page, key, control)
-        assert window.drafting.shown_variant == shown
-    assert not window.draft_menu.next.isEnabled()
+        qtbot.keyClick(window.view.page, key, control)
+        assert current(window).shown_variant == shown
+    assert not window.view.draft_actions.next.isEnabled()
 
 
 def test_what_the_status_line_has_no_room_for_is_in_its_tooltip(window: MainWindow) -> None:
@@ -323,46 +331,46 @@ def test_the_bar_fits_into_the_narrowest_page(window: MainWindow, run: Run, pixe
     window.resize(560, 500)
     font = QApplication.font()
     font.setPixelSize(pixels)
-    for part in window.bar.findChildren(QWidget):
+    for part in window.view.bar.findChildren(QWidget):
         part.setFont(font)
     run(settle(window))
-    window.drafting.variants *= 2
+    draft = current(window)
+    draft.variants *= 2
     for state in (DraftState.SETTLED, DraftState.DENOISING, DraftState.PREPARING):
-        for window.drafting.stalled in (False, state is not DraftState.SETTLED):
-            window.drafting._set_state(state)
-            assert window.bar.geometry().right() < window.page.viewport().width(), (state, pixels)
-    window.drafting.stalled = False
-    window.drafting._set_state(DraftState.SETTLED)
+        for stalled in (False, state is not DraftState.SETTLED):
+            draft.state = state
+            draft.set_stalled(stalled)
+            assert window.view.bar.geometry().right() < window.view.page.viewport().width(), (state, pixels)
 
 
 def test_keys_pressed_in_the_settings_do_not_edit_the_page(window: MainWindow, qtbot: QtBot) -> None:
-    set_document_text(window.page.document(), TEXT)
+    set_document_text(window.view.page.document(), TEXT)
     window._settings.change(panel_open=True)
-    slider = window.panel.findChildren(QSlider)[0]
+    slider = window.side_panel.panel.findChildren(QSlider)[0]
     slider.setFocus()
     for key in (Qt.Key.Key_A, Qt.Key.Key_X):
         qtbot.keyClick(slider, key, Qt.KeyboardModifier.ControlModifier)
-    assert window.page.text() == TEXT
-    window.page.setFocus()
+    assert window.view.page.text() == TEXT
+    window.view.page.setFocus()
     for key in (Qt.Key.Key_A, Qt.Key.Key_X):
-        qtbot.keyClick(window.page, key, Qt.KeyboardModifier.ControlModifier)
-    assert window.page.text() == ""
+        qtbot.keyClick(window.view.page, key, Qt.KeyboardModifier.ControlModifier)
+    assert window.view.page.text() == ""
 
 
 def test_a_screen_reader_finds_the_draft(window: MainWindow, run: Run) -> None:
     run(settle(window))
-    assert window.bar.accessibleDescription() == DRAFT
+    assert window.view.bar.accessibleDescription() == DRAFT
 
 
 def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         await settle(window)
-        window.drafting.discard()
-        window.drafting.draft()
-        while window.drafting.state is not DraftState.DENOISING:
+        window.view.drafts.discard_all()
+        window.view.drafts.draft()
+        while window.view.drafts.state is not DraftState.DENOISING:
             await asyncio.sleep(0.002)
-        request = window.drafting._request_id or ""
-        window.drafting._on_draft_event(Failed(request_id=request, kind="engine-died", message="It died."))
+        window.model._note(Failed(request_id="", kind="engine-died", message="It died."))
+        current(window).give_up()
 
     run(scenario())
     assert window.status.model.text() == "No model is loaded · the next draft loads it"
@@ -374,25 +382,25 @@ def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Ru
 def test_a_button_that_goes_leaves_the_keys_to_the_page(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         await settle(window)
-        window.bar.retry.setFocus()
-        window.bar.retry.click()
-        assert window.focusWidget() is window.page
-        window.drafting.discard()
+        window.view.bar.retry.setFocus()
+        window.view.bar.retry.click()
+        assert window.focusWidget() is window.view.page
+        window.view.drafts.discard_all()
 
     run(scenario())
 
 
 def test_a_draft_that_is_out_of_view_is_shown_not_kept(window: MainWindow, run: Run) -> None:
-    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(200)))
-    put_caret(window.page, 20)
+    set_document_text(window.view.page.document(), "\n".join(f"Line {number}" for number in range(200)))
+    put_caret(window.view.page, 20)
     run(settle(window))
-    before = window.page.text()
-    window.page.verticalScrollBar().setValue(window.page.verticalScrollBar().maximum())
-    window.drafting.draft()
-    assert window.page.text() == before
-    assert window.page.draft.is_in_view()
-    window.drafting.draft()
-    assert window.page.text() != before
+    before = window.view.page.text()
+    window.view.page.verticalScrollBar().setValue(window.view.page.verticalScrollBar().maximum())
+    window.view.drafts.draft()
+    assert window.view.page.text() == before
+    assert window.view.drafts.overlay(current(window)).is_in_view()
+    window.view.drafts.draft()
+    assert window.view.page.text() != before
 
 
 @pytest.mark.parametrize("by_key", [True, False])
@@ -407,38 +415,40 @@ def test_the_keys_go_back_to_the_page_once_a_notice_is_answered(
     else:
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert window.welcome.isHidden()
-    assert window.focusWidget() is window.page
+    assert window.focusWidget() is window.view.page
 
 
 def test_going_to_a_draft_shows_its_bar(window: MainWindow, run: Run) -> None:
     window.resize(900, 420)
-    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(200)))
-    put_caret(window.page, window.page.document().characterCount() - 1)
+    set_document_text(window.view.page.document(), "\n".join(f"Line {number}" for number in range(200)))
+    put_caret(window.view.page, window.view.page.document().characterCount() - 1)
     run(settle(window))
-    put_caret(window.page, 0)
-    window.page.go_to_draft()
-    assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height() - 40
+    put_caret(window.view.page, 0)
+    window.view.drafts.go_to_draft()
+    assert 0 < bar_top(window) < window.view.page.viewport().height() - 40
 
 
 @pytest.mark.parametrize("paragraphs", range(20, 60, 5))
 def test_the_texts_end_comes_into_view_past_a_draft(
     window: MainWindow, run: Run, qtbot: QtBot, paragraphs: int
 ) -> None:
-    set_document_text(window.page.document(), "\n".join(["word " * (7 * n % 110) for n in range(paragraphs)]))
-    put_caret(window.page, 700)
+    set_document_text(
+        window.view.page.document(), "\n".join(["word " * (7 * n % 110) for n in range(paragraphs)])
+    )
+    put_caret(window.view.page, 700)
     run(settle(window))
     QApplication.processEvents()
-    qtbot.keyClick(window.page, Qt.Key.Key_End, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window.view.page, Qt.Key.Key_End, Qt.KeyboardModifier.ControlModifier)
     QApplication.processEvents()
-    assert window.page.viewport().rect().contains(window.page.cursorRect().center())
+    assert window.view.page.viewport().rect().contains(window.view.page.cursorRect().center())
 
 
 def test_the_settings_take_the_keys_when_asked_for_by_a_key(window: MainWindow, qtbot: QtBot) -> None:
     window.panel_action.trigger()
-    assert window.panel.isAncestorOf(window.focusWidget())
+    assert window.side_panel.panel.isAncestorOf(window.focusWidget())
     qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Escape)
-    assert window.panel.isHidden()
-    assert window.focusWidget() is window.page
+    assert window.side_panel.panel.isHidden()
+    assert window.focusWidget() is window.view.page
 
 
 def test_the_window_gives_back_what_it_grew_for_the_settings(window: MainWindow) -> None:
@@ -462,16 +472,16 @@ def test_the_words_of_an_opened_text_are_counted_at_once(window: MainWindow, fil
 
 
 def test_the_draft_button_is_shown_whole_or_not_at_all(window: MainWindow) -> None:
-    set_document_text(window.page.document(), "x\n" * 8)
-    put_caret(window.page, 16)
-    window.page.setFocus()
+    set_document_text(window.view.page.document(), "x\n" * 8)
+    put_caret(window.view.page, 16)
+    window.view.page.setFocus()
     shown = set()
     for height in range(380, 480):
         window.resize(1100, height)
         QApplication.processEvents()
-        shown.add(window.button.isVisible())
-        bottom = window.page.viewport().geometry().bottom()
-        assert window.button.isHidden() or window.button.geometry().bottom() <= bottom + 1, height
+        shown.add(window.view.button.isVisible())
+        bottom = window.view.page.viewport().geometry().bottom()
+        assert window.view.button.isHidden() or window.view.button.geometry().bottom() <= bottom + 1, height
     assert shown == {True, False}
 
 
@@ -483,25 +493,25 @@ def test_the_draft_button_hides_no_text_in_a_narrow_window(
 ) -> None:
     window._settings.change(font_size_px=size_px)
     window.resize(700, 600)
-    set_document_text(window.page.document(), "\n".join(("long " * 60, short, "long " * 60)))
-    put_caret(window.page, 300 + 1 + len(short))
-    window.page.setFocus()
+    set_document_text(window.view.page.document(), "\n".join(("long " * 60, short, "long " * 60)))
+    put_caret(window.view.page, 300 + 1 + len(short))
+    window.view.page.setFocus()
     QApplication.processEvents()
-    assert window.button.isVisible() is shown
+    assert window.view.button.isVisible() is shown
 
 
 def test_messages_stand_under_the_column(window: MainWindow) -> None:
     window.resize(1300, 700)
     window.notice.show_message("The disk is full.", "Make room on it.")
     QApplication.processEvents()
-    page, notice = window.page.viewport(), window.notice
+    page, notice = window.view.page.viewport(), window.notice
     middles = [part.mapTo(window, part.rect().center()).x() for part in (page, notice)]
     assert abs(middles[0] - middles[1]) <= 8
     assert notice.width() == 720
 
 
 def test_messages_hide_no_line_in_hand(window: MainWindow) -> None:
-    page = window.page
+    page = window.view.page
     set_document_text(page.document(), "\n".join(f"Line {number}" for number in range(60)))
     page.setTextCursor(page.cursorForPosition(QPoint(0, page.viewport().height() - 20)))
     assert page.viewport().rect().contains(page.cursorRect())
@@ -519,14 +529,16 @@ def test_messages_hide_no_line_in_hand(window: MainWindow) -> None:
 
 def test_ctrl_enter_goes_to_a_draft_that_is_out_of_view(window: MainWindow, run: Run) -> None:
     lines = 5000
-    set_document_text(window.page.document(), "\n".join(f"Line {number}" for number in range(lines)) + "\n")
-    put_caret(window.page, window.page.document().characterCount() - 1)
+    set_document_text(
+        window.view.page.document(), "\n".join(f"Line {number}" for number in range(lines)) + "\n"
+    )
+    put_caret(window.view.page, window.view.page.document().characterCount() - 1)
     run(settle(window))
-    for caret in (0, window.page.document().characterCount() // 2):
-        window.page.verticalScrollBar().setValue(0 if caret else lines)
-        put_caret(window.page, caret)
-        window.drafting.draft()
-        assert 0 < (window.page.draft.bar_top() or 0) < window.page.viewport().height()
+    for caret in (0, window.view.page.document().characterCount() // 2):
+        window.view.page.verticalScrollBar().setValue(0 if caret else lines)
+        put_caret(window.view.page, caret)
+        window.view.drafts.draft()
+        assert 0 < bar_top(window) < window.view.page.viewport().height()
 
 
 def test_every_control_has_a_name(window: MainWindow) -> None:
@@ -550,7 +562,7 @@ def test_a_screen_reader_says_what_is_written(window: MainWindow, run: Run) -> N
         if label.text()
     ]
     assert "The disk is full. Make room on it." in said
-    status, bar = window.status, window.bar
+    status, bar = window.status, window.view.bar
     texts = [label.text() for label in (status.model, status.state, status.words, bar.label, window.title)]
     assert all(texts)
     assert set(texts) <= set(said)
@@ -558,22 +570,22 @@ def test_a_screen_reader_says_what_is_written(window: MainWindow, run: Run) -> N
 
 def test_the_draft_button_stands_where_a_draft_could_go_and_never_over_text(window: MainWindow) -> None:
     window.resize(1100, 700)
-    set_document_text(window.page.document(), TEXT)
-    window.page.setFocus()
-    put_caret(window.page, len(TEXT) + 1)
+    set_document_text(window.view.page.document(), TEXT)
+    window.view.page.setFocus()
+    put_caret(window.view.page, len(TEXT) + 1)
     QApplication.processEvents()
-    assert window.button.isVisible()
-    last = window.page.cursorRect().translated(window.page.viewport().geometry().topLeft())
-    assert window.button.geometry().top() > last.bottom()
-    put_caret(window.page, 10)
+    assert window.view.button.isVisible()
+    last = window.view.page.cursorRect().translated(window.view.page.viewport().geometry().topLeft())
+    assert window.view.button.geometry().top() > last.bottom()
+    put_caret(window.view.page, 10)
     QApplication.processEvents()
-    assert window.button.isHidden()
+    assert window.view.button.isHidden()
 
 
 def test_the_draft_button_follows_the_caret_when_a_long_word_is_deleted(
     window: MainWindow, qtbot: QtBot
 ) -> None:
-    page = window.page
+    page = window.view.page
     set_document_text(page.document(), "One.\nTwo.\n\nThree.\n\n" + "x" * 2000)
     page.setFocus()
     page.moveCursor(QTextCursor.MoveOperation.End)
@@ -581,27 +593,27 @@ def test_the_draft_button_follows_the_caret_when_a_long_word_is_deleted(
     qtbot.keyClick(page, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ControlModifier)
     QApplication.processEvents()
     caret = page.cursorRect().translated(page.viewport().geometry().topLeft())
-    assert window.button.isVisible()
-    assert window.button.geometry().top() > caret.bottom()
+    assert window.view.button.isVisible()
+    assert window.view.button.geometry().top() > caret.bottom()
 
 
 def test_the_bar_stands_under_the_draft_with_what_can_be_done(window: MainWindow, run: Run) -> None:
     run(settle(window))
-    bar = window.bar
+    bar = window.view.bar
     assert bar.isVisible()
-    assert bar.geometry().top() == round(window.page.draft.bar_top() or 0)
+    assert bar.geometry().top() == round(bar_top(window))
     shown = [button for button in (bar.keep, bar.retry, bar.discard, bar.stop) if button.isVisible()]
     assert shown == [bar.keep, bar.retry, bar.discard]
 
 
 def test_settings_are_applied_at_once(window: MainWindow) -> None:
     window._settings.change(font_size_px=30, theme="dark", panel_open=True)
-    assert window.page.font().pixelSize() == 30
-    assert window.page.theme.name == "dark"
-    assert window.panel.isVisible()
-    assert window.panel.geometry().left() >= window.page.geometry().right()
+    assert window.view.page.font().pixelSize() == 30
+    assert window.view.page.theme.name == "dark"
+    assert window.side_panel.panel.isVisible()
+    assert window.side_panel.panel.geometry().left() >= window.view.page.geometry().right()
     window.view_menu.zoom(-1)
-    assert window.page.font().pixelSize() == 28
+    assert window.view.page.font().pixelSize() == 28
 
 
 def test_another_theme_keeps_the_size_of_the_letters(window: MainWindow) -> None:
@@ -609,12 +621,12 @@ def test_another_theme_keeps_the_size_of_the_letters(window: MainWindow) -> None
     size = window._settings.current.font_size_px
     for theme in ("dark", "sepia", "light"):
         window._settings.change(theme=theme)
-        assert window.page.font().pixelSize() == size
-        assert window.page.document().defaultFont().pixelSize() == size
+        assert window.view.page.font().pixelSize() == size
+        assert window.view.page.document().defaultFont().pixelSize() == size
 
 
 def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, run: Run) -> None:
-    set_document_text(window.page.document(), "one two\nthree")
+    set_document_text(window.view.page.document(), "one two\nthree")
     window.status.count_words()
     assert window.status.words.text() == "3 words"
     run(settle(window))
@@ -627,10 +639,10 @@ def test_the_status_line_tells_no_more_of_a_draft_once_the_next_is_begun(
 ) -> None:
     async def scenario() -> None:
         await settle(window)
-        window.drafting.discard()
+        window.view.drafts.discard_all()
         assert "steps" in window.status.state.text()
-        window.drafting.draft()
-        window.drafting.discard()
+        window.view.drafts.draft()
+        window.view.drafts.discard_all()
         assert window.status.state.text() == "ready"
 
     run(scenario())
@@ -638,13 +650,13 @@ def test_the_status_line_tells_no_more_of_a_draft_once_the_next_is_begun(
 
 def test_the_status_line_tells_of_no_draft_once_its_model_has_gone(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        for gone in (window.drafting.unload, window.drafting.reload):
+        for gone in (window.model.unload, window.model.reload):
             await settle(window)
-            window.drafting.discard()
+            window.view.drafts.discard_all()
             assert "steps" in window.status.state.text()
             gone()
             assert window.status.state.text() == ""
-        while window.drafting.ready is None:
+        while window.model.ready is None:
             await asyncio.sleep(0.002)
         assert window.status.state.text() == "ready"
 

@@ -25,8 +25,8 @@ CARD = Device(id="cuda:0", name="RTX 4090", total_bytes=24 * GIB, free_bytes=23 
 CPU = Device(id="cpu", name="Xeon", total_bytes=32 * GIB, free_bytes=28 * GIB)
 
 
-class FakeDrafting(QObject):
-    model_changed = Signal()
+class FakeModel(QObject):
+    changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class FakeDrafting(QObject):
     def stand(self, ready: Ready | None = None, *, loading: bool = False) -> None:
         self.ready = ready
         self.loading = Loading(request_id="", stage="Reading the model", fraction=0.5) if loading else None
-        self.model_changed.emit()
+        self.changed.emit()
 
 
 @dataclass
@@ -68,13 +68,13 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 @pytest.fixture
-def drafting(qtbot: QtBot) -> FakeDrafting:
-    return FakeDrafting()
+def model(qtbot: QtBot) -> FakeModel:
+    return FakeModel()
 
 
 @pytest.fixture
-def watch(drafting: FakeDrafting, machine: Machine) -> Iterator[DeviceMonitor]:
-    watch = DeviceMonitor(drafting, drafting)  # type: ignore[arg-type]
+def watch(model: FakeModel, machine: Machine) -> Iterator[DeviceMonitor]:
+    watch = DeviceMonitor(model, model)  # type: ignore[arg-type]
     yield watch
     watch.close()
 
@@ -112,11 +112,11 @@ def test_a_card_that_does_not_tell_keeps_what_the_engine_knows(
 
 
 def test_the_loaded_model_s_memory_would_be_free(
-    watch: DeviceMonitor, drafting: FakeDrafting, machine: Machine, qtbot: QtBot
+    watch: DeviceMonitor, model: FakeModel, machine: Machine, qtbot: QtBot
 ) -> None:
     machine.leave_free(4 * GIB)
     with qtbot.waitSignal(watch.changed):
-        drafting.stand(loaded(17 * GIB))
+        model.stand(loaded(17 * GIB))
     assert watch.now(CARD).free_bytes == 4 * GIB
     assert watch.emptied(CARD).free_bytes == 21 * GIB + RUNTIME_BYTES
     assert watch.emptied(CPU) == CPU
@@ -130,9 +130,9 @@ SECOND = Device(id="cuda:1", name="RTX 3060", total_bytes=12 * GIB, free_bytes=1
 
 
 def test_several_cards_have_what_is_free_on_each(
-    watch: DeviceMonitor, drafting: FakeDrafting, machine: Machine, qtbot: QtBot
+    watch: DeviceMonitor, model: FakeModel, machine: Machine, qtbot: QtBot
 ) -> None:
-    drafting.devices = (CARD, SECOND, BOTH, CPU)
+    model.devices = (CARD, SECOND, BOTH, CPU)
     machine.more = (Gpu(1, "RTX 3060", "GPU-2", 12 * GIB, 10 * GIB),)
     machine.leave_free(20 * GIB)
     poll(watch, qtbot)
@@ -144,41 +144,41 @@ def test_several_cards_have_what_is_free_on_each(
 
 
 def test_what_a_model_holds_of_several_cards_would_be_free_on_each(
-    watch: DeviceMonitor, drafting: FakeDrafting, machine: Machine, qtbot: QtBot
+    watch: DeviceMonitor, model: FakeModel, machine: Machine, qtbot: QtBot
 ) -> None:
-    drafting.devices = (CARD, SECOND, BOTH, CPU)
+    model.devices = (CARD, SECOND, BOTH, CPU)
     machine.more = (Gpu(1, "RTX 3060", "GPU-2", 12 * GIB, 2 * GIB),)
     machine.leave_free(4 * GIB)
     with qtbot.waitSignal(watch.changed):
-        drafting.stand(loaded(18 * GIB, BOTH))
+        model.stand(loaded(18 * GIB, BOTH))
     assert watch.emptied(BOTH).free_bytes == 24 * GIB + 2 * RUNTIME_BYTES
     assert watch.emptied(CARD).free_bytes == 16 * GIB + RUNTIME_BYTES
     assert watch.emptied(SECOND).free_bytes == 8 * GIB + RUNTIME_BYTES
     machine.leave_free(3 * GIB)
     with qtbot.waitSignal(watch.changed):
-        drafting.stand(loaded(9 * GIB))
+        model.stand(loaded(9 * GIB))
     assert watch.emptied(BOTH).free_bytes == 14 * GIB + RUNTIME_BYTES
     assert watch.emptied(SECOND) == watch.now(SECOND)
 
 
 def test_nothing_is_read_while_a_model_is_loaded_bit_by_bit(
-    watch: DeviceMonitor, drafting: FakeDrafting, machine: Machine, qtbot: QtBot
+    watch: DeviceMonitor, model: FakeModel, machine: Machine, qtbot: QtBot
 ) -> None:
     with qtbot.waitSignal(watch.changed):
-        drafting.stand(loaded(2 * GIB))
+        model.stand(loaded(2 * GIB))
     before = watch.emptied(CARD)
-    drafting.stand(loading=True)
+    model.stand(loading=True)
     machine.leave_free(1 * GIB)
     watch.poll()
     assert machine.threads == ["poll the devices"]
     assert watch.emptied(CARD) == before
     with qtbot.waitSignal(watch.changed):
-        drafting.stand(loaded(17 * GIB))
+        model.stand(loaded(17 * GIB))
     assert watch.now(CARD).free_bytes == 1 * GIB
 
 
 def test_a_reading_that_a_load_overtook_is_thrown_away(
-    watch: DeviceMonitor, drafting: FakeDrafting, machine: Machine, qtbot: QtBot
+    watch: DeviceMonitor, model: FakeModel, machine: Machine, qtbot: QtBot
 ) -> None:
     asked, go = threading.Event(), threading.Event()
 
@@ -189,7 +189,7 @@ def test_a_reading_that_a_load_overtook_is_thrown_away(
     machine.before = wait
     watch.poll()
     assert asked.wait(10)
-    drafting.stand(loaded(17 * GIB))
+    model.stand(loaded(17 * GIB))
     machine.leave_free(5 * GIB)
     with qtbot.waitSignal(watch.changed):
         go.set()
@@ -223,9 +223,9 @@ def test_it_looks_again_and_again_while_a_widget_is_in_view(
 
 
 def test_without_devices_there_is_nothing_to_look_for(
-    watch: DeviceMonitor, drafting: FakeDrafting, machine: Machine
+    watch: DeviceMonitor, model: FakeModel, machine: Machine
 ) -> None:
-    drafting.devices = ()
+    model.devices = ()
     watch.poll()
     assert watch.devices == ()
     watch.close()
