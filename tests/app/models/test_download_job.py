@@ -47,7 +47,7 @@ sys.addaudithook(on_event)
 """
 PARENT = f"""
 from PySide6.QtCore import QCoreApplication
-from app.models.downloads import Downloads
+from app.models.download_queue import Downloads
 app = QCoreApplication([])
 downloads = Downloads()
 downloads.download({REPO!r})

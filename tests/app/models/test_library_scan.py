@@ -22,7 +22,7 @@ from engine.checkpoints.catalogue import GEMMA_26B, models_folder
 from engine.checkpoints.units import disk_text
 from tests.app.models.hub_server import NEEDED, REPO, WEIGHTS, Hub, is_whole
 from tests.app.models.test_download_job import TIMEOUT_MS, endpoint, until, until_gone, until_stalled
-from tests.app.models.ui.test_models_page import FakeDrafting, acts
+from tests.app.models.ui.test_models_page import FakeModel, acts
 
 __all__ = ["endpoint"]  # a fixture
 DESCRIPTION = {"config.json", "LICENSE"}
@@ -42,7 +42,7 @@ def downloads(qtbot: QtBot) -> Iterator[DownloadQueue]:
 
 
 def page_of(downloads: DownloadQueue, qtbot: QtBot, tmp_path: Path) -> ModelsPage:
-    drafting = FakeDrafting()
+    drafting = FakeModel()
     devices = DeviceMonitor(drafting, drafting)  # type: ignore[arg-type]
     store = SettingsStore(tmp_path / "settings.json")
     page = ModelsPage(store, drafting, devices, downloads, 300)  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ def test_once_answered_it_never_comes_back(open_window: Open, answer: Callable[[
     stand(window, RTX_4090, CPU)
     answer(window)
     assert window.welcome.isHidden()
-    assert ("models" in vars(window)) == (answer is see_models)
+    assert ("models" in vars(window.side_panel)) == (answer is see_models)
     later = open_window()
     later.start(None)
     stand(later, RTX_4090, CPU)
@@ -343,7 +343,7 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", precision="bf16")
         window.model.devices = (RTX_4090, CPU)
-        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert window.notice.text == (
             "There is not enough memory. DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had "
             "23.0 GB free."
@@ -353,9 +353,9 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
         assert window.notice.isHidden()
         assert window._settings.current.precision == "4-bit"
         assert window.model.loading is not None
-        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         window.model.devices = (RTX_3060, CPU)
-        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert offers(window.notice) == ["Use the starter model"]
         window.notice.buttons[0].click()
         assert (window._settings.current.model, window._settings.current.precision) == ("starter", "auto")
@@ -374,7 +374,7 @@ def test_a_draft_that_runs_out_tells_what_is_free_now(
         window._settings.change(model="diffusiongemma-26b", precision="4-bit")
         window.model.loading = None
         stand(window, RTX_4090, CPU)
-        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert window.notice.text.endswith("RTX 4090 had 2.0 GB free.")
 
     run(scenario())
@@ -402,7 +402,7 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", precision="4-bit", device=RTX_3060.uuid)
         window.model.loading, window.model.devices = None, (RTX_3060, CPU)
-        window.view.drafts.failed.emit("There is not enough memory.", "Choose less.", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert offers(window.notice) == ["Use the starter model"]
         await until(lambda: offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"])
 
@@ -411,14 +411,14 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
 
 def test_trying_again_loads_or_drafts_again(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        window.view.drafts.failed.emit("No memory.", "", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "No memory.", ""))
         assert offers(window.notice) == ["Close other programs and try again"]
         window.notice.buttons[0].click()
         await until(lambda: window.model.ready is not None)
         assert window.view.drafts.current is None
         window.model.ready = msgspec.structs.replace(ready("1"), precision="bf16")
         window._settings.change(context_tokens=256)
-        window.view.drafts.failed.emit("No memory.", "", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "No memory.", ""))
         assert offers(window.notice) == ["Close other programs and try again"]
         window.notice.buttons[0].click()
         await until(lambda: window.view.drafts.state is DraftState.SETTLED)
@@ -431,14 +431,18 @@ def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: Ma
         window._settings.change(device="GPU-7")
         window.model.unload()
         window.model.devices = (RTX_4090, CPU)
-        window.view.drafts.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        window.view.drafts.failed.emit(
+            Fault("device-missing", "There is no device “GPU-7” here.", "Choose one.")
+        )
         assert window.notice.text == "The device that the settings name is not here. Choose another one."
         assert offers(window.notice) == ["Use RTX 4090", "Open the settings"]
         window.notice.buttons[1].click()
         assert window.side_panel.panel.isVisible()
         assert window._settings.current.device == "GPU-7"
         assert window.model.loading is None
-        window.view.drafts.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        window.view.drafts.failed.emit(
+            Fault("device-missing", "There is no device “GPU-7” here.", "Choose one.")
+        )
         window.notice.buttons[0].click()
         assert window._settings.current.device == "GPU-4090"
         await until(lambda: window.model.ready is not None)
@@ -448,7 +452,9 @@ def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: Ma
 
 def test_a_fault_is_history_once_a_model_is_loaded(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        window.view.drafts.failed.emit("There is no device “GPU-7” here.", "Choose one.", "device-missing")
+        window.view.drafts.failed.emit(
+            Fault("device-missing", "There is no device “GPU-7” here.", "Choose one.")
+        )
         assert window.notice.isVisible()
         window._settings.change(device="cpu")
         await until(lambda: window.model.ready is not None)
@@ -458,7 +464,7 @@ def test_a_fault_is_history_once_a_model_is_loaded(window: MainWindow, run: Run)
 
 
 def test_other_faults_offer_nothing_new(window: MainWindow) -> None:
-    window.view.drafts.failed.emit("It broke.", "Draft again.", "engine-died")
+    window.view.drafts.failed.emit(Fault("engine-died", "It broke.", "Draft again."))
     assert window.notice.text == "It broke. Draft again."
     assert offers(window.notice) == []
 
@@ -492,12 +498,12 @@ def test_what_has_not_arrived_is_told_when_nobody_looks(
 def test_a_model_that_is_gone_leaves_another_one(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         window._settings.change(model="/stick/mine")
-        window.view.drafts.failed.emit("There is no model “/stick/mine”.", "Give a folder.", "input")
+        window.view.drafts.failed.emit(Fault("input", "There is no model “/stick/mine”.", "Give a folder."))
         assert window.notice.text.endswith("connect the disk that this one lies on.")
         assert offers(window.notice) == ["Use the starter model", "See models"]
         window.notice.buttons[0].click()
         await until(lambda: window.model.ready is not None)
-        window.view.drafts.failed.emit("This is too long.", "Select less.", "input")
+        window.view.drafts.failed.emit(Fault("input", "This is too long.", "Select less."))
         assert window.notice.text == "This is too long. Select less."
 
     run(scenario())
@@ -576,7 +582,7 @@ def test_what_was_free_is_what_the_engine_saw_and_hidden_cards_count(
         window._settings.change(model="diffusiongemma-26b", device=RTX_3060.uuid)
         window.model.unload()
         window.model.devices = (RTX_3060, CPU)
-        window.view.drafts.failed.emit("There is not enough memory.", "", "out-of-memory")
+        window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", ""))
         assert "RTX 3060 had 10.5 GB free" in window.notice.text
         assert offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"]
 
@@ -596,9 +602,7 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
         window._settings.change(device="GPU-7")
         window.model.unload()
         window.model.devices = (CPU,)
-        window.view.drafts.failed.emit(
-            raised.value.fault.message, raised.value.fault.remedy, raised.value.fault.kind
-        )
+        window.view.drafts.failed.emit(raised.value.fault)
 
     run(scenario())
     assert window.notice.text.startswith("The device that the settings name is not here. This computer has")

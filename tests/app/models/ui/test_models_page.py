@@ -47,7 +47,6 @@ from engine.checkpoints import memory_estimate, model_shape, units
 from engine.checkpoints.catalogue import BUNDLED, GEMMA_26B, STARTER, models_folder, packed_models_folder
 from engine.checkpoints.files import packed_copy_folder
 from engine.hardware.device_groups import combined_device
-from engine.protocol import events
 from engine.protocol.errors import Fault
 from engine.protocol.events import Device, Loading, Ready
 from tests.fakes import ready
@@ -74,14 +73,14 @@ RTX_3060 = Device(
 )
 
 
-class FakeDrafting(QObject):
-    model_changed = Signal()
+class FakeModel(QObject):
+    changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.ready: Ready | None = None
         self.loading: Loading | None = None
-        self.fault: events.Failed | None = None
+        self.fault: Fault | None = None
         self.devices: tuple[Device, ...] = (RTX_4090, CPU)
         self.asked: list[str] = []
 
@@ -99,15 +98,15 @@ class FakeDrafting(QObject):
         kind: str = "bug",
     ) -> None:
         self.ready, self.loading = ready, loading
-        self.fault = events.Failed(request_id="", kind=kind, message=fault) if fault else None
-        self.model_changed.emit()
+        self.fault = Fault(kind, fault) if fault else None
+        self.changed.emit()
 
 
 @dataclass
 class Desk:
     page: ModelsPage
     store: SettingsStore
-    drafting: FakeDrafting
+    model: FakeModel
     devices: DeviceMonitor
     downloads: DownloadQueue
     asked: list[str] = field(default_factory=list)
@@ -131,10 +130,10 @@ def desk(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setattr(DeviceMonitor, "poll", lambda _watch: None)
     roomy = shutil.disk_usage("/")._replace(free=500_000_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: roomy)
-    store, drafting, downloads = SettingsStore(tmp_path / "settings.json"), FakeDrafting(), DownloadQueue()
-    devices = DeviceMonitor(drafting, drafting)  # type: ignore[arg-type]
-    page = ModelsPage(store, drafting, devices, downloads, 300)  # type: ignore[arg-type]
-    desk = Desk(page, store, drafting, devices, downloads)
+    store, model, downloads = SettingsStore(tmp_path / "settings.json"), FakeModel(), DownloadQueue()
+    devices = DeviceMonitor(model, model)  # type: ignore[arg-type]
+    page = ModelsPage(store, model, devices, downloads, 300)  # type: ignore[arg-type]
+    desk = Desk(page, store, model, devices, downloads)
     asked = downloads.download
 
     def download(repo: str, token: str = "", *, probe: bool = False) -> DownloadJob:
@@ -216,14 +215,14 @@ def test_the_window_s_thread_does_not_touch_a_folder_that_was_added(
     monkeypatch.setattr(os.path, "realpath", under(folder.parent, os.path.realpath))
     store = SettingsStore(tmp_path / "other.json")
     store.change(model_folders=(str(folder),), model=f"{folder}/")
-    page = ModelsPage(store, desk.drafting, desk.devices, desk.downloads, 300)  # type: ignore[arg-type]
+    page = ModelsPage(store, desk.model, desk.devices, desk.downloads, 300)  # type: ignore[arg-type]
     qtbot.addWidget(page)
     page.show()
     finish_scan(page)
     item = desk.begin()
     item._enter(DownloadState.DOWNLOADING)
     item.pause()
-    desk.drafting.stand(on_card(RTX_4090, "bf16"))
+    desk.model.stand(on_card(RTX_4090, "bf16"))
     page.hide()
     page.show()
     finish_scan(page)
@@ -244,7 +243,7 @@ def test_until_it_is_known_what_is_here_the_page_shows_what_it_knew(
     monkeypatch.setattr("app.models.library_scan.local_models", slow)
     install(GEMMA_26B.folder)
     desk.page.scan()
-    first = ModelsPage(desk.store, desk.drafting, desk.devices, desk.downloads, 300)  # type: ignore[arg-type]
+    first = ModelsPage(desk.store, desk.model, desk.devices, desk.downloads, 300)  # type: ignore[arg-type]
     qtbot.addWidget(first)
     first.show()
     assert first.scanning.isVisible()
@@ -308,8 +307,8 @@ def two_cards(first: Device) -> tuple[Device, ...]:
 
 
 def show_cards(desk: Desk, devices: tuple[Device, ...], ready: Ready | None = None) -> None:
-    desk.drafting.devices = devices
-    desk.drafting.stand(ready)
+    desk.model.devices = devices
+    desk.model.stand(ready)
 
 
 def test_cards_are_taken_together_where_one_is_too_small(desk: Desk) -> None:
@@ -318,7 +317,7 @@ def test_cards_are_taken_together_where_one_is_too_small(desk: Desk) -> None:
         assert desk.gemma.verdict.text().endswith(" to spare on your 2 × RTX 3060."), word
         assert desk.gemma.verdict.text().startswith("4-bit fits with ")
         assert "your" not in desk.starter.verdict.text()
-        show_cards(desk, desk.drafting.devices, on_card(RTX_3060, "bf16"))
+        show_cards(desk, desk.model.devices, on_card(RTX_3060, "bf16"))
     choose(desk.gemma, "bf16")
     assert "more than your RTX 3060 has free" in desk.gemma.verdict.text()
 
@@ -432,23 +431,23 @@ def test_a_token_is_asked_for_only_where_the_repository_does(desk: Desk) -> None
 
 def test_in_use_loading_unloaded_and_failed(desk: Desk) -> None:
     row = desk.starter
-    desk.drafting.stand(on_card(RTX_4090, "bf16"))
+    desk.model.stand(on_card(RTX_4090, "bf16"))
     assert row.state.text() == "In use on RTX 4090 · Full (bf16)"
     assert acts(row) == ["Free the memory now"]
     row.free.click()
-    assert desk.drafting.asked == ["unload"]
-    desk.drafting.stand(loading=Loading(request_id="", stage="Reading the model", fraction=0.6))
+    assert desk.model.asked == ["unload"]
+    desk.model.stand(loading=Loading(request_id="", stage="Reading the model", fraction=0.6))
     assert acts(row) == ["Stop loading"]
     row.free.click()
-    assert desk.drafting.asked == ["unload", "unload"]
+    assert desk.model.asked == ["unload", "unload"]
     assert row.state.text() == "Reading the model · 60%"
     assert row.line.share == 0.6
-    desk.drafting.stand()
+    desk.model.stand()
     assert "the next draft loads it" in row.state.text()
     assert acts(row) == ["Load it now"]
     row.use.click()
-    assert desk.drafting.asked == ["unload", "unload", "reload"]
-    desk.drafting.stand(fault="It broke.")
+    assert desk.model.asked == ["unload", "unload", "reload"]
+    desk.model.stand(fault="It broke.")
     assert row.fault.text() == "It broke."
     assert row.state.text() == "Not loaded"
     assert acts(row) == ["Load it now"]
@@ -463,14 +462,14 @@ def test_ready_is_used_with_the_precision_of_its_row(desk: Desk) -> None:
     assert desk.gemma.state.text() == "On this computer"
     desk.gemma.use.click()
     assert (desk.store.current.model, desk.store.current.precision) == (GEMMA_26B.name, "4-bit-tight")
-    assert desk.drafting.asked == []  # the window reloads when the settings change
+    assert desk.model.asked == []  # the window reloads when the settings change
     assert acts(desk.starter) == ["Use"]
 
 
 def test_keys_on_the_closed_list_reload_nothing_until_they_rest(desk: Desk, qtbot: QtBot) -> None:
     install(GEMMA_26B.folder)
     desk.store.change(model=GEMMA_26B.name)
-    desk.drafting.stand(on_card(RTX_4090, "4-bit"))
+    desk.model.stand(on_card(RTX_4090, "4-bit"))
     changes: list[str] = []
     desk.store.changed.connect(lambda settings: changes.append(settings.precision))
     box = desk.gemma.precision
@@ -487,7 +486,7 @@ def test_keys_on_the_closed_list_reload_nothing_until_they_rest(desk: Desk, qtbo
     QTest.keyClick(box, Qt.Key.Key_Down)
     box.settle()
     assert changes == ["4-bit-tight"]  # and back again is no change
-    assert desk.drafting.asked == []
+    assert desk.model.asked == []
 
 
 def test_the_verdict_of_another_model_follows_each_key(desk: Desk) -> None:
@@ -524,7 +523,7 @@ def test_the_precision_of_the_model_in_use_is_a_setting(desk: Desk) -> None:
 def test_the_verdict_is_for_this_machine_and_forbids_nothing(
     desk: Desk, device: Device, precision: str, words: str, use: str
 ) -> None:
-    desk.drafting.devices = (device,)
+    desk.model.devices = (device,)
     install(GEMMA_26B.folder)
     shutil.copy(GEMMA_26B.describes / "config.json", GEMMA_26B.folder)
     scan(desk.page)
@@ -538,8 +537,8 @@ def test_the_verdict_is_for_this_machine_and_forbids_nothing(
 
 def test_8_bit_is_offered_where_its_kernels_are_and_judged_where_it_was_chosen(desk: Desk) -> None:
     def offered(*devices: Device) -> list[str]:
-        desk.drafting.devices = devices
-        desk.drafting.stand()
+        desk.model.devices = devices
+        desk.model.stand()
         box = desk.gemma.precision
         return [box.itemText(index) for index in range(box.count())]
 
@@ -558,14 +557,14 @@ def test_a_larger_context_needs_more(desk: Desk) -> None:
 
 
 def test_what_the_devices_are_is_not_known_at_first(desk: Desk) -> None:
-    desk.drafting.devices = ()
-    desk.drafting.stand()
+    desk.model.devices = ()
+    desk.model.stand()
     assert desk.gemma.verdict.text() == "Whether it fits is not known yet."
 
 
 def test_a_device_that_is_gone_leaves_verdicts_for_what_is_there(desk: Desk) -> None:
     desk.store.change(device="GPU-7")
-    desk.drafting.stand()
+    desk.model.stand()
     assert desk.gemma.verdict.text().startswith("4-bit fits with ")
 
 
@@ -601,7 +600,7 @@ def test_a_folder_is_in_use_however_it_is_written(
     monkeypatch.setenv("HOME", str(folder.parent))
     desk.store.change(model=spelled.format(folder))
     scan(desk.page)
-    desk.drafting.stand(on_card(RTX_4090, "bf16"))
+    desk.model.stand(on_card(RTX_4090, "bf16"))
     assert desk.page.rows[folder].state.text().startswith("In use on ")
     assert acts(desk.page.rows[folder]) == ["Free the memory now"]
     assert acts(desk.starter) == ["Use"]
@@ -638,7 +637,7 @@ def test_an_unfinished_download_of_an_earlier_run_is_paused(qtbot: QtBot, desk: 
     record = installation.InstallRecord(repo="owner/model", licence="mit", total_bytes=2_000_000_000)
     installation.write_record(installation.partial(folder), record)
     again = DownloadQueue()
-    page = ModelsPage(desk.store, desk.drafting, desk.devices, again, 300)  # type: ignore[arg-type]
+    page = ModelsPage(desk.store, desk.model, desk.devices, again, 300)  # type: ignore[arg-type]
     qtbot.addWidget(page)
     page.show()
     row = page.rows[folder]
@@ -928,7 +927,7 @@ def test_a_folder_that_vanished_is_told_whether_or_not_it_is_in_use(desk: Desk, 
     assert row.size_label.text() == ""
     assert acts(row) == ["Take off the list"]
     desk.store.change(model=str(folder))
-    desk.drafting.stand(fault="There is no model.")
+    desk.model.stand(fault="There is no model.")
     assert "is gone" in row.fault.text()
 
 
@@ -946,7 +945,7 @@ def test_a_load_that_failed_for_the_files_is_told_by_what_a_look_finds(
     if damage == "cut":
         install(folder)
         os.truncate(folder / "model.safetensors", 100)
-    desk.drafting.stand(fault="Give a folder, or one of: starter.", kind=kind)
+    desk.model.stand(fault="Give a folder, or one of: starter.", kind=kind)
     desk.page.show()
     finish_scan(desk.page)
     found = row.fault.text().replace("\u200b", "")
@@ -957,13 +956,13 @@ def test_a_load_that_failed_for_the_files_is_told_by_what_a_look_finds(
     scan(desk.page)
     assert row.fault.isHidden()
     assert acts(row) == ["Load it now"]
-    desk.drafting.stand(fault="There is not enough memory.", kind="out-of-memory")
+    desk.model.stand(fault="There is not enough memory.", kind="out-of-memory")
     assert row.fault.text() == "There is not enough memory."
 
 
 def test_a_missing_model_that_is_there_again_when_the_page_is_seen_is_not_missed(desk: Desk) -> None:
     desk.page.hide()
-    desk.drafting.stand(fault="Give a folder, or one of: starter.", kind="input")
+    desk.model.stand(fault="Give a folder, or one of: starter.", kind="input")
     desk.page.show()
     finish_scan(desk.page)
     assert desk.starter.fault.isHidden()
@@ -990,7 +989,7 @@ def test_what_a_look_does_not_find_stays_told(
     (folder / "config.json").write_text(json.dumps(config))
     add(desk.page, folder)
     desk.store.change(model=str(folder), precision=precision)
-    desk.drafting.stand(fault=message, kind=kind)
+    desk.model.stand(fault=message, kind=kind)
     finish_scan(desk.page)
     assert desk.page.rows[folder].fault.text() == told
 
@@ -1053,11 +1052,11 @@ def test_nothing_is_wider_than_the_page(desk: Desk, tmp_path: Path) -> None:
 def read(desk: Desk, **free_gib: float) -> None:
     """As if the watch had just read what is free, with what is loaded now."""
     free = {name.replace("_", "-"): int(gib * GIB) for name, gib in free_gib.items()}
-    desk.devices._on_read(MemorySnapshot(desk.drafting.ready, (), free))
+    desk.devices._on_read(MemorySnapshot(desk.model.ready, (), free))
 
 
 def test_the_verdict_is_by_what_is_free_now(desk: Desk) -> None:
-    desk.drafting.devices = (RTX_4090, CPU)
+    desk.model.devices = (RTX_4090, CPU)
     read(desk, GPU_4090=23.0, cpu=20.0)
     before = desk.gemma.verdict.text()
     assert before.startswith("4-bit fits with ")
@@ -1071,7 +1070,7 @@ def test_the_verdict_is_by_what_is_free_now(desk: Desk) -> None:
 
 def test_what_the_model_in_use_holds_would_be_free_for_another(desk: Desk) -> None:
     loaded = msgspec.structs.replace(on_card(RTX_4090, "bf16"), memory_bytes=15 * GIB)
-    desk.drafting.stand(loaded)
+    desk.model.stand(loaded)
     read(desk, GPU_4090=7.0, cpu=20.0)
     words = desk.gemma.verdict.text()
     assert words.startswith("4-bit fits with ")
@@ -1079,7 +1078,7 @@ def test_what_the_model_in_use_holds_would_be_free_for_another(desk: Desk) -> No
     assert "in place" not in desk.starter.verdict.text()
     choose(desk.gemma, "bf16")
     assert "more than your RTX 4090 has free even without the model in use" in desk.gemma.verdict.text()
-    desk.drafting.stand()
+    desk.model.stand()
     read(desk, GPU_4090=22.0, cpu=20.0)
     assert "in use" not in desk.gemma.verdict.text()
 
