@@ -22,7 +22,6 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
 from engine.protocol.events import Stats
-from engine.protocol.requests import DraftRequest
 
 FIRST_RESERVED_LINES = 4
 """Lines kept free for a draft before the first one has told how long they are."""
@@ -44,8 +43,9 @@ class DraftController(QObject):
         self._page = page
         self._model = model
         self._settings = settings
-        self._requests = DraftRequests(worker, model, settings, self)
-        self._overlays: dict[DraftSession, DraftOverlay] = {}
+        self.requests = DraftRequests(worker, model, settings, self)
+        self.overlays: dict[DraftSession, DraftOverlay] = {}
+        """How each draft is shown in the page; the oldest first."""
         self._recent_lines: deque[float] = deque(maxlen=8)
         """Of the drafts that settled last, a canvas."""
         model.leaving.connect(self._on_model_leaving)
@@ -55,39 +55,31 @@ class DraftController(QObject):
     # ---------------------------------------------------------------- the drafts
 
     @property
-    def drafts(self) -> list[DraftSession]:
-        """The oldest first."""
-        return list(self._overlays)
-
-    @property
     def at_caret(self) -> DraftSession | None:
         """The draft whose place the caret is at."""
         cursor = self._page.textCursor()
         if cursor.hasSelection():
             return None
         place = cursor.position()
-        return next((draft for draft in self._overlays if draft.placement.cursor.position() == place), None)
+        return next((draft for draft in self.overlays if draft.placement.cursor.position() == place), None)
 
     @property
     def current(self) -> DraftSession | None:
         """The draft that the caret is at, else the newest."""
-        return self.at_caret or next(reversed(self._overlays), None)
+        return self.at_caret or next(reversed(self.overlays), None)
 
     @property
     def state(self) -> DraftState | None:
         """The current draft's; None without one."""
         return self.current.state if self.current else None
 
-    def overlay(self, draft: DraftSession) -> DraftOverlay:
-        """How it is shown in the page."""
-        return self._overlays[draft]
-
     def is_seen(self, draft: DraftSession) -> bool:
         """Whether the writer sees the draft, or waits at it and sees where it is."""
-        return self._is_watched(draft) or self._overlays[draft].is_in_view()
+        return self._is_watched(draft) or self.overlays[draft].is_in_view()
 
     def _is_watched(self, draft: DraftSession) -> bool:
-        return self.at_caret is draft and self._page.shows_caret()
+        page = self._page
+        return self.at_caret is draft and page.viewport().rect().contains(page.cursorRect())
 
     @property
     def stalled(self) -> bool:
@@ -107,15 +99,15 @@ class DraftController(QObject):
         elif draft.state is DraftState.SETTLED and self.at_caret is draft and self.is_seen(draft):
             self.keep()
         else:
-            self._overlays[draft].scroll_into_view()
+            self.overlays[draft].scroll_into_view()
 
     def draft_at(self, cursors: Sequence[QTextCursor]) -> None:
         """Draft at several places in one batch. What a cursor selects is all that its draft is given; the
         draft goes behind it.
         """
         drafts = [self._open(cursor) for cursor in cursors]
-        self._overlays[drafts[0]].scroll_into_view()
-        self._requests.send(drafts)
+        self.overlays[drafts[0]].scroll_into_view()
+        self.requests.send(drafts)
 
     def keep(self) -> None:
         """Put the current draft in. A caret that is at it goes behind it."""
@@ -126,24 +118,19 @@ class DraftController(QObject):
             self._page.setTextCursor(behind)
 
     def discard_all(self) -> None:
-        for draft in self.drafts:
+        for draft in list(self.overlays):
             draft.discard()
-
-    def show_variant(self, by: int) -> None:
-        """by: 1 the next one, -1 the one before."""
-        if draft := self.current:
-            draft.show(draft.shown_variant + by)
 
     def go_to_draft(self) -> None:
         """Put the caret where the current draft stands."""
         if draft := self.current:
             self._page.setTextCursor(QTextCursor(draft.placement.cursor))
-            self._overlays[draft].scroll_into_view()
+            self.overlays[draft].scroll_into_view()
             self._page.setFocus()
 
     def wait_longer(self) -> None:
         """The writer gives a stuck engine more time."""
-        for draft in self.drafts:
+        for draft in list(self.overlays):
             draft.set_stalled(False)
         self._model.wait_longer()
 
@@ -152,14 +139,10 @@ class DraftController(QObject):
         if not self._model.restart_engine():
             self.discard_all()
 
-    def request_at_caret(self) -> DraftRequest:
-        """What draft() would ask for now, with nothing selected."""
-        return self._requests.at(self._page.document(), self._page.textCursor().position())
-
     async def close(self) -> None:
         """Give up everything that runs, and wait until it has ended."""
         self.discard_all()
-        await self._requests.close()
+        await self.requests.close()
 
     # ---------------------------------------------------------------- the life of a draft
 
@@ -171,14 +154,16 @@ class DraftController(QObject):
             at.setPosition(start + utf16_length(selection))
             if cursor == self._page.textCursor():
                 self._page.setTextCursor(at)
-        draft = DraftSession(Placement(at), self._on_asked, self._requests.cancel, self, selection)
+        draft = DraftSession(
+            Placement(at), lambda draft: self.requests.send([draft]), self.requests.cancel, self, selection
+        )
         chosen = self._settings.current
         lines = statistics.median(self._recent_lines) if self._recent_lines else FIRST_RESERVED_LINES
         reduced = reduces_motion(chosen.reduced_motion)
         overlay = DraftOverlay(
             self._page, draft.placement, round(lines) * chosen.canvases, reduced_motion=reduced
         )
-        self._overlays[draft] = overlay
+        self.overlays[draft] = overlay
         draft.developed.connect(overlay.show)
         draft.restarted.connect(overlay.restart)
         draft.settled.connect(partial(self._on_settled, draft))
@@ -187,11 +172,8 @@ class DraftController(QObject):
         draft.finished.connect(self.finished)
         return draft
 
-    def _on_asked(self, draft: DraftSession) -> None:
-        self._requests.send([draft])
-
     def _on_settled(self, draft: DraftSession, text: str, is_new: bool) -> None:
-        overlay, watched = self._overlays[draft], self._is_watched(draft)
+        overlay, watched = self.overlays[draft], self._is_watched(draft)
         overlay.settle(text)
         if is_new:
             if watched:
@@ -200,15 +182,15 @@ class DraftController(QObject):
             self._page.announce("The draft is ready. Its facts are unchecked.")
 
     def _on_changed(self, draft: DraftSession) -> None:
-        if draft.state is DraftState.ENDED and (overlay := self._overlays.pop(draft, None)):
+        if draft.state is DraftState.ENDED and (overlay := self.overlays.pop(draft, None)):
             overlay.close()
             draft.deleteLater()
         self.changed.emit()
 
     def _on_model_leaving(self) -> None:
-        for draft in self.drafts:
+        for draft in list(self.overlays):
             draft.give_up()
 
     def _on_caret_moved(self) -> None:
-        if len(self._overlays) > 1:  # another one may be the current one now
+        if len(self.overlays) > 1:  # another one may be the current one now
             self.changed.emit()

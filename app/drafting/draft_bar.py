@@ -104,7 +104,7 @@ class DraftBar(QFrame):
         """Under the draft's last line, aligned with the column."""
         if (draft := self._drafts.current) is None:
             return
-        top, left = self._drafts.overlay(draft).bar_top, round(self._page.document().documentMargin())
+        top, left = self._drafts.overlays[draft].bar_top, round(self._page.document().documentMargin())
         room = self._page.viewport().width() - left
         for keys in (("  ↵", "  Esc"), ("", "")):
             self.keep.setText(f"Keep{keys[0]}")

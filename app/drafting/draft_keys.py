@@ -50,6 +50,6 @@ class DraftKeys(QObject):
         return True
 
     def _takes_keys(self, draft: DraftSession) -> bool:
-        settled_at_s = self._drafts.overlay(draft).settled_at_s
+        settled_at_s = self._drafts.overlays[draft].settled_at_s
         rested = monotonic() - settled_at_s >= SETTLED_KEY_DELAY_S
         return rested and self._edited_at_s < settled_at_s and self._drafts.is_seen(draft)

@@ -35,5 +35,5 @@ class IdleUnload(QObject):
             self.timer.start(minutes * 60_000)
 
     def _on_idle(self) -> None:
-        if not any(draft.develops for draft in self._drafts.drafts):
+        if not any(draft.develops for draft in self._drafts.overlays):
             self._model.unload()

@@ -7,9 +7,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QRectF
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextLine
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
-from app.documents.text import text_between
 from app.editor.draft_layout import DraftText, ink, legible, mix, strip_ends
 from app.editor.fade import FADE_S, Fade
 from app.editor.join import JoinMode
@@ -121,20 +120,15 @@ class DraftOverlay(QObject):
     def _offset(self) -> float:
         """Space between the anchor's paragraph and the first line of the draft."""
         opens_after_blank = self._placement.separator == "\n\n"
-        return self._page.paragraph_space + self._page.line_height * opens_after_blank
+        return self._page.gaps.paragraph_space + self._page.line_height * opens_after_blank
 
     def _origin_y(self) -> float:
         """Viewport y of the top of the laid-out text."""
-        top = self._page.block_top(self._placement.cursor.block())
-        if self._placement.mode is JoinMode.INLINE:
-            return top + self._last_line().y()
-        return top + self._page.gaps.gap_top(self._gap) + self._offset()
-
-    def _last_line(self) -> QTextLine:
-        """The line of the page that an inline draft continues."""
         block = self._placement.cursor.block()
-        self._page.gaps.blockBoundingRect(block)  # lays it out
-        return block.layout().lineAt(block.layout().lineCount() - 1)
+        top = self._page.block_top(block)
+        if self._placement.mode is JoinMode.INLINE:
+            return top + self._page.gaps.last_line(block).y()
+        return top + self._page.gaps.gap_top(self._gap) + self._offset()
 
     def _shown_height(self) -> float:
         """Height of the lines that are shown or reserved."""
@@ -154,7 +148,7 @@ class DraftOverlay(QObject):
     def relayout(self) -> None:
         """Lay the draft out again if its width, its font or the line that it continues has changed."""
         page, inline = self._page, self._placement.mode is JoinMode.INLINE
-        lead = self._lead() if inline else ""
+        lead = self._placement.lead(page.gaps.last_line(self._placement.cursor.block())) if inline else ""
         margin = page.document().documentMargin()
         width = page.viewport().width() - 2 * margin
         laid_out = (self._fade.pieces, page.font(), width, margin, page.line_height, lead)
@@ -168,25 +162,17 @@ class DraftOverlay(QObject):
         self._resize_gap(inline)
 
     def _resize_gap(self, inline: bool) -> None:
-        shown = self._shown_height()
-        height = max(0.0, shown - self._last_line().height()) if inline else self._offset() + shown
+        height = self._shown_height()
+        if inline:
+            height -= min(height, self._page.gaps.last_line(self._placement.cursor.block()).height())
+        else:
+            height += self._offset()
         height += BAR_SPACE_PX
         changed = height != self._gap.height
         self._page.gaps.resize_gap(self._gap, height, continues_line=inline)
         if changed:
             self._page.viewport().update()
             self._page.geometry_changed.emit()
-
-    def _lead(self) -> str:
-        """What stands before the draft on its first line, an input method's unfinished text included."""
-        document, anchor, line = self._page.document(), self._placement.cursor, self._last_line()
-        block = anchor.block()
-        unfinished = block.layout().preeditAreaText()
-        if not unfinished:
-            return text_between(document, block.position() + line.textStart(), anchor.position())
-        text = text_between(document, block.position(), anchor.position()) + unfinished
-        units = text.encode("utf-16-le", "surrogatepass")[2 * line.textStart() :]
-        return units.decode("utf-16-le", "surrogatepass")
 
     # ---------------------------------------------------------------- frames and fades
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QTextBlock, QTextCursor, QTextDocument
+from PySide6.QtGui import QTextBlock, QTextCursor, QTextDocument, QTextLine
 from PySide6.QtWidgets import QPlainTextDocumentLayout
 
 PARAGRAPH_SPACE_RATIO = 0.36
@@ -137,10 +137,19 @@ class GapLayout(QPlainTextDocumentLayout):
 
     # ---------------------------------------------------------------- blocks
 
+    @property
+    def paragraph_space(self) -> float:
+        """Space after a paragraph that is not blank, px."""
+        return space_after(".", self.line_height)
+
     def text_bottom(self, block: QTextBlock) -> float:
         """Bottom of the block's own text, px below the block's top."""
         layout = block.layout()
         return layout.lineAt(layout.lineCount() - 1).naturalTextRect().bottom() if layout.lineCount() else 0.0
+
+    def last_line(self, block: QTextBlock) -> QTextLine:
+        self.blockBoundingRect(block)  # lays it out
+        return block.layout().lineAt(block.layout().lineCount() - 1)
 
     def blockBoundingRect(self, block: QTextBlock) -> QRectF:
         rect = super().blockBoundingRect(block)

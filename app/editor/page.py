@@ -5,42 +5,25 @@ from __future__ import annotations
 from math import ceil
 from typing import Protocol
 
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
     QFont,
     QFontMetricsF,
     QInputMethodEvent,
-    QKeyEvent,
-    QKeySequence,
-    QMouseEvent,
     QPainter,
     QPaintEvent,
     QResizeEvent,
     QTextBlock,
     QTextCursor,
-    QWheelEvent,
 )
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFrame, QWidget
 
-from app.documents.text import document_text, insertable, text_between
-from app.editor.gap_layout import PARAGRAPH_SPACE_RATIO, GapLayout
+from app.editor.gap_layout import GapLayout
+from app.editor.text_edit import TextEdit
 from app.widgets.theme import LIGHT, Theme
 
 PLACEHOLDER = "Begin here."
 _COLUMN = "A column of prose some eighty characters wide, which is as wide as eyes like."
-_TYPING = (
-    Qt.KeyboardModifier.NoModifier,
-    Qt.KeyboardModifier.ShiftModifier,
-    Qt.KeyboardModifier.KeypadModifier,
-)
-_MOUSE_EVENTS = {
-    QEvent.Type.MouseButtonPress: "mousePressEvent",
-    QEvent.Type.MouseMove: "mouseMoveEvent",
-    QEvent.Type.MouseButtonRelease: "mouseReleaseEvent",
-    QEvent.Type.MouseButtonDblClick: "mouseDoubleClickEvent",
-}
 
 
 class PageOverlay(Protocol):
@@ -53,7 +36,7 @@ class PageOverlay(Protocol):
         """The text, the font or the column may be another one."""
 
 
-class Page(QPlainTextEdit):
+class Page(TextEdit):
     """Edits the document; knows overlays, and nothing of what they show."""
 
     geometry_changed = Signal()
@@ -109,11 +92,6 @@ class Page(QPlainTextEdit):
 
     # ---------------------------------------------------------------- font, theme, column
 
-    @property
-    def paragraph_space(self) -> int:
-        """Space after a paragraph, px."""
-        return round(PARAGRAPH_SPACE_RATIO * self.line_height)
-
     def set_prose_font(self, font: QFont) -> None:
         self.setFont(font)
         self.document().setDefaultFont(font)
@@ -146,10 +124,7 @@ class Page(QPlainTextEdit):
         if caret_was_in_view:
             self.ensureCursorVisible()
 
-    # ---------------------------------------------------------------- text
-
-    def text(self) -> str:
-        return document_text(self.document())
+    # ---------------------------------------------------------------- edits
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
         """A line that is blank now, or no longer, has another height, which Qt does not expect."""
@@ -204,84 +179,14 @@ class Page(QPlainTextEdit):
         if not scroll.value() <= line < scroll.value() + rows:
             scroll.setValue(max(0, line - rows // 3))
 
-    def shows_caret(self) -> bool:
-        return bool(self.viewport().rect().contains(self.cursorRect()))
-
-    # ---------------------------------------------------------------- input
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.InsertLineSeparator):
-            self.textCursor().insertText("\n")  # a plain text has one kind of line break
-            self.ensureCursorVisible()
-        else:
-            self._type(event)
-
-    def _type(self, event: QKeyEvent) -> None:
-        """Each word is undone on its own, with the space before it: Qt does not merge an edit block with what
-        was typed before. Qt's own handler would look for the caret in lines that such a block has not yet.
-        """
-        cursor = self.textCursor()
-        place = cursor.selectionStart()
-        behind_word = place > 0 and not self.document().characterAt(place - 1).isspace()
-        if behind_word and event.text().isspace() and event.modifiers() in _TYPING:
-            cursor.beginEditBlock()
-            cursor.insertText(event.text().replace("\r", "\n"))
-            cursor.endEditBlock()
-            self.setTextCursor(cursor)
-            self.ensureCursorVisible()
-        else:
-            super().keyPressEvent(event)
-
-    def createMimeDataFromSelection(self) -> QMimeData:
-        """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.
-
-        Qt would make spaces of no-break spaces, and add formats, which take a while.
-        """
-        cursor, letter = self.textCursor(), QPlainTextEdit("x")
-        letter.selectAll()
-        data = letter.createMimeDataFromSelection()
-        for name in data.formats():
-            data.data(name)  # Qt fills it in when it is first asked, over what it holds
-            data.removeFormat(name)
-        data.setText(text_between(self.document(), cursor.selectionStart(), cursor.selectionEnd()))
-        return data
-
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:
         super().inputMethodEvent(event)
         self._relayout_overlays()  # unfinished text is no change of the document
 
-    def insertFromMimeData(self, source: QMimeData) -> None:
-        if source.hasText():
-            self.insertPlainText(insertable(source.text()))
-            self.ensureCursorVisible()
-
     def event(self, event: QEvent) -> bool:
-        """The margins beside the column belong to the page: the wheel scrolls, the mouse selects."""
-        if event.type() == QEvent.Type.Resize:
-            self._set_column()
-            handled = super().event(event)
-            self.geometry_changed.emit()  # the column may have moved without getting another size
-            return handled
-        if isinstance(event, QWheelEvent):
-            self.wheelEvent(event)
-            return True
-        if isinstance(event, QMouseEvent) and (handler := _MOUSE_EVENTS.get(event.type())):
-            inside = self.viewport().mapFrom(self, event.position().toPoint())
-            getattr(self, handler)(_moved(event, inside))
-            return True
-        return super().event(event)
-
-    def announce(self, text: str) -> None:
-        """Tell a screen reader."""
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
-
-
-def _moved(event: QMouseEvent, place: QPoint) -> QMouseEvent:
-    return QMouseEvent(
-        event.type(),
-        QPointF(place),
-        event.globalPosition(),
-        event.button(),
-        event.buttons(),
-        event.modifiers(),
-    )
+        if event.type() != QEvent.Type.Resize:
+            return super().event(event)
+        self._set_column()
+        handled = super().event(event)
+        self.geometry_changed.emit()  # the column may have moved without getting another size
+        return handled

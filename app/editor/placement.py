@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtGui import QTextCursor, QTextDocument
+from PySide6.QtGui import QTextCursor, QTextDocument, QTextLine
 
 from app.documents.text import text_between, utf16_length
 from app.editor.anchor import Anchor
@@ -54,6 +54,15 @@ class Placement:
         """The text before the draft, as the draft finds it, and the text after it."""
         around = text_context(self._document, self.cursor.position())
         return TextContext(around.before + self.separator, around.after)
+
+    def lead(self, line: QTextLine) -> str:
+        """What stands before the draft on that line, an input method's unfinished text included."""
+        block, start = self.cursor.block(), line.textStart()
+        unfinished = block.layout().preeditAreaText()
+        if not unfinished:
+            return text_between(self._document, block.position() + start, self.cursor.position())
+        text = text_between(self._document, block.position(), self.cursor.position()) + unfinished
+        return text.encode("utf-16-le", "surrogatepass")[2 * start :].decode("utf-16-le", "surrogatepass")
 
     def shown(self, text: str) -> str:
         """The model's text as it is shown and kept here."""

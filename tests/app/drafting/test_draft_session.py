@@ -56,7 +56,7 @@ def test_the_bar_of_a_long_draft_comes_into_view_for_who_waits_for_it(
         before = page.verticalScrollBar().value()
         await desk.state(DraftState.SETTLED)
         assert (page.verticalScrollBar().value() > before) is watched
-        assert (desk.drafts.overlay(desk.draft).bar_top) < page.viewport().height() - 40 or not watched
+        assert (desk.drafts.overlays[desk.draft].bar_top) < page.viewport().height() - 40 or not watched
 
     run(scenario())
 

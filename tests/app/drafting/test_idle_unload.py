@@ -28,7 +28,7 @@ class Fake(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.ready: Ready | None = ready("")
-        self.drafts: list[SimpleNamespace] = []
+        self.overlays: list[SimpleNamespace] = []
         self.unloaded = 0
 
     def unload(self) -> None:
@@ -98,9 +98,9 @@ def test_what_the_writer_does_begins_the_time_anew(desk: Desk, what: str) -> Non
 
 def test_never_under_a_draft_that_runs(desk: Desk) -> None:
     desk.settings.change(unload_after_minutes=5)
-    desk.fake.drafts = [SimpleNamespace(develops=False), SimpleNamespace(develops=True)]
+    desk.fake.overlays = [SimpleNamespace(develops=False), SimpleNamespace(develops=True)]
     desk.idle.timer.timeout.emit()
     assert desk.fake.unloaded == 0
-    desk.fake.drafts.pop()
+    desk.fake.overlays.pop()
     desk.idle.timer.timeout.emit()
     assert desk.fake.unloaded == 1

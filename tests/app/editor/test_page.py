@@ -561,4 +561,4 @@ def test_two_drafts_of_one_paragraph_stand_one_below_the_other(page: Page, first
     assert inline.bar_top + 30 < below._rect().top() < below._rect().bottom()
     assert below.bar_top + 30 < page.block_top(block) + page.gaps.blockBoundingRect(block).height()
     drafts[at_end].overlay.close()
-    assert abs(below._rect().top() - text_bottom - page.paragraph_space) < 1
+    assert abs(below._rect().top() - text_bottom - page.gaps.paragraph_space) < 1

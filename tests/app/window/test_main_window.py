@@ -87,7 +87,7 @@ def current(window: MainWindow) -> DraftSession:
 
 
 def bar_top(window: MainWindow) -> float:
-    return window.view.drafts.overlay(current(window)).bar_top
+    return window.view.drafts.overlays[current(window)].bar_top
 
 
 def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Path) -> None:
@@ -398,7 +398,7 @@ def test_a_draft_that_is_out_of_view_is_shown_not_kept(window: MainWindow, run: 
     window.view.page.verticalScrollBar().setValue(window.view.page.verticalScrollBar().maximum())
     window.view.drafts.draft()
     assert window.view.page.text() == before
-    assert window.view.drafts.overlay(current(window)).is_in_view()
+    assert window.view.drafts.overlays[current(window)].is_in_view()
     window.view.drafts.draft()
     assert window.view.page.text() != before
 

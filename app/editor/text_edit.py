@@ -1,0 +1,101 @@
+"""A plain-text editor: nothing but text goes in or out, and typing is undone word by word."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QPlainTextEdit
+
+from app.documents.text import document_text, insertable, text_between
+
+_TYPING = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.KeypadModifier,
+)
+_MOUSE_EVENTS = {
+    QEvent.Type.MouseButtonPress: "mousePressEvent",
+    QEvent.Type.MouseMove: "mouseMoveEvent",
+    QEvent.Type.MouseButtonRelease: "mouseReleaseEvent",
+    QEvent.Type.MouseButtonDblClick: "mouseDoubleClickEvent",
+}
+
+
+class TextEdit(QPlainTextEdit):
+    def text(self) -> str:
+        return document_text(self.document())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.InsertLineSeparator):
+            self.textCursor().insertText("\n")  # a plain text has one kind of line break
+            self.ensureCursorVisible()
+        else:
+            self._type(event)
+
+    def _type(self, event: QKeyEvent) -> None:
+        """Each word is undone on its own, with the space before it: Qt does not merge an edit block with what
+        was typed before. Qt's own handler would look for the caret in lines that such a block has not yet.
+        """
+        cursor = self.textCursor()
+        place = cursor.selectionStart()
+        behind_word = place > 0 and not self.document().characterAt(place - 1).isspace()
+        if behind_word and event.text().isspace() and event.modifiers() in _TYPING:
+            cursor.beginEditBlock()
+            cursor.insertText(event.text().replace("\r", "\n"))
+            cursor.endEditBlock()
+            self.setTextCursor(cursor)
+            self.ensureCursorVisible()
+        else:
+            super().keyPressEvent(event)
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.
+
+        Qt would make spaces of no-break spaces, and add formats, which take a while.
+        """
+        cursor, letter = self.textCursor(), QPlainTextEdit("x")
+        letter.selectAll()
+        data = letter.createMimeDataFromSelection()
+        for name in data.formats():
+            data.data(name)  # Qt fills it in when it is first asked, over what it holds
+            data.removeFormat(name)
+        data.setText(text_between(self.document(), cursor.selectionStart(), cursor.selectionEnd()))
+        return data
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        if source.hasText():
+            self.insertPlainText(insertable(source.text()))
+            self.ensureCursorVisible()
+
+    def event(self, event: QEvent) -> bool:
+        """The margins beside the viewport belong to the text: the wheel scrolls, the mouse selects."""
+        if isinstance(event, QWheelEvent):
+            self.wheelEvent(event)
+            return True
+        if isinstance(event, QMouseEvent) and (handler := _MOUSE_EVENTS.get(event.type())):
+            inside = self.viewport().mapFrom(self, event.position().toPoint())
+            getattr(self, handler)(_moved(event, inside))
+            return True
+        return super().event(event)
+
+    def announce(self, text: str) -> None:
+        """Tell a screen reader."""
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
+
+
+def _moved(event: QMouseEvent, place: QPoint) -> QMouseEvent:
+    return QMouseEvent(
+        event.type(),
+        QPointF(place),
+        event.globalPosition(),
+        event.button(),
+        event.buttons(),
+        event.modifiers(),
+    )
