@@ -1,5 +1,5 @@
-"""The walls: app/ brings no torch in, engine/ brings no Qt in and keeps the library from the network, each tried
-in a fresh process; and folders import downwards only.
+"""The walls: app/ brings no torch in, engine/ brings no Qt in and keeps the library from the network, each
+tried in a fresh process; and folders import downwards only.
 """
 
 from __future__ import annotations
