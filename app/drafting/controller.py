@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QTextCursor
+from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor
 
 from app.documents.text import text_between, utf16_length
 from app.drafting.draft_requests import DraftRequests
@@ -51,6 +51,8 @@ class DraftController(QObject):
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
         page.cursorPositionChanged.connect(self._on_caret_moved)
+        for keys in ("Ctrl+Return", "Ctrl+Enter"):
+            QShortcut(QKeySequence(keys), page, self.draft)
 
     # ---------------------------------------------------------------- the drafts
 

@@ -91,7 +91,8 @@ class DraftRequests(QObject):
         try:
             if await self._model.ensure_loaded():
                 if waiting:
-                    async for event in self._model.draft(request):
+                    async for event in self._worker.draft(request):
+                        self._model.note(event)
                         if not waiting:
                             return
                         self._route(event, waiting)

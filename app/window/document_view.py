@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.documents.document import Document
@@ -43,8 +42,6 @@ class DocumentView(QWidget):
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
         DraftKeys(self.page, self.drafts)
-        for keys in ("Ctrl+Return", "Ctrl+Enter"):
-            QShortcut(QKeySequence(keys), self, self.drafts.draft)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.page)

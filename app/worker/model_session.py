@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
@@ -14,7 +13,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, Loading, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import LoadRequest
 
 
 class ModelSession(QObject):
@@ -85,14 +84,6 @@ class ModelSession(QObject):
             await asyncio.wait({self._load_task})
         return self.ready is not None
 
-    async def draft(self, request: DraftRequest) -> AsyncGenerator[Event, None]:
-        """The events of a draft with the loaded model. Where the engine starts afresh for it, it loads its
-        model first.
-        """
-        async for event in self._worker.draft(request):
-            self._note(event)
-            yield event
-
     async def close(self) -> None:
         await self._tasks.close()
 
@@ -111,14 +102,16 @@ class ModelSession(QObject):
                 self._load_id = None
             if isinstance(event, Failed):
                 self.fault = event.fault
-            self._note(event)
+            self.note(event)
             if isinstance(event, Failed):
                 self.failed.emit(event.fault)
 
     # ---------------------------------------------------------------- what the engine says
 
-    def _note(self, event: Event) -> None:
-        """What an event of a load or a draft says of the model."""
+    def note(self, event: Event) -> None:
+        """What an event of a load or a draft says of the model: an engine that starts afresh for a draft
+        loads its model first.
+        """
         former = self.ready, self.loading
         match event:
             case Loading():

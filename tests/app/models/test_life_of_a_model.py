@@ -167,7 +167,7 @@ def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window:
 
 
 def stand_beside_an_idle_card(window: MainWindow) -> None:
-    window.model._note(
+    window.model.note(
         Loading(request_id="", stage="", fraction=0.0, devices=(CPU,), idle_card="It cannot be used.")
     )
     window.model.loading = None
@@ -388,7 +388,7 @@ def test_a_packed_model_that_could_not_be_kept_is_told_once_for_each_load(window
         assert window.notice.text.startswith("The packed model (16.6 GB) could not be kept on this disk.")
         window.notice.hide()
         stats = msgspec.structs.replace(finished("").stats, peak_bytes=2**40)
-        window.model._note(msgspec.structs.replace(finished(""), stats=stats))
+        window.model.note(msgspec.structs.replace(finished(""), stats=stats))
         assert window.notice.isHidden()
 
 

@@ -369,7 +369,7 @@ def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Ru
         window.view.drafts.draft()
         while window.view.drafts.state is not DraftState.DENOISING:
             await asyncio.sleep(0.002)
-        window.model._note(Failed(request_id="", kind="engine-died", message="It died."))
+        window.model.note(Failed(request_id="", kind="engine-died", message="It died."))
         current(window).give_up()
 
     run(scenario())
