@@ -12,7 +12,7 @@ from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor
 
 from app.documents.text import text_between, utf16_length
 from app.drafting.draft_requests import DraftRequests
-from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.draft_session import DraftSession, DraftState, Variant
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
 from app.editor.placement import Placement
@@ -35,6 +35,8 @@ class DraftController(QObject):
     failed = Signal(Fault)
     finished = Signal(Stats)
     """What a draft cost."""
+    reached = Signal()
+    """The writer went to the current draft."""
 
     def __init__(
         self, page: Page, worker: EngineThread, model: ModelSession, settings: SettingsStore, parent: QObject
@@ -75,11 +77,8 @@ class DraftController(QObject):
         """The current draft's; None without one."""
         return self.current.state if self.current else None
 
-    def is_seen(self, draft: DraftSession) -> bool:
-        """Whether the writer sees the draft, or waits at it and sees where it is."""
-        return self._is_watched(draft) or self.overlays[draft].is_in_view()
-
-    def _is_watched(self, draft: DraftSession) -> bool:
+    def is_watched(self, draft: DraftSession) -> bool:
+        """Whether the caret is at the draft, and in view."""
         page = self._page
         return self.at_caret is draft and page.viewport().rect().contains(page.cursorRect())
 
@@ -92,16 +91,16 @@ class DraftController(QObject):
     # ---------------------------------------------------------------- what the writer does
 
     def draft(self) -> None:
-        """Draft at the caret. Where there is a draft already: keep it if it is settled, the caret is at it
-        and it is in view, else show it.
+        """Draft at the caret. Where there is a draft already: keep it if it is settled and the caret is at it
+        and in view, else go to it.
         """
         draft = self.current
         if draft is None:
             self.draft_at([self._page.textCursor()])
-        elif draft.state is DraftState.SETTLED and self.at_caret is draft and self.is_seen(draft):
+        elif draft.state is DraftState.SETTLED and self.is_watched(draft):
             self.keep()
         else:
-            self.overlays[draft].scroll_into_view()
+            self.go_to_draft()
 
     def draft_at(self, cursors: Sequence[QTextCursor]) -> None:
         """Draft at several places in one batch. What a cursor selects is all that its draft is given; the
@@ -129,6 +128,7 @@ class DraftController(QObject):
             self._page.setTextCursor(QTextCursor(draft.placement.cursor))
             self.overlays[draft].scroll_into_view()
             self._page.setFocus()
+            self.reached.emit()
 
     def wait_longer(self) -> None:
         """The writer gives a stuck engine more time."""
@@ -174,9 +174,9 @@ class DraftController(QObject):
         draft.finished.connect(self.finished)
         return draft
 
-    def _on_settled(self, draft: DraftSession, text: str, is_new: bool) -> None:
-        overlay, watched = self.overlays[draft], self._is_watched(draft)
-        overlay.settle(text)
+    def _on_settled(self, draft: DraftSession, variant: Variant, is_new: bool) -> None:
+        overlay, watched = self.overlays[draft], self.is_watched(draft)
+        overlay.settle(variant.text, variant.tokens)
         if is_new:
             if watched:
                 overlay.scroll_into_view()  # the bar may have grown out of the view

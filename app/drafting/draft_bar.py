@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QToolButton, QWidget
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_actions import DraftActions
+from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.page import Page
 from app.widgets.labels import quiet_label, tool_button
 from app.widgets.progress_line import ProgressLine
 from app.worker.model_session import ModelSession
 
+EDGE_PX = 8
+"""Between the bar and the page's edge, where its own place is out of view."""
+
 
 class DraftBar(QFrame):
     """Step and Stop while a draft develops; Keep, Retry and the variants when it has settled."""
 
     def __init__(
-        self, page: Page, drafts: DraftController, actions: DraftActions, model: ModelSession
+        self,
+        page: Page,
+        drafts: DraftController,
+        actions: DraftActions,
+        keys: DraftKeys,
+        model: ModelSession,
     ) -> None:
         super().__init__(page.viewport())
         self._page = page
         self._drafts = drafts
+        self._keys = keys
         self._model = model
         self.setObjectName("draftBar")
         self.setFont(QApplication.font())
@@ -45,10 +55,16 @@ class DraftBar(QFrame):
         self.wait = tool_button("Wait", "Go on waiting", drafts.wait_longer)
         self.restart = tool_button("Restart", "Start the engine afresh", drafts.restart_engine)
         self.discard = _button(actions.discard)
+        self.go_to = tool_button("", "Go to the draft", drafts.go_to_draft)
+        self.facts = quiet_label("What to do with it")
+        self.facts.setText("Check facts.")
+        self.facts.setContentsMargins(4, 0, 4, 0)
         parts: list[QWidget] = [self.progress, self.label, self.keep, self.retry, self.previous, self.variant]
-        for widget in (*parts, self.next, self.wait, self.restart, self.stop, self.discard):
+        parts += [self.next, self.wait, self.restart, self.stop, self.discard, self.facts, self.go_to]
+        for widget in parts:
             row.addWidget(widget)
         drafts.changed.connect(self.on_changed)
+        keys.changed.connect(self.place)
         page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
         self.hide()
 
@@ -60,7 +76,6 @@ class DraftBar(QFrame):
         settled = draft.state is DraftState.SETTLED
         several = settled and len(draft.variants) > 1
         shown: dict[QWidget, bool] = {
-            self.progress: not settled and not stalled,
             self.label: not settled,
             self.keep: settled,
             self.retry: settled,
@@ -101,20 +116,42 @@ class DraftBar(QFrame):
         return self._model.loading.fraction if self._model.loading is not None else 0.0
 
     def place(self) -> None:
-        """Under the draft's last line, aligned with the column."""
+        """Under the draft's last line, aligned with the column; where that is out of view, at the lower edge
+        of the page, or at the upper one if the caret is there.
+        """
         if (draft := self._drafts.current) is None:
             return
-        top, left = self._drafts.overlays[draft].bar_top, round(self._page.document().documentMargin())
-        room = self._page.viewport().width() - left
-        for keys in (("  ↵", "  Esc"), ("", "")):
-            self.keep.setText(f"Keep{keys[0]}")
-            self.discard.setText(f"Discard{keys[1]}")
+        view, left = self._page.viewport().rect(), round(self._page.document().documentMargin())
+        own_top = round(self._drafts.overlays[draft].bar_top)
+        self._fit(draft, view.width() - left)
+        lowest = view.height() - self.height() - EDGE_PX
+        away = not 0 <= own_top <= lowest
+        self.go_to.setText(f"Draft ready {'↓' if own_top > 0 else '↑'}" if draft.text else "")
+        self.go_to.setVisible(away and bool(draft.text) and not self._drafts.overlays[draft].is_in_view())
+        self._fit(draft, view.width() - left)
+        bar = QRect(left, lowest if away else own_top, min(self.width(), view.width() - left), self.height())
+        if away and bar.intersects(self._page.cursorRect()):
+            bar.moveTop(EDGE_PX)
+        self.setGeometry(bar)
+
+    def _fit(self, draft: DraftSession, room: int) -> None:
+        """The keys are told only while they hold; what there is no room for goes."""
+        held = self._keys.held
+        self.facts.setVisible(draft.text is not None)
+        self.progress.setVisible(draft.develops and not self._drafts.stalled)
+        self.keep.setText("Keep  ↵" if held else "Keep")
+        escapes = held or (draft.develops and self._drafts.at_caret is draft)
+        self.discard.setText("Discard  Esc" if escapes else "Discard")
+        self.adjustSize()
+        for widget in (self.facts, self.progress):
+            if self.width() > room:
+                widget.hide()
+                self.label.setMinimumWidth(1)
+                self.adjustSize()
+        if self.width() > room:
+            self.keep.setText("Keep")
+            self.discard.setText("Discard")
             self.adjustSize()
-            if self.width() <= room:
-                break
-            self.progress.hide()
-            self.label.setMinimumWidth(1)
-        self.setGeometry(left, round(top), min(self.width(), room), self.height())
 
 
 def _button(action: QAction) -> QToolButton:

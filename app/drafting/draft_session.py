@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from time import monotonic
 from typing import assert_never
 
 from PySide6.QtCore import QObject, Signal
@@ -58,7 +59,9 @@ class Variant:
     text: str
     seed: int
     stats: Stats | None
-    """None where the writer stopped it."""
+    """None where the writer stopped it: it is unfinished."""
+    tokens: tuple[Token, ...] = ()
+    """Of an unfinished one: what stood when it was stopped."""
 
 
 class DraftSession(QObject):
@@ -71,8 +74,8 @@ class DraftSession(QObject):
     """The state, the step or the variant shown is another one."""
     developed = Signal(tuple)
     """The tokens of the newest frame, with what is committed before them as the first one."""
-    settled = Signal(str, bool)
-    """The text that is shown now, as it will be kept, and whether it is a new one."""
+    settled = Signal(Variant, bool)
+    """What is shown now, as it will be kept, and whether it is new."""
     restarted = Signal()
     failed = Signal(Fault)
     finished = Signal(Stats)
@@ -101,13 +104,20 @@ class DraftSession(QObject):
         self.variants: list[Variant] = []
         """The oldest first."""
         self.shown_variant = 0
+        self.asked_at_s = self.settled_at_s = 0.0
+        """By the monotonic clock."""
         self._seed = 0
         self._committed = self._standing = ""
+        self._tokens: tuple[Token, ...] = ()
+
+    @property
+    def shown(self) -> Variant | None:
+        """What is settled and shown."""
+        return self.variants[self.shown_variant] if self.state is DraftState.SETTLED else None
 
     @property
     def text(self) -> str | None:
-        """What is settled and shown."""
-        return self.variants[self.shown_variant].text if self.state is DraftState.SETTLED else None
+        return self.shown.text if self.shown else None
 
     @property
     def develops(self) -> bool:
@@ -129,10 +139,10 @@ class DraftSession(QObject):
 
     def keep(self) -> QTextCursor | None:
         """Put the draft in, as one undo step → a cursor behind it."""
-        if (text := self.text) is None:
+        if (shown := self.shown) is None:
             return None
         self.end(Outcome.KEPT)
-        return self.placement.apply(text)
+        return self.placement.apply(shown.text)
 
     def discard(self) -> None:
         """Leave no trace, in whatever state."""
@@ -141,8 +151,8 @@ class DraftSession(QObject):
     def show(self, index: int) -> None:
         """Another variant."""
         if self.state is DraftState.SETTLED and 0 <= index < len(self.variants):
-            self.shown_variant = index
-            self.settled.emit(self.variants[index].text, False)
+            self.shown_variant, self.settled_at_s = index, monotonic()
+            self.settled.emit(self.variants[index], False)
             self.changed.emit()
 
     def give_up(self) -> None:
@@ -156,7 +166,8 @@ class DraftSession(QObject):
         """A draft was asked for. max_steps: 0 while it is the model's own."""
         self.request_id, self._seed = request_id, seed
         self.step, self.max_steps = 0, max_steps
-        self._committed = self._standing = ""
+        self._committed, self._standing, self._tokens = "", "", ()
+        self.asked_at_s = monotonic()
         self.stalled = False
         self._set_state(DraftState.PREPARING)
 
@@ -166,14 +177,15 @@ class DraftSession(QObject):
         match event:
             case Frame():
                 self.step, self.max_steps = event.step, event.max_steps
+                tokens = (Token(self._committed, 0.0, True, False), *event.tokens)
                 if event.step:
-                    self._standing = self._committed + "".join(token.text for token in event.tokens)
-                self.developed.emit((Token(self._committed, 0.0, True, False), *event.tokens))
+                    self._take(tokens)
+                self.developed.emit(tokens)
                 self._set_state(DraftState.DENOISING)
             case Committed():
                 self._committed += event.text
-                self._standing = self._committed
-                self.developed.emit((Token(self._committed, 0.0, True, False),))
+                self._take((Token(self._committed, 0.0, True, False),))
+                self.developed.emit(self._tokens)
             case Finished():
                 self.request_id = None
                 if text := self.placement.shown(event.text):
@@ -194,6 +206,10 @@ class DraftSession(QObject):
             case _:
                 assert_never(event)
 
+    def _take(self, tokens: tuple[Token, ...]) -> None:
+        """What stands now, in the model's own characters."""
+        self._tokens, self._standing = tokens, "".join(token.text for token in tokens)
+
     def set_stalled(self, stalled: bool) -> None:
         self.stalled = stalled
         self.changed.emit()
@@ -205,16 +221,18 @@ class DraftSession(QObject):
         if self.request_id is not None:
             self._cancel(self)
             self.request_id = None
-        if outcome is Outcome.STOPPED:
+        stopped = outcome is Outcome.STOPPED
+        if stopped:
             text = self.placement.shown(self._standing)
         is_new = bool(text.strip())
         if is_new:
-            self.variants.append(Variant(text, self._seed, stats))
+            self.variants.append(Variant(text, self._seed, stats, self._tokens if stopped else ()))
             self.shown_variant = len(self.variants) - 1
         if outcome in (Outcome.KEPT, Outcome.DISCARDED) or not self.variants:
             self._set_state(DraftState.ENDED)
             return
-        self.settled.emit(self.variants[self.shown_variant].text, is_new)
+        self.settled_at_s = monotonic()
+        self.settled.emit(self.variants[self.shown_variant], is_new)
         self._set_state(DraftState.SETTLED)
 
     def _set_state(self, state: DraftState) -> None:

@@ -25,6 +25,8 @@ FRAME_INTERVAL_MS = 170
 FADE_TICK_MS = 33
 CERTAIN_NATS = 0.5
 """A token surer than this makes the gap grow when it lies below it."""
+PALE_INK = 0.45
+"""The least ink of an unfinished draft's words."""
 BAR_SPACE_PX = 58
 """Room for the draft's bar under its last line."""
 BAR_HEIGHT_PX = 48
@@ -46,10 +48,11 @@ class DraftOverlay(QObject):
         self._lines = reserved_lines
         self._reduced_motion = reduced_motion
         self._settled = False
-        self.settled_at_s = 0.0
         self._text: DraftText | None = None
         self._laid_out: tuple[object, ...] = ()
         """What the layout was made from."""
+        self._tallest = 0.0
+        """Height of the tallest settled draft in this column, px."""
         self._fade = Fade(0.0 if reduced_motion else FADE_S)
         self._pending: Sequence[Token] | None = None
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
@@ -68,19 +71,24 @@ class DraftOverlay(QObject):
         if not self._frame_timer.isActive():
             self._on_frame_due()
 
-    def settle(self, text: str) -> None:
-        """The draft as it will be kept; its gap takes its height."""
+    def settle(self, text: str, tokens: Sequence[Token] = ()) -> None:
+        """The draft as it will be kept; its gap takes the height of the tallest one of this place, so that
+        what stands below holds still. tokens: of an unfinished one, whose uncertain words stay pale.
+        """
         self._pending = None
         self._frame_timer.stop()
-        self._settled, self.settled_at_s = True, monotonic()
-        self._lines = 0
-        self._fade.settle(text, monotonic())
+        self._settled = True
+        pieces, inks = [token.text for token in tokens], [max(PALE_INK, ink(token, 0)) for token in tokens]
+        strip_ends(pieces, leading=self._placement.opens_line)
+        if not text.startswith(whole := "".join(pieces)) or not whole:
+            pieces, inks, whole = [], [], ""
+        self._fade.settle([*pieces, text[len(whole) :]], [*inks, 1.0], monotonic())
         self._after_change()
 
     def restart(self) -> None:
         """The same place, a new draft: the gap stays as high as it is."""
         self._settled = False
-        self._lines = self.line_count
+        self._lines = max(self.line_count, round(self._tallest / self._page.line_height))
         self._fade.show([], [], monotonic())
         self._after_change()
 
@@ -134,7 +142,7 @@ class DraftOverlay(QObject):
         """Height of the lines that are shown or reserved."""
         bottoms = self._text.line_bottoms if self._text is not None else []
         if self._settled:
-            return bottoms[-1] if bottoms else 0.0
+            return self._tallest
         count = self._lines
         if count <= len(bottoms):
             return bottoms[count - 1] if count else 0.0
@@ -152,6 +160,8 @@ class DraftOverlay(QObject):
         margin = page.document().documentMargin()
         width = page.viewport().width() - 2 * margin
         laid_out = (self._fade.pieces, page.font(), width, margin, page.line_height, lead)
+        if laid_out[1:] != self._laid_out[1:]:
+            self._tallest = 0.0
         if self._text is None or laid_out != self._laid_out:
             option = page.document().defaultTextOption()
             self._text = DraftText(
@@ -159,6 +169,8 @@ class DraftOverlay(QObject):
             )
             self._laid_out = laid_out
             page.viewport().update()
+        if self._settled and self._text.line_bottoms:
+            self._tallest = max(self._tallest, self._text.line_bottoms[-1])
         self._resize_gap(inline)
 
     def _resize_gap(self, inline: bool) -> None:

@@ -33,10 +33,10 @@ class Fade:
                 self._from.append(NOISE_INK / 2)
                 self._to.append(target)
 
-    def settle(self, text: str, now_s: float) -> None:
-        """Fade to the whole text in full ink."""
-        inks = self.inks(now_s)
-        self.pieces, self._from, self._to = [text], [max(SETTLING_INK, *inks) if inks else 1.0], [1.0]
+    def settle(self, pieces: list[str], inks: list[float], now_s: float) -> None:
+        """Fade to what is settled."""
+        start = max(SETTLING_INK, *old) if (old := self.inks(now_s)) else 1.0
+        self.pieces, self._from, self._to = pieces, [min(start, ink) for ink in inks], inks
         self._began_s = now_s
 
     def inks(self, now_s: float) -> list[float]:

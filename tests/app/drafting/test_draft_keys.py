@@ -34,21 +34,20 @@ def test_enter_and_tab_keep_a_settled_draft(
     assert desk.drafts.current is None
 
 
-@pytest.mark.parametrize("case", ["developing", "just settled", "caret elsewhere", "typed since", "modifier"])
+@pytest.mark.parametrize("case", ["caret elsewhere", "typed while it developed", "typed since", "modifier"])
 def test_enter_is_the_writers_otherwise(
     desk: Desk, run: Run, qtbot: QtBot, engine: ScriptedEngine, case: str, later: Callable[[], None]
 ) -> None:
-    engine.how = "endless" if case == "developing" else ""
+    engine.how = "endless" if case == "typed while it developed" else ""
 
     async def scenario() -> None:
         desk.drafts.draft()
         await desk.state(DraftState.DENOISING if engine.how else DraftState.SETTLED)
         if case == "caret elsewhere":
             put_caret(desk.page, 4)
-        if case == "typed since":
+        if case.startswith("typed"):
             qtbot.keyClick(desk.page, Key.Key_X)
-        if case != "just settled":
-            later()
+        later()
         before = desk.page.blockCount()
         shift = case == "modifier"
         modifier = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
@@ -58,6 +57,43 @@ def test_enter_is_the_writers_otherwise(
         desk.drafts.discard_all()
 
     run(scenario())
+
+
+@pytest.mark.parametrize("key", [Key.Key_Return, Key.Key_Enter, Key.Key_Tab])
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_key_that_comes_a_moment_early_does_nothing(
+    desk: Desk, run: Run, qtbot: QtBot, engine: ScriptedEngine, key: Key, settled: bool
+) -> None:
+    engine.how = "" if settled else "endless"
+
+    async def scenario() -> None:
+        desk.drafts.draft()
+        await desk.state(DraftState.SETTLED if settled else DraftState.DENOISING)
+        qtbot.keyClick(desk.page, key)
+        assert desk.drafts.current is not None
+        assert desk.page.text() == TEXT
+        desk.drafts.discard_all()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("go_to", ["go_to_draft", "draft"])
+def test_going_to_the_draft_arms_its_keys_again(
+    desk: Desk, run: Run, qtbot: QtBot, later: Callable[[], None], go_to: str
+) -> None:
+    run(desk.settled())
+    put_caret(desk.page, 0)
+    qtbot.keyClicks(desk.page, "Once ")
+    later()
+    put_caret(desk.page, desk.draft.placement.cursor.position())
+    qtbot.keyClick(desk.page, Key.Key_Tab)  # the writer's: they have typed since
+    assert desk.page.text() == f"Once {TEXT}\t"
+    put_caret(desk.page, 0)
+    getattr(desk.drafts, go_to)()
+    assert desk.drafts.at_caret is desk.draft
+    assert desk.page.text() == f"Once {TEXT}\t"
+    qtbot.keyClick(desk.page, Key.Key_Return)
+    assert desk.page.text() == f"Once {TEXT}\t\n\n{DRAFT}"
 
 
 def test_enter_keeps_no_draft_that_is_out_of_view(
