@@ -9,6 +9,7 @@ import sys
 from engine.checkpoints.model_shape import MAX_CANVASES
 from engine.cli.benchmark import run_bench
 from engine.cli.console import REQUEST_ID, complain, own_stdout
+from engine.cli.draft import draft
 from engine.cli.listing import list_devices, list_models
 from engine.cli.serve import serve_on_stdio
 from engine.protocol.errors import FaultError
@@ -41,20 +42,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    draft = commands.add_parser("draft", help="draft a paragraph and print it")
-    draft.set_defaults(run=draft)
-    draft.add_argument("--before", metavar="FILE", help="the text before the caret; - is the standard input")
-    draft.add_argument("--after", metavar="FILE", help="the text after the caret")
-    draft.add_argument("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
-    draft.add_argument("--model", metavar="NAME|DIR", default="starter")
-    draft.add_argument("--device", metavar="D", default="auto")
-    draft.add_argument("--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight")
-    draft.add_argument("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
-    draft.add_argument("--canvases", metavar="N", type=int, default=1, help=f"1 to {MAX_CANVASES}")
-    draft.add_argument("--variants", metavar="N", type=int, default=1, help="1 to 4")
-    draft.add_argument("--seed", metavar="N", type=int, default=0)
-    draft.add_argument("--no-early-stop", action="store_true", help="take all steps")
-    draft.add_argument("--events", action="store_true", help="print one JSON event per line")
+    command = commands.add_parser("draft", help="draft a paragraph and print it")
+    command.set_defaults(run=draft)
+    command.add_argument(
+        "--before", metavar="FILE", help="the text before the caret; - is the standard input"
+    )
+    command.add_argument("--after", metavar="FILE", help="the text after the caret")
+    command.add_argument("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
+    command.add_argument("--model", metavar="NAME|DIR", default="starter")
+    command.add_argument("--device", metavar="D", default="auto")
+    command.add_argument(
+        "--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight"
+    )
+    command.add_argument("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
+    command.add_argument("--canvases", metavar="N", type=int, default=1, help=f"1 to {MAX_CANVASES}")
+    command.add_argument("--variants", metavar="N", type=int, default=1, help="1 to 4")
+    command.add_argument("--seed", metavar="N", type=int, default=0)
+    command.add_argument("--no-early-stop", action="store_true", help="take all steps")
+    command.add_argument("--events", action="store_true", help="print one JSON event per line")
 
     serve = commands.add_parser("serve", help="speak the protocol on standard input and output")
     serve.set_defaults(run=None)

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 
-from engine import __main__
 from engine.cli import listing
 from engine.hardware import nvidia, torch_devices
 from engine.hardware.device_groups import combined_device
@@ -172,7 +171,7 @@ def models(**options: Any) -> str:
 def test_fp8_is_planned_where_its_kernels_are(fp8: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     card = Device(id="cuda:0", name="RTX 5090", total_bytes=32 << 30, free_bytes=32 << 30, fp8=fp8)
     monkeypatch.setattr(torch_devices, "devices", lambda: (card,))
-    monkeypatch.setattr(__main__, "has_fp8_kernels", lambda _capability: fp8)
+    monkeypatch.setattr(listing, "has_fp8_kernels", lambda _capability: fp8)
     for memory in (None, 32 << 30):
         _, real = json.loads(models(json=True, memory=memory))
         told = {plan["precision"]: plan["fits"] for plan in real["plans"] if plan["context_tokens"] == 8192}
