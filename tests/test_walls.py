@@ -30,6 +30,7 @@ TORCH_FREE = [
     "engine.diffusion.validation",
     "engine.hardware.device_groups",
     "engine.hardware.nvidia",
+    "engine.hardware.processor",
     "engine.hardware.system_memory",
     "engine.protocol.codec",
     "engine.protocol.engine",

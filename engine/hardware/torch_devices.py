@@ -11,7 +11,8 @@ import torch
 
 from engine.hardware.device_groups import card_ids, combined_device
 from engine.hardware.nvidia import has_fp8_kernels, nvidia_gpus
-from engine.hardware.system_memory import ram
+from engine.hardware.processor import spare_cores
+from engine.hardware.system_memory import memory_now
 from engine.protocol.events import Device
 
 
@@ -44,8 +45,7 @@ def idle_card() -> str:
 
 def limit_threads() -> None:
     """Leave one core to the writer's keys."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores - 1))
+    torch.set_num_threads(spare_cores())
 
 
 def free_unused_memory() -> None:
@@ -135,7 +135,7 @@ def _mps() -> tuple[Device, ...]:
 
 
 def _cpu() -> Device:
-    total, free = ram()
+    total, free = memory_now()
     return Device(id="cpu", name=_cpu_name(), total_bytes=total, free_bytes=free, bf16=_computes_in_bf16())
 
 
