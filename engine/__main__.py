@@ -18,9 +18,9 @@ from engine.protocol.events import Failed
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if options.run is None:
-        return serve_on_stdio()
     try:
+        if options.run is None:
+            return serve_on_stdio()
         with own_stdout() as out:
             return int(options.run(options, out))
     except FaultError as error:

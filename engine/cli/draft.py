@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO, assert_never
 
-from engine.cli.console import REQUEST_ID, complain
+from engine.cli.console import REQUEST_ID, complain, read_stdin
 from engine.cli.terminal_view import TerminalView
 from engine.diffusion.validation import check_ranges
 from engine.hardware.processor import lower_priority
@@ -90,7 +90,7 @@ def _read(name: str | None) -> str:
     if name is None:
         return ""
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = read_stdin() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         raise FaultError("input", f"{name} cannot be read: {reason}.", "Give a text file.") from error
