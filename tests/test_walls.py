@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCH_FREE = [
     "engine.__main__",
     "engine.checkpoints.catalogue",
+    "engine.checkpoints.checkpoint",
     "engine.checkpoints.files",
     "engine.checkpoints.memory_estimate",
     "engine.checkpoints.memory_plan",
@@ -31,7 +32,9 @@ TORCH_FREE = [
     "engine.hardware.device_groups",
     "engine.hardware.nvidia",
     "engine.hardware.processor",
+    "engine.hardware.selection",
     "engine.hardware.system_memory",
+    "engine.installation",
     "engine.protocol.codec",
     "engine.protocol.engine",
     "engine.protocol.errors",

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from engine.hardware.device_groups import TOGETHER, best_device, card_ids, combined_device
 from engine.hardware.nvidia import Gpu
-from engine.hardware.torch_devices import idle_card
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 
@@ -32,6 +31,8 @@ def resolve_device(
     ]
     if len(found) == 1:
         return found[0]
+    from engine.hardware.torch_devices import idle_card  # the app knows devices without torch
+
     here = ", ".join(f"{device.name} ({device.id})" for device in present)
     raise FaultError(
         "device-missing",
