@@ -13,6 +13,7 @@ from engine.hardware.device_groups import card_ids, combined_device
 from engine.hardware.nvidia import has_fp8_kernels, nvidia_gpus
 from engine.hardware.processor import spare_cores
 from engine.hardware.system_memory import memory_now
+from engine.installation import REPAIR_COMMAND
 from engine.protocol.events import Device
 
 
@@ -30,7 +31,7 @@ def idle_card() -> str:
     message = (
         f"This computer has an NVIDIA card ({gpus[0].name}), but PyTorch {torch.__version__} cannot use it"
     )
-    command = "“python3 packaging/dev.py run”"
+    command = f"“{REPAIR_COMMAND}”"
     if torch.version.cuda is None:
         unset = " with MEZZOTINT_TORCH unset" if "MEZZOTINT_TORCH" in os.environ else ""
         return f"{message}: it is another build. Run {command}{unset}: it installs the build for the card."
