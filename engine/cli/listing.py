@@ -83,9 +83,7 @@ def _model_rows(memory_bytes: int | None) -> list[ModelRow]:
         (
             known,
             memory_plan.memory_plans(
-                model_shape.read_shape(known.describes),
-                suitable_precisions(known.precisions, card),
-                free,
+                model_shape.read_shape(known.describes), suitable_precisions(known.precisions, card), free
             ),
             [],
         )
@@ -95,10 +93,7 @@ def _model_rows(memory_bytes: int | None) -> list[ModelRow]:
 
 def _print_models(rows: list[ModelRow], out: TextIO) -> None:
     for known, table, joint_table in rows:
-        size, room = (
-            units.disk_text(known.download_bytes),
-            units.disk_text(files.free_bytes(known.folder)),
-        )
+        size, room = (units.disk_text(known.download_bytes), units.disk_text(files.free_bytes(known.folder)))
         state = "installed" if known.installed else f"{size} to download, {room} free on the disk"
         print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
         print(f"\t{known.good_at}", file=out)
