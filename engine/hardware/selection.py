@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 
 from engine.hardware.device_groups import TOGETHER, best_device, card_ids, combined_device
 from engine.hardware.nvidia import Gpu
@@ -74,11 +75,6 @@ def with_hidden(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[Dev
 
 
 def _device_of(gpu: Gpu) -> Device:
-    return Device(
-        id=gpu.uuid,
-        name=gpu.name,
-        total_bytes=gpu.total_bytes,
-        free_bytes=gpu.free_bytes,
-        uuid=gpu.uuid,
-        fp8=gpu.fp8,
-    )
+    facts = asdict(gpu)
+    del facts["index"]
+    return Device(id=gpu.uuid, **facts)

@@ -33,23 +33,13 @@ def _add(acc, tokens, packed, starts, col_mask, block_k: tl.constexpr):
 
 @triton.jit
 def _gate_up(
-    hidden,
-    packed,
-    scales,
-    sorted_rows,
-    expert_starts,
-    block_starts,
-    block_experts,
+    hidden, packed, scales,
+    sorted_rows, expert_starts, block_starts, block_experts,
     intermediate,
-    num_experts: tl.constexpr,
-    row_values: tl.constexpr,
-    top_k: tl.constexpr,
-    hidden_size: tl.constexpr,
+    num_experts: tl.constexpr, row_values: tl.constexpr, top_k: tl.constexpr, hidden_size: tl.constexpr,
     intermediate_size: tl.constexpr,
-    block_m: tl.constexpr,
-    block_n: tl.constexpr,
-    block_k: tl.constexpr,
-):
+    block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
+):  # fmt: skip
     """intermediate[row] = GELU(gate · token) · (up · token); rows: see _sort_by_expert()."""
     expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
     if expert >= num_experts:
@@ -73,24 +63,13 @@ def _gate_up(
 
 @triton.jit
 def _down(
-    intermediate,
-    packed,
-    scales,
-    sorted_rows,
-    expert_starts,
-    block_starts,
-    block_experts,
-    top_k_weights,
-    result,
-    num_experts: tl.constexpr,
-    row_values: tl.constexpr,
-    down_start: tl.constexpr,
-    intermediate_size: tl.constexpr,
-    hidden_size: tl.constexpr,
-    block_m: tl.constexpr,
-    block_n: tl.constexpr,
-    block_k: tl.constexpr,
-):
+    intermediate, packed, scales,
+    sorted_rows, expert_starts, block_starts, block_experts,
+    top_k_weights, result,
+    num_experts: tl.constexpr, row_values: tl.constexpr, down_start: tl.constexpr,
+    intermediate_size: tl.constexpr, hidden_size: tl.constexpr,
+    block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
+):  # fmt: skip
     """result[sorted_rows[row]] = weight · (down · intermediate[row]); down_start: where its values begin."""
     expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
     if expert >= num_experts:

@@ -63,29 +63,13 @@ def _add(acc, even, odd, packed, scales, peaks, mean, codes, levels, starts, col
 
 @triton.jit
 def _gate_up(
-    hidden,
-    packed,
-    scales,
-    peaks,
-    means,
-    codes,
-    levels,
-    sorted_rows,
-    expert_starts,
-    block_starts,
-    block_experts,
+    hidden, packed, scales, peaks, means, codes, levels,
+    sorted_rows, expert_starts, block_starts, block_experts,
     intermediate,
-    num_experts: tl.constexpr,
-    row_values: tl.constexpr,
-    row_blocks: tl.constexpr,
-    row_peaks: tl.constexpr,
-    top_k: tl.constexpr,
-    hidden_size: tl.constexpr,
-    intermediate_size: tl.constexpr,
-    block_m: tl.constexpr,
-    block_n: tl.constexpr,
-    block_k: tl.constexpr,
-):
+    num_experts: tl.constexpr, row_values: tl.constexpr, row_blocks: tl.constexpr, row_peaks: tl.constexpr,
+    top_k: tl.constexpr, hidden_size: tl.constexpr, intermediate_size: tl.constexpr,
+    block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
+):  # fmt: skip
     """intermediate[row] = GELU(gate · token) · (up · token), halved; rows: see _sort_by_expert()."""
     expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
     if expert >= num_experts:
@@ -119,30 +103,13 @@ def _gate_up(
 
 @triton.jit
 def _down(
-    intermediate,
-    packed,
-    scales,
-    peaks,
-    means,
-    codes,
-    levels,
-    sorted_rows,
-    expert_starts,
-    block_starts,
-    block_experts,
-    top_k_weights,
-    result,
-    num_experts: tl.constexpr,
-    row_values: tl.constexpr,
-    row_blocks: tl.constexpr,
-    row_peaks: tl.constexpr,
-    down_start: tl.constexpr,
-    intermediate_size: tl.constexpr,
-    hidden_size: tl.constexpr,
-    block_m: tl.constexpr,
-    block_n: tl.constexpr,
-    block_k: tl.constexpr,
-):
+    intermediate, packed, scales, peaks, means, codes, levels,
+    sorted_rows, expert_starts, block_starts, block_experts,
+    top_k_weights, result,
+    num_experts: tl.constexpr, row_values: tl.constexpr, row_blocks: tl.constexpr, row_peaks: tl.constexpr,
+    down_start: tl.constexpr, intermediate_size: tl.constexpr, hidden_size: tl.constexpr,
+    block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
+):  # fmt: skip
     """result[sorted_rows[row]] = weight · (down · intermediate[row]); down_start: where its values begin."""
     expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
     if expert >= num_experts:
