@@ -236,7 +236,7 @@ def test_layers_unpack_into_one_buffer(kind: Kind, monkeypatch: pytest.MonkeyPat
         seen.add(experts.gate_up_proj.untyped_storage().data_ptr())
         return torch.zeros(1)
 
-    monkeypatch.setattr(PackedExperts, "product", staticmethod(product))
+    monkeypatch.setattr(PackedExperts, "grouped_product", staticmethod(product))
     for layer in layers:
         layer(*routed(20, 32, 8))
         layer(*routed(1, 32, 8))
