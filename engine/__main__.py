@@ -9,6 +9,7 @@ import sys
 from engine.checkpoints.model_shape import MAX_CANVASES
 from engine.cli.benchmark import run_bench
 from engine.cli.console import REQUEST_ID, complain, own_stdout
+from engine.cli.draft import draft
 from engine.cli.listing import list_devices, list_models
 from engine.cli.serve import serve_on_stdio
 from engine.protocol.errors import FaultError
@@ -17,9 +18,9 @@ from engine.protocol.events import Failed
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if options.run is None:
-        return serve_on_stdio()
     try:
+        if options.run is None:
+            return serve_on_stdio()
         with own_stdout() as out:
             return int(options.run(options, out))
     except FaultError as error:
@@ -41,39 +42,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    draft = commands.add_parser("draft", help="draft a paragraph and print it")
-    draft.set_defaults(run=draft)
-    draft.add_argument("--before", metavar="FILE", help="the text before the caret; - is the standard input")
-    draft.add_argument("--after", metavar="FILE", help="the text after the caret")
-    draft.add_argument("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
-    draft.add_argument("--model", metavar="NAME|DIR", default="starter")
-    draft.add_argument("--device", metavar="D", default="auto")
-    draft.add_argument("--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight")
-    draft.add_argument("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
-    draft.add_argument("--canvases", metavar="N", type=int, default=1, help=f"1 to {MAX_CANVASES}")
-    draft.add_argument("--variants", metavar="N", type=int, default=1, help="1 to 4")
-    draft.add_argument("--seed", metavar="N", type=int, default=0)
-    draft.add_argument("--no-early-stop", action="store_true", help="take all steps")
-    draft.add_argument("--events", action="store_true", help="print one JSON event per line")
+    command = commands.add_parser("draft", help="draft a paragraph and print it")
+    command.set_defaults(run=draft)
+    option = command.add_argument
+    option("--before", metavar="FILE", help="the text before the caret; - is the standard input")
+    option("--after", metavar="FILE", help="the text after the caret")
+    option("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
+    option("--model", metavar="NAME|DIR", default="starter")
+    option("--device", metavar="D", default="auto")
+    option("--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight")
+    option("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
+    option("--canvases", metavar="N", type=int, default=1, help=f"1 to {MAX_CANVASES}")
+    option("--variants", metavar="N", type=int, default=1, help="1 to 4")
+    option("--seed", metavar="N", type=int, default=0)
+    option("--no-early-stop", action="store_true", help="take all steps")
+    option("--events", action="store_true", help="print one JSON event per line")
 
-    serve = commands.add_parser("serve", help="speak the protocol on standard input and output")
-    serve.set_defaults(run=None)
+    command = commands.add_parser("serve", help="speak the protocol on standard input and output")
+    command.set_defaults(run=None)
 
-    devices = commands.add_parser("devices", help="list the devices and their memory")
-    devices.set_defaults(run=list_devices)
-    devices.add_argument("--json", action="store_true")
+    command = commands.add_parser("devices", help="list the devices and their memory")
+    command.set_defaults(run=list_devices)
+    command.add_argument("--json", action="store_true")
 
-    models = commands.add_parser("models", help="list the models and what they need")
-    models.set_defaults(run=list_models)
-    models.add_argument("--json", action="store_true")
-    models.add_argument("--memory", metavar="BYTES", type=int, help="plan for a device of that much memory")
+    command = commands.add_parser("models", help="list the models and what they need")
+    command.set_defaults(run=list_models)
+    command.add_argument("--json", action="store_true")
+    command.add_argument("--memory", metavar="BYTES", type=int, help="plan for a device of that much memory")
 
-    bench = commands.add_parser("bench", help="measure the engine against the library and other peers")
-    bench.set_defaults(run=run_bench)
-    bench.add_argument("names", metavar="NAME", nargs="*", help="of a probe; all of them without one")
-    bench.add_argument("--model", metavar="NAME|DIR", default="starter")
-    bench.add_argument("--device", metavar="D", default="auto")
-    bench.add_argument("--json", action="store_true")
+    command = commands.add_parser("bench", help="measure the engine against the library and other peers")
+    command.set_defaults(run=run_bench)
+    command.add_argument("names", metavar="NAME", nargs="*", help="of a probe; all of them without one")
+    command.add_argument("--model", metavar="NAME|DIR", default="starter")
+    command.add_argument("--device", metavar="D", default="auto")
+    command.add_argument("--json", action="store_true")
     return parser
 
 

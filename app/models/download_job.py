@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -31,8 +30,8 @@ from app.models.transfer.messages import (
     encode,
 )
 from app.widgets.timers import timer
+from engine.installation import package_environment, python_command
 from engine.protocol.errors import Fault, FaultError
-from engine.runtime.child_environment import module_path_environment
 
 log = logging.getLogger(__name__)
 
@@ -170,14 +169,15 @@ class DownloadJob(QObject):
             return
         process = self._process = QProcess(self)
         environment = QProcessEnvironment.systemEnvironment()
-        for name, value in module_path_environment().items():
+        for name, value in package_environment().items():
             environment.insert(name, value)
         process.setProcessEnvironment(environment)
         process.started.connect(self._on_started)
         process.readyReadStandardOutput.connect(self._on_output)
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
-        process.start(sys.executable, ["-m", "app.models.transfer.process"])
+        program, *arguments = python_command("app.models.transfer.process")
+        process.start(program, arguments)
 
     def close(self) -> None:
         """The app ends: what is there so far is kept."""

@@ -12,7 +12,8 @@ from typing import get_args
 from app.models.transfer.file_names import LICENCES, RECORD
 from app.models.transfer.installation import InstallRecord, folders, move_to_trash, read_record
 from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
-from engine.checkpoints.files import check_files, packed_copy_folder, packed_precision
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.files import packed_copy_folder
 from engine.checkpoints.model_shape import ModelShape, read_shape
 from engine.checkpoints.precision import Precision
 from engine.protocol.errors import FaultError
@@ -104,7 +105,7 @@ def _read_model(folder: Path) -> LocalModel:
     known = next((known for known in KNOWN_MODELS if known.folder == folder), None)
     record = read_record(folder) or InstallRecord()
     problem = _problem(folder)
-    files = _files_in(folder)
+    files, shape = _files_in(folder), _shape(folder)
     real_path(str(folder))
     return LocalModel(
         model=known.name if known else str(folder),
@@ -117,8 +118,8 @@ def _read_model(folder: Path) -> LocalModel:
         removable=folder.parent == models_folder(),
         problem=problem,
         checked=bool(files) and {Path(name).name for name, _, _ in files} <= {RECORD, *record.hashes},
-        shape=_shape(folder),
-        packed=packed_precision(folder),
+        shape=shape,
+        packed=shape.packed if shape else None,
     )
 
 
@@ -137,10 +138,9 @@ def _problem(folder: Path) -> str:
     if folder in _answers and _answers[folder].files == files:
         return _answers[folder].problem
     try:
-        weights, problem = check_files(folder), ""
-        read_shape(folder)
+        weights, problem = Checkpoint.open(folder).weight_files, ""
     except FaultError as error:
-        weights, problem = [], error.fault.message
+        weights, problem = (), error.fault.message
     elsewhere = tuple(path for path in weights if path.parent != folder)
     _answers[folder] = _Answer(files, elsewhere, problem)  # holds from when files elsewhere are counted too
     return problem

@@ -12,15 +12,15 @@ from app.models.download_job import DownloadJob
 from app.models.library import LocalModel
 from app.models.transfer import installation
 from app.models.transfer.file_names import name_of
-from app.widgets import resources
 from engine.checkpoints.catalogue import KNOWN_MODELS, KnownModel
 from engine.checkpoints.model_shape import ModelShape, read_shape
 from engine.checkpoints.precision import Precision
+from engine.installation import ROOT
 from engine.protocol.errors import FaultError
 
 HUB = "https://huggingface.co/"
 _ANY: tuple[Precision, ...] = ("fp32", "bf16", "fp8", "4-bit", "4-bit-tight")
-_LICENCE_TEXTS = {"apache-2.0": resources.FOLDER.parent / "LICENSE"}
+_LICENCE_TEXTS = {"apache-2.0": ROOT / "LICENSE"}
 
 
 @dataclass(frozen=True)

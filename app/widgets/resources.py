@@ -7,9 +7,10 @@ from pathlib import Path
 
 from PySide6.QtGui import QFontDatabase
 
-FOLDER = Path(__file__).resolve().parents[2] / "resources"
-FONTS = FOLDER / "fonts"
-ICONS = FOLDER / "icons"
+from engine.installation import RESOURCES
+
+FONTS = RESOURCES / "fonts"
+ICONS = RESOURCES / "icons"
 APP_ICON = ICONS / "mezzotint.svg"
 
 _log = logging.getLogger(__name__)

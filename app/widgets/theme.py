@@ -12,7 +12,8 @@ from typing import Literal
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
 
-from app.widgets.resources import FOLDER, ICONS
+from app.widgets.resources import ICONS
+from engine.installation import RESOURCES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,7 @@ def prose_font(family: str, size_px: int) -> QFont:
 
 def stylesheet(theme: Theme) -> str:
     """For the application; resources/style.qss lists the properties that a widget can set."""
-    return Template((FOLDER / "style.qss").read_text("utf-8")).substitute(
+    return Template((RESOURCES / "style.qss").read_text("utf-8")).substitute(
         asdict(theme),
         icons=ICONS.as_posix(),
         hover=_mixed(theme.ink, theme.panel, 0.07),

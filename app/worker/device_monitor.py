@@ -142,7 +142,8 @@ class DeviceMonitor(QObject):
 
     def _work(self, ready: Ready | None) -> None:
         gpus = nvidia.nvidia_gpus()
-        free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes} | {"cpu": system_memory.ram()[1]}
+        free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes}
+        free["cpu"] = system_memory.memory_now().available_bytes
         with contextlib.suppress(RuntimeError):  # the window has gone
             self._read.emit(MemorySnapshot(ready, gpus, free))
 

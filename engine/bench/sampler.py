@@ -28,6 +28,7 @@ from engine.bench.report import Row, row
 from engine.bench.timing import medians
 from engine.diffusion.constraints import CanvasConstraints
 from engine.diffusion.denoising import denoise_canvases
+from engine.installation import ROOT, python_command
 from engine.model.sampler_config import SamplerConfig
 
 STATUS = Path("/proc/self/status")
@@ -146,9 +147,8 @@ class _NoNetwork:
 
 def _in_a_process(side: str, rows: int, vocab: int) -> int:
     """A process of its own has a high-water mark of its own, and no memory that another run left behind."""
-    command = [sys.executable, "-m", __name__, side, str(rows), str(vocab)]
-    root = Path(__file__).parents[2]
-    return int(subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    command = python_command(__name__, side, str(rows), str(vocab))
+    return int(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def _peak_extra_bytes(side: str, rows: int, vocab: int) -> int:

@@ -14,7 +14,6 @@ from engine.bench.bench_setup import BenchSetup
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.events import Finished, Frame
 from engine.text import prompt
-from engine.text.detokenizer import Detokenizer
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def decoded(setup: BenchSetup, before: str, decode: Callable[[list[int], int], l
     ids = decode(given, model.canvas_tokens)
     seconds = time.perf_counter() - began
     tokens = next((n for n, index in enumerate(ids) if index in model.end_ids), len(ids))
-    text = "".join(Detokenizer(model.tokenizer.data).texts(ids[:tokens])[0])
+    text = "".join(model.detokenizer.texts(ids[:tokens])[0])
     judged = mean_log_probability(model, given, model.tokenizer.encode(text))
     return Written(seconds, tokens, len(ids), 0.0, judged)
 

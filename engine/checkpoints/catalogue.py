@@ -8,27 +8,31 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.checkpoints.files import check_files
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.precision import Precision
+from engine.installation import RESOURCES
 from engine.protocol.errors import FaultError
 
-BUNDLED = Path(__file__).parents[2] / "resources" / "models"
+BUNDLED = RESOURCES / "models"
 
 
 @dataclass(frozen=True)
 class KnownModel:
-    """describes: a folder that holds at least the configuration; source: where the weights come from;
-    precisions: those worth choosing from, the largest first; download_bytes: about; 0 if bundled.
-    """
+    """A model that Mezzotint offers."""
 
     name: str
+    """What a load and the command line take."""
     label: str
     source: str
+    """Where the weights come from."""
     licence: str
     good_at: str
     describes: Path
+    """A folder that holds at least config.json."""
     precisions: tuple[Precision, ...]
+    """Those worth choosing from, the largest first."""
     download_bytes: int
+    """About; 0 if bundled."""
     bundled: bool
 
     @property
@@ -38,7 +42,7 @@ class KnownModel:
     @property
     def installed(self) -> bool:
         try:
-            check_files(self.folder)
+            Checkpoint.open(self.folder)
         except FaultError:
             return False
         return True

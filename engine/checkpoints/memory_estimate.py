@@ -18,8 +18,8 @@ RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the
 
 
 def weights_bytes(shape: ModelShape, precision: Precision) -> int:
-    layers = sum(layer.weights.bytes_in(precision) for layer in shape.layers)
-    return layers + shape.ends.bytes_in(precision)
+    parts = (shape.ends, *(layer.weights for layer in shape.layers))
+    return sum(part.bytes_in(precision) for part in parts)
 
 
 def kv_bytes(
@@ -33,27 +33,31 @@ def kv_bytes(
     committed and a copy of what the decoder sees, with room for the canvas.
     """
     numbers = sum(_kv_numbers(shape, layer, context_tokens, variants, canvases) for layer in shape.layers)
-    return numbers * BYTES_PER_WEIGHT[precision][3]
+    return numbers * BYTES_PER_WEIGHT[precision].other
 
 
 def _kv_numbers(
     shape: ModelShape, layer: LayerShape, context_tokens: int, variants: int, canvases: int
 ) -> int:
-    grown = context_tokens + (canvases - 1) * shape.canvas_tokens
-    kept = shape.window - 1 + ROLL_BACK_TOKENS
+    sliding_limit = shape.window - 1 + ROLL_BACK_TOKENS
+    kept = _held_tokens(layer, context_tokens, sliding_limit)
+    committed = _held_tokens(layer, _before_last_canvas(shape, context_tokens, canvases), sliding_limit)
     seen = _seen_tokens(shape, layer, context_tokens, canvases)
-    committed = _last(layer, grown, kept) if canvases > 1 else 0
-    return layer.kv * (_last(layer, context_tokens, kept) + variants * (committed + seen))
-
-
-def _last(layer: LayerShape, tokens: int, most: int) -> int:
-    return min(tokens, most) if layer.sliding else tokens
+    return layer.kv * (kept + variants * (seen + (committed if canvases > 1 else 0)))
 
 
 def _seen_tokens(shape: ModelShape, layer: LayerShape, context_tokens: int, canvases: int) -> int:
     """By the last canvas, itself among them."""
-    grown = context_tokens + (canvases - 1) * shape.canvas_tokens
-    return _last(layer, grown, shape.window - 1) + shape.canvas_tokens
+    before = _before_last_canvas(shape, context_tokens, canvases)
+    return _held_tokens(layer, before, shape.window - 1) + shape.canvas_tokens
+
+
+def _before_last_canvas(shape: ModelShape, context_tokens: int, canvases: int) -> int:
+    return context_tokens + (canvases - 1) * shape.canvas_tokens
+
+
+def _held_tokens(layer: LayerShape, tokens: int, sliding_limit: int) -> int:
+    return min(tokens, sliding_limit) if layer.sliding else tokens
 
 
 def step_bytes(
@@ -64,31 +68,30 @@ def step_bytes(
     canvases: int = MAX_CANVASES,
 ) -> int:
     """The logits in fp32, the scratch buffer that experts are unpacked into, and the largest of what comes
-    and goes: the logits in the weights' type, pieces of the probabilities, or what a layer makes.
+    and goes: the logits in the weights' type, pieces of the probabilities, or what a layer computes.
     """
-    number = BYTES_PER_WEIGHT[precision][3]
+    number = BYTES_PER_WEIGHT[precision].other
     logits = variants * shape.canvas_tokens * shape.vocab_size
     pieces = min(2 * LOGITS_CHUNK_BYTES, (4 if number == 4 else 4 + number) * logits)
-    passing = (number * logits, pieces, number * variants * _made_numbers(shape, context_tokens, canvases))
-    return 4 * logits + _scratch_bytes(shape, precision) + max(passing)
+    computed = number * variants * _computed_numbers(shape, context_tokens, canvases)
+    return 4 * logits + _scratch_bytes(shape, precision) + max(number * logits, pieces, computed)
 
 
-def _made_numbers(shape: ModelShape, context_tokens: int, canvases: int) -> int:
+def _computed_numbers(shape: ModelShape, context_tokens: int, canvases: int) -> int:
     """The most of: a canvas's activations; the copies of keys and values for one layer's attention."""
     copied = (layer.copied * _seen_tokens(shape, layer, context_tokens, canvases) for layer in shape.layers)
     return max(shape.canvas_tokens * shape.activations, *copied)
 
 
 def _scratch_bytes(shape: ModelShape, precision: Precision) -> int:
-    return (
-        2 * max(layer.weights.experts for layer in shape.layers) if BYTES_PER_WEIGHT[precision][0] < 2 else 0
-    )
+    packed = BYTES_PER_WEIGHT[precision].expert < 2
+    return 2 * max(layer.weights.experts for layer in shape.layers) if packed else 0
 
 
 def _layer_step_bytes(shape: ModelShape, precision: Precision, context_tokens: int) -> int:
     """What a step needs on a card that has layers and nothing else."""
-    made = BYTES_PER_WEIGHT[precision][3] * _made_numbers(shape, context_tokens, MAX_CANVASES)
-    return _scratch_bytes(shape, precision) + made
+    computed = BYTES_PER_WEIGHT[precision].other * _computed_numbers(shape, context_tokens, MAX_CANVASES)
+    return _scratch_bytes(shape, precision) + computed
 
 
 def needed_bytes(
@@ -100,15 +103,13 @@ def needed_bytes(
     cards: int = 1,
 ) -> int:
     """Each card beyond the first has scratch of its own, and room that no whole layer fills."""
-    alone = (
+    one_card = (
         weights_bytes(shape, precision)
         + kv_bytes(shape, precision, context_tokens, variants, canvases)
         + step_bytes(shape, precision, context_tokens, variants, canvases)
     )
-    if cards == 1:
-        return alone
     layer = max(_layers_bytes(shape, precision, context_tokens))
-    return alone + (cards - 1) * (layer + _layer_step_bytes(shape, precision, context_tokens))
+    return one_card + (cards - 1) * (layer + _layer_step_bytes(shape, precision, context_tokens))
 
 
 def planned_context(shape: ModelShape, wanted: int | None) -> int:
@@ -162,29 +163,26 @@ def share_layers(
     """How many layers each card has, in order, the first one having all else too, with as much to spare on
     each. usable: bytes of each. What does not fit is left to the last.
     """
-    lasting = _layers_bytes(shape, precision, context_tokens)
-    passing = _layer_step_bytes(shape, precision, context_tokens)
-    ends = shape.ends.bytes_in(precision) + step_bytes(shape, precision, context_tokens) - passing
+    layers = _layers_bytes(shape, precision, context_tokens)
+    step = _layer_step_bytes(shape, precision, context_tokens)
+    ends = shape.ends.bytes_in(precision) + step_bytes(shape, precision, context_tokens) - step
     spare = sum(usable) - needed_bytes(shape, precision, context_tokens, cards=len(usable))
     counts, begin = [], 0
     for number, free in enumerate(usable[:-1]):
-        room = free - passing - (0 if number else ends) - max(0, spare) // len(usable)
+        room = free - step - (0 if number else ends) - max(0, spare) // len(usable)
         end = begin
-        while end < len(lasting) and sum(lasting[begin : end + 1]) <= room:
+        while end < len(layers) and sum(layers[begin : end + 1]) <= room:
             end += 1
         counts.append(end - begin)
         begin = end
-    return (*counts, len(lasting) - begin)
+    return (*counts, len(layers) - begin)
 
 
 def _layers_bytes(shape: ModelShape, precision: Precision, context_tokens: int) -> list[int]:
     """The weights of each layer and what it keeps of a draft of the most canvases."""
-    number = BYTES_PER_WEIGHT[precision][3]
-    return [
-        layer.weights.bytes_in(precision)
-        + number * _kv_numbers(shape, layer, context_tokens, 1, MAX_CANVASES)
-        for layer in shape.layers
-    ]
+    number = BYTES_PER_WEIGHT[precision].other
+    kv = (number * _kv_numbers(shape, layer, context_tokens, 1, MAX_CANVASES) for layer in shape.layers)
+    return [layer.weights.bytes_in(precision) + kept for layer, kept in zip(shape.layers, kv, strict=True)]
 
 
 def usable_bytes(device: Device) -> int:

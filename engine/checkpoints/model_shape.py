@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
 
+from engine.checkpoints.files import read_file
 from engine.checkpoints.precision import BYTES_PER_WEIGHT, NF4_BYTES, QUANT_METHOD, Precision
 from engine.protocol.errors import FaultError
 
@@ -18,44 +19,52 @@ MAX_CANVASES = 4
 
 @dataclass(frozen=True)
 class WeightCounts:
-    """How many there are in experts, in linear layers and in all else. linear_rows: the layers' outputs."""
+    """How many weights there are, by what a precision does with them."""
 
     experts: int
     linear: int
+    """In linear layers outside the experts, the router's excepted."""
     rest: int
     linear_rows: int
+    """The outputs of the linear layers: each has a scale in 8 bits."""
 
     def bytes_in(self, precision: Precision) -> int:
-        expert, linear, rest, _ = BYTES_PER_WEIGHT[precision]
-        weights = round(self.experts * expert + self.linear * linear + self.rest * rest)
-        row_scales = 4 * self.linear_rows if linear == 1 else 0
-        scale_codes = 4 * 256 if expert == NF4_BYTES and self.experts else 0
+        each = BYTES_PER_WEIGHT[precision]
+        weights = round(self.experts * each.expert + self.linear * each.linear + self.rest * each.other)
+        row_scales = 4 * self.linear_rows if each.linear == 1 else 0
+        scale_codes = 4 * 256 if each.expert == NF4_BYTES and self.experts else 0
         return weights + row_scales + scale_codes
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """kv: numbers kept for each token; copied: of these, with a copy for each head that shares them."""
+    """Sizes of one layer."""
 
     weights: WeightCounts
     kv: int
+    """Numbers kept for each token."""
     copied: int
+    """Of these, with a copy for each head that shares them."""
     sliding: bool
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of a model without its vision tower. ends: what is outside the layers; activations: numbers that
-    the busiest layer makes of one token; limit_tokens: the longest prompt that leaves room for the canvases.
-    """
+    """Sizes of a model without its vision tower."""
 
     layers: tuple[LayerShape, ...]
     ends: WeightCounts
+    """What is outside the layers."""
     window: int
+    """Of the sliding layers, in tokens."""
     canvas_tokens: int
     vocab_size: int
     activations: int
+    """Numbers that the busiest layer makes of one token."""
     limit_tokens: int
+    """The longest prompt that leaves room for the canvases."""
+    packed: Precision | None
+    """The precision of a packed copy, which can be loaded in no other; None for an original."""
 
 
 # A stranger's configuration must neither lie nor take hours to count.
@@ -94,6 +103,7 @@ class _TextConfig(msgspec.Struct):
 
 class _QuantizationConfig(msgspec.Struct):
     quant_method: str = ""
+    precision: Any = None
 
 
 class _ModelConfig(msgspec.Struct):
@@ -103,24 +113,30 @@ class _ModelConfig(msgspec.Struct):
 
 
 def read_shape(folder: Path) -> ModelShape:
-    """Raises weights-missing or weights-broken."""
+    """Of a folder that need hold no more than config.json. Raises weights-missing or weights-broken."""
     path = folder / "config.json"
-    choose = "Choose a folder with a DiffusionGemma model."
+    return parse_shape(read_file(path), path)
+
+
+def parse_shape(config_json: bytes, path: Path) -> ModelShape:
+    """path: where it was read, for the message. Raises weights-broken."""
     try:
-        config = msgspec.json.decode(path.read_bytes(), type=_ModelConfig)
+        config = msgspec.json.decode(config_json, type=_ModelConfig)
         if config.quantization_config and config.quantization_config.quant_method != QUANT_METHOD:
             raise FaultError(
                 "weights-broken",
-                f"Another program packed the model in {folder}. Mezzotint packs the original itself.",
+                f"Another program packed the model in {path.parent}. Mezzotint packs the original itself.",
                 "Choose the original model.",
                 config.quantization_config.quant_method,
             )
         return _shape(config)
-    except OSError as error:
-        raise FaultError("weights-missing", f"{path} cannot be read.", choose, str(error)) from error
     except (ValueError, IndexError, RecursionError) as error:
-        message = f"{path} does not describe a DiffusionGemma model."
-        raise FaultError("weights-broken", message, choose, str(error)) from error
+        raise FaultError(
+            "weights-broken",
+            f"{path} does not describe a DiffusionGemma model.",
+            "Choose a folder with a DiffusionGemma model.",
+            str(error),
+        ) from error
 
 
 def _shape(config: _ModelConfig) -> ModelShape:
@@ -148,7 +164,12 @@ def _shape(config: _ModelConfig) -> ModelShape:
         # Residuals; and a token's copies for its experts, their gates and products, and what they give.
         activations=6 * hidden + text.top_k_experts * (3 * hidden + 4 * text.moe_intermediate_size),
         limit_tokens=limit,
+        packed=_packed(config.quantization_config),
     )
+
+
+def _packed(config: _QuantizationConfig | None) -> Precision | None:
+    return next((known for known in get_args(Precision) if config and known == config.precision), None)
 
 
 def _layer(text: _TextConfig, index: int, overrides: Mapping[int, _LayerOverride]) -> LayerShape:

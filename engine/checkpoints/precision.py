@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from engine.protocol.events import Device
@@ -19,14 +20,26 @@ QUANT_METHOD = "mezzotint"
 """How that was done, in the copy's configuration."""
 
 NF4_BYTES = 1 / 2 + 1 / 64 + 4 / (64 * 256)  # 64 weights share a scale of 8 bits, 256 scales one of 32 bits
-BYTES_PER_WEIGHT: dict[
-    Precision, tuple[float, float, float, int]
-] = {  # a weight of an expert, a linear layer, the
-    "fp32": (4, 4, 4, 4),  #                                     rest; any other number
-    "bf16": (2, 2, 2, 2),
-    "fp8": (1, 2, 2, 2),
-    "4-bit": (NF4_BYTES, 2, 2, 2),
-    "4-bit-tight": (NF4_BYTES, 1, 2, 2),  # and each row of 8 bits has a scale
+
+
+@dataclass(frozen=True)
+class WeightBytes:
+    """The bytes that one number takes."""
+
+    expert: float
+    """A weight of an expert; below 2 experts are packed, and unpacked to be used."""
+    linear: int
+    """A weight of another linear layer; 1: and each of its outputs has a scale of 4 bytes."""
+    other: int
+    """Any other weight, and whatever is computed."""
+
+
+BYTES_PER_WEIGHT: dict[Precision, WeightBytes] = {
+    "fp32": WeightBytes(expert=4, linear=4, other=4),
+    "bf16": WeightBytes(expert=2, linear=2, other=2),
+    "fp8": WeightBytes(expert=1, linear=2, other=2),
+    "4-bit": WeightBytes(expert=NF4_BYTES, linear=2, other=2),
+    "4-bit-tight": WeightBytes(expert=NF4_BYTES, linear=1, other=2),
 }
 
 

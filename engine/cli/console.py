@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TextIO
@@ -13,11 +14,26 @@ USAGE_KINDS = ("input", "device-missing")
 
 
 def own_stdout() -> TextIO:
-    """The standard output for results alone: what torch or a library prints goes to stderr."""
-    sys.stdout.flush()
+    """The standard output for results alone: what torch or a library prints goes to stderr.
+
+    Raises OSError where it is closed.
+    """
+    _opened(sys.stdout).flush()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    os.dup2(2, 1)
+    os.dup2(2 if sys.stderr else os.open(os.devnull, os.O_WRONLY), 1)
     return out
+
+
+def read_stdin() -> bytes:
+    """Raises OSError where it is closed."""
+    return _opened(sys.stdin).buffer.read()
+
+
+def _opened(stream: TextIO | None) -> TextIO:
+    """Python has None for a standard stream that was closed before it began."""
+    if stream is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return stream
 
 
 def complain(failed: events.Failed) -> int:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO, assert_never
 
-from engine.cli.console import REQUEST_ID, complain
+from engine.cli.console import REQUEST_ID, complain, read_stdin
 from engine.cli.terminal_view import TerminalView
 from engine.diffusion.validation import check_ranges
+from engine.hardware.processor import lower_priority
 from engine.protocol import codec, events
 from engine.protocol.errors import FaultError
 from engine.protocol.requests import DraftRequest, LoadRequest
@@ -34,7 +35,7 @@ def draft(options: argparse.Namespace, out: TextIO) -> int:
     )
     check_ranges(request)
     cancelled = _cancel_on_interrupt()
-    _lower_priority()
+    lower_priority()
     session = LocalEngine()
     load = LoadRequest(
         request_id=REQUEST_ID, model=options.model, device=options.device, precision=options.precision
@@ -89,7 +90,7 @@ def _read(name: str | None) -> str:
     if name is None:
         return ""
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = read_stdin() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         raise FaultError("input", f"{name} cannot be read: {reason}.", "Give a text file.") from error
@@ -112,9 +113,3 @@ def _cancel_on_interrupt() -> threading.Event:
 
     signal.signal(signal.SIGINT, interrupt)
     return cancelled
-
-
-def _lower_priority() -> None:
-    """The writer's keys come first."""
-    if hasattr(os, "nice"):
-        os.nice(5)

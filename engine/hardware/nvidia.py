@@ -21,11 +21,10 @@ _AMD_UUID = re.compile(r"GPU-[0-9a-f]{16}")  # NVIDIA's have hyphens
 
 @dataclass(frozen=True)
 class Gpu:
-    """index: the driver's, which CUDA's need not be; bytes are 0 where the driver does not tell; fp8: see
-    engine.protocol.events.Device.
-    """
+    """Fields as in engine.protocol.events.Device."""
 
     index: int
+    """The driver's, which CUDA's need not be."""
     name: str
     uuid: str
     total_bytes: int

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 
 from engine.hardware.device_groups import TOGETHER, best_device, card_ids, combined_device
 from engine.hardware.nvidia import Gpu
-from engine.hardware.torch_devices import idle_card
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 
@@ -32,6 +32,8 @@ def resolve_device(
     ]
     if len(found) == 1:
         return found[0]
+    from engine.hardware.torch_devices import idle_card  # the app knows devices without torch
+
     here = ", ".join(f"{device.name} ({device.id})" for device in present)
     raise FaultError(
         "device-missing",
@@ -73,11 +75,6 @@ def with_hidden(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[Dev
 
 
 def _device_of(gpu: Gpu) -> Device:
-    return Device(
-        id=gpu.uuid,
-        name=gpu.name,
-        total_bytes=gpu.total_bytes,
-        free_bytes=gpu.free_bytes,
-        uuid=gpu.uuid,
-        fp8=gpu.fp8,
-    )
+    facts = asdict(gpu)
+    del facts["index"]
+    return Device(id=gpu.uuid, **facts)

@@ -11,7 +11,9 @@ import torch
 
 from engine.hardware.device_groups import card_ids, combined_device
 from engine.hardware.nvidia import has_fp8_kernels, nvidia_gpus
-from engine.hardware.system_memory import ram
+from engine.hardware.processor import spare_cores
+from engine.hardware.system_memory import memory_now
+from engine.installation import REPAIR_COMMAND
 from engine.protocol.events import Device
 
 
@@ -29,7 +31,7 @@ def idle_card() -> str:
     message = (
         f"This computer has an NVIDIA card ({gpus[0].name}), but PyTorch {torch.__version__} cannot use it"
     )
-    command = "“python3 packaging/dev.py run”"
+    command = f"“{REPAIR_COMMAND}”"
     if torch.version.cuda is None:
         unset = " with MEZZOTINT_TORCH unset" if "MEZZOTINT_TORCH" in os.environ else ""
         return f"{message}: it is another build. Run {command}{unset}: it installs the build for the card."
@@ -44,8 +46,7 @@ def idle_card() -> str:
 
 def limit_threads() -> None:
     """Leave one core to the writer's keys."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores - 1))
+    torch.set_num_threads(spare_cores())
 
 
 def free_unused_memory() -> None:
@@ -135,7 +136,7 @@ def _mps() -> tuple[Device, ...]:
 
 
 def _cpu() -> Device:
-    total, free = ram()
+    total, free = memory_now()
     return Device(id="cpu", name=_cpu_name(), total_bytes=total, free_bytes=free, bf16=_computes_in_bf16())
 
 

@@ -4,55 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from engine.checkpoints.files import check_files
 from engine.checkpoints.memory_estimate import (
     DEFAULT_CONTEXT_TOKENS,
     LOGITS_CHUNK_BYTES,
     ROLL_BACK_TOKENS,
     row_chunks,
 )
-from engine.checkpoints.model_shape import read_shape
-from engine.checkpoints.precision import Precision
-from engine.hardware.device_map import DeviceMap
+from engine.model import loading
 from engine.model.canvas_cache import CanvasCache
 from engine.model.fast_modules import replace_modules
 from engine.model.kv_cache import sliding_layers
-from engine.model.loading import load_weights
+from engine.model.load_config import LoadPlan
 from engine.model.sampler_config import generation_defaults, text_config
 from engine.protocol.errors import FaultError
+from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
 
 
 class DiffusionGemma:
     """A loaded checkpoint. device: where ids go in and logits come out; unsaved_bytes: as in Ready."""
 
-    def __init__(
-        self,
-        folder: Path,
-        device_map: DeviceMap,
-        precision: Precision = "bf16",
-        packed_models: Path | None = None,
-        on_progress: Callable[[float], None] = lambda _: None,
-    ) -> None:
-        """packed_models: where packed copies are kept, for the next start; on_progress: is called with the
-        share of the weights that was read, and may raise.
+    def __init__(self, plan: LoadPlan, on_progress: Callable[[float], None] = lambda _: None) -> None:
+        """on_progress: is called with the share of the work that is done, from 0 to 1, and may raise.
 
         Raises weights-missing or weights-broken; a tensor that the checkpoint lacks is never made up.
         """
-        check_files(folder)
-        self.device = device = device_map.first
-        self.precision = precision
-        self.tokenizer = Tokenizer(folder)
-        loaded, self.unsaved_bytes = load_weights(folder, device_map, precision, packed_models, on_progress)
+        self.device = device = plan.device_map.first
+        self.precision = plan.precision
+        self.tokenizer = Tokenizer(plan.checkpoint.folder)
+        self.detokenizer = Detokenizer(plan.checkpoint.tokenizer())
+        loaded, self.unsaved_bytes = loading.load(plan, on_progress)
         self.text_model: Any = loaded.eval().requires_grad_(False)
-        device_map.move(self.text_model)
+        plan.device_map.move(self.text_model)
         replace_modules(self.text_model, device)
         config = self.text_model.config
         if device.type == "cuda" and find_spec("triton"):
@@ -62,7 +51,7 @@ class DiffusionGemma:
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
         self.prefill_tokens = 128 if device.type == "cpu" else 512
-        self.max_context_tokens = read_shape(folder).limit_tokens
+        self.max_context_tokens = plan.checkpoint.shape.limit_tokens
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = generation_defaults(self.text_model)
         self.end_id = self.tokenizer.end_id

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 import torch
 
-from engine.checkpoints import memory_estimate, model_shape
-from engine.checkpoints.files import packed_precision
+from engine.checkpoints import catalogue, memory_estimate
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
 from engine.hardware import selection
 from engine.hardware.device_groups import card_ids
@@ -18,14 +20,25 @@ from engine.protocol.events import Device
 from engine.protocol.requests import LoadRequest
 
 
-def resolve_load(
-    request: LoadRequest, folder: Path, present: tuple[Device, ...]
-) -> tuple[Device, Precision, DeviceMap]:
+@dataclass(frozen=True)
+class LoadPlan:
+    """What is loaded, where to and how."""
+
+    checkpoint: Checkpoint
+    device: Device
+    """Several cards count as one."""
+    precision: Precision
+    device_map: DeviceMap
+    """On which of the device's cards each layer lies."""
+    packed_models: Path | None = None
+    """Where packed copies are looked for and kept, for the next start."""
+
+
+def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[Device, ...]) -> LoadPlan:
     """Raises device-missing, and input for a precision that there is not."""
-    asked = _asked_precision(request.precision)
-    shape, packed = model_shape.read_shape(folder), packed_precision(folder)
+    asked, shape = _asked_precision(request.precision), checkpoint.shape
     context = memory_estimate.planned_context(shape, request.context_tokens)
-    loadable = (packed,) if packed else ()
+    loadable = (shape.packed,) if shape.packed else ()
 
     def fits(device: Device) -> bool:
         return memory_estimate.has_room(shape, request.precision, device, context, loadable)
@@ -34,7 +47,8 @@ def resolve_load(
     precision = asked or memory_estimate.best_precision(
         device, memory_estimate.load_bytes(shape, device, context, loadable)
     )
-    return device, precision, _placement(shape, precision, context, device, present)
+    device_map = _device_map(shape, precision, context, device, present)
+    return LoadPlan(checkpoint, device, precision, device_map, catalogue.packed_models_folder())
 
 
 def _asked_precision(asked: str) -> Precision | None:
@@ -46,12 +60,8 @@ def _asked_precision(asked: str) -> Precision | None:
     return next((precision for precision in precisions if precision == asked), None)
 
 
-def _placement(
-    shape: model_shape.ModelShape,
-    precision: Precision,
-    context: int,
-    device: Device,
-    present: tuple[Device, ...],
+def _device_map(
+    shape: ModelShape, precision: Precision, context: int, device: Device, present: tuple[Device, ...]
 ) -> DeviceMap:
     """The card with the most room comes first: it has all that is no layer."""
     room = {part.id: memory_estimate.usable_bytes(part) for part in present}

@@ -14,14 +14,15 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from transformers.utils import logging as transformers_logging
 
 from engine.checkpoints.files import unreadable
-from engine.checkpoints.precision import Precision
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
+from engine.model.load_config import LoadPlan
 from engine.protocol.errors import FaultError, machine_fault
 from engine.quantization import (
     hf_quantizer,  # noqa: F401 - registers the quantizer with the library
-    packed_config,
     packed_copy,
 )
+from engine.quantization.packed_config import PackedConfig
+from engine.quantization.packed_copy import LoadSource
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -39,24 +40,27 @@ class TextModel(DiffusionGemmaForBlockDiffusion):  # type: ignore[no-untyped-cal
     def __init__(self, config: DiffusionGemmaConfig, device_map: DeviceMap = CPU_ONLY) -> None:
         super().__init__(config)
         del self.model.encoder.vision_tower, self.model.encoder.embed_vision
-        self._device_map = device_map
+        self.device_map = device_map
 
     @staticmethod
     def _load_pretrained_model(
         model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, expected_keys: Any = None
     ) -> Any:
-        """The public way to a device map needs accelerate, which puts hooks of its own into a model."""
-        device_map = model._device_map.by_path(model)
-        quantiser = load_config.hf_quantizer
-        if model._device_map.first.type != "cpu" or (quantiser and not quantiser.pre_quantized):
+        """Private to the library. Its public device_map= asks for accelerate, which would put hooks of its
+        own into the model; and its state_dict= takes no folder beside it.
+        """
+        quantizer = load_config.hf_quantizer
+        if model.device_map.first.type != "cpu" or (quantizer and not quantizer.pre_quantized):
             state_dict = _unmapped(checkpoint_files)  # a processor runs what is not packed where it is mapped
+        load_config = replace(load_config, device_map=model.device_map.by_path(model))
         return DiffusionGemmaForBlockDiffusion._load_pretrained_model(
-            model, state_dict, checkpoint_files, replace(load_config, device_map=device_map), expected_keys
+            model, state_dict, checkpoint_files, load_config, expected_keys
         )
 
     @classmethod
     def _can_set_experts_implementation(cls) -> bool:
-        return True  # the library looks for a decorator in the source file of the class
+        """Private to the library, which looks for a decorator in the source file of the class."""
+        return True
 
 
 def _unmapped(checkpoint_files: Sequence[str]) -> dict[str, Any]:
@@ -69,9 +73,7 @@ def _unmapped(checkpoint_files: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _library_progress(
-    on_progress: Callable[[float], None], packing: packed_config.PackedConfig | None
-) -> Iterator[None]:
+def _library_progress(on_progress: Callable[[float], None], packing: PackedConfig | None) -> Iterator[None]:
     """The library's progress bars, without the bars; a fault of packing ends it."""
 
     def follow(factory: Any, args: Any, kwargs: Any) -> Any:
@@ -96,51 +98,43 @@ def _library_progress(
         transformers_logging.set_tqdm_hook(former)
 
 
-def load_weights(
-    folder: Path,
-    device_map: DeviceMap,
-    precision: Precision,
-    packed_models: Path | None,
-    on_progress: Callable[[float], None],
-) -> tuple[Any, int]:
-    """With the bytes of the packed copy that could not be kept."""
-    source, packing = packed_copy.prepare_load(folder, precision, device_map, packed_models)
-    model, kind, fault = None, "", ""
-    try:
-        model = _read_weights(source, device_map, precision, packing, on_progress)
-    except FaultError as error:
-        if source == folder or error.fault.kind not in ("weights-broken", "weights-missing"):
-            raise
-        kind, fault = error.fault.kind, error.fault.details
-    if model is None:  # outside `except`, whose frames hold what was read
-        if kind == "weights-broken":
-            packed_copy.delete_packed_copy(source, fault)
-        source, packing = packed_copy.prepare_load(folder, precision, device_map)
-        model = _read_weights(source, device_map, precision, packing, on_progress)
-    if not (packing and packed_models):
+def load(plan: LoadPlan, on_progress: Callable[[float], None]) -> tuple[Any, int]:
+    """The model, and the bytes of its packed copy that could not be kept.
+
+    on_progress: see DiffusionGemma. A packed copy that proves broken is deleted; one that cannot be read now
+    stays. Either way the original is loaded then. Raises weights-broken, weights-missing, and what
+    machine_fault() knows.
+    """
+    sources = packed_copy.load_sources(plan.checkpoint, plan.precision, plan.packed_models)
+    for source in sources:
+        try:
+            model = _read_weights(source, plan, on_progress)
+            break
+        except FaultError as error:
+            fault = error.fault
+            if source is sources[-1] or fault.kind not in ("weights-broken", "weights-missing"):
+                raise
+        # Here the error is gone, and with its frames what was read: both at once would not fit.
+        if fault.kind == "weights-broken":
+            packed_copy.delete_packed_copy(source.folder, fault.details)
+    if not (source.packing and plan.packed_models):
         return model, 0
-    with _library_progress(on_progress, packing):
-        return model, packed_copy.save_packed_copy(model, folder, packed_models)
+    with _library_progress(on_progress, source.packing):
+        return model, packed_copy.save_packed_copy(model, plan.checkpoint.folder, plan.packed_models)
 
 
-def _read_weights(
-    source: Path,
-    device_map: DeviceMap,
-    precision: Precision,
-    packing: packed_config.PackedConfig | None,
-    on_progress: Callable[[float], None],
-) -> Any:
+def _read_weights(source: LoadSource, plan: LoadPlan, on_progress: Callable[[float], None]) -> Any:
     library: Any = TextModel
     try:
-        with _library_progress(on_progress, packing):
+        with _library_progress(on_progress, source.packing):
             model, report = library.from_pretrained(
-                source,
-                device_map,
-                quantization_config=packing,
+                source.folder,
+                plan.device_map,
+                quantization_config=source.packing,
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
-                dtype=torch.float32 if precision == "fp32" else torch.bfloat16,
+                dtype=torch.float32 if plan.precision == "fp32" else torch.bfloat16,
                 attn_implementation="sdpa",
                 experts_implementation="grouped_mm",
                 output_loading_info=True,
@@ -148,14 +142,13 @@ def _read_weights(
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         # An OSError without a number is the library's own word.
         if (isinstance(error, OSError) and error.errno) or "(os error " in str(error):
-            raise machine_fault(error) or unreadable(source, error) from error
-        raise machine_fault(error) or _misfit(source, str(error)) from error
-    unread = {
-        name for name, held in model.named_parameters() if held.is_meta
-    }  # the library tells no packed ones
-    lacking = sorted(unread | report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+            raise machine_fault(error) or unreadable(source.folder, error) from error
+        raise machine_fault(error) or _misfit(source.folder, str(error)) from error
+    # The library's report leaves out what was to be packed.
+    unread = {name for name, held in model.named_parameters() if held.is_meta} | report["missing_keys"]
+    lacking = sorted(unread) + sorted(str(key) for key in report["mismatched_keys"])
     if lacking:
-        raise _misfit(source, "tensors missing or of another shape: " + ", ".join(lacking))
+        raise _misfit(source.folder, "tensors missing or of another shape: " + ", ".join(lacking))
     return model
 
 

@@ -6,6 +6,8 @@ import traceback
 
 import msgspec
 
+from engine.installation import REPAIR_COMMAND
+
 _NO_MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -82,7 +84,7 @@ def _other_build() -> str:
     """CUDA 13 has no code for the oldest cards, CUDA 12 none for the newest."""
     import torch  # it has failed: it is there
 
-    command = "“python3 packaging/dev.py run”"
+    command = f"“{REPAIR_COMMAND}”"
     if torch.version.cuda is None:
         return ""
     if torch.version.cuda.startswith("12."):

@@ -1,4 +1,4 @@
-"""Experts in FP8."""
+"""Fp8Experts: experts in FP8 (e4m3), one scale for each projection."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ FP8 = torch.float8_e4m3fn
 
 
 class Fp8Experts(PackedExperts):
-    """In FP8, which keeps three bits behind a value's first one, down to a 28,000th of the largest: one scale
-    is enough for a projection. The bytes are kept as numbers that no change of a model's type touches.
-
-    scales: (experts, 2), of gate and up, and of down.
+    """packed: a value a byte, as uint8, which no change of a model's type touches; scales: (experts, 2), of
+    gate and up, and of down. One is enough for a projection: FP8 keeps three bits behind a value's first one,
+    down to a 28,000th of the largest.
     """
 
     def __init__(self, experts: Any, scratch: ScratchBuffer) -> None:

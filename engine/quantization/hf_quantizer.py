@@ -114,7 +114,7 @@ class _Pack(ConversionOps):
         **kwargs: Any,  # noqa: ARG002
     ) -> dict[str, Any]:
         path = full_layer_name.rpartition(".")[0]
-        device = self._config.device_map.device_of(path)
+        device = model.device_map.device_of(path)
         tensors = {name.rpartition(".")[2]: tensor for name, (tensor,) in input_dict.items()}
         try:
             packed: dict[str, Tensor] = model.get_submodule(path).pack(device, **tensors)

@@ -1,4 +1,4 @@
-"""Linear layers in 8 bits."""
+"""Int8Linear: a linear layer in 8 bits, with a scale for each output."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from engine.quantization.packed_experts import frozen_parameter
 
 
 class Int8Linear(nn.Module):
-    """A linear layer in 8 bits, with a scale for each output."""
-
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.weight = frozen_parameter(tuple(linear.weight.shape), torch.int8, linear.weight.device)

@@ -1,4 +1,4 @@
-"""Experts in NF4 (4 bits)."""
+"""Nf4Experts: experts in 4 bits, NF4 with double quantization as bitsandbytes does it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ from engine.quantization.packed_experts import PackedExperts, ScratchBuffer, fro
 
 BLOCK_VALUES = 64  # values that share a scale
 SCALES_PER_PEAK = 256  # scales that share a peak: bitsandbytes' own number
-UNPACKED_IN_PARTS = (
-    "mps",
-    "xpu",
-)  # there bitsandbytes needs gigabytes for a layer, or cannot write into a buffer
-PART_EXPERTS = 8  # experts
+# There bitsandbytes needs gigabytes for a layer, or cannot write into a buffer.
+UNPACKED_IN_PARTS = ("mps", "xpu")
+PART_EXPERTS = 8  # that are unpacked at once there
 
 
 class Nf4Experts(PackedExperts):
-    """In NF4 with double-quantised scales, after bitsandbytes; each row has zeros up to a whole block.
-
-    packed: two values a byte, the first one in the high half; scales: a code for each block of values;
-    a block's scale is scale_codes[code] · its peak + its expert's mean.
+    """packed: two values a byte, the first one in the high half, zeros up to a whole block; scales: a code
+    for each block. A block's scale is scale_codes[code] · its peak + its expert's mean.
     """
 
     def __init__(self, experts: Any, scratch: ScratchBuffer) -> None:

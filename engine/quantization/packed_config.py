@@ -8,24 +8,25 @@ from transformers.quantizers.auto import register_quantization_config
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from engine.checkpoints.precision import QUANT_METHOD, Precision
-from engine.hardware.device_map import CPU_ONLY
 
 FORMAT = 2  # of the packed tensors; raise it whenever their layout or meaning changes
 
 
 @register_quantization_config(QUANT_METHOD)
 class PackedConfig(QuantizationConfigMixin):
-    """How a model is packed, as its config.json says. source: the fingerprint of what was packed."""
+    """How a model is packed, as its config.json says."""
 
-    # No part of what is saved: where to pack, and what ended that, which the library would not tell.
-    device_map = CPU_ONLY
+    precision: Precision
+    source: str
+    """The fingerprint of what was packed."""
     fault: Exception | None = None
+    """What ended the packing; never saved. The library would put it into a report and pack on."""
 
     def __init__(self, precision: Precision, source: str, format: int = FORMAT, **_: Any) -> None:
         if format != FORMAT:
             raise ValueError(f"packed in format {format}, which this version of Mezzotint cannot read")
         self.quant_method: Any = QUANT_METHOD
-        self.precision: Precision = precision
+        self.precision = precision
         self.source = source
 
     def to_dict(self) -> dict[str, Any]:

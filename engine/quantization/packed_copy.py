@@ -13,13 +13,13 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 
-from engine.checkpoints.files import INDEX, check_files, packed_copy_folder, packed_precision
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.files import INDEX, packed_copy_folder
 from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
-from engine.hardware.device_map import DeviceMap
 from engine.protocol.errors import FaultError
 from engine.quantization.packed_config import PackedConfig, needs_bitsandbytes
 
@@ -32,38 +32,42 @@ SAMPLES, SAMPLE_BYTES = 64, 4096
 log = logging.getLogger(__name__)
 
 
-def prepare_load(
-    folder: Path, precision: Precision, device_map: DeviceMap, cache: Path | None = None
-) -> tuple[Path, PackedConfig | None]:
-    """Where to load from, and the quantization_config to load with: None if there is nothing to pack.
+class LoadSource(NamedTuple):
+    """A folder to load a model from."""
+
+    folder: Path
+    packing: PackedConfig | None
+    """The quantization_config to load it with; None if there is nothing to pack."""
+
+
+def load_sources(checkpoint: Checkpoint, precision: Precision, cache: Path | None = None) -> list[LoadSource]:
+    """Where the model can be loaded from: its packed copy, if the cache has one, and the original.
 
     What saves that were cut short have left in the cache is deleted. Raises input where the folder is itself
     a packed copy, in another precision, or nothing can be packed.
     """
     if cache:
         _delete_unfinished(cache)
-    already = packed_precision(folder)
+    folder, packed = checkpoint.folder, checkpoint.shape.packed
     if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
         raise FaultError(
             "input",
             f"The precision {precision} needs bitsandbytes, which is not installed here.",
             "Choose bf16, or install bitsandbytes.",
         )
-    if already:
-        if already != precision:
-            raise FaultError(
-                "input",
-                f"The model in {folder} is packed as {already}: it cannot be loaded as {precision}.",
-                f"Choose {already}, or the folder of the original model.",
-            )
-        return folder, None
-    if precision not in PACKED_PRECISIONS:
-        return folder, None
-    config = PackedConfig(precision, fingerprint(folder, dated=True))
-    config.device_map = device_map
+    if packed and packed != precision:
+        raise FaultError(
+            "input",
+            f"The model in {folder} is packed as {packed}: it cannot be loaded as {precision}.",
+            f"Choose {packed}, or the folder of the original model.",
+        )
+    if packed or precision not in PACKED_PRECISIONS:
+        return [LoadSource(folder, None)]
+    config = PackedConfig(precision, fingerprint(checkpoint, dated=True))
+    original = LoadSource(folder, config)
     if cache and _is_whole(copy := packed_copy_folder(folder, precision, cache), config):
-        return copy, None
-    return folder, config
+        return [LoadSource(copy, None), original]
+    return [original]
 
 
 def save_packed_copy(model: Any, folder: Path, cache: Path) -> int:
@@ -101,7 +105,7 @@ def _write(model: Any, folder: Path, unfinished: Path) -> None:
     for path in folder.iterdir():
         if path.is_file() and path.suffix != ".safetensors" and path.name not in ("config.json", INDEX):
             shutil.copy2(path, unfinished)
-    (unfinished / SEAL).write_text(fingerprint(unfinished))
+    (unfinished / SEAL).write_text(fingerprint(Checkpoint.open(unfinished)))
     for path in unfinished.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())
@@ -121,16 +125,16 @@ def _delete_unfinished(cache: Path) -> None:
                 shutil.rmtree(left)
 
 
-def fingerprint(folder: Path, *, dated: bool = False) -> str:
+def fingerprint(checkpoint: Checkpoint, *, dated: bool = False) -> str:
     """sha256 over the configuration and each weight file's name, size, header and evenly spread samples.
 
     The header alone would not tell a model that was trained further. dated: and over when each weight file
     was changed last, which tells a change between the samples; a packed copy may be moved.
     """
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    if (defaults := folder / "generation_config.json").is_file():
+    digest = hashlib.sha256(checkpoint.config_json)
+    if (defaults := checkpoint.folder / "generation_config.json").is_file():
         digest.update(defaults.read_bytes())
-    for path in check_files(folder):
+    for path in checkpoint.weight_files:
         size = path.stat().st_size
         changed = path.stat().st_mtime_ns if dated else ""
         digest.update(f"\n{path.name} {size} {changed}\n".encode())
@@ -147,9 +151,10 @@ def _is_whole(copy: Path, config: PackedConfig) -> bool:
     if not copy.is_dir():
         return False
     try:
-        if json.loads((copy / "config.json").read_bytes())["quantization_config"] != config.to_dict():
+        packed = Checkpoint.open(copy)
+        if json.loads(packed.config_json).get("quantization_config") != config.to_dict():
             return False
-        return (copy / SEAL).read_text() == fingerprint(copy)
-    except (OSError, ValueError, TypeError, LookupError, FaultError) as error:
+        return (copy / SEAL).read_text() == fingerprint(packed)
+    except (OSError, ValueError, FaultError) as error:
         log.info("The packed copy in %s is damaged and will be made again: %s", copy, error)
         return False

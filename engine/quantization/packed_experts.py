@@ -1,4 +1,4 @@
-"""The base of packed experts: unpack those that were hit, then the library's grouped product."""
+"""PackedExperts, the base of packed layers: unpack the experts that were hit, then multiply."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from transformers.integrations.moe import grouped_mm_experts_forward
 
 @dataclass
 class UnpackedExperts:
-    """What the library's grouped product wants to know of experts."""
+    """Stands in for the library's experts module in its grouped product, which reads these fields."""
 
     num_experts: int
-    gate_up_proj: Tensor  # (experts, 2 · width, hidden)
-    down_proj: Tensor  # (experts, hidden, width)
+    gate_up_proj: Tensor
+    """(experts, 2 · intermediate, hidden)"""
+    down_proj: Tensor
+    """(experts, hidden, intermediate)"""
     act_fn: Callable[[Tensor], Tensor]
     has_gate: ClassVar[bool] = True
     has_bias: ClassVar[bool] = False
@@ -50,15 +52,15 @@ class ScratchBuffer:
 
 
 class PackedExperts(nn.Module):
-    """The experts of one layer, each of them one row: gate and up projections, then the down projection.
+    """The experts of one layer, each of them one row: gate and up projections, then the down projection."""
 
-    packed: (experts, bytes); what it means is the subclasses' matter. product: torch does it expert by
-    expert, and waits for the device, on cards that are not of compute capability 9.0 or 10.x.
-    """
-
-    product: Callable[..., Tensor] = staticmethod(grouped_mm_experts_forward)
+    grouped_product: Callable[..., Tensor] = staticmethod(grouped_mm_experts_forward)
+    """torch does it expert by expert, and waits for the device, on cards that are not of compute capability
+    9.0 or 10.x."""
     packed: nn.Parameter
+    """(experts, bytes); the subclass says what they mean."""
     row_values: int
+    """Of an unpacked row; what is beyond used_values is padding."""
 
     def __init__(self, experts: Any, scratch: ScratchBuffer) -> None:
         super().__init__()
@@ -85,7 +87,7 @@ class PackedExperts(nn.Module):
         raise NotImplementedError
 
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
-        rows, places = self._hit(top_k_index)
+        rows, row_index = self._hit_experts(top_k_index)
         unpacked = self._unpack(rows, hidden_states)
         experts = UnpackedExperts(
             num_experts=len(unpacked),
@@ -93,13 +95,13 @@ class PackedExperts(nn.Module):
             down_proj=unpacked[:, self.gate_up_values : self.used_values].view(-1, *self.down_shape[1:]),
             act_fn=self.act_fn,
         )
-        return self.product(experts, hidden_states, places, top_k_weights)
+        return self.grouped_product(experts, hidden_states, row_index, top_k_weights)
 
-    def _hit(self, top_k_index: Tensor) -> tuple[Tensor | None, Tensor]:
-        """The experts to unpack, None for all of them, and where among these each token's experts are.
+    def _hit_experts(self, top_k_index: Tensor) -> tuple[Tensor | None, Tensor]:
+        """The experts to unpack (None for all of them), and top_k_index as indices into these.
 
-        A device is not waited for here: there the count is the most that so many tokens can hit. What was
-        not hit comes last.
+        A device is not waited for: there the count is the most that so many tokens can hit. What was not hit
+        comes last.
         """
         hit = torch.zeros(self.num_experts, dtype=torch.uint8, device=top_k_index.device)
         hit.scatter_(0, top_k_index.flatten(), 1)

@@ -38,7 +38,7 @@ class ChildProcess:
         self.device_environment = device_environment
         flags = 0
         if sys.platform == "win32":
-            flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+            flags = subprocess.CREATE_NO_WINDOW
         try:
             self._process = subprocess.Popen(
                 command,

@@ -14,12 +14,12 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from engine.checkpoints import catalogue, files
+from engine.checkpoints import catalogue
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.diffusion.validation import check_ranges
 from engine.protocol.errors import FaultError, fault_of
 from engine.protocol.events import Cancelled, DraftEvent, Failed, LoadEvent, Loading, Ready
 from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest
-from engine.text.detokenizer import Detokenizer
 
 if TYPE_CHECKING:
     from engine.model.diffusion_gemma import DiffusionGemma
@@ -76,35 +76,32 @@ class LocalEngine:
         idle = torch_devices.idle_card()
         yield loading("Starting the engine", STARTED / 2, devices=present, idle_card=idle)
         folder, label = catalogue.resolve_model(request.model)
-        files.check_files(folder)
+        checkpoint = Checkpoint.open(folder)
 
         from engine.model.diffusion_gemma import DiffusionGemma
         from engine.model.load_config import resolve_load
         from engine.model.loaded_model import LoadedModel
         from engine.model.prefix_cache import PrefixCache
 
-        device, precision, device_map = resolve_load(request, folder, present)
-        if device.id == "cpu":
+        plan = resolve_load(request, checkpoint, present)
+        if plan.device.id == "cpu":
             torch_devices.limit_threads()
 
         def read(emit: Callable[[LoadEvent], None]) -> DiffusionGemma:
             def on_progress(share: float) -> None:
                 emit(loading("Reading the model", round(STARTED + (1 - STARTED) * share, 2)))
 
-            return DiffusionGemma(
-                folder, device_map, precision, catalogue.packed_models_folder(), on_progress
-            )
+            return DiffusionGemma(plan, on_progress)
 
         model = yield from _run_in_thread(read)
         torch_devices.free_unused_memory()  # what packing took
-        detokenizer = Detokenizer(model.tokenizer.data)
-        self._loaded = LoadedModel(model, detokenizer, device, PrefixCache(model))
+        self._loaded = LoadedModel(model, model.detokenizer, plan.device, PrefixCache(model))
         check_cancelled()
         yield Ready(
             request_id=request.request_id,
             model=request.model,
             label=label,
-            device=device,
+            device=plan.device,
             precision=model.precision,
             memory_bytes=model.held_bytes(),
             unsaved_bytes=model.unsaved_bytes,

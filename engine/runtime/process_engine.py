@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -13,6 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 import msgspec
 
 from engine.hardware.nvidia import engine_environment
+from engine.installation import python_command
 from engine.protocol.errors import FaultError
 from engine.protocol.events import (
     Cancelled,
@@ -43,7 +43,7 @@ class ProcessEngine:
     """
 
     def __init__(self, command: Sequence[str] | None = None, *, cancel_grace_s: float = 30.0) -> None:
-        self._command = command or (sys.executable, "-m", "engine", "serve")
+        self._command = command or python_command("engine", "serve")
         self._cancel_grace_s = cancel_grace_s
         self._child: ChildProcess | None = None
         self._last_load: LoadRequest | None = None

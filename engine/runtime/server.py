@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, assert_never
 from weakref import WeakValueDictionary
 
+from engine.hardware.processor import lower_priority
 from engine.protocol.codec import decode_request, encode
 from engine.protocol.engine import Engine
 from engine.protocol.errors import fault_of
@@ -116,8 +117,7 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def _let_the_writer_go_first() -> None:
     """Lower priority for this process; if memory runs out, Linux ends it and not the app."""
-    if sys.platform != "win32":
-        os.nice(10)
+    lower_priority()
     if sys.platform == "linux":
         with suppress(OSError):  # a container may have set a higher one, or /proc may be read-only
             Path("/proc/self/oom_score_adj").write_text("500")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ class Tokenizer:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
-            self.data: dict[str, Any] = json.loads((folder / "tokenizer.json").read_bytes())
             self.chats: bool = self._tokenizer.chat_template is not None
             if self.chats:
                 self.turn, self.end_id = self._turn()

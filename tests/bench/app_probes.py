@@ -24,8 +24,8 @@ from app.drafting.draft_session import DraftState
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
 from app.editor.placement import Placement
-from app.widgets.resources import FOLDER
 from app.window.main_window import MainWindow
+from engine.checkpoints.catalogue import BUNDLED
 from engine.protocol.events import Frame, Prefilled, Token
 from engine.protocol.requests import DraftRequest
 
@@ -246,7 +246,7 @@ async def _next_draft_begins(window: MainWindow) -> float:
 
 def _made_up_frames() -> list[Frame]:
     """Noise from the bundled model's vocabulary that turns into a text, a little at each frame."""
-    vocabulary = json.loads((FOLDER / "models/starter/tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+    vocabulary = json.loads((BUNDLED / "starter" / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
     words = [word.replace("Ġ", " ") for word in vocabulary if word.replace("Ġ", "").isascii()]
     rng = random.Random(7)
     final = [rng.choice(words) for _ in range(256)]

@@ -17,17 +17,21 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.checkpoints import catalogue
-from engine.hardware.device_map import CPU_ONLY
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.precision import Precision
+from engine.hardware.device_map import CPU_ONLY, DeviceMap
 from engine.model.diffusion_gemma import DiffusionGemma
+from engine.model.load_config import LoadPlan
 from engine.model.loading import TextModel
-from engine.protocol.events import DraftEvent, LoadEvent
+from engine.protocol.events import Device, DraftEvent, LoadEvent
 from engine.protocol.requests import DraftRequest, LoadRequest
-from engine.quantization import packed_experts
+from engine.quantization import nf4, packed_experts
 from engine.runtime.local_engine import LocalEngine
 
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
 
+PROCESSOR = Device(id="cpu", name="A processor", total_bytes=0, free_bytes=0)
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 
 
@@ -94,12 +98,12 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> DiffusionGemma:
-    return DiffusionGemma(tiny_folder, CPU_ONLY, "fp32")
+    return DiffusionGemma(plan_for(tiny_folder))
 
 
 @pytest.fixture(scope="session")
 def starter() -> DiffusionGemma:
-    return DiffusionGemma(catalogue.STARTER.folder, CPU_ONLY, "fp32")
+    return DiffusionGemma(plan_for(catalogue.STARTER.folder))
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +163,15 @@ def library(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     return model.eval().requires_grad_(False)
 
 
+def plan_for(
+    folder: Path,
+    precision: Precision = "fp32",
+    device_map: DeviceMap = CPU_ONLY,
+    packed_models: Path | None = None,
+) -> LoadPlan:
+    return LoadPlan(Checkpoint.open(folder), PROCESSOR, precision, device_map, packed_models)
+
+
 def load(session: LocalEngine, model: str = "starter", device: str = "cpu", **fields: Any) -> list[LoadEvent]:
     request = LoadRequest(request_id="l", model=model, device=device, **fields)
     return list(session.load(request, threading.Event()))
@@ -180,6 +193,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     library = torch.library.Library("bitsandbytes", "IMPL")
     library.impl("dequantize_4bit.out", into, "CPU")
-    monkeypatch.setattr(packed_experts, "on_cpu", lambda _tensor: False)
+    for module in (packed_experts, nf4):
+        monkeypatch.setattr(module, "on_cpu", lambda _tensor: False)
     yield
     library._destroy()

@@ -123,14 +123,15 @@ def test_the_gpu_chosen_by_uuid_is_the_only_one_used(index: int) -> None:
 FUSED = """
 import sys
 import torch
-from engine import catalogue
-from engine.experts import PackedExperts
-from engine.fused_experts import FUSED
-from engine.model import Model
-from engine.placement import Placement
+from engine.checkpoints import catalogue
+from engine.hardware.device_map import DeviceMap
+from engine.model.diffusion_gemma import DiffusionGemma
+from engine.quantization.kernels.fused_experts import FUSED
+from engine.quantization.packed_experts import PackedExperts
+from tests.engine.conftest import plan_for
 
 card, precision = sys.argv[1:]
-model = Model(catalogue.STARTER.folder, Placement([torch.device(card)]), precision)
+model = DiffusionGemma(plan_for(catalogue.STARTER.folder, precision, DeviceMap([torch.device(card)])))
 layers = [module for module in model.text_model.modules() if isinstance(module, PackedExperts)]
 assert all(type(layer) in FUSED.values() for layer in layers), "not fused"
 ids = model.tokenizer.encode("The kettle had just begun to sing when someone knocked.")

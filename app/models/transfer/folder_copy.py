@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,8 @@ from app.models.transfer.file_names import SMALL, plain_name
 from app.models.transfer.hashes import discard_damaged, expected_hash
 from app.models.transfer.messages import Checked, Done, ImportOrder, OnReport
 from app.models.transfer.progress_reporter import ProgressReporter
-from engine.checkpoints.files import INDEX, check_files
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.files import INDEX
 from engine.protocol.errors import FaultError
 
 CHUNK_BYTES = 1 << 22
@@ -63,11 +65,13 @@ def _needed_files(source: Path) -> dict[str, os.stat_result]:
     """By name, of a model that is whole. Raises FaultError."""
     try:
         if not source.exists():
-            raise _lost(source, "it is not there")
-        weights = check_files(source)
+            raise FileNotFoundError(errno.ENOENT, "it is not there")
+        weights = Checkpoint.open(source).weight_files
         names = [*SMALL, INDEX, *(os.path.relpath(file, source) for file in weights)]
         files = {name: (source / name).stat() for name in names if (source / name).is_file()}
     except FaultError as error:
+        if isinstance(error.__cause__, OSError):
+            raise _lost(source, str(error.__cause__.strerror)) from error
         raise FaultError(
             "unfit", error.fault.message, "Choose another folder.", error.fault.details
         ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from app.models.transfer.file_names import PARTIAL, RECORD, TRASH, plain_name
-from engine.checkpoints.files import check_files
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.protocol.errors import FaultError
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def install(folder: Path) -> None:
     """Put the whole model that grew beside `folder` in its place. Raises FaultError if it is not whole."""
     grown = partial(folder)
     try:
-        check_files(grown)
+        Checkpoint.open(grown)
     except FaultError as error:
         raise FaultError(
             "unfit", error.fault.message, "Choose another model.", error.fault.details

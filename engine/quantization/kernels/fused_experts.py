@@ -1,4 +1,4 @@
-"""Packed experts that compute in Triton's kernels, where these were tried and agree with unpacking."""
+"""Use Triton's kernels for packed experts where a trial shows that they agree with unpacking."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FUSED: dict[type[PackedExperts], type[PackedExperts]] = {
     Nf4Experts: FusedNf4Experts,
     Fp8Experts: FusedFp8Experts,
 }
-TRIED_TOKENS, TOLERANCE = 4, 0.02
-AMPERE = (8, 0)
+TRIAL_TOKENS, TOLERANCE = 4, 0.02  # tokens; the largest deviation, as a share of the product's size
+AMPERE = (8, 0)  # compute capability
 
 log = logging.getLogger(__name__)
 
 
-def use_fused_experts(model: nn.Module, count: int, dtype: torch.dtype) -> bool:
+def use_fused_experts(model: nn.Module, top_k: int, dtype: torch.dtype) -> bool:
     """Let a model's packed experts compute in kernels, if on each device they give what unpacking gives.
 
-    count: experts that a token is given. What keeps Triton from compiling there (no C compiler, a card or a
+    top_k: experts that a token is given. What keeps Triton from compiling there (no C compiler, a card or a
     driver that it does not know) is logged. Raises what failed where memory ran out, and what a lost device
     says.
     """
@@ -39,7 +39,7 @@ def use_fused_experts(model: nn.Module, count: int, dtype: torch.dtype) -> bool:
         return False
     one_each = {layer.packed.device: layer for layer in layers}
     try:
-        deviations = [_deviation(layer, count, dtype) for layer in one_each.values()]
+        deviations = [_deviation(layer, top_k, dtype) for layer in one_each.values()]
     except Exception as error:  # Triton and the driver have no common one
         if (fault := machine_fault(error)) and fault.fault.kind == "out-of-memory":
             raise
@@ -64,14 +64,13 @@ def _suits(experts: PackedExperts) -> bool:
     return type(experts.act_fn) is GELUTanh and block_k_of(experts) >= MIN_BLOCK_K
 
 
-def _deviation(experts: PackedExperts, count: int, dtype: torch.dtype) -> float:
-    """Of the fused product from the other one, as a share of its size."""
+def _deviation(experts: PackedExperts, top_k: int, dtype: torch.dtype) -> float:
+    """Of the fused product from that of unpacked experts, as a share of its size."""
     device = experts.packed.device
     draws = torch.Generator().manual_seed(0)
-    hidden = torch.randn(TRIED_TOKENS, experts.gate_up_shape[-1], generator=draws).to(device, dtype)
-    weights = torch.rand(TRIED_TOKENS, experts.num_experts, generator=draws).to(device)
-    top = weights.topk(count)
-    given = hidden, top.indices, top.values
-    ways = type(experts), FUSED[type(experts)]
-    expected, fused = (way.forward(experts, *given).float() for way in ways)
+    hidden = torch.randn(TRIAL_TOKENS, experts.gate_up_shape[-1], generator=draws).to(device, dtype)
+    weights = torch.rand(TRIAL_TOKENS, experts.num_experts, generator=draws).to(device)
+    top = weights.topk(top_k)
+    kinds = type(experts), FUSED[type(experts)]
+    expected, fused = (kind.forward(experts, hidden, top.indices, top.values).float() for kind in kinds)
     return float((fused - expected).norm() / expected.norm())

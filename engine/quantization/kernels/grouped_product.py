@@ -1,6 +1,6 @@
-"""Launch the kernels of fused experts: sort rows by expert, multiply, gate, store.
+"""The grouped product of packed experts: sort rows by expert, launch the kernels, and what kernels share.
 
-How the rows are dealt out follows vLLM's fused_moe (Apache-2.0).
+The schedule follows vLLM's fused_moe (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from engine.quantization.packed_experts import PackedExperts
 
-BLOCK_M, BLOCK_N = 32, 64  # of the result, a program
-BLOCK_K, MIN_BLOCK_K = 64, 32  # columns that a program multiplies at once: never across a scale's border
+BLOCK_M, BLOCK_N = 32, 64  # rows and columns of the result that a program computes
+BLOCK_K, MIN_BLOCK_K = 64, 32  # values that it multiplies at once: never across a scale's border
 _GELU_OUTER = tl.constexpr(1.5957691216057308)  # 2 · sqrt(2 / π)
 _GELU_INNER = tl.constexpr(0.044715)
 
@@ -31,47 +31,51 @@ def multiply_packed(
     experts: PackedExperts,
     kernels: tuple[Any, Any],
     tokens: Tensor,
-    held: Sequence[Tensor],
+    packing: Sequence[Tensor],
     layout: Sequence[int],
     top_k_index: Tensor,
     top_k_weights: Tensor,
 ) -> Tensor:
     """tokens: (tokens, hidden); top_k_index, top_k_weights: (tokens, k) → (tokens, hidden).
 
-    kernels: for gate and up, and for down; held, layout: what these read of the experts' packing. Waits for
-    no device, and reads only the experts that were hit.
+    kernels: for gate and up, and for down; packing, layout: what these read of the experts, and the sizes of
+    one expert's part of it. Waits for no device, and reads only the experts that were hit.
     """
     gate_up, down = kernels
-    count = top_k_index.shape[-1]
-    size, width = experts.gate_up_shape[-1], experts.down_shape[-1]
-    most, dealt = _sort_by_expert(top_k_index, experts.num_experts)
+    top_k = top_k_index.shape[-1]
+    hidden_size, intermediate_size = experts.gate_up_shape[-1], experts.down_shape[-1]
+    max_blocks, schedule = _sort_by_expert(top_k_index, experts.num_experts)
     layout = experts.num_experts, experts.row_values, *layout
     tile = BLOCK_M, BLOCK_N, block_k_of(experts)
-    inner = tokens.new_empty(top_k_index.numel(), width)
-    result = tokens.new_empty(top_k_index.numel(), size)
+    intermediate = tokens.new_empty(top_k_index.numel(), intermediate_size)
+    result = tokens.new_empty(top_k_index.numel(), hidden_size)
     with torch.cuda.device_of(tokens):  # Triton launches on the current device
-        gate_up[most, triton.cdiv(width, BLOCK_N)](
-            tokens.contiguous(), *held, *dealt, inner, *layout, count, size, width, *tile
+        gate_up[max_blocks, triton.cdiv(intermediate_size, BLOCK_N)](
+            *(tokens.contiguous(), *packing, *schedule, intermediate),
+            *(*layout, top_k, hidden_size, intermediate_size, *tile),
         )
-        weights, skip = top_k_weights.contiguous(), experts.gate_up_values
-        down[most, triton.cdiv(size, BLOCK_N)](
-            inner, *held, *dealt, weights, result, *layout, skip, width, size, *tile
+        down[max_blocks, triton.cdiv(hidden_size, BLOCK_N)](
+            *(intermediate, *packing, *schedule, top_k_weights.contiguous(), result),
+            *(*layout, experts.gate_up_values, intermediate_size, hidden_size, *tile),
         )
-    return result.view(-1, count, size).sum(dim=1)
+    return result.view(-1, top_k, hidden_size).sum(dim=1)
 
 
-def _sort_by_expert(top_k_index: Tensor, experts: int) -> tuple[int, tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Rows sorted by expert, each expert's in blocks of BLOCK_M of its own → the most blocks that there can
-    be, and what program_rows() reads of them. There may be fewer: how many only the device knows.
+def _sort_by_expert(
+    top_k_index: Tensor, num_experts: int
+) -> tuple[int, tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Each token's k copies are rows: sort them by expert, and cut each expert's rows into blocks of BLOCK_M
+    → the most blocks that there can be (only the device knows how many there are), and for program_rows()
+    the rows in order, where each expert's rows begin, where its blocks begin, and each block's expert.
     """
     device = top_k_index.device
-    found, order = torch.sort(top_k_index.flatten(), stable=True)
-    begins = torch.searchsorted(found, torch.arange(experts + 1, device=device))
-    blocks = (begins.diff() + (BLOCK_M - 1)).div_(BLOCK_M, rounding_mode="floor").cumsum(0)
-    blocks = functional.pad(blocks, (1, 0))
-    most = min(experts, len(order)) + len(order) // BLOCK_M
-    block_experts = torch.searchsorted(blocks, torch.arange(most, device=device), right=True) - 1
-    return most, (order, begins, blocks, block_experts)
+    row_experts, sorted_rows = torch.sort(top_k_index.flatten(), stable=True)
+    expert_starts = torch.searchsorted(row_experts, torch.arange(num_experts + 1, device=device))
+    blocks = (expert_starts.diff() + (BLOCK_M - 1)).div_(BLOCK_M, rounding_mode="floor")
+    block_starts = functional.pad(blocks.cumsum(0), (1, 0))
+    max_blocks = min(num_experts, len(sorted_rows)) + len(sorted_rows) // BLOCK_M
+    block_experts = torch.searchsorted(block_starts, torch.arange(max_blocks, device=device), right=True) - 1
+    return max_blocks, (sorted_rows, expert_starts, block_starts, block_experts)
 
 
 def block_k_of(experts: PackedExperts) -> int:
@@ -79,16 +83,18 @@ def block_k_of(experts: PackedExperts) -> int:
 
 
 @triton.jit
-def program_rows(begins, blocks, block_experts, experts: tl.constexpr, block_m: tl.constexpr):
-    """A program's expert, `experts` for none, and its rows, and which of these there are."""
-    number = tl.program_id(0)
-    expert = tl.load(block_experts + number)
-    row_mask = expert < experts
-    begin = tl.load(begins + expert, mask=row_mask, other=0)
-    end = tl.load(begins + expert + 1, mask=row_mask, other=0)
-    first = begin + (number - tl.load(blocks + expert, mask=row_mask, other=0)) * block_m
-    numbers = first + tl.arange(0, block_m)
-    return expert, numbers, numbers < end
+def program_rows(
+    expert_starts, block_starts, block_experts, num_experts: tl.constexpr, block_m: tl.constexpr
+):
+    """A program's expert (`num_experts` for none), its rows, and which of these there are."""
+    block = tl.program_id(0)
+    expert = tl.load(block_experts + block)
+    row_mask = expert < num_experts
+    begin = tl.load(expert_starts + expert, mask=row_mask, other=0)
+    end = tl.load(expert_starts + expert + 1, mask=row_mask, other=0)
+    first = begin + (block - tl.load(block_starts + expert, mask=row_mask, other=0)) * block_m
+    rows = first + tl.arange(0, block_m)
+    return expert, rows, rows < end
 
 
 @triton.jit
@@ -100,11 +106,11 @@ def gelu_gate(gate, up):
 
 @triton.jit
 def store_weighted(
-    total, factor, order, numbers, row_mask, col_mask, column, top_k_weights, result, size: tl.constexpr
+    acc, factor, sorted_rows, rows, row_mask, col_mask, cols, top_k_weights, result, hidden_size: tl.constexpr
 ):
-    """result[order[row]] = weight · factor · total."""
-    target = tl.load(order + numbers, mask=row_mask, other=0)
-    weight = tl.load(top_k_weights + target, mask=row_mask, other=0.0).to(tl.float32) * factor
-    place = result + target[:, None] * size + column[None, :]
-    total = (total * weight[:, None]).to(result.dtype.element_ty)
-    tl.store(place, total, mask=row_mask[:, None] & col_mask[None, :])
+    """result[sorted_rows[row]] = weight · factor · acc."""
+    copies = tl.load(sorted_rows + rows, mask=row_mask, other=0)
+    weight = tl.load(top_k_weights + copies, mask=row_mask, other=0.0).to(tl.float32) * factor
+    pointers = result + copies[:, None] * hidden_size + cols[None, :]
+    acc = (acc * weight[:, None]).to(result.dtype.element_ty)
+    tl.store(pointers, acc, mask=row_mask[:, None] & col_mask[None, :])

@@ -12,6 +12,7 @@ from engine.hardware.device_groups import combined_device
 from engine.model.load_config import resolve_load
 from engine.protocol.events import Device
 from engine.protocol.requests import LoadRequest
+from tests.described import described
 
 GIB = 2**30
 SHAPE = read_shape(GEMMA_26B.describes)
@@ -36,7 +37,7 @@ def test_auto_takes_the_device_that_the_engine_takes(
 ) -> None:
     present = cards(*sizes)
     request = LoadRequest(request_id="", model="", precision=precision, context_tokens=context)
-    device, _, _ = resolve_load(request, GEMMA_26B.describes, present)
+    device = resolve_load(request, described(SHAPE), present).device
     assert device_taken("auto", present, SHAPE, precision, context) == device
 
 
@@ -48,7 +49,7 @@ def test_automatic_is_judged_as_the_precision_that_a_load_takes(context: int, fp
         free = tenths * GIB // 10
         card = Device(id="cuda:0", name="", total_bytes=80 * GIB, free_bytes=free, fp8=fp8)
         request = LoadRequest(request_id="", model="", context_tokens=context)
-        _, precision, _ = resolve_load(request, GEMMA_26B.describes, (card, CPU))
+        precision = resolve_load(request, described(SHAPE), (card, CPU)).precision
         assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).precision == precision
         found.add(precision)
     assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
@@ -61,7 +62,7 @@ def test_automatic_is_judged_on_a_processor_as_a_load_takes_it(known: KnownModel
     for free in (1, 16, 24, 60, 100, 200, 400):
         processor = Device(id="cpu", name="", total_bytes=2**40, free_bytes=free * GIB, bf16=bf16)
         request = LoadRequest(request_id="", model="", context_tokens=2048)
-        _, precision, _ = resolve_load(request, known.describes, (processor,))
+        precision = resolve_load(request, described(shape), (processor,)).precision
         assert judge(shape, known.precisions, "auto", 2048, processor).precision == precision
 
 

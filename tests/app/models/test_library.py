@@ -17,6 +17,7 @@ from app.models.download_queue import folder_of
 from app.models.transfer import installation
 from app.models.transfer.file_names import RECORD, TRASH, plain_name
 from engine.checkpoints.catalogue import GEMMA_26B, STARTER, models_folder, packed_models_folder
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.files import free_bytes, packed_copy_folder
 from engine.protocol.errors import FaultError
 from tests.app.models.hub_server import INDEX, WEIGHTS, make_model
@@ -275,7 +276,7 @@ def test_what_was_looked_at_once_is_not_read_again_until_it_changes(monkeypatch:
     folder = make_model(models_folder() / "mine")
     assert library.is_whole(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(library, "check_files", lambda _folder: pytest.fail("read again"))
+        patch.setattr(Checkpoint, "open", lambda _folder: pytest.fail("read again"))
         assert library.is_whole(folder)
         assert [model.problem for model in library.local_models() if model.folder == folder] == [""]
     (folder / "tokenizer.json").write_text("{")

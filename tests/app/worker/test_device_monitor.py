@@ -17,6 +17,7 @@ from engine.checkpoints.memory_estimate import RUNTIME_BYTES
 from engine.hardware import nvidia, system_memory
 from engine.hardware.device_groups import combined_device
 from engine.hardware.nvidia import Gpu
+from engine.hardware.system_memory import SystemMemory
 from engine.protocol.events import Device, Loading, Ready
 from tests.fakes import ready
 
@@ -63,7 +64,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     monkeypatch.setattr(nvidia, "nvidia_gpus", machine.gpus)
-    monkeypatch.setattr(system_memory, "ram", lambda: (32 * GIB, machine.ram_bytes))
+    monkeypatch.setattr(system_memory, "memory_now", lambda: SystemMemory(32 * GIB, machine.ram_bytes))
     return machine
 
 

@@ -19,9 +19,9 @@ from engine.bench.bench_setup import BenchSetup, Sizes
 from engine.bench.probes import PROBES, conditions
 from engine.bench.report import Row, row, table
 from engine.bench.text_quality import mean_log_probability
-from engine.hardware.device_map import CPU_ONLY
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.errors import FaultError
+from tests.engine.conftest import plan_for
 
 # The library's step function imports torch's compiler, which uses what torch itself is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
@@ -57,7 +57,7 @@ def lively(broken_copy: Callable[[Callable[[dict[str, torch.Tensor]], None]], Pa
             if name.endswith(("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")):
                 tensor.mul_(9.0)
 
-    return DiffusionGemma(broken_copy(strengthen_layers), CPU_ONLY, "fp32")
+    return DiffusionGemma(plan_for(broken_copy(strengthen_layers)))
 
 
 @pytest.fixture(params=["lively", "starter"])

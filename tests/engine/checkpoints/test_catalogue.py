@@ -15,13 +15,14 @@ import torch
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.checkpoints import catalogue, files
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.model import diffusion_gemma
 from engine.protocol.errors import FaultError
 
 
 def test_the_bundled_model_is_whole_and_called_what_it_is() -> None:
     folder, label = catalogue.resolve_model("starter")
-    assert files.check_files(folder) == [folder / "model.safetensors"]
+    assert Checkpoint.open(folder).weight_files == (folder / "model.safetensors",)
     assert "stand-in" in label
     assert catalogue.STARTER.installed
     assert not catalogue.GEMMA_26B.installed
@@ -42,7 +43,7 @@ def test_an_unknown_model_is_an_error_that_lists_the_known(name: str) -> None:
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(FaultError) as caught:
-        files.check_files(tmp_path)
+        Checkpoint.open(tmp_path)
     assert "llama" in caught.value.fault.message
 
 
@@ -54,7 +55,7 @@ def test_what_is_no_json_object_is_damaged(file: str, text: bytes, tmp_path: Pat
     folder = Path(shutil.copytree(catalogue.STARTER.folder, tmp_path / "model"))
     (folder / file).write_bytes(text)
     with pytest.raises(FaultError) as caught:
-        files.check_files(folder)
+        Checkpoint.open(folder)
     assert caught.value.fault.kind == "weights-broken"
     assert f"{folder / file} is damaged or cut short" in caught.value.fault.message
 
@@ -73,7 +74,7 @@ def test_what_may_not_be_read_is_not_called_damaged(
 
     monkeypatch.setattr(Path, "is_file", is_file)
     with pytest.raises(FaultError) as caught:
-        files.check_files(folder)
+        Checkpoint.open(folder)
     assert caught.value.fault.kind == "weights-missing"
     assert caught.value.fault.message == f"The model cannot be read: {folder / file}: Permission denied."
 
@@ -93,7 +94,7 @@ def test_a_large_tokenizer_is_not_made_into_objects(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text(text)
     tracemalloc.start()
     try:
-        files.check_files(folder)
+        Checkpoint.open(folder)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

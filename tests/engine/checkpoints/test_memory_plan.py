@@ -23,7 +23,6 @@ from engine.checkpoints.precision import (
     Precision,
     suitable_precisions,
 )
-from engine.hardware.device_map import CPU_ONLY
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.loading import TextModel
 from engine.protocol.errors import FaultError
@@ -31,6 +30,7 @@ from engine.protocol.events import Device, Finished, Prefilled, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest
 from engine.quantization.hf_quantizer import replace_with_packed
 from engine.runtime.local_engine import LocalEngine
+from tests.engine.conftest import plan_for
 
 GB = 10**9
 SMALL: dict[str, Any] = {
@@ -216,7 +216,7 @@ def held_by(model: DiffusionGemma) -> int:
 @pytest.mark.parametrize("which", ["tiny", "starter"])
 def test_the_weights_are_as_large_as_planned(which: str, precision: Precision, tiny_folder: Path) -> None:
     folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder
-    model = DiffusionGemma(folder, CPU_ONLY, precision)
+    model = DiffusionGemma(plan_for(folder, precision))
     assert memory_estimate.weights_bytes(model_shape.read_shape(folder), precision) == pytest.approx(
         held_by(model), rel=0.05
     )

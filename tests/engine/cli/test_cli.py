@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 
-from engine import __main__
 from engine.cli import listing
 from engine.hardware import nvidia, torch_devices
 from engine.hardware.device_groups import combined_device
@@ -118,6 +117,38 @@ def test_results_that_cannot_be_written_are_told() -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell that closes a standard stream")
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("models >&-", 1),
+        ("devices --json >&-", 1),
+        ("draft --steps 2 >&-", 1),
+        ("draft --before - <&-", 2),
+        ("serve <&-", 2),
+        ("serve >&-", 2),
+    ],
+)
+def test_a_standard_stream_that_is_closed_is_told_in_one_line(command: str, code: int) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m engine {command}', sys.executable],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        cwd=ROOT,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell that closes a standard stream")
+def test_results_come_where_nobody_reads_the_diagnostics() -> None:
+    shell = ["sh", "-c", 'exec "$0" -m engine devices --json 2>&-', sys.executable]
+    done = subprocess.run(shell, stdout=subprocess.PIPE, cwd=ROOT, timeout=120)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[-1]["id"] == "cpu"
+
+
 def test_an_interrupt_exits_with_130() -> None:
     command = [*ENGINE, "draft", "--events", "--no-early-stop", "--steps", "128", "--canvases", "4"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
@@ -172,7 +203,7 @@ def models(**options: Any) -> str:
 def test_fp8_is_planned_where_its_kernels_are(fp8: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     card = Device(id="cuda:0", name="RTX 5090", total_bytes=32 << 30, free_bytes=32 << 30, fp8=fp8)
     monkeypatch.setattr(torch_devices, "devices", lambda: (card,))
-    monkeypatch.setattr(__main__, "has_fp8_kernels", lambda _capability: fp8)
+    monkeypatch.setattr(listing, "has_fp8_kernels", lambda _capability: fp8)
     for memory in (None, 32 << 30):
         _, real = json.loads(models(json=True, memory=memory))
         told = {plan["precision"]: plan["fits"] for plan in real["plans"] if plan["context_tokens"] == 8192}

@@ -27,13 +27,12 @@ from engine.diffusion import sampling
 from engine.diffusion.constraints import CanvasConstraints
 from engine.diffusion.denoising import CERTAIN, DenoisingStep, denoise_canvases
 from engine.diffusion.sampling import Prediction
-from engine.hardware.device_map import CPU_ONLY
 from engine.model import diffusion_gemma
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache, roll_back_cache
 from engine.model.sampler_config import SamplerConfig
 from engine.text.detokenizer import Detokenizer, LeadingSpace, StreamingDetokenizer
-from tests.engine.conftest import library
+from tests.engine.conftest import library, plan_for
 from tests.engine.diffusion.draws import Draws
 
 TINY_LENGTHS = [1, 15, 16, 47, 200]  # the window is 16
@@ -290,7 +289,7 @@ def bf16_errors(folder: Path, exactly: Pair, lengths: Sequence[int]) -> list[tup
     """Median errors of ours and of the library's, both in bf16, beside fp32: of a first step, and of a second
     with self-conditioning. As medians, since a router that chooses another expert errs by much.
     """
-    ours = DiffusionGemma(folder, CPU_ONLY, "bf16")
+    ours = DiffusionGemma(plan_for(folder, "bf16"))
     theirs = Pair(ours, library(folder, torch.bfloat16), lengths)
     prompts = [prompt_ids(ours, length, seed=length) for length in lengths]
     canvases = ours.open_canvases([prefilled(ours, ids) for ids in prompts])

@@ -23,6 +23,7 @@ from engine.model.kv_cache import fork_cache
 from engine.model.loading import TextModel
 from engine.quantization import packed_experts
 from engine.quantization.hf_quantizer import replace_with_packed
+from tests.engine.conftest import plan_for
 from tests.engine.quantization.packed import load
 
 GB = 10**9
@@ -113,7 +114,7 @@ def test_without_bringing_them_over_it_would_fail(
 
 
 def test_bringing_over_changes_no_value(tiny_folder: Any, tiny: DiffusionGemma) -> None:
-    both = DiffusionGemma(tiny_folder, DeviceMap([torch.device("cpu")] * 2, [1, 1]), "fp32")
+    both = DiffusionGemma(plan_for(tiny_folder, device_map=DeviceMap([torch.device("cpu")] * 2, [1, 1])))
     ids = list(range(5, 25))
     results = []
     for model in (tiny, both):

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
-from engine.checkpoints import catalogue, memory_estimate, model_shape
+from engine.checkpoints import catalogue, memory_estimate
 from engine.checkpoints.memory_estimate import RUNTIME_BYTES
+from engine.checkpoints.model_shape import parse_shape, read_shape
 from engine.checkpoints.precision import Precision
 from engine.hardware.device_groups import combined_device
 from engine.model.load_config import resolve_load
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 from engine.protocol.requests import LoadRequest
+from tests.described import described
 
 GB = 2**30
 FOLDER = catalogue.GEMMA_26B.describes
-SHAPE = model_shape.read_shape(FOLDER)
+SHAPE = read_shape(FOLDER)
+MODEL = described(SHAPE)
 CPU = Device(id="cpu", name="A processor", total_bytes=64 * GB, free_bytes=60 * GB)
 
 
@@ -41,8 +43,8 @@ def machine(*free_bytes: float, fp8: bool = False) -> tuple[Device, ...]:
 
 def chosen(present: tuple[Device, ...], device: str = "auto", precision: str = "auto") -> tuple[str, str]:
     request = LoadRequest(request_id="l", model="m", device=device, precision=precision)
-    found, best, _ = resolve_load(request, FOLDER, present)
-    return found.id, best
+    plan = resolve_load(request, MODEL, present)
+    return plan.device.id, plan.precision
 
 
 def need(precision: Precision, cards: int = 1) -> int:
@@ -87,7 +89,7 @@ def test_auto_leaves_room_for_the_context_that_will_be_used() -> None:
     wanted = {2048: "4-bit", 8192: "4-bit", None: "4-bit", 8193: "4-bit-tight", 32768: "4-bit-tight"}
     for context, precision in wanted.items():
         request = LoadRequest(request_id="l", model="m", context_tokens=context)
-        assert resolve_load(request, FOLDER, present)[1] == precision
+        assert resolve_load(request, MODEL, present).precision == precision
 
 
 def test_a_precision_that_was_asked_for_decides() -> None:
@@ -97,14 +99,14 @@ def test_a_precision_that_was_asked_for_decides() -> None:
     assert chosen(machine(60 * GB, 60 * GB), precision="bf16") == ("cuda:0", "bf16")
 
 
-def test_a_packed_copy_can_only_be_what_it_is(tmp_path: Path) -> None:
+def test_a_packed_copy_can_only_be_what_it_is() -> None:
     config = json.loads((FOLDER / "config.json").read_bytes())
     config["quantization_config"] = {"quant_method": "mezzotint", "precision": "4-bit"}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    packed = described(parse_shape(json.dumps(config).encode(), FOLDER / "config.json"))
     request = LoadRequest(request_id="l", model="m")
-    device, precision, _ = resolve_load(request, tmp_path, machine(10 * GB, 10 * GB))
-    assert (device.id, precision) == ("cuda:0", "4-bit")
-    assert resolve_load(request, tmp_path, machine(60 * GB))[1] == "4-bit"
+    plan = resolve_load(request, packed, machine(10 * GB, 10 * GB))
+    assert (plan.device.id, plan.precision) == ("cuda:0", "4-bit")
+    assert resolve_load(request, packed, machine(60 * GB)).precision == "4-bit"
 
 
 def test_a_device_that_was_asked_for_is_taken_whether_it_fits_or_not() -> None:
@@ -116,7 +118,7 @@ def test_a_device_that_was_asked_for_is_taken_whether_it_fits_or_not() -> None:
 
 def test_layers_are_shared_out_by_what_each_card_has() -> None:
     request = LoadRequest(request_id="l", model="m", device="auto")
-    _, _, placement = resolve_load(request, FOLDER, machine(16 * GB, 10 * GB))
+    placement = resolve_load(request, MODEL, machine(16 * GB, 10 * GB)).device_map
     places = [placement.device_of(f"model.decoder.layers.{layer}") for layer in range(len(SHAPE.layers))]
     assert placement.first == torch.device("cuda:0")
     first = places.count(torch.device("cuda:0"))
@@ -127,13 +129,15 @@ def test_layers_are_shared_out_by_what_each_card_has() -> None:
 def test_the_card_with_the_most_room_has_what_is_no_layer() -> None:
     """Cards are listed by their size, which another program may have taken."""
     request = LoadRequest(request_id="l", model="m", device="auto")
-    device, _, placement = resolve_load(request, FOLDER, machine(5 * GB, 17 * GB))
-    assert (device.id, placement.first) == ("cuda:0+cuda:1", torch.device("cuda:1"))
+    plan = resolve_load(request, MODEL, machine(5 * GB, 17 * GB))
+    placement = plan.device_map
+    assert (plan.device.id, placement.first) == ("cuda:0+cuda:1", torch.device("cuda:1"))
     assert placement.device_of("model.decoder.layers.29") == torch.device("cuda:0")
 
 
 def test_a_card_alone_has_all_layers() -> None:
-    _, _, placement = resolve_load(LoadRequest(request_id="l", model="m", device="cpu"), FOLDER, machine())
+    request = LoadRequest(request_id="l", model="m", device="cpu")
+    placement = resolve_load(request, MODEL, machine()).device_map
     assert placement.device_of("model.decoder.layers.29") == torch.device("cpu")
 
 

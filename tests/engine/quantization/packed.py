@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextExperts
 
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.precision import Precision
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
 from engine.model.loading import TextModel
@@ -40,11 +41,15 @@ def load(
     return model.requires_grad_(False)
 
 
+def load_source(folder: Path, precision: Precision, cache: Path | None = None) -> packed_copy.LoadSource:
+    return packed_copy.load_sources(Checkpoint.open(folder), precision, cache)[0]
+
+
 def load_packed(folder: Path, precision: Precision, cache: Path | None = None, **options: Any) -> Any:
     """As the engine does it: from the saved copy if there is one, else pack and save."""
-    place, config = packed_copy.prepare_load(folder, precision, CPU_ONLY, cache)
-    model = load(place, config, **options)
-    if cache and config:
+    source = load_source(folder, precision, cache)
+    model = load(*source, **options)
+    if cache and source.packing:
         packed_copy.save_packed_copy(model, folder, cache)
     return model
 

@@ -21,8 +21,9 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.checkpoints import catalogue, files
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
-from engine.hardware.device_map import CPU_ONLY, DeviceMap
+from engine.hardware.device_map import DeviceMap
 from engine.model.loading import TextModel
 from engine.protocol.errors import FaultError
 from engine.quantization import packed_copy
@@ -37,6 +38,7 @@ from tests.engine.quantization.packed import (
     experts_of,
     load,
     load_packed,
+    load_source,
     operations,
     pack,
     routed,
@@ -131,7 +133,8 @@ def test_logits_stay_close_on_held_out_text(packed_starter: Any, original: Any) 
 def test_drafts_can_still_be_read(packed_starter: Any) -> None:
     """Most words are whole tokens of the tokenizer, which noise and torn words are not."""
     tokenizer = Tokenizer(STARTER)
-    known = {token[1:] for token in tokenizer.data["model"]["vocab"] if re.fullmatch("Ġ[A-Za-z]+", token)}
+    vocabulary = Checkpoint.open(STARTER).tokenizer()["model"]["vocab"]
+    known = {token[1:] for token in vocabulary if re.fullmatch("Ġ[A-Za-z]+", token)}
     prompt = torch.tensor([tokenizer.start_ids + tokenizer.encode(TEXT[:150])])
     torch.manual_seed(0)
     output: Any = packed_starter.generate(
@@ -233,7 +236,7 @@ def test_layers_unpack_into_one_buffer(kind: Kind, monkeypatch: pytest.MonkeyPat
         seen.add(experts.gate_up_proj.untyped_storage().data_ptr())
         return torch.zeros(1)
 
-    monkeypatch.setattr(PackedExperts, "product", staticmethod(product))
+    monkeypatch.setattr(PackedExperts, "grouped_product", staticmethod(product))
     for layer in layers:
         layer(*routed(20, 32, 8))
         layer(*routed(1, 32, 8))
@@ -370,7 +373,7 @@ def test_experts_are_packed_where_they_will_be_used_each_brought_there_alone(
     monkeypatch.setattr(Nf4Experts, "pack", read_to)
     monkeypatch.setattr(Nf4Experts, "_pack_one", packed_to)
     placement = DeviceMap([CPU, torch.device("meta")], [2, 4])
-    model = load(*packed_copy.prepare_load(STARTER, "4-bit", placement), placement=placement)
+    model = load(*load_source(STARTER, "4-bit"), placement=placement)
     layers = model.model.decoder.layers
     assert [layer.experts.packed.device.type for layer in layers] == ["cpu"] * 2 + ["meta"] * 4
     assert read == ["cpu"] * 2 * len(layers)
@@ -379,19 +382,19 @@ def test_experts_are_packed_where_they_will_be_used_each_brought_there_alone(
 
 
 def test_a_precision_that_packs_nothing_changes_nothing(tiny_folder: Path, tmp_path: Path) -> None:
-    assert packed_copy.prepare_load(tiny_folder, "bf16", CPU_ONLY, tmp_path) == (tiny_folder, None)
-    assert files.packed_precision(tiny_folder) is None
+    assert load_source(tiny_folder, "bf16", tmp_path) == (tiny_folder, None)
+    assert Checkpoint.open(tiny_folder).shape.packed is None
 
 
 def test_without_bitsandbytes_a_packed_precision_is_refused(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert packed_copy.prepare_load(tiny_folder, "4-bit", CPU_ONLY)[1]
+    assert load_source(tiny_folder, "4-bit")[1]
     monkeypatch.setattr(packed_copy, "find_spec", lambda _name: None)
-    assert packed_copy.prepare_load(tiny_folder, "bf16", CPU_ONLY) == (tiny_folder, None)
+    assert load_source(tiny_folder, "bf16") == (tiny_folder, None)
     for precision in ("4-bit", "4-bit-tight"):
         with pytest.raises(FaultError, match="bitsandbytes") as caught:
-            packed_copy.prepare_load(tiny_folder, precision, CPU_ONLY)
+            load_source(tiny_folder, precision)
         assert caught.value.fault.kind == "input"
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # no import finds it
     load_packed(tiny_folder, "fp8")
@@ -441,12 +444,12 @@ def test_the_second_load_packs_nothing_and_needs_no_original(
     names = {path.name for path in source.iterdir()}
     shutil.rmtree(source)
     assert names <= {path.name for path in copy.iterdir()}
-    assert files.packed_precision(copy) == precision
+    assert Checkpoint.open(copy).shape.packed == precision
     assert same(load_packed(copy, precision), first)
     assert len(done) == 2
     Tokenizer(copy)
     with pytest.raises(FaultError, match=precision) as caught:
-        packed_copy.prepare_load(copy, "bf16", CPU_ONLY)
+        load_source(copy, "bf16")
     assert caught.value.fault.kind == "input"
 
 
@@ -465,7 +468,7 @@ def test_what_a_save_that_was_cut_short_has_left_is_deleted_later(source: Path, 
     if model:
         packed_copy.save_packed_copy(model, source, cache)
     else:
-        packed_copy.prepare_load(source, "bf16", CPU_ONLY, cache)
+        load_source(source, "bf16", cache)
     assert sorted(path.name for path in cache.iterdir()) == ["kept-4-bit", "new-4-bit.part", *saved]
 
 
@@ -561,7 +564,7 @@ def test_an_unreadable_format_is_named(source: Path, cache: Path) -> None:
     copy = files.packed_copy_folder(source, "4-bit", cache)
     age(source, copy)
     with pytest.raises(ValueError, match="format 0"):
-        load(*packed_copy.prepare_load(copy, "4-bit", CPU_ONLY))
+        load(*load_source(copy, "4-bit"))
 
 
 def test_a_full_disk_costs_only_the_copy(source: Path, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -619,21 +622,21 @@ def test_a_copy_that_is_to_be_replaced_makes_room_first(
         shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000 if copy.exists() else 10**9)
     )
     load_packed(source, "4-bit", cache)
-    assert packed_copy.prepare_load(source, "4-bit", CPU_ONLY, cache) == (copy, None)
+    assert load_source(source, "4-bit", cache) == (copy, None)
 
 
 def test_a_copy_that_was_moved_and_dated_anew_is_whole(source: Path, cache: Path) -> None:
     load_packed(source, "4-bit", cache)
     copy = files.packed_copy_folder(source, "4-bit", cache)
     os.utime(copy / "model.safetensors", (0, 0))
-    assert packed_copy.prepare_load(source, "4-bit", CPU_ONLY, cache) == (copy, None)
+    assert load_source(source, "4-bit", cache) == (copy, None)
 
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_copy_that_another_process_has_saved_meanwhile_is_kept(
     source: Path, cache: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, config = packed_copy.prepare_load(source, "4-bit", CPU_ONLY, cache)
+    place, config = load_source(source, "4-bit", cache)
     assert config
     model = load(place, config)
     copy = files.packed_copy_folder(source, "4-bit", cache)
@@ -657,7 +660,7 @@ def test_a_copy_that_another_process_has_saved_meanwhile_is_kept(
     assert packed_copy.save_packed_copy(model, source, cache) == 0
     assert [*cache.iterdir()] == [copy]
     assert [(copy / "model.safetensors").stat().st_mtime_ns] == theirs
-    assert packed_copy.prepare_load(source, "4-bit", CPU_ONLY, cache) == (copy, None)
+    assert load_source(source, "4-bit", cache) == (copy, None)
 
 
 def test_what_cannot_be_read_back_costs_only_the_copy(

@@ -24,9 +24,9 @@ from transformers import core_model_loading
 from transformers.utils import logging as transformers_logging
 
 from engine.checkpoints import catalogue, files, memory_estimate, model_shape
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.precision import Precision
 from engine.hardware import torch_devices
-from engine.hardware.device_map import CPU_ONLY
 from engine.model import fast_modules
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.loading import READ_FRACTION, TextModel
@@ -45,8 +45,7 @@ from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, Prep
 from engine.quantization import packed_copy
 from engine.quantization.packed_experts import PackedExperts
 from engine.runtime.local_engine import STARTED, LocalEngine
-from engine.text.detokenizer import Detokenizer
-from tests.engine.conftest import draft, load
+from tests.engine.conftest import draft, load, plan_for
 
 BEFORE = "Dear Anna,\n\nThank you for your letter."
 
@@ -125,7 +124,7 @@ def test_a_load_can_be_cancelled_while_it_reads(precision: Precision) -> None:
             raise EnoughError
 
     with pytest.raises(EnoughError):
-        DiffusionGemma(catalogue.STARTER.folder, CPU_ONLY, precision, on_progress=on_progress)
+        DiffusionGemma(plan_for(catalogue.STARTER.folder, precision), on_progress)
     assert 0.5 < told[-1] < 0.6
     told.clear()
     assert list(transformers_logging.tqdm([1, 2], desc="Loading weights")) == [1, 2]
@@ -205,8 +204,9 @@ def test_a_load_can_be_cancelled_while_the_packed_copy_is_written(tmp_path: Path
         if share >= READ_FRACTION:
             raise EnoughError
 
+    plan = plan_for(catalogue.STARTER.folder, "4-bit", packed_models=tmp_path / "packed")
     with pytest.raises(EnoughError):
-        DiffusionGemma(catalogue.STARTER.folder, CPU_ONLY, "4-bit", tmp_path / "packed", on_progress)
+        DiffusionGemma(plan, on_progress)
     assert told[-2] < READ_FRACTION
     assert [*(tmp_path / "packed").iterdir()] == []
 
@@ -385,7 +385,7 @@ def _rename_a_tensor(copy: Path) -> None:
     name = next(name for name in tensors if name.endswith("q_proj.weight"))
     tensors[name.replace("q_proj", "query_proj")] = tensors.pop(name)
     save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
-    (copy / packed_copy.SEAL).write_text(packed_copy.fingerprint(copy))
+    (copy / packed_copy.SEAL).write_text(packed_copy.fingerprint(Checkpoint.open(copy)))
 
 
 def test_a_packed_copy_that_cannot_be_loaded_is_made_again(
@@ -700,7 +700,7 @@ def test_canvases_follow_each_other(tiny_session: LocalEngine, monkeypatch: pyte
     assert finished_of(events).stats.tokens == 32
     assert {frame.canvas for frame in frames_of(events)} == {0, 1}
     assert [len(ids) for ids in read] == [10, 16]
-    shown = Detokenizer(model.tokenizer.data).texts(read[1])[0]
+    shown = model.detokenizer.texts(read[1])[0]
     assert "".join(shown) == committed[0].text
 
 

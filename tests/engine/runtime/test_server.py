@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.protocol.codec import decode_event, encode
@@ -182,6 +183,9 @@ def test_a_system_that_refuses_stops_nothing(number: int, monkeypatch: pytest.Mo
     def refuse(path: Path, text: str) -> int:
         raise OSError(number, os.strerror(number), path)
 
-    monkeypatch.setattr(os, "nice", lambda _more: 19)
+    def deny(_process: psutil.Process, *_: int) -> int:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil.Process, "nice", deny)
     monkeypatch.setattr(Path, "write_text", refuse)
     server._let_the_writer_go_first()
