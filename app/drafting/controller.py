@@ -50,6 +50,8 @@ class DraftController(QObject):
         """How each draft is shown in the page; the oldest first."""
         self._recent_lines: deque[float] = deque(maxlen=8)
         """Of the drafts that settled last, a canvas."""
+        self._dropped: DraftSession | None = None
+        """The last one that was discarded: until the next one ends it can be brought back."""
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
         page.cursorPositionChanged.connect(self._on_caret_moved)
@@ -122,6 +124,16 @@ class DraftController(QObject):
         for draft in list(self.overlays):
             draft.discard()
 
+    @property
+    def can_bring_back(self) -> bool:
+        return self._dropped is not None and not self.overlays
+
+    def bring_back(self) -> None:
+        """The draft that was discarded last, at its place."""
+        if (dropped := self._dropped) and not self.overlays:
+            self._open(dropped.placement.cursor).restore(dropped.variants, dropped.shown_variant)
+            self.go_to_draft()
+
     def go_to_draft(self) -> None:
         """Put the caret where the current draft stands."""
         if draft := self.current:
@@ -186,7 +198,10 @@ class DraftController(QObject):
     def _on_changed(self, draft: DraftSession) -> None:
         if draft.state is DraftState.ENDED and (overlay := self.overlays.pop(draft, None)):
             overlay.close()
-            draft.deleteLater()
+            former, self._dropped = self._dropped, draft if draft.variants and not draft.kept else None
+            for ended in (former, draft):
+                if ended and ended is not self._dropped:
+                    ended.deleteLater()
         self.changed.emit()
 
     def _on_model_leaving(self) -> None:

@@ -31,9 +31,12 @@ class DraftActions(QObject):
         self.discard = self._action("Discard\tEsc", "Discard the draft", on_current(DraftSession.discard))
         show_previous = on_current(lambda draft: draft.show(draft.shown_variant - 1))
         show_next = on_current(lambda draft: draft.show(draft.shown_variant + 1))
-        self.previous = self._action("Previous draft", "Show the draft before", show_previous, "Ctrl+[")
-        self.next = self._action("Next draft", "Show the next draft", show_next, "Ctrl+]")
+        self.previous = self._action("Previous draft", "Show the draft before", show_previous, "Alt+PgUp")
+        self.next = self._action("Next draft", "Show the next draft", show_next, "Alt+PgDown")
         self.go_to = self._action("Go to the draft", "Go to the draft", drafts.go_to_draft, "Ctrl+J")
+        self.bring_back = self._action(
+            "Bring back the last draft", "Bring back the draft that was discarded last", drafts.bring_back
+        )
         drafts.changed.connect(self._on_changed)
         self._on_changed()
 
@@ -61,6 +64,7 @@ class DraftActions(QObject):
             action.setEnabled(settled)
         for action in (self.discard, self.go_to):
             action.setEnabled(draft is not None)
+        self.bring_back.setEnabled(self._drafts.can_bring_back)
         shown, count = (draft.shown_variant, len(draft.variants)) if draft and settled else (0, 0)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)

@@ -164,5 +164,6 @@ def _button(action: QAction) -> QToolButton:
 def _step_button(action: QAction, text: str) -> QToolButton:
     """Stands still, and is disabled at the end."""
     button = tool_button(text, action.toolTip(), action.trigger)
+    button.setMinimumSize(28, 28)
     action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
     return button

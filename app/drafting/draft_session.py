@@ -93,6 +93,7 @@ class DraftSession(QObject):
         super().__init__(parent)
         self.placement = placement
         self.selection = selection
+        self.kept = False
         self.request_id: str | None = None
         """What the engine was asked for and has not ended yet."""
         self._send = send
@@ -159,6 +160,11 @@ class DraftSession(QObject):
         """Without a draft: it failed, or its model goes."""
         if self.develops:
             self.end(Outcome.GIVEN_UP)
+
+    def restore(self, variants: list[Variant], shown: int) -> None:
+        """Those of a draft that was dropped."""
+        self.variants, self.state = variants, DraftState.SETTLED
+        self.show(shown)
 
     # ---------------------------------------------------------------- what the engine does
 
@@ -228,7 +234,8 @@ class DraftSession(QObject):
         if is_new:
             self.variants.append(Variant(text, self._seed, stats, self._tokens if stopped else ()))
             self.shown_variant = len(self.variants) - 1
-        if outcome in (Outcome.KEPT, Outcome.DISCARDED) or not self.variants:
+        self.kept = outcome is Outcome.KEPT
+        if self.kept or outcome is Outcome.DISCARDED or not self.variants:
             self._set_state(DraftState.ENDED)
             return
         self.settled_at_s = monotonic()

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 from app.editor.draft_layout import DraftText, ink, legible, mix, strip_ends
 from app.editor.fade import FADE_S, Fade
 from app.editor.join import JoinMode
-from app.editor.marks import paint_insertion_mark, paint_placeholder
+from app.editor.marks import paint_insertion_mark, paint_placeholder, paint_unkept
 from app.editor.placement import Placement
 from app.widgets.timers import timer
 from engine.protocol.events import Token
@@ -233,11 +233,15 @@ class DraftOverlay(QObject):
         if not shown.intersects(clip) or self._text is None:
             return
         ink_colour, paper = QColor(theme.ink), QColor(theme.paper)
+        inline = mode is JoinMode.INLINE
+        first_left = self._page.cursorRect(self._placement.cursor).right() if inline else 0
+        first = QRectF(first_left, shown.top(), shown.width() - first_left, self._page.line_height)
+        rest = shown.adjusted(0, first.height() if inline else 0, 0, 0)
+        paint_unkept(painter, [first, rest] if inline else [rest], QColor(theme.accent))
         if self._reduced_motion and not self._settled:
             margin = self._page.document().documentMargin()
             column = shown.adjusted(margin, 0, -margin, 0)
-            caret_right = self._page.cursorRect(self._placement.cursor).right() + 6.0
-            left = caret_right if mode is JoinMode.INLINE else column.left()
+            left = first_left + 6.0 if inline else column.left()
             colour = mix(paper, ink_colour, 0.1)
             paint_placeholder(painter, column, self._lines, self._page.line_height, left, colour)
             return

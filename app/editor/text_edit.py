@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -29,6 +29,9 @@ _MOUSE_EVENTS = {
 
 
 class TextEdit(QPlainTextEdit):
+    files_dropped = Signal(list)
+    """Paths of files that were dropped on the text, or pasted."""
+
     def text(self) -> str:
         return document_text(self.document())
 
@@ -55,6 +58,21 @@ class TextEdit(QPlainTextEdit):
         else:
             super().keyPressEvent(event)
 
+    def redo(self) -> None:
+        """Qt leaves the caret behind the last of a step's insertions; it belongs behind all of them."""
+        document, ends = self.document(), []
+
+        def note(position: int, _removed: int, added: int) -> None:
+            ends.append(position + added)
+
+        document.contentsChange.connect(note)
+        super().redo()
+        document.contentsChange.disconnect(note)
+        if ends:
+            cursor = self.textCursor()
+            cursor.setPosition(min(ends[-1], document.characterCount() - 1))
+            self.setTextCursor(cursor)
+
     def createMimeDataFromSelection(self) -> QMimeData:
         """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.
 
@@ -70,7 +88,9 @@ class TextEdit(QPlainTextEdit):
         return data
 
     def insertFromMimeData(self, source: QMimeData) -> None:
-        if source.hasText():
+        if files := [url.toLocalFile() for url in source.urls() if url.isLocalFile()]:
+            self.files_dropped.emit(files)
+        elif source.hasText():
             self.insertPlainText(insertable(source.text()))
             self.ensureCursorVisible()
 

@@ -51,6 +51,10 @@ class FileActions(QObject):
     def _on_open_selected(self, path: str) -> None:
         self.open_path(Path(path))
 
+    def open_dropped(self, paths: list[str]) -> None:
+        """The first of them: one document at a time."""
+        self.when_saved(lambda: self.open_path(Path(paths[0])))
+
     def open_path(self, path: Path) -> None:
         """A file that cannot be opened leaves the open text, and a draft in it, as they are."""
         try:

@@ -144,6 +144,7 @@ class MainWindow(QMainWindow):
         self.side_panel.closed.connect(self.view.page.setFocus)
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)
+        self.view.page.files_dropped.connect(self.files.open_dropped)
         self.view.page.document().modificationChanged.connect(self._on_title)
         self._settings.changed.connect(self._on_settings)
         self._settings.failed.connect(self.notice.show_fault)

@@ -54,7 +54,7 @@ class DraftMenu(QMenu):
         super().__init__("&Draft", window)
         self.addActions([actions.draft, actions.retry, actions.stop, actions.keep, actions.discard])
         self.addSeparator()
-        self.addActions([actions.previous, actions.next, actions.go_to])
+        self.addActions([actions.previous, actions.next, actions.go_to, actions.bring_back])
         self.addSeparator()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QAccessible, QCloseEvent, QTextCursor
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -22,7 +22,7 @@ from pytestqt.qtbot import QtBot
 from app.application import parse
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
-from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.draft_session import DraftSession, DraftState, Variant
 from app.settings.store import SettingsStore
 from app.window.main_window import MainWindow
 from app.worker.engine_thread import EngineThread
@@ -309,9 +309,9 @@ def test_the_drafts_of_a_place_are_within_reach_of_keys(window: MainWindow, run:
 
     run(settle(window))
     run(again())
-    control = Qt.KeyboardModifier.ControlModifier
-    for key, shown in ((Qt.Key.Key_BracketLeft, 0), (Qt.Key.Key_BracketRight, 1)):
-        qtbot.keyClick(window.view.page, key, control)
+    alt = Qt.KeyboardModifier.AltModifier
+    for key, shown in ((Qt.Key.Key_PageUp, 0), (Qt.Key.Key_PageDown, 1)):
+        qtbot.keyClick(window.view.page, key, alt)
         assert current(window).shown_variant == shown
     assert not window.view.draft_actions.next.isEnabled()
 
@@ -670,3 +670,92 @@ def test_the_command_line(qapp: QApplication) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(["--no-such-thing"])
     assert ended.value.code == 2
+
+
+def test_keep_and_discard_are_in_reach_wherever_the_draft_is(window: MainWindow, run: Run) -> None:
+    window.resize(900, 420)
+    set_document_text(window.view.page.document(), "\n".join(f"Line {number}" for number in range(200)))
+    page, bar, scroll = window.view.page, window.view.bar, window.view.page.verticalScrollBar()
+    put_caret(page, page.document().findBlockByNumber(100).position() + 5)
+    run(settle(window))
+    assert bar.go_to.isHidden()
+    for value, arrow in ((0, "↓"), (scroll.maximum(), "↑")):
+        scroll.setValue(value)
+        QApplication.processEvents()
+        assert page.viewport().rect().contains(bar.geometry())
+        assert bar.keep.isVisible()
+        assert bar.go_to.text().endswith(arrow)
+        put_caret(page, page.cursorForPosition(bar.geometry().center()).position())
+        QApplication.processEvents()
+        assert not bar.geometry().intersects(page.cursorRect())  # the line in hand is not hidden
+    scroll.setValue(0)
+    QApplication.processEvents()
+    bar.go_to.click()
+    QApplication.processEvents()
+    assert bar.go_to.isHidden()
+    assert window.view.drafts.at_caret is current(window)
+
+
+def test_the_bar_holds_still_while_drafts_are_compared(window: MainWindow, run: Run) -> None:
+    run(settle(window))
+    draft = current(window)
+    draft.variants[0] = Variant("word " * 120, 0, None)
+    draft.variants.append(Variant("Short.", 0, None))
+    draft.show(0)
+    QApplication.processEvents()
+    tops = []
+    for shown in (1, 0, 1):
+        draft.show(shown)
+        QApplication.processEvents()
+        tops.append((window.view.bar.y(), window.view.bar.next.mapTo(window, QPoint()).x()))
+    assert len(set(tops)) == 1
+    assert min(window.view.bar.next.width(), window.view.bar.next.height()) >= 28
+
+
+def test_a_discarded_draft_can_be_brought_back_until_the_next_one_ends(window: MainWindow, run: Run) -> None:
+    bring_back, discard = window.view.draft_actions.bring_back, window.view.draft_actions.discard
+    assert not bring_back.isEnabled()
+    run(settle(window))
+    text = current(window).text
+    discard.trigger()
+    assert bring_back.isEnabled()
+    window.view.page.insertPlainText("Once. ")
+    bring_back.trigger()
+    assert current(window).text == text
+    window.view.drafts.keep()
+    assert DRAFT in window.view.page.text()
+    assert not bring_back.isEnabled()
+
+
+def test_the_keys_are_told_while_they_hold(window: MainWindow, run: Run) -> None:
+    async def scenario() -> None:
+        await settle(window)
+        while "↵" not in window.view.bar.keep.text():
+            await asyncio.sleep(0.002)
+        window.view.page.insertPlainText("x")
+        while "↵" in window.view.bar.keep.text():
+            await asyncio.sleep(0.002)
+        assert "Esc" not in window.view.bar.discard.text()
+        window.view.drafts.go_to_draft()
+        assert "↵" in window.view.bar.keep.text()
+
+    run(scenario())
+
+
+def test_a_file_that_is_dropped_is_opened(window: MainWindow, file: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(file))])
+    data.setText(file.as_uri())
+    window.view.page.insertFromMimeData(data)
+    assert window.view.document.path == file
+    assert file.as_uri() not in window.view.page.text()
+
+
+def test_redo_puts_the_caret_behind_a_kept_draft(window: MainWindow, run: Run) -> None:
+    run(settle(window))
+    window.view.drafts.keep()
+    page = window.view.page
+    behind = page.textCursor().position()
+    page.undo()
+    page.redo()
+    assert page.textCursor().position() == behind
