@@ -75,7 +75,7 @@ class DraftBatch:
         given = self._given(canvas)
         canvases = self._model.open_canvases([draft.cache for draft in drafts])
         generators = [draft.generator for draft in drafts]
-        for step in denoise_canvases(self._model, canvases, self._sampler, generators, given):
+        for step in denoise_canvases(self._model, canvases, self._sampler, generators, [given] * len(drafts)):
             draft, elapsed = drafts[step.canvas], time.perf_counter() - began
             ids = step.draft.tolist()
             if step.last:
@@ -125,7 +125,7 @@ class DraftBatch:
             banned=model.end_ids,
             banned_before=min(max(0, request.min_tokens - begins), model.canvas_tokens),
             start=self._start if canvas == 0 else None,
-            strength=request.strength,
+            renoise_share=request.strength,
         )
 
     def _frame(
