@@ -33,7 +33,7 @@ from engine.protocol.events import (
     Ready,
     Stats,
 )
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, SamplingOverrides
 
 FIRST_RESERVED_LINES = 4
 """Lines kept free for a draft before the first one has told how long they are."""
@@ -258,22 +258,23 @@ class DraftSession(QObject):
         seed = secrets.randbits(63) if chosen.seed is None else (chosen.seed + self._retries) % 2**63
         return DraftRequest(
             request_id=secrets.token_hex(16),
-            before=before,
-            after=after,
+            places=(DraftPlace(before=before, after=after),),
             canvases=chosen.canvases,
-            max_steps=chosen.max_steps,
             seed=seed,
-            early_stop=chosen.early_stop,
-            t_min=chosen.t_min,
-            t_max=chosen.t_max,
-            entropy_bound=chosen.entropy_bound,
+            sampling=SamplingOverrides(
+                max_steps=chosen.max_steps,
+                t_min=chosen.t_min,
+                t_max=chosen.t_max,
+                entropy_bound=chosen.entropy_bound,
+                early_stop=chosen.early_stop,
+            ),
             context_tokens=chosen.context_tokens,
         )
 
     def _send(self) -> None:
         request = self._request_here()
         self._request_id, self._canvases = request.request_id, request.canvases
-        self.step, self.max_steps, self.stalled = 0, request.max_steps or 0, False
+        self.step, self.max_steps, self.stalled = 0, request.sampling.max_steps or 0, False
         self._set_state(DraftState.PREPARING)
         if self.ready is None and self._load_id is None:
             self.load()

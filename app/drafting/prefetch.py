@@ -45,18 +45,14 @@ class Prefetch(QObject):
     def _on_paused(self) -> None:
         if self._is_composing():
             self.pause.start()
-        elif (ready := self._drafting.ready) and self._may_read():
+        elif (ready := self._drafting.ready) and ready.capabilities.reads_ahead and self._may_read():
             self._read(ready.request_id)
 
     def _read(self, load_id: str) -> None:
         """load_id: of the model's load, so that each loaded model reads the same text anew."""
         draft = self._drafting.request_at_caret()
         request = PrepareRequest(
-            request_id=load_id,
-            before=draft.before,
-            after=draft.after,
-            instruction=draft.instruction,
-            context_tokens=draft.context_tokens,
+            request_id=load_id, place=draft.places[0], context_tokens=draft.context_tokens
         )
         if request != self._last_read:
             self._last_read = request

@@ -25,7 +25,7 @@ from app.editor.page import Page
 from app.widgets.resources import FOLDER
 from app.window.main_window import MainWindow
 from engine.protocol.events import Frame, Prefilled, Token
-from engine.protocol.requests import DraftRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, SamplingOverrides
 
 Found = dict[str, Any]
 TEXT = (
@@ -231,7 +231,11 @@ async def _step_s(window: MainWindow) -> float:
 async def _next_draft_begins(window: MainWindow) -> float:
     """When the engine began to read the next request's prompt."""
     events = window.drafting._worker.draft(
-        DraftRequest(request_id=uuid.uuid4().hex, before=TEXT, max_steps=1)
+        DraftRequest(
+            request_id=uuid.uuid4().hex,
+            places=(DraftPlace(before=TEXT),),
+            sampling=SamplingOverrides(max_steps=1),
+        )
     )
     async for event in events:
         if isinstance(event, Prefilled):

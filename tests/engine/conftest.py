@@ -21,9 +21,10 @@ from engine.hardware.device_map import CPU_ONLY
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.loading import TextModel
 from engine.protocol.events import DraftEvent, LoadEvent
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import LoadRequest
 from engine.quantization import packed_experts
 from engine.runtime.local_engine import LocalEngine
+from tests.fakes import draft_request
 
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
@@ -165,7 +166,7 @@ def load(session: LocalEngine, model: str = "starter", device: str = "cpu", **fi
 
 
 def draft(session: LocalEngine, before: str = "It rained", **fields: Any) -> list[DraftEvent]:
-    request = DraftRequest(request_id="d", before=before, **fields)
+    request = draft_request("d", before, **fields)
     return list(session.draft(request, threading.Event()))
 
 

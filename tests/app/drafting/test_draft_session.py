@@ -18,11 +18,11 @@ from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from engine.protocol.engine import Engine
 from engine.protocol.events import DraftEvent, Finished, LoadEvent
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, SamplingOverrides
 from engine.runtime.process_engine import ProcessEngine
 from tests.app.conftest import Emitted, Run
 from tests.app.editor.test_page import TEXT, make_page, put_caret
-from tests.fakes import COMMAND, FakeEngine
+from tests.fakes import COMMAND, FakeEngine, with_instruction
 from tests.fakes import TEXT as DRAFT
 
 END = len(TEXT) + 1
@@ -47,7 +47,7 @@ class ScriptedEngine(FakeEngine):
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         self.requests.append(request)
-        for event in super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled):
+        for event in super().draft(with_instruction(request, self.how), cancelled):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
                 event = msgspec.structs.replace(event, stats=stats, text=self.says)
@@ -305,8 +305,11 @@ def test_a_retry_takes_the_text_and_the_settings_as_they_are_now(
         await desk.until(lambda: len(desk.drafting.variants) == 2)
 
     run(scenario())
-    assert [request.before for request in engine.requests] == [f"{TEXT}\n\n", f"{TEXT} However,\n\n"]
-    assert [request.max_steps for request in engine.requests] == [None, 7]
+    assert [request.places[0].before for request in engine.requests] == [
+        f"{TEXT}\n\n",
+        f"{TEXT} However,\n\n",
+    ]
+    assert [request.sampling.max_steps for request in engine.requests] == [None, 7]
 
 
 def test_a_selected_paragraph_mark_does_not_move_the_draft(
@@ -323,7 +326,7 @@ def test_a_selected_paragraph_mark_does_not_move_the_draft(
         desk.drafting.keep()
 
     run(scenario())
-    assert engine.requests[0].before == TEXT[:first] + "\n\n"
+    assert engine.requests[0].places[0].before == TEXT[:first] + "\n\n"
     assert desk.page.text() == f"{TEXT[:first]}\n\n{DRAFT}{TEXT[first:]}"
 
 
@@ -336,9 +339,11 @@ def test_the_request_carries_the_text_and_the_settings(desk: Desk, run: Run, eng
     put_caret(desk.page, place)
     run(desk.settled())
     request = engine.requests[0]
-    assert (request.before, request.after) == (TEXT[:place], TEXT[place:])
-    assert (request.max_steps, request.canvases, request.seed, request.context_tokens) == (12, 2, 5, 512)
-    assert (request.t_max, request.t_min, request.entropy_bound, request.early_stop) == (0.9, 0.2, 0.3, False)
+    assert request.places == (DraftPlace(before=TEXT[:place], after=TEXT[place:]),)
+    assert (request.canvases, request.seed, request.context_tokens) == (2, 5, 512)
+    assert request.sampling == SamplingOverrides(
+        max_steps=12, t_max=0.9, t_min=0.2, entropy_bound=0.3, early_stop=False
+    )
 
 
 def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
@@ -352,7 +357,7 @@ def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngin
         desk.drafting.keep()
 
     run(scenario())
-    assert (engine.requests[0].before, engine.requests[0].after) == ("ferry", "")
+    assert engine.requests[0].places == (DraftPlace(before="ferry"),)
     assert desk.page.text() == TEXT[:9] + DRAFT + TEXT[9:]
 
 
@@ -458,7 +463,7 @@ class Telling:
         )
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
-        return self._engine.draft(msgspec.structs.replace(request, instruction=self.how), cancelled)
+        return self._engine.draft(with_instruction(request, self.how), cancelled)
 
 
 def test_an_engine_that_does_not_move_is_told_and_waiting_goes_on(
