@@ -48,6 +48,7 @@ class DraftController(QObject):
         """How each draft is shown in the page; the oldest first."""
         self._recent_lines: deque[float] = deque(maxlen=8)
         """Of the drafts that settled last, a canvas."""
+        self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
         page.cursorPositionChanged.connect(self._on_caret_moved)

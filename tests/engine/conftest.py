@@ -24,9 +24,10 @@ from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.load_config import LoadPlan
 from engine.model.loading import TextModel
 from engine.protocol.events import Device, DraftEvent, LoadEvent
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import LoadRequest
 from engine.quantization import nf4, packed_experts
 from engine.runtime.local_engine import LocalEngine
+from tests.fakes import draft_request
 
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
@@ -178,7 +179,7 @@ def load(session: LocalEngine, model: str = "starter", device: str = "cpu", **fi
 
 
 def draft(session: LocalEngine, before: str = "It rained", **fields: Any) -> list[DraftEvent]:
-    request = DraftRequest(request_id="d", before=before, **fields)
+    request = draft_request("d", before, **fields)
     return list(session.draft(request, threading.Event()))
 
 

@@ -27,10 +27,11 @@ from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.loading import TextModel
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device, Finished, Prefilled, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import LoadRequest
 from engine.quantization.hf_quantizer import replace_with_packed
 from engine.runtime.local_engine import LocalEngine
 from tests.engine.conftest import plan_for
+from tests.fakes import draft_request
 
 GB = 10**9
 SMALL: dict[str, Any] = {
@@ -296,9 +297,9 @@ def test_a_draft_takes_what_was_planned(
     *_, ready = session.load(load, threading.Event())
     assert isinstance(ready, Ready), ready
     model = session.model
-    request = DraftRequest(
-        request_id="d",
-        before="It rained all day. " * context,
+    request = draft_request(
+        "d",
+        "It rained all day. " * context,
         context_tokens=context,
         max_steps=2,
         variants=variants,
