@@ -329,8 +329,8 @@ def test_a_failed_load_is_told_again_by_the_draft(engine: ProcessEngine) -> None
 
 
 BESIDE_A_CARD = """
-from engine.events import Device, Loading
-from engine.serve import serve
+from engine.protocol.events import Device, Loading
+from engine.runtime.server import serve
 from tests.fakes import FakeEngine
 
 class BesideACard(FakeEngine):
