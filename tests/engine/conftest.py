@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
@@ -24,9 +23,6 @@ from engine.protocol.events import DraftEvent, LoadEvent
 from engine.protocol.requests import DraftRequest, LoadRequest
 from engine.quantization import packed_experts
 from engine.runtime.local_engine import LocalEngine
-
-settings.register_profile("no clock", deadline=None)
-settings.load_profile("no clock")
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 
@@ -159,8 +155,11 @@ def library(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def load(session: LocalEngine, model: str = "starter", device: str = "cpu", **fields: Any) -> list[LoadEvent]:
-    request = LoadRequest(request_id="l", model=model, device=device, **fields)
+def load(
+    session: LocalEngine, model: str = "starter", precision: str = "fp32", device: str = "cpu"
+) -> list[LoadEvent]:
+    """In fp32 unless told: "auto" depends on the processor, and in bf16 a draft on those beside it."""
+    request = LoadRequest(request_id="l", model=model, device=device, precision=precision)
     return list(session.load(request, threading.Event()))
 
 

@@ -32,6 +32,7 @@ def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[byte
     return subprocess.run([*ENGINE, *arguments], input=stdin, capture_output=True, cwd=ROOT, timeout=120)
 
 
+@pytest.mark.both_worlds
 def test_draft_prints_events_and_nothing_else(tmp_path: Path) -> None:
     before = tmp_path / "before.txt"
     before.write_text("Dear Anna,\n\nThank you for your letter. ")
@@ -44,6 +45,7 @@ def test_draft_prints_events_and_nothing_else(tmp_path: Path) -> None:
     assert isinstance(events[-1], Finished)
 
 
+@pytest.mark.both_worlds
 def test_draft_prints_the_paragraph_alone_and_reads_standard_input() -> None:
     done = run("draft", "--before", "-", "--steps", "6", stdin="Dear Émile,\n\n".encode())
     assert done.returncode == 0
@@ -53,6 +55,7 @@ def test_draft_prints_the_paragraph_alone_and_reads_standard_input() -> None:
     assert "Starter model" in done.stderr.decode()
 
 
+@pytest.mark.both_worlds
 def test_a_draft_sharpens_in_place_on_a_terminal() -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
@@ -118,6 +121,7 @@ def test_results_that_cannot_be_written_are_told() -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.both_worlds
 def test_an_interrupt_exits_with_130() -> None:
     command = [*ENGINE, "draft", "--events", "--no-early-stop", "--steps", "128", "--canvases", "4"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
