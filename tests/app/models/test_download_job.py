@@ -47,9 +47,9 @@ sys.addaudithook(on_event)
 """
 PARENT = f"""
 from PySide6.QtCore import QCoreApplication
-from app.models.downloads import Downloads
+from app.models.download_queue import DownloadQueue
 app = QCoreApplication([])
-downloads = Downloads()
+downloads = DownloadQueue()
 downloads.download({REPO!r})
 app.exec()
 """
