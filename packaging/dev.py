@@ -72,6 +72,8 @@ def test(arguments: list[str]) -> int:
     set_up(graphical=True, tests=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment["PYTHONUTF8"] = "1"
+    if not os.access(ROOT, os.W_OK):
+        environment["MYPY_CACHE_DIR"] = os.devnull
     tools = [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", *arguments]]
     passed = [passes(tool, environment) for tool in tools]
     if not arguments:
