@@ -29,6 +29,7 @@ FOREIGN = (
 for name in list(os.environ):
     if name.startswith(FOREIGN) and name != "MEZZOTINT_BF16":
         del os.environ[name]
+os.environ.setdefault("HOME", "/nowhere")  # libraries ask for it when they are imported
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nowhere"  # a desktop tells whether it reduces motion
 os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the processor; read when Triton is imported
