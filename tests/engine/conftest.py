@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
@@ -28,9 +27,6 @@ from engine.protocol.requests import LoadRequest
 from engine.quantization import nf4, packed_experts
 from engine.runtime.local_engine import LocalEngine
 from tests.fakes import draft_request
-
-settings.register_profile("no clock", deadline=None)
-settings.load_profile("no clock")
 
 PROCESSOR = Device(id="cpu", name="A processor", total_bytes=0, free_bytes=0)
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
@@ -173,8 +169,11 @@ def plan_for(
     return LoadPlan(Checkpoint.open(folder), PROCESSOR, precision, device_map, packed_models)
 
 
-def load(session: LocalEngine, model: str = "starter", device: str = "cpu", **fields: Any) -> list[LoadEvent]:
-    request = LoadRequest(request_id="l", model=model, device=device, **fields)
+def load(
+    session: LocalEngine, model: str = "starter", precision: str = "fp32", device: str = "cpu"
+) -> list[LoadEvent]:
+    """In fp32 unless told: "auto" depends on the processor, and in bf16 a draft on those beside it."""
+    request = LoadRequest(request_id="l", model=model, device=device, precision=precision)
     return list(session.load(request, threading.Event()))
 
 

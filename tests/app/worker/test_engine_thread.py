@@ -530,6 +530,7 @@ def open_session() -> Engine:
     return LocalEngine()
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("open_engine", [ProcessEngine, open_session])
 def test_the_real_engine(open_engine: Callable[[], Engine], start: Start, run: Run) -> None:
     async def scenario() -> None:

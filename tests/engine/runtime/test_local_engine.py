@@ -41,6 +41,7 @@ from engine.protocol.events import (
     Loading,
     Prefilled,
     Ready,
+    Token,
 )
 from engine.protocol.requests import DraftPlace, LoadRequest, Pin
 from engine.quantization import packed_copy
@@ -93,6 +94,17 @@ def test_a_load_tells_its_stages_the_devices_and_what_is_ready() -> None:
         frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8
     )
     assert (ready.t_min, ready.t_max, ready.entropy_bound) == (0.3, 0.5, 0.05)
+
+
+@pytest.mark.both_worlds
+def test_the_automatic_precision_is_the_one_that_suits_the_processor_and_drafts() -> None:
+    session = LocalEngine()
+    ready = load(session, precision="auto")[-1]
+    assert isinstance(ready, Ready)
+    assert ready.precision == ("bf16" if ready.device.bf16 else "fp32")
+    frames = frames_of(draft(session, BEFORE, seed=7, max_steps=8))
+    first, last = (sum(token.entropy for token in frame.tokens) for frame in (frames[0], frames[-1]))
+    assert last < first / 2
 
 
 def test_a_load_tells_the_longest_prompt_not_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,12 +548,42 @@ def test_the_same_seed_gives_the_same_text_and_another_seed_another(
     assert finished_of(other).text != finished_of(seventh).text
 
 
-def test_variant_n_is_the_draft_of_seed_plus_n(loaded_starter: LocalEngine) -> None:
+def starting_tokens(events: list[DraftEvent]) -> list[tuple[Token, ...]]:
+    """The random canvas of each draft."""
+    return [frame.tokens for frame in frames_of(events) if frame.step == 0]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_draft_n_starts_from_the_noise_of_seed_plus_n(tiny_folder: Path, precision: Precision) -> None:
+    session = LocalEngine()
+    load(session, str(tiny_folder), precision)
+    alone = [starting_tokens(draft(session, seed=7 + n, max_steps=1)) for n in range(4)]
+    for variants in (1, 2, 4):
+        together = starting_tokens(draft(session, seed=7, variants=variants, max_steps=1))
+        assert together == [tokens for (tokens,) in alone[:variants]]
+    assert alone[0] != alone[1]
+
+
+def test_in_fp32_variant_n_is_the_draft_of_seed_plus_n(loaded_starter: LocalEngine) -> None:
     both = draft(loaded_starter, BEFORE, seed=7, variants=2, max_steps=6)
     texts = [event.text for event in both if isinstance(event, Finished)]
     assert [event.variant for event in both if isinstance(event, Finished)] == [0, 1]
     alone = draft(loaded_starter, BEFORE, seed=8, max_steps=6)
     assert finished_of(alone).text == texts[1] != texts[0]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_same_request_gives_the_same_frames_in_every_precision(
+    tiny_folder: Path, precision: Precision
+) -> None:
+    frames: list[list[tuple[Token, ...]]] = []
+    for _ in range(2):
+        session = LocalEngine()
+        load(session, str(tiny_folder), precision)
+        for _ in range(2):
+            events = draft(session, seed=7, variants=3, max_steps=8, canvases=2)
+            frames.append([frame.tokens for frame in frames_of(events)])
+    assert frames[0] == frames[1] == frames[2] == frames[3]
 
 
 def test_variants_of_one_batch_tell_their_steps_side_by_side(tiny_session: LocalEngine) -> None:

@@ -432,6 +432,7 @@ for event in engine.draft(request, threading.Event()):
     assert_ends(pidfd)
 
 
+@pytest.mark.both_worlds
 def test_the_real_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     engine = ProcessEngine()
