@@ -134,7 +134,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         settings.change(panel_open=True)
         await take("settings")
         window.side_panel.open_models()
-        await take("models", lambda: bool(window.side_panel.models.rows))
+        await take("models", lambda: bool(window.side_panel.models_page.models.rows))
         window.side_panel.panel.show_settings()
         settings.change(panel_open=False)
         drafts.keep()

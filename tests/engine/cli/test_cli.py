@@ -233,6 +233,16 @@ def test_models_plans_for_a_card_of_a_given_size() -> None:
     assert real["free_disk_bytes"] > 0
 
 
+def test_verdicts_name_what_helps() -> None:
+    _, real = json.loads(models(json=True, memory=18_700_000_000))
+    told = {(plan["precision"], plan["context_tokens"]): plan["verdict"] for plan in real["plans"]}
+    assert told["4-bit-tight", 2048].startswith("fits with ")
+    assert told["4-bit", 32768].endswith(
+        " more than this card has free: choose 4-bit-tight and a smaller context"
+    )
+    assert told["bf16", 2048].endswith(" more than this card has free: choose 4-bit-tight")
+
+
 def test_models_plans_for_this_machine() -> None:
     told = run("models").stdout.decode()
     assert "DiffusionGemma 26B\tgoogle/diffusiongemma-26B-A4B-it\tApache-2.0\t51.7 GB to download" in told
