@@ -18,23 +18,20 @@ from engine.hardware.processor import lower_priority
 from engine.protocol import codec, events
 from engine.protocol.errors import FaultError
 from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, SamplingOverrides
-from engine.runtime.local_engine import MAX_BATCH, LocalEngine
+from engine.runtime.local_engine import CAPABILITIES, LocalEngine
 
 
 def draft(options: argparse.Namespace, out: TextIO) -> int:
+    before, after = _read(options.before), _read(options.after)
     request = DraftRequest(
         request_id=REQUEST_ID,
-        places=(
-            DraftPlace(
-                before=_read(options.before), after=_read(options.after), instruction=options.instruction
-            ),
-        ),
+        places=(DraftPlace(before=before, after=after, instruction=options.instruction),),
         canvases=options.canvases,
         variants=options.variants,
         seed=options.seed,
         sampling=SamplingOverrides(max_steps=options.steps, early_stop=not options.no_early_stop),
     )
-    check_ranges(request, MAX_BATCH)
+    check_ranges(request, CAPABILITIES.max_batch)
     cancelled = _cancel_on_interrupt()
     lower_priority()
     session = LocalEngine()

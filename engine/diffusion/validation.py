@@ -67,18 +67,13 @@ def check_constraints(place: DraftPlace, canvases: int, model: DiffusionGemma) -
     _within("The length in tokens", length, 1, most)
     _within("The least length in tokens", place.min_tokens, 0, most)
     if taken.get(length, model.end_id) != model.end_id:
-        raise FaultError(
-            "input",
-            f"The draft should end at position {length}, where the token {taken[length]} is pinned.",
-            "Choose another length, or take that pin away.",
-        )
+        message = f"The draft should end at position {length}, where the token {taken[length]} is pinned."
+        raise FaultError("input", message, "Choose another length, or take that pin away.")
     early = [position for position, token in taken.items() if token in model.end_ids]
     if early and min(early) < place.min_tokens:
-        raise FaultError(
-            "input",
-            f"An end token is pinned at position {min(early)}, before the least length {place.min_tokens}.",
-            "Lower the least length, or take that pin away.",
-        )
+        where = f"at position {min(early)}, before the least length {place.min_tokens}"
+        message = f"An end token is pinned {where}."
+        raise FaultError("input", message, "Lower the least length, or take that pin away.")
 
 
 def _pins(place: DraftPlace, model: DiffusionGemma) -> dict[int, int]:
@@ -89,11 +84,8 @@ def _pins(place: DraftPlace, model: DiffusionGemma) -> dict[int, int]:
         _within("The position of a pinned token", position, 0, model.canvas_tokens - 1)
         _within("A pinned token’s number", token, 0, model.vocab_size - 1)
         if taken.setdefault(position, token) != token:
-            raise FaultError(
-                "input",
-                f"Position {position} is pinned to two tokens ({taken[position]} and {token}).",
-                "Pin each position once.",
-            )
+            message = f"Position {position} is pinned to two tokens ({taken[position]} and {token})."
+            raise FaultError("input", message, "Pin each position once.")
     return taken
 
 
@@ -107,11 +99,8 @@ def start_ids(place: DraftPlace, model: DiffusionGemma) -> list[int] | None:
     ids = model.tokenizer.encode(place.start_text)
     room = model.canvas_tokens - len(ids)
     if room < 0:
-        raise FaultError(
-            "input",
-            f"The text to begin from has {len(ids)} tokens.",
-            f"Choose a passage of at most {model.canvas_tokens} tokens.",
-        )
+        message = f"The text to begin from has {len(ids)} tokens."
+        raise FaultError("input", message, f"Choose a passage of at most {model.canvas_tokens} tokens.")
     return (ids + [model.end_id] + [model.fill_id] * room)[: model.canvas_tokens]
 
 
@@ -120,9 +109,6 @@ def sampler_for(overrides: SamplingOverrides, defaults: SamplerConfig) -> Sample
     given = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
     sampler = replace(defaults, **given)
     if sampler.t_min > sampler.t_max:
-        raise FaultError(
-            "input",
-            f"The lower temperature ({sampler.t_min}) is above the upper one ({sampler.t_max}).",
-            "Lower the first or raise the second.",
-        )
+        message = f"The lower temperature ({sampler.t_min}) is above the upper one ({sampler.t_max})."
+        raise FaultError("input", message, "Lower the first or raise the second.")
     return sampler

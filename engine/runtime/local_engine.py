@@ -14,6 +14,8 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.diffusion.validation import check_ranges
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-MAX_BATCH = 8  # drafts
+CAPABILITIES = EngineCapabilities(frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8)
 STARTED = 0.1  # of a load's progress, when the first weight is read
 
 
@@ -113,19 +115,12 @@ class LocalEngine:
             t_min=model.sampler.t_min,
             t_max=model.sampler.t_max,
             entropy_bound=model.sampler.entropy_bound,
-            capabilities=EngineCapabilities(
-                frames=True,
-                pins=True,
-                start_text=True,
-                instructions=model.tokenizer.chats,
-                reads_ahead=True,
-                max_batch=MAX_BATCH,
-            ),
+            capabilities=msgspec.structs.replace(CAPABILITIES, instructions=model.tokenizer.chats),
         )
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         try:
-            check_ranges(request, MAX_BATCH)
+            check_ranges(request, CAPABILITIES.max_batch)
             if self._loaded is None:
                 raise FaultError("bug", "No model is loaded.", "Load a model first.")
 
