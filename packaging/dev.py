@@ -66,14 +66,33 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
+    """All checks and tests, then those tests again that depend on the processor's bf16 arithmetic, as on a
+    processor of the other kind; with arguments pytest runs once, with them.
+    """
     set_up(graphical=True, tests=True)
-    if not has_display():
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    failed = False
-    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", *arguments]):
-        say(f"\n$ {' '.join(tool)}")
-        failed |= subprocess.call([str(VENV_PYTHON), "-m", *tool], cwd=ROOT) != 0
-    return int(failed)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment["PYTHONUTF8"] = "1"
+    if not os.access(ROOT, os.W_OK):
+        environment["MYPY_CACHE_DIR"] = os.devnull
+    tools = [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", *arguments]]
+    passed = [passes(tool, environment) for tool in tools]
+    if not arguments:
+        environment["MEZZOTINT_BF16"] = other_world(environment)
+        passed.append(passes(["pytest", "-m", "both_worlds"], environment))
+    return int(not all(passed))
+
+
+def passes(tool: list[str], environment: dict[str, str]) -> bool:
+    world = environment.get("MEZZOTINT_BF16")
+    say(f"\n$ {f'MEZZOTINT_BF16={world} ' if world else ''}{' '.join(tool)}")
+    return subprocess.call([str(VENV_PYTHON), "-m", *tool], cwd=ROOT, env=environment) == 0
+
+
+def other_world(environment: dict[str, str]) -> str:
+    """MEZZOTINT_BF16 for a processor of the other kind than the one that tests run on in this environment."""
+    code = "from engine.hardware.torch_devices import devices; print(int(not devices()[-1].bf16))"
+    command = [str(VENV_PYTHON), "-c", code]
+    return subprocess.check_output(command, cwd=ROOT, env=environment, text=True).strip()
 
 
 def shortcut(arguments: list[str]) -> int:

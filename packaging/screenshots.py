@@ -66,13 +66,16 @@ def record(trace: Path) -> int:
     from app.settings.schema import Settings
     from engine.protocol.codec import encode
     from engine.protocol.events import Failed, Finished
-    from engine.protocol.requests import DraftRequest, LoadRequest
+    from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest
     from engine.runtime.process_engine import ProcessEngine
 
     before = LETTER + TextContext(LETTER, "").join.separator
     load = LoadRequest(request_id="picture", model="starter", device="cpu")
     draft = DraftRequest(
-        request_id="picture", before=before, seed=SEED, context_tokens=Settings().context_tokens
+        request_id="picture",
+        places=(DraftPlace(before=before),),
+        seed=SEED,
+        context_tokens=Settings().context_tokens,
     )
     engine, never, steps = ProcessEngine(), threading.Event(), 0
     with trace.open("wb") as file:
@@ -131,7 +134,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         settings.change(panel_open=True)
         await take("settings")
         window.side_panel.open_models()
-        await take("models", lambda: bool(window.side_panel.models.rows))
+        await take("models", lambda: bool(window.side_panel.models_page.models.rows))
         window.side_panel.panel.show_settings()
         settings.change(panel_open=False)
         drafts.keep()

@@ -1,4 +1,4 @@
-"""For all tests: no display, own folders, and a logged warning fails.
+"""For all tests: no display, no settings of the user's own, own folders, and a logged warning fails.
 
 A test that expects warnings checks `caplog` and then calls `caplog.clear()`.
 """
@@ -11,9 +11,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# What the user set for other programs, or for the app; MEZZOTINT_BF16 chooses the world that is tested.
+FOREIGN = (
+    "HF_",
+    "HUGGING",
+    "MEZZOTINT_",
+    "PYTHON",
+    "QT_",
+    "SSL_",
+    "TORCH",
+    "TRANSFORMERS_",
+    "TRITON_",
+    "XDG_",
+)
+for name in list(os.environ):
+    if name.startswith(FOREIGN) and name != "MEZZOTINT_BF16":
+        del os.environ[name]
+os.environ.setdefault("HOME", "/nowhere")  # libraries ask for it when they are imported
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nowhere"  # a desktop tells whether it reduces motion
 os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the processor; read when Triton is imported
+
+# No clock, and no folder in the checkout, which may be another user's.
+settings.register_profile(
+    "any machine", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

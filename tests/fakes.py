@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -9,7 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
+import msgspec
+
+from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.errors import FaultError
 from engine.protocol.events import (
     Cancelled,
@@ -25,7 +30,7 @@ from engine.protocol.events import (
     Stats,
     Token,
 )
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest, SamplingOverrides
 from engine.runtime.server import serve
 
 COMMAND = (sys.executable, "-m", "tests.fakes")
@@ -58,8 +63,8 @@ class FakeEngine:
 
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
         """Reads on and on if its instruction is "endless"; what is never given up costs the model."""
-        self._misbehave(request.instruction)
-        if request.instruction == "endless":
+        self._misbehave(request.place.instruction)
+        if request.place.instruction == "endless":
             print("reading ahead", file=sys.stderr, flush=True)
             self._loaded = self._loaded and cancelled.wait(10)
             print("given up" if cancelled.is_set() else "never given up", file=sys.stderr, flush=True)
@@ -67,28 +72,32 @@ class FakeEngine:
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         if not self._loaded:
             raise FaultError("input", "No model is loaded.")
-        yield Prefilled(
-            request_id=request.request_id,
-            prompt_tokens=1,
-            reused_tokens=0,
-            prefill_s=0.0,
-            prompt=request.before,
-            cut_chars=0,
-        )
+        for number, given in enumerate(request.places):
+            yield Prefilled(
+                request_id=request.request_id,
+                place=number,
+                prompt_tokens=1,
+                reused_tokens=0,
+                prefill_s=0.0,
+                prompt=given.before,
+                cut_chars=0,
+            )
         yield frame(request.request_id, 0)
-        self._misbehave(request.instruction)
+        instruction = request.places[0].instruction
+        self._misbehave(instruction)
+        drafts = list(itertools.product(range(len(request.places)), range(request.variants)))
         step = 0
-        while step < STEPS or request.instruction == "endless":
+        while step < STEPS or instruction == "endless":
             step += 1
-            if step == STEPS and request.instruction == "hang late":
+            if step == STEPS and instruction == "hang late":
                 threading.Event().wait()
             if cancelled.wait(0.005):
                 yield Cancelled(request_id=request.request_id)
                 return
-            yield from (frame(request.request_id, step, variant) for variant in range(request.variants))
-        for variant in range(request.variants):
-            yield Committed(request_id=request.request_id, variant=variant, canvas=0, text=TEXT)
-            yield finished(request.request_id, variant)
+            yield from (frame(request.request_id, step, variant, place) for place, variant in drafts)
+        for place, variant in drafts:
+            yield Committed(request_id=request.request_id, place=place, variant=variant, canvas=0, text=TEXT)
+            yield finished(request.request_id, variant, place)
 
     def _misbehave(self, how: str) -> None:
         match how:
@@ -144,14 +153,15 @@ def ready(request_id: str) -> Ready:
         t_min=0.4,
         t_max=0.8,
         entropy_bound=0.1,
-        continues_only=True,
+        capabilities=EngineCapabilities(frames=True, pins=True, reads_ahead=True, max_batch=8),
     )
 
 
-def frame(request_id: str, step: int, variant: int = 0) -> Frame:
+def frame(request_id: str, step: int, variant: int = 0, place: int = 0) -> Frame:
     tokens = (Token("It", 0.1, True, False), Token(" rained", 2.5, False, False))
     return Frame(
         request_id=request_id,
+        place=place,
         variant=variant,
         canvas=0,
         step=step,
@@ -161,7 +171,7 @@ def frame(request_id: str, step: int, variant: int = 0) -> Frame:
     )
 
 
-def finished(request_id: str, variant: int = 0) -> Finished:
+def finished(request_id: str, variant: int = 0, place: int = 0) -> Finished:
     stats = Stats(
         steps=STEPS,
         tokens=2,
@@ -173,7 +183,27 @@ def finished(request_id: str, variant: int = 0) -> Finished:
         precision="float32",
         stopped_early=False,
     )
-    return Finished(request_id=request_id, variant=variant, text=TEXT, stats=stats)
+    return Finished(request_id=request_id, place=place, variant=variant, text=TEXT, stats=stats)
+
+
+def draft_request(request_id: str, before: str, **fields: Any) -> DraftRequest:
+    """For one place; fields: the request's, that place's and the sampler's."""
+
+    def taken(names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: fields.pop(name) for name in names if name in fields}
+
+    place = DraftPlace(before=before, **taken(DraftPlace.__struct_fields__))
+    sampling = SamplingOverrides(**taken(SamplingOverrides.__struct_fields__))
+    return DraftRequest(request_id=request_id, **{"places": (place,)} | fields, sampling=sampling)
+
+
+def with_instruction(request: DraftRequest, instruction: str) -> DraftRequest:
+    places = (msgspec.structs.replace(place, instruction=instruction) for place in request.places)
+    return msgspec.structs.replace(request, places=tuple(places))
+
+
+def prepare_request(before: str, instruction: str = "") -> PrepareRequest:
+    return PrepareRequest(request_id="ahead", place=DraftPlace(before=before, instruction=instruction))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ TORCH_FILES = (
     "engine.hardware.device_map",
     "engine.text.tokenizer",
     "engine.diffusion.sampling",
+    "engine.diffusion.constraints",
     "engine.diffusion.denoising",
     "engine.diffusion.draft_batch",
 )

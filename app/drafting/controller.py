@@ -52,6 +52,7 @@ class DraftController(QObject):
         """Of the drafts that settled last, a canvas."""
         self._dropped: DraftSession | None = None
         """The last one that was discarded: until the next one ends it can be brought back."""
+        self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
         page.cursorPositionChanged.connect(self._on_caret_moved)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextDocument
 
 from app.drafting.draft_session import DraftSession
@@ -15,12 +15,16 @@ from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
+from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame
-from engine.protocol.requests import DraftRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, SamplingOverrides
 
 
 class DraftRequests(QObject):
     """One request can have several places; each event goes to the session of its request and place."""
+
+    failed = Signal(Fault)
+    """Once for all places of a request."""
 
     def __init__(
         self, worker: EngineThread, model: ModelSession, settings: SettingsStore, parent: QObject
@@ -45,7 +49,7 @@ class DraftRequests(QObject):
         request = self._request(contexts, drafts[0].retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for place, draft in enumerate(drafts):
-            draft.begin(request.request_id, (request.seed + place) % 2**63, request.max_steps or 0)
+            draft.begin(request.request_id, (request.seed + place) % 2**63, request.sampling.max_steps or 0)
         self._tasks.spawn(self._run(request))
 
     def cancel(self, draft: DraftSession) -> None:
@@ -71,18 +75,18 @@ class DraftRequests(QObject):
         """By the settings as they are now."""
         chosen = self._settings.current
         seed = secrets.randbits(63) if chosen.seed is None else (chosen.seed + retries) % 2**63
-        (context,) = contexts
         return DraftRequest(
             request_id=secrets.token_hex(16),
-            before=context.before,
-            after=context.after,
+            places=tuple(DraftPlace(before=context.before, after=context.after) for context in contexts),
             canvases=chosen.canvases,
-            max_steps=chosen.max_steps,
             seed=seed,
-            early_stop=chosen.early_stop,
-            t_min=chosen.t_min,
-            t_max=chosen.t_max,
-            entropy_bound=chosen.entropy_bound,
+            sampling=SamplingOverrides(
+                max_steps=chosen.max_steps,
+                t_min=chosen.t_min,
+                t_max=chosen.t_max,
+                entropy_bound=chosen.entropy_bound,
+                early_stop=chosen.early_stop,
+            ),
             context_tokens=chosen.context_tokens,
         )
 
@@ -115,6 +119,8 @@ class DraftRequests(QObject):
                 waiting.clear()
                 for draft in ended:
                     draft.on_event(event)
+                if isinstance(event, Failed):
+                    self.failed.emit(event.fault)
 
     def _on_stalled(self, request_id: str) -> None:
         for draft in self._waiting.get(request_id, {}).values():

@@ -78,6 +78,7 @@ class DraftSession(QObject):
     """What is shown now, as it will be kept, and whether it is new."""
     restarted = Signal()
     failed = Signal(Fault)
+    """The model had nothing to add. What fails otherwise is the request's, for all its places."""
     finished = Signal(Stats)
     """What the draft cost."""
 
@@ -200,11 +201,7 @@ class DraftSession(QObject):
                 else:
                     self.end(Outcome.GIVEN_UP)
                     self.failed.emit(NOTHING_TO_ADD)
-            case Failed():
-                self.request_id = None
-                self.end(Outcome.GIVEN_UP)
-                self.failed.emit(event.fault)
-            case Cancelled():
+            case Failed() | Cancelled():
                 self.request_id = None
                 self.end(Outcome.GIVEN_UP)
             case Loading() | Ready() | Prefilled():

@@ -44,7 +44,7 @@ class Prefetch(QObject):
     def _on_paused(self) -> None:
         if self._is_composing():
             self.pause.start()
-        elif (ready := self._model.ready) and self._may_read():
+        elif (ready := self._model.ready) and ready.capabilities.reads_ahead and self._may_read():
             self._read(ready.request_id)
 
     def _read(self, load_id: str) -> None:
@@ -52,11 +52,7 @@ class Prefetch(QObject):
         page = self._page
         draft = self._drafts.requests.at(page.document(), page.textCursor().position())
         request = PrepareRequest(
-            request_id=load_id,
-            before=draft.before,
-            after=draft.after,
-            instruction=draft.instruction,
-            context_tokens=draft.context_tokens,
+            request_id=load_id, place=draft.places[0], context_tokens=draft.context_tokens
         )
         if request != self._last_read:
             self._last_read = request

@@ -7,12 +7,10 @@ import msgspec
 from app.models import library
 from app.models.fit_verdict import device_taken, judge
 from app.models.model_entry import ModelEntry
-from app.models.precision_labels import with_precision_labels
 from app.settings.schema import Settings
 from app.widgets.device_label import device_label
 from engine.checkpoints.catalogue import GEMMA_26B
-from engine.checkpoints.memory_estimate import usable_bytes
-from engine.checkpoints.units import disk_text, memory_text
+from engine.checkpoints.units import PRECISION_NAMES, disk_text, memory_text
 from engine.protocol.events import Device
 
 CARD = "a graphics card with 24 GB"
@@ -26,27 +24,25 @@ def first_run_offer(settings: Settings, devices: tuple[Device, ...]) -> str:
         return ""
     if library.is_whole(GEMMA_26B.folder):
         return ""
-    verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
-    if not verdict.fits:  # but perhaps it would, once other programs have ended
+    plan = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device).plan
+    if not plan.fits:  # but perhaps it would, once other programs have ended
         idle = tuple(msgspec.structs.replace(other, free_bytes=other.total_bytes) for other in devices)
         best = device_taken(settings.device, idle, entry.shape, "auto", settings.context_tokens)
         device = next(other for other in devices if best and other.id == best.id)
-        verdict = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device)
+        plan = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device).plan
     label, name = entry.label, device_label(device)
     if all(other.id == "cpu" for other in devices):
-        if verdict.fits:
+        if plan.fits:
             return f"{label} is made for {CARD}. This computer has none: it would run, but very slowly."
         return f"{label} needs {CARD}; this computer has none. The starter model stays."
-    plan, size = verdict.plan, disk_text(entry.size_bytes)
-    precision = with_precision_labels(plan.precision)
-    spare = usable_bytes(device) - plan.total_bytes
-    if verdict.fits and spare > 0:
-        fits = f"{size} to download, fits with {memory_text(spare)} to spare"
-        return f"Your {name} can run {label} in {precision}: {fits}."
+    size, run = (
+        disk_text(entry.size_bytes),
+        f"Your {name} can run {label} in {PRECISION_NAMES[plan.precision]}",
+    )
+    if plan.fits and plan.spare_bytes > 0:
+        return f"{run}: {size} to download, fits with {memory_text(plan.spare_bytes)} to spare."
     if plan.total_bytes <= device.total_bytes:
-        return (
-            f"Your {name} can run {label} in {precision} once other programs have freed "
-            f"{memory_text(-spare)}: {size} to download."
-        )
+        lack = memory_text(-plan.spare_bytes)
+        return f"{run} once other programs have freed {lack}: {size} to download."
     total = f"{device.total_bytes / 2**30:.0f} GB"
     return f"{label} needs {CARD}; your {name} has {total}. The starter model stays."

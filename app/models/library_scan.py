@@ -2,61 +2,52 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Signal
 
 from app.models.library import LocalModel, local_models, real_path
-
-_CLOSING_S = 1.0
+from app.worker.background import BackgroundCall
 
 
 class LibraryScan(QObject):
-    """models: as the last scan found them, None before the first. back: a scan has ended, and none was asked
-    for since it began.
-    """
+    """The models of this computer, as the last scan found them."""
 
     back = Signal()
-    _read = Signal(list)
+    """A scan has ended, and none was asked for since it began."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.models: list[LocalModel] | None = None
-        self._asked: tuple[tuple[str, ...], str] | None = None
-        self._thread: threading.Thread | None = None
-        self._read.connect(self._on_read)
+        """None before the first scan."""
+        self.call = BackgroundCall("scan for models", self)
+        self._asked: partial[list[LocalModel]] | None = None
+        self.call.returned.connect(self._on_returned)
 
     def begin(self, added: Iterable[str], in_use: str) -> None:
         """added: the writer's own folders; in_use: the model that the settings name."""
-        self._asked = tuple(added), in_use
-        self._start()
+        self._asked = partial(_scan, tuple(added), in_use)
+        if not self.call.busy:
+            self._start()
 
     def close(self) -> None:
         self._asked = None
-        if self._thread:
-            self._thread.join(_CLOSING_S)
+        self.call.join()
 
     def _start(self) -> None:
-        if self._asked and self._thread is None:
-            self._thread = threading.Thread(
-                target=self._work, args=self._asked, name="scan for models", daemon=True
-            )
+        if self._asked:
+            self.call.start(self._asked)
             self._asked = None
-            self._thread.start()
 
-    def _work(self, added: tuple[str, ...], in_use: str) -> None:
-        real_path(in_use)
-        models = local_models(map(Path, added))
-        with contextlib.suppress(RuntimeError):  # the window has gone
-            self._read.emit(models)
-
-    @Slot(list)
-    def _on_read(self, models: list[LocalModel]) -> None:
-        self._thread = None
+    def _on_returned(self, models: list[LocalModel]) -> None:
         self.models = models
         self._start()
-        if self._thread is None:
+        if not self.call.busy:
             self.back.emit()
+
+
+def _scan(added: tuple[str, ...], in_use: str) -> list[LocalModel]:
+    real_path(in_use)
+    return local_models(map(Path, added))

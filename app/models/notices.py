@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,11 +12,10 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftState
-from app.models.precision_labels import with_precision_labels
-from app.models.remedies import NO_MODEL, Remedy, remedies
 from app.settings.schema import load_settings
 from app.settings.store import SettingsStore
 from app.widgets.message_bar import Choice, MessageBar
+from app.worker.background import BackgroundCall
 from app.worker.device_monitor import DeviceMonitor
 from app.worker.model_session import ModelSession
 from engine.checkpoints.units import disk_text
@@ -25,14 +23,16 @@ from engine.protocol.errors import Fault
 
 if TYPE_CHECKING:
     from app.models.model_entry import ModelEntry
+    from app.models.remedies import Remedy
 
 
 class ModelNotices(QObject):
-    """models_asked, device_asked: the writer wants to see the models, or to choose a device."""
+    """What the message bars say of models: `notice` of what happens, `welcome` of the first run's offer."""
 
     models_asked = Signal()
+    """The writer wants to see the models."""
     device_asked = Signal()
-    _offer_read = Signal()
+    """The writer wants to choose a device."""
 
     def __init__(
         self,
@@ -54,18 +54,20 @@ class ModelNotices(QObject):
         self._may_offer = False
         self._unsaved = ""
         self._fault: Fault | None = None
-        self._thread: threading.Thread | None = None
+        self.offer_call = BackgroundCall("read the offer", self)
         welcome.turned.connect(self._on_welcome_turned)
         model.failed.connect(self._on_failed)
         model.changed.connect(self._on_model_changed)
         drafts.failed.connect(self._on_failed)
         drafts.changed.connect(self._on_drafts_changed)
-        self._offer_read.connect(self._on_offer_read)
+        self.offer_call.returned.connect(self._on_offer_read)
         devices.changed.connect(self._on_devices_known, Qt.ConnectionType.SingleShotConnection)
 
     # ---------------------------------------------------------------- faults
 
     def _on_failed(self, fault: Fault) -> None:
+        from app.models.remedies import NO_MODEL, remedies  # the first paint does not need them
+
         self._fault = fault
         kind = fault.kind
         devices, ready = self._devices.at_the_last_load, self._model.ready
@@ -78,10 +80,7 @@ class ModelNotices(QObject):
         elif kind in NO_MODEL and ways:
             ways.append(("See models", self._on_models_asked))
         idle = self._model.idle_card if kind == "device-missing" else ""
-        told, remedy = (
-            with_precision_labels(found.message or fault.message),
-            with_precision_labels(idle or found.reason or fault.remedy),
-        )
+        told, remedy = found.message or fault.message, idle or found.reason or fault.remedy
         self._notice.show_message(told, remedy, *ways[:2])
         self._devices.poll()
 
@@ -146,14 +145,8 @@ class ModelNotices(QObject):
         if idle := self._model.idle_card:
             self._notice.show_message(idle, "")
         elif self._may_offer and not self._settings.current.offered:
-            self._thread = threading.Thread(target=self._read_offer, name="read the offer", daemon=True)
-            self._thread.start()
-
-    def _read_offer(self) -> None:
-        import app.models.first_run_offer  # noqa: F401 - slow, and here no window waits
-
-        with contextlib.suppress(RuntimeError):  # the window has gone
-            self._offer_read.emit()
+            # Its import is slow: no window waits for it there.
+            self.offer_call.start(partial(import_module, "app.models.first_run_offer"))
 
     def _on_offer_read(self) -> None:
         from app.models.first_run_offer import first_run_offer
@@ -175,8 +168,7 @@ class ModelNotices(QObject):
         self._settings.change(offered=True)
 
     def close(self) -> None:
-        if self._thread:
-            self._thread.join()
+        self.offer_call.join()
 
     def show_arrived(self, entry: ModelEntry) -> None:
         here = "here, whole and checked" if entry.checked else "here"

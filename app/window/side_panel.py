@@ -69,21 +69,21 @@ class SidePanel(QObject):
         return DownloadQueue(self._window)
 
     @cached_property
-    def models(self) -> ModelsPage:
+    def models_page(self) -> ModelsPage:
         from app.models.ui.models_page import ModelsPage
 
         page = ModelsPage(self._settings, self._model, self._devices, self.downloads, self.panel.width())
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_closed)
-        page.arrived.connect(self._notices.show_arrived)
-        page.stopped.connect(self._notices.show_stopped)
+        page.models.arrived.connect(self._notices.show_arrived)
+        page.models.stopped.connect(self._notices.show_stopped)
         return page
 
     def open_models(self) -> None:
         self._notices.hide_offer()
         self._settings.change(panel_open=True)
-        self.panel.show_page(self.models)
-        self.models.back_link.setFocus()
+        self.panel.show_page(self.models_page)
+        self.models_page.back_link.setFocus()
 
     def open_settings(self, opened: bool) -> None:
         """Or close them."""

@@ -9,12 +9,12 @@ from PySide6.QtGui import QTextBlock
 from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
 from app.drafting.draft_session import DraftState
-from app.models.precision_labels import with_precision_labels
 from app.widgets.device_label import device_label
 from app.widgets.labels import quiet_label
 from app.widgets.timers import timer
 from app.window.document_view import DocumentView
 from app.worker.model_session import ModelSession
+from engine.checkpoints.units import PRECISION_NAMES
 from engine.protocol.events import Ready, Stats
 
 GIB = 2**30
@@ -111,7 +111,7 @@ def proof(ready: Ready) -> str:
         memory = f"{ready.memory_bytes / 2**20:.0f} MB"
     else:
         memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
-    precision = with_precision_labels(ready.precision)
+    precision = PRECISION_NAMES.get(ready.precision, ready.precision)
     return f"{name_in_list(ready)} · {precision} · {device_label(ready.device)} · {memory}"
 
 

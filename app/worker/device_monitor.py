@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
-from PySide6.QtCore import QEvent, QObject, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.widgets.timers import timer
+from app.worker.background import BackgroundCall
 from app.worker.model_session import ModelSession
 from engine.checkpoints.memory_estimate import RUNTIME_BYTES
 from engine.hardware import nvidia, system_memory
@@ -22,16 +22,17 @@ from engine.protocol.events import Device, Ready
 EVERY_MS = 3000
 CALM_BYTES = 2**27
 """Less than this is no news."""
-CLOSING_S = 1.0
 
 
 @dataclass(frozen=True)
 class MemorySnapshot:
-    """What the driver and the system told while `ready` was loaded. free_bytes: by the choice of a device."""
+    """What the driver and the system told."""
 
     ready: Ready | None
+    """What was loaded then."""
     gpus: tuple[Gpu, ...]
     free_bytes: dict[str, int]
+    """By the choice of a device."""
 
     def is_like(self, other: MemorySnapshot) -> bool:
         free, before = self.free_bytes, other.free_bytes
@@ -43,22 +44,19 @@ class MemorySnapshot:
 
 
 class DeviceMonitor(QObject):
-    """Reads after each load, and every EVERY_MS while a widget that it was given is in view.
-
-    changed: it read something new. What the engine told holds until then, and where nobody tells more.
-    """
+    """Polls after each load, and every EVERY_MS while a widget that it was given is in view."""
 
     changed = Signal()
-    _read = Signal(MemorySnapshot)
+    """A poll brought something new. What the engine told holds until then, and where nobody tells more."""
 
     def __init__(self, model: ModelSession, parent: QObject) -> None:
         super().__init__(parent)
         self._model = model
         self._reading: MemorySnapshot | None = None
-        self._thread: threading.Thread | None = None
+        self.call = BackgroundCall("poll the devices", self)
         self._loaded: Ready | None = None
         self._timer = timer(self, self.poll, EVERY_MS)
-        self._read.connect(self._on_read)
+        self.call.returned.connect(self._on_returned)
         model.changed.connect(self._on_model_changed)
 
     # ---------------------------------------------------------------- what there is
@@ -127,37 +125,27 @@ class DeviceMonitor(QObject):
 
     def poll(self) -> None:
         """Unless a model is being loaded, which takes memory bit by bit, or nobody knows what there is."""
-        if self._thread is None and self._model.devices and self._model.loading is None:
-            self._thread = threading.Thread(
-                target=self._work, args=(self._model.ready,), name="poll the devices", daemon=True
-            )
-            self._thread.start()
+        if not self.call.busy and self._model.devices and self._model.loading is None:
+            self.call.start(partial(_poll, self._model.ready))
 
     def close(self) -> None:
         self._timer.stop()
-        if self._thread:
-            self._thread.join(CLOSING_S)
+        self.call.join()
 
-    # ---------------------------------------------------------------- in the thread
-
-    def _work(self, ready: Ready | None) -> None:
-        gpus = nvidia.nvidia_gpus()
-        free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes}
-        free["cpu"] = system_memory.memory_now().available_bytes
-        with contextlib.suppress(RuntimeError):  # the window has gone
-            self._read.emit(MemorySnapshot(ready, gpus, free))
-
-    # ---------------------------------------------------------------- and back
-
-    @Slot(MemorySnapshot)
-    def _on_read(self, reading: MemorySnapshot) -> None:
-        self._thread = None
+    def _on_returned(self, reading: MemorySnapshot) -> None:
         if reading.ready is not self._model.ready:  # nobody knows what of it is in there
             if self._model.ready:
                 self.poll()
         elif self._reading is None or not reading.is_like(self._reading):
             self._reading = reading
             self.changed.emit()
+
+
+def _poll(ready: Ready | None) -> MemorySnapshot:
+    gpus = nvidia.nvidia_gpus()
+    free = {gpu.uuid: gpu.free_bytes for gpu in gpus if gpu.total_bytes}
+    free["cpu"] = system_memory.memory_now().available_bytes
+    return MemorySnapshot(ready, gpus, free)
 
 
 def _parts(device: Device) -> list[str]:

@@ -32,7 +32,8 @@ class EngineThread(QThread):
 
     Requests run one after the other, each with a `request_id` of its own. To give one up, cancel its id or
     the task that iterates it, or close the iterator. A fault does not raise: the last event is a failed one.
-    Frames are conflated for each variant: a slow consumer gets the newest. All other events arrive in order.
+    Frames are conflated for each place and variant: a slow consumer gets the newest. All other events arrive
+    in order.
 
     open_engine is called, and the engine used, in the worker thread.
     """
@@ -217,7 +218,7 @@ class _Job:
             self.wake()
 
     def _note_step(self, frame: Frame) -> None:
-        if frame.variant == 0:
+        if frame.place == frame.variant == 0:
             if frame.step:
                 self._step_s.append(self.moved_at - self._stepped_at)
             self._stepped_at = self.moved_at
@@ -249,4 +250,4 @@ class _Job:
 
 
 def _is_older(event: Event, frame: Frame) -> bool:
-    return isinstance(event, Frame) and event.variant == frame.variant
+    return isinstance(event, Frame) and (event.place, event.variant) == (frame.place, frame.variant)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.errors import FaultError
 from engine.protocol.events import DraftEvent, Failed, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest, SamplingOverrides
 from engine.runtime.local_engine import LocalEngine
 
 OPENINGS = (
@@ -75,10 +75,16 @@ class BenchSetup:
         return BenchSetup(*self._wanted, precision, self.sizes)
 
     def prepare(self, before: str) -> None:
-        self._session.prepare(PrepareRequest(request_id="bench", before=before), threading.Event())
+        request = PrepareRequest(request_id="bench", place=DraftPlace(before=before))
+        self._session.prepare(request, threading.Event())
 
-    def draft(self, before: str, **fields: Any) -> Generator[DraftEvent, None, None]:
-        request = DraftRequest(request_id="bench", before=before, **fields)
+    def draft(self, before: str, *, variants: int = 1, **sampling: Any) -> Generator[DraftEvent, None, None]:
+        request = DraftRequest(
+            request_id="bench",
+            places=(DraftPlace(before=before),),
+            variants=variants,
+            sampling=SamplingOverrides(**sampling),
+        )
         return _unbroken(self._session.draft(request, threading.Event()))
 
     def text(self, beginning: str) -> str:

@@ -65,7 +65,7 @@ def ours(logits: Tensor, refill: Callable[[], object]) -> list[float]:
     """The milliseconds of each step, the last one left out, which has no next canvas. logits: overwritten."""
     model = _NoNetwork(logits, refill)
     for _step in denoise_canvases(
-        model, _NoCanvases(), SAMPLER, [torch.Generator().manual_seed(0)], CanvasConstraints()
+        model, _NoCanvases(), SAMPLER, [torch.Generator().manual_seed(0)], [CanvasConstraints()]
     ):
         pass
     return model.taken_ms

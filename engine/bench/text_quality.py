@@ -29,10 +29,10 @@ class Written:
     log_probability: float
 
 
-def drafted(setup: BenchSetup, before: str, **fields: Any) -> Written:
+def drafted(setup: BenchSetup, before: str, **sampling: Any) -> Written:
     """One canvas, as the app drafts it."""
     entropy = 0.0
-    for event in setup.draft(before, **fields):
+    for event in setup.draft(before, **sampling):
         if isinstance(event, Frame):
             entropy = sum(token.entropy for token in event.tokens) / len(event.tokens)
         elif isinstance(event, Finished):

@@ -1,4 +1,4 @@
-"""Plan a model's memory for each precision and context size, with a verdict."""
+"""Plan a model's memory for each precision and context size."""
 
 from __future__ import annotations
 
@@ -8,21 +8,36 @@ from dataclasses import dataclass
 from engine.checkpoints.memory_estimate import CONTEXTS, kv_bytes, needed_bytes, step_bytes, weights_bytes
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
-from engine.checkpoints.units import memory_text
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What a model needs at one precision and context size. A verdict tells; it forbids nothing."""
+    """A model's needs at one precision and context size, and what would fit instead; it forbids nothing."""
 
     precision: Precision
     context_tokens: int
+    limit_tokens: int
+    """The most that the model reads; a larger context is planned as this one."""
     weights_bytes: int
     kv_bytes: int
     step_bytes: int
     total_bytes: int
+    """All of these together."""
+    free_bytes: int
+    """What the place has for it; 0: not known."""
     fits: bool
-    verdict: str
+    """Also where that is not known."""
+    fits_once_emptied: bool
+    """Of all other programs."""
+    smaller_context_fits: bool
+    fitting_precision: Precision | None
+    """The most exact one that fits in its stead."""
+    fitting_precision_with_smaller_context: Precision | None
+
+    @property
+    def spare_bytes(self) -> int:
+        """Less than 0: what it lacks."""
+        return self.free_bytes - self.total_bytes
 
 
 def memory_plans(
@@ -30,52 +45,33 @@ def memory_plans(
     precisions: Sequence[Precision],
     free_bytes: int,
     total_bytes: int = 0,
-    place: str = "this card",
     cards: int = 1,
-    *,
-    instead: bool = False,
 ) -> list[MemoryPlan]:
-    """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known; what
-    a model in use holds counts as free if the planned one is to run instead.
-    """
+    """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known."""
     needs = {
         (precision, context): needed_bytes(shape, precision, min(context, shape.limit_tokens), cards=cards)
         for precision in precisions
         for context in CONTEXTS
     }
 
-    have = "has" if cards == 1 else "have"
-    where = f" on {place}" * (cards > 1) + " in place of the model in use" * instead
-    even = " even without the model in use" * instead
+    def first_fitting(context: int) -> Precision | None:
+        return next((other for other in precisions if needs[other, context] <= free_bytes), None)
 
-    def verdict(precision: Precision, context: int) -> str:
-        need = needs[precision, context]
-        if not free_bytes:
-            return f"needs {memory_text(need)}; how much {place} {have} free is not known"
-        if need <= free_bytes:
-            return f"fits with {memory_text(free_bytes - need)} to spare{where}"
-        smaller = [other for other in CONTEXTS if needs[precision, other] <= free_bytes]
-        packed = [other for other in precisions if needs[other, context] <= free_bytes]
-        least = [other for other in precisions if needs[other, CONTEXTS[0]] <= free_bytes]
-        choices = ["a smaller context"] * bool(smaller) + packed[:1]
-        choices = choices or [f"{other} and a smaller context" for other in least[:1]]
-        ways = ["close other programs"] * (need <= total_bytes)
-        ways += ["choose " + " or ".join(choices)] * bool(choices)
-        lack = f"needs {memory_text(max(2**20, need - free_bytes))} more than {place} {have} free{even}"
-        return f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
-
-    limit = shape.limit_tokens
     return [
         MemoryPlan(
             precision=precision,
             context_tokens=context,
+            limit_tokens=shape.limit_tokens,
             weights_bytes=weights_bytes(shape, precision),
-            kv_bytes=kv_bytes(shape, precision, min(context, limit)),
-            step_bytes=step_bytes(shape, precision, min(context, limit)),
+            kv_bytes=kv_bytes(shape, precision, min(context, shape.limit_tokens)),
+            step_bytes=step_bytes(shape, precision, min(context, shape.limit_tokens)),
             total_bytes=need,
+            free_bytes=free_bytes,
             fits=not free_bytes or need <= free_bytes,
-            verdict=verdict(precision, context)
-            + (f" (this model reads at most {limit:,} tokens)" if context > limit else ""),
+            fits_once_emptied=need <= total_bytes,
+            smaller_context_fits=needs[precision, CONTEXTS[0]] <= free_bytes < need,
+            fitting_precision=first_fitting(context),
+            fitting_precision_with_smaller_context=first_fitting(CONTEXTS[0]),
         )
         for (precision, context), need in needs.items()
     ]

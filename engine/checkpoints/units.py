@@ -1,6 +1,15 @@
-"""Numbers of bytes as text."""
+"""Numbers of bytes, and precisions, as text."""
 
 from __future__ import annotations
+
+PRECISION_NAMES: dict[str, str] = {
+    "fp32": "full (fp32)",
+    "bf16": "full (bf16)",
+    "fp8": "8-bit",
+    "4-bit": "4-bit",
+    "4-bit-tight": "tight 4-bit",
+}
+"""Of each Precision, as sentences have it."""
 
 
 def memory_text(count: int) -> str:

@@ -17,23 +17,21 @@ from engine.diffusion.validation import check_ranges
 from engine.hardware.processor import lower_priority
 from engine.protocol import codec, events
 from engine.protocol.errors import FaultError
-from engine.protocol.requests import DraftRequest, LoadRequest
-from engine.runtime.local_engine import LocalEngine
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, SamplingOverrides
+from engine.runtime.local_engine import CAPABILITIES, LocalEngine
 
 
 def draft(options: argparse.Namespace, out: TextIO) -> int:
+    before, after = _read(options.before), _read(options.after)
     request = DraftRequest(
         request_id=REQUEST_ID,
-        before=_read(options.before),
-        after=_read(options.after),
-        instruction=options.instruction,
+        places=(DraftPlace(before=before, after=after, instruction=options.instruction),),
         canvases=options.canvases,
         variants=options.variants,
-        max_steps=options.steps,
         seed=options.seed,
-        early_stop=not options.no_early_stop,
+        sampling=SamplingOverrides(max_steps=options.steps, early_stop=not options.no_early_stop),
     )
-    check_ranges(request)
+    check_ranges(request, CAPABILITIES.max_batch)
     cancelled = _cancel_on_interrupt()
     lower_priority()
     session = LocalEngine()
@@ -62,7 +60,7 @@ def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None
     """On a terminal the first draft that is not finished sharpens in place."""
     sharpening = TerminalView(out) if out.isatty() else None
     event = None
-    texts: dict[int, str] = {}
+    texts: dict[tuple[int, int], str] = {}
     for event in run:
         match event:
             case events.Loading() | events.Prefilled() | events.Committed():
@@ -70,10 +68,10 @@ def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None
             case events.Ready():
                 print(f"{event.label} on {event.device.id} ({event.device.name})", file=sys.stderr)
             case events.Frame():
-                if sharpening and all(variant in texts for variant in range(event.variant)):
+                if sharpening and all((event.place, variant) in texts for variant in range(event.variant)):
                     sharpening.show(event)
             case events.Finished():
-                texts[event.variant] = event.text
+                texts[event.place, event.variant] = event.text
             case events.Cancelled() | events.Failed():
                 pass
             case _:

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 from engine.checkpoints import catalogue, files, memory_estimate, memory_plan, model_shape, units
 from engine.checkpoints.catalogue import KnownModel
@@ -17,7 +17,9 @@ from engine.hardware.nvidia import ADA, has_fp8_kernels
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 
-ModelRow = tuple[KnownModel, list[MemoryPlan], list[MemoryPlan]]
+Plans = list[dict[str, Any]]
+"""The fields of MemoryPlan, and a verdict in words."""
+ModelRow = tuple[KnownModel, Plans, Plans]
 """With its plans, and with those for all cards together where there are several."""
 
 
@@ -52,8 +54,8 @@ def list_models(options: argparse.Namespace, out: TextIO) -> int:
             for name in ("name", "label", "source", "licence", "good_at", "installed")
         }
         | {"disk_bytes": known.download_bytes, "free_disk_bytes": files.free_bytes(known.folder)}
-        | {"plans": [asdict(plan) for plan in table]}
-        | ({"together": [asdict(plan) for plan in joint_table]} if joint_table else {})
+        | {"plans": table}
+        | ({"together": joint_table} if joint_table else {})
         for known, table, joint_table in rows
     ]
     print(json.dumps(values, indent=1, ensure_ascii=False), file=out)
@@ -86,17 +88,35 @@ def _print_models(rows: list[ModelRow], out: TextIO) -> None:
         print(f"{known.name}\t{known.label}\t{known.source}\t{known.licence}\t{state}", file=out)
         print(f"\t{known.good_at}", file=out)
         for plan in table:
-            need = units.memory_text(plan.total_bytes)
-            print(f"\t{plan.precision}, context {plan.context_tokens}: {need}, {plan.verdict}", file=out)
-        alone = {(plan.precision, plan.context_tokens) for plan in table if plan.fits}
-        fitting = [plan for plan in joint_table if plan.fits]
-        if more := [plan for plan in fitting if (plan.precision, plan.context_tokens) not in alone]:
-            told = ", ".join(f"{plan.precision} at {plan.context_tokens}" for plan in more)
-            print(f"\tall cards together take {told}", file=out)
+            case = f"{plan['precision']}, context {plan['context_tokens']}"
+            print(f"\t{case}: {units.memory_text(plan['total_bytes'])}, {plan['verdict']}", file=out)
+        alone = [(plan["precision"], plan["context_tokens"]) for plan in table if plan["fits"]]
+        fitting = [(plan["precision"], plan["context_tokens"]) for plan in joint_table if plan["fits"]]
+        if more := [f"{each[0]} at {each[1]}" for each in fitting if each not in alone]:
+            print(f"\tall cards together take {', '.join(more)}", file=out)
 
 
-def _plans(known: KnownModel, device: Device) -> list[MemoryPlan]:
+def _plans(known: KnownModel, device: Device) -> Plans:
     free, total, cards = memory_estimate.usable_bytes(device), device.total_bytes, len(card_ids(device))
     place = "this computer" if device.id == "cpu" else f"the {device.name}" if device.name else "this card"
     shape, precisions = model_shape.read_shape(known.describes), suitable_precisions(known.precisions, device)
-    return memory_plan.memory_plans(shape, precisions, free, total, place, cards)
+    plans = memory_plan.memory_plans(shape, precisions, free, total, cards)
+    return [asdict(plan) | {"verdict": _verdict(plan, place, cards)} for plan in plans]
+
+
+def _verdict(plan: MemoryPlan, place: str, cards: int) -> str:
+    have, need = "has" if cards == 1 else "have", units.memory_text(plan.total_bytes)
+    if not plan.free_bytes:
+        verdict = f"needs {need}; how much {place} {have} free is not known"
+    elif plan.fits:
+        verdict = f"fits with {units.memory_text(plan.spare_bytes)} to spare" + f" on {place}" * (cards > 1)
+    else:
+        smaller, packed = plan.fitting_precision_with_smaller_context, plan.fitting_precision
+        choices: list[str] = ["a smaller context"] * plan.smaller_context_fits + ([packed] if packed else [])
+        choices = choices or [f"{smaller} and a smaller context"] * bool(smaller)
+        ways = ["close other programs"] * plan.fits_once_emptied
+        ways += ["choose " + " or ".join(choices)] * bool(choices)
+        lack = f"needs {units.memory_text(max(2**20, -plan.spare_bytes))} more than {place} {have} free"
+        verdict = f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
+    limited = f" (this model reads at most {plan.limit_tokens:,} tokens)"
+    return verdict + limited * (plan.context_tokens > plan.limit_tokens)

@@ -6,6 +6,7 @@ place, so that there is never a second copy of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -102,14 +103,17 @@ def _beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -> Tens
     return torch.where(last > 0, drawn, draft).squeeze(-1)
 
 
-def settled(drafts: list[Tensor], stability: int, mean_entropy: float, confidence: float) -> bool:
+def settled(drafts: Sequence[Tensor], stability: int, mean_entropy: Tensor, confidence: float) -> Tensor:
     """Whether the last draft equals the `stability` drafts before it and the free positions are certain.
 
-    mean_entropy, confidence: in nats.
+    drafts: (batch, canvas) each; mean_entropy: (batch,), as confidence in nats → (batch,).
     """
-    if mean_entropy >= confidence or len(drafts) <= stability:
-        return False
-    return all(torch.equal(drafts[-1], earlier) for earlier in drafts[-1 - stability : -1])
+    certain = mean_entropy < confidence
+    if len(drafts) <= stability:
+        return torch.zeros_like(certain)
+    for earlier in drafts[-1 - stability : -1]:
+        certain &= (drafts[-1] == earlier).all(dim=-1)
+    return certain
 
 
 def _argmax(scores: Tensor) -> Tensor:

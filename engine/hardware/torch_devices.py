@@ -141,6 +141,13 @@ def _cpu() -> Device:
 
 
 def _computes_in_bf16() -> bool:
+    """Whether the processor has arithmetic for bf16.
+
+    MEZZOTINT_BF16=1 or =0 overrules what it says, so that either kind can be tried on the other: without the
+    arithmetic a processor computes in bf16 too, slowly.
+    """
+    if (told := os.environ.get("MEZZOTINT_BF16", "")) in ("0", "1"):
+        return told == "1"
     abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(has for name, has in abilities.items() if name.endswith("bf16"))
 

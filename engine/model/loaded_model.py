@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.prefix_cache import PrefixCache
@@ -11,9 +10,6 @@ from engine.protocol.events import Device
 from engine.protocol.requests import DraftPlace
 from engine.text import prompt
 from engine.text.detokenizer import Detokenizer
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

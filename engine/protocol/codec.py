@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from engine.protocol.events import Event
+from engine.protocol.flat_requests import from_flat
 from engine.protocol.requests import Request
 
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_flat_decoder = msgspec.json.Decoder(dict[str, Any])
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
@@ -23,7 +25,13 @@ def encode(message: Request | Event) -> bytes:
 
 def decode_request(line: bytes) -> Request:
     """Raises ValueError for anything that is not a request."""
-    return _decode(_request_decoder, line)
+    try:
+        return _decode(_request_decoder, line)
+    except msgspec.ValidationError as error:
+        try:
+            return from_flat(_decode(_flat_decoder, line))
+        except ValueError:
+            raise error from None
 
 
 def decode_event(line: bytes) -> Event:

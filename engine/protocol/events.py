@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.protocol.capabilities import OF_OLD, EngineCapabilities
 from engine.protocol.errors import Fault
 from engine.protocol.message import Message
 
@@ -34,10 +35,8 @@ class Loading(Message, frozen=True, kw_only=True, tag="loading"):
 
 
 class Ready(Message, frozen=True, kw_only=True, tag="ready"):
-    """The model is loaded: what it is, where it runs, and its own sampler defaults.
-
-    memory_bytes: what its weights take there, counted from the tensors. context_tokens: the longest prompt.
-    unsaved_bytes: of the packed copy that could not be kept: the next load packs again.
+    """The model is loaded: what it is, where it runs, what the engine can do with it, and its own sampler
+    defaults.
     """
 
     model: str
@@ -45,19 +44,22 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     device: Device
     precision: str
     memory_bytes: int
+    """What its weights take there, counted from the tensors."""
     canvas_tokens: int
     context_tokens: int
+    """The longest prompt."""
     max_steps: int
     t_min: float
     t_max: float
     entropy_bound: float
-    continues_only: bool
+    capabilities: EngineCapabilities = OF_OLD
     unsaved_bytes: int = 0
+    """Of the packed copy that could not be kept: the next load packs again."""
 
 
 class Prefilled(Message, frozen=True, kw_only=True, tag="prefilled"):
-    """A prompt was read. prompt: exactly what the model was given; cut_chars: left out of `before`;
-    reused_tokens: read for an earlier request; place: 0, or which of `more` (from 1).
+    """A place's prompt was read. prompt: exactly what the model was given; cut_chars: left out of `before`;
+    reused_tokens: read for an earlier request.
     """
 
     place: int = 0
@@ -116,7 +118,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
-    """One variant is done; text is that of its committed canvases."""
+    """One variant of a place is done; text is that of its committed canvases."""
 
     place: int = 0
     variant: int

@@ -8,24 +8,55 @@ from engine.protocol.message import Message
 
 
 class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
-    """Load a model. model: a catalogue name or a folder; device: `auto`, `cpu`, `cuda:0`, `mps`, `xpu:0`, a
-    GPU's UUID, or all cards' as one with a + between; precision: `auto`, or one of
-    engine.checkpoints.precision.Precision; context_tokens: the budget of prompts to come, which `auto` leaves
-    room for.
-    """
+    """Load a model."""
 
     model: str
+    """A catalogue name or a folder."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda:0`, `mps`, `xpu:0`, a GPU's UUID, or all cards' as one with a + between."""
     precision: str = "auto"
+    """`auto`, or one of engine.checkpoints.precision.Precision."""
     context_tokens: int | None = None
+    """The budget of prompts to come, which `auto` leaves room for."""
+
+
+class Pin(msgspec.Struct, frozen=True, array_like=True):
+    """A token that holds its position from the first frame."""
+
+    position: int
+    """In the first canvas, from 0."""
+    token_id: int
 
 
 class DraftPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in a text where a draft should come. after and instruction act only on a chat model."""
+    """A place in a text where a draft should come, with the draft's constraints."""
 
     before: str
+    """The text before the caret."""
     after: str = ""
+    """The text after it; as instruction, it acts only on a chat model."""
     instruction: str = ""
+    pins: tuple[Pin, ...] = ()
+    start_text: str = ""
+    """What the first canvas begins from instead of noise."""
+    renoise_share: float = 1.0
+    """Of the positions of start_text's canvas: how many are noise at first, 0 … 1."""
+    min_tokens: int = 0
+    """No end token comes before."""
+    length_tokens: int | None = None
+    """An end token is pinned there."""
+
+
+class SamplingOverrides(msgspec.Struct, frozen=True, kw_only=True):
+    """The sampler's settings. None: the model's own."""
+
+    max_steps: int | None = None
+    t_min: float | None = None
+    """The temperatures of the last step and, t_max, of the first."""
+    t_max: float | None = None
+    entropy_bound: float | None = None
+    """In nats."""
+    early_stop: bool = True
 
 
 class PrepareRequest(Message, frozen=True, kw_only=True, tag="prepare"):
@@ -34,44 +65,23 @@ class PrepareRequest(Message, frozen=True, kw_only=True, tag="prepare"):
     Any request that comes later ends it; what was read by then is kept.
     """
 
-    before: str
-    after: str = ""
-    instruction: str = ""
+    place: DraftPlace
     context_tokens: int | None = None
 
 
 class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
-    """Draft `canvases` canvases between two texts. None means: the model's own default.
+    """Draft for some places in one batch."""
 
-    before, after: the text around the caret; after acts only where the model has a chat template.
-    more: further places to draft for in the same batch. The drafts are numbered place by place: the variant
-    number of variant n at place p is p · variants + n.
-    seed: of draft 0, 0 … 2**63 - 1; draft n uses seed + n.
-    pins: (position in the first canvas, token id) that hold from the first frame.
-    length_tokens: an end token is pinned there; min_tokens: no end token comes before.
-    start: a text that the first canvas begins from instead of noise; strength: the share of its positions
-    that are renoised first, 0 … 1.
-    t_min, t_max: temperatures; entropy_bound: nats; context_tokens: the prompt's budget.
-    """
-
-    before: str
-    after: str = ""
-    instruction: str = ""
-    canvases: int = 1
+    places: tuple[DraftPlace, ...]
     variants: int = 1
-    max_steps: int | None = None
+    """Drafts for each place."""
+    canvases: int = 1
+    """The most that a draft may have."""
     seed: int = 0
-    early_stop: bool = True
-    t_min: float | None = None
-    t_max: float | None = None
-    entropy_bound: float | None = None
+    """0 … 2**63 - 1; variant v of place p uses seed + p · variants + v."""
+    sampling: SamplingOverrides = SamplingOverrides()
     context_tokens: int | None = None
-    pins: tuple[tuple[int, int], ...] = ()
-    more: tuple[DraftPlace, ...] = ()
-    length_tokens: int | None = None
-    min_tokens: int = 0
-    start: str = ""
-    strength: float = 1.0
+    """The budget of each prompt. None: the model's own."""
 
 
 class CancelRequest(Message, frozen=True, kw_only=True, tag="cancel"):

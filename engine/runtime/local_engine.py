@@ -14,12 +14,15 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.diffusion.validation import check_ranges
+from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.errors import FaultError, fault_of
 from engine.protocol.events import Cancelled, DraftEvent, Failed, LoadEvent, Loading, Ready
-from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
 
 if TYPE_CHECKING:
     from engine.model.diffusion_gemma import DiffusionGemma
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+CAPABILITIES = EngineCapabilities(frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8)
 STARTED = 0.1  # of a load's progress, when the first weight is read
 
 
@@ -111,12 +115,12 @@ class LocalEngine:
             t_min=model.sampler.t_min,
             t_max=model.sampler.t_max,
             entropy_bound=model.sampler.entropy_bound,
-            continues_only=not model.tokenizer.chats,
+            capabilities=msgspec.structs.replace(CAPABILITIES, instructions=model.tokenizer.chats),
         )
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         try:
-            check_ranges(request)
+            check_ranges(request, CAPABILITIES.max_batch)
             if self._loaded is None:
                 raise FaultError("bug", "No model is loaded.", "Load a model first.")
 
@@ -137,11 +141,11 @@ class LocalEngine:
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
         if self._loaded is None:
             return
-        place = DraftPlace(before=request.before, after=request.after, instruction=request.instruction)
         check_cancelled = _cancel_check(cancelled)
         try:
             check_cancelled()
-            self._loaded.prefix.read(self._loaded.prompt(place, request.context_tokens).ids, check_cancelled)
+            prompt = self._loaded.prompt(request.place, request.context_tokens)
+            self._loaded.prefix.read(prompt.ids, check_cancelled)
             return
         except _CancelledError:
             return

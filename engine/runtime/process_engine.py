@@ -133,7 +133,8 @@ class ProcessEngine:
         self, child: ChildProcess, request: LoadRequest | DraftRequest, cancelled: threading.Event
     ) -> Iterator[Event]:
         """One request and its events. What an earlier, cancelled request still says is skipped."""
-        unfinished = (1 + len(request.more)) * request.variants if isinstance(request, DraftRequest) else 1
+        drafts = len(request.places) * request.variants if isinstance(request, DraftRequest) else 1
+        unfinished = max(1, drafts)  # even no draft has an end: it is refused
         kill_at = math.inf
         child.send(request)
         try:

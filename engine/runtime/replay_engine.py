@@ -12,11 +12,13 @@ from typing import TypeVar
 
 import msgspec
 
+from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Cancelled, DraftEvent, Event, LoadEvent, Loading, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
 
 E = TypeVar("E", bound=Event)
+CAPABILITIES = EngineCapabilities(frames=True)
 
 
 class ReplayEngine:
@@ -24,7 +26,11 @@ class ReplayEngine:
 
     def __init__(self, path: Path, pace_s: float = 0.0) -> None:
         events = [decode_event(line) for line in path.read_bytes().splitlines()]
-        self._load: list[LoadEvent] = [event for event in events if isinstance(event, Loading | Ready)]
+        self._load: list[LoadEvent] = [
+            msgspec.structs.replace(event, capabilities=CAPABILITIES) if isinstance(event, Ready) else event
+            for event in events
+            if isinstance(event, Loading | Ready)
+        ]
         self._draft: list[DraftEvent] = [event for event in events if not isinstance(event, Loading | Ready)]
         self._pace_s = pace_s
 

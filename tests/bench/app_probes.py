@@ -27,7 +27,7 @@ from app.editor.placement import Placement
 from app.window.main_window import MainWindow
 from engine.checkpoints.catalogue import BUNDLED
 from engine.protocol.events import Frame, Prefilled, Token
-from engine.protocol.requests import DraftRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, SamplingOverrides
 
 Found = dict[str, Any]
 TEXT = (
@@ -237,7 +237,13 @@ def _step(window: MainWindow) -> int:
 
 async def _next_draft_begins(window: MainWindow) -> float:
     """When the engine began to read the next request's prompt."""
-    events = window.model._worker.draft(DraftRequest(request_id=uuid.uuid4().hex, before=TEXT, max_steps=1))
+    events = window.model._worker.draft(
+        DraftRequest(
+            request_id=uuid.uuid4().hex,
+            places=(DraftPlace(before=TEXT),),
+            sampling=SamplingOverrides(max_steps=1),
+        )
+    )
     async for event in events:
         if isinstance(event, Prefilled):
             began = perf_counter() - event.prefill_s

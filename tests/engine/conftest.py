@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
@@ -24,12 +23,10 @@ from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.load_config import LoadPlan
 from engine.model.loading import TextModel
 from engine.protocol.events import Device, DraftEvent, LoadEvent
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import LoadRequest
 from engine.quantization import nf4, packed_experts
 from engine.runtime.local_engine import LocalEngine
-
-settings.register_profile("no clock", deadline=None)
-settings.load_profile("no clock")
+from tests.fakes import draft_request
 
 PROCESSOR = Device(id="cpu", name="A processor", total_bytes=0, free_bytes=0)
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
@@ -172,13 +169,16 @@ def plan_for(
     return LoadPlan(Checkpoint.open(folder), PROCESSOR, precision, device_map, packed_models)
 
 
-def load(session: LocalEngine, model: str = "starter", device: str = "cpu", **fields: Any) -> list[LoadEvent]:
-    request = LoadRequest(request_id="l", model=model, device=device, **fields)
+def load(
+    session: LocalEngine, model: str = "starter", precision: str = "fp32", device: str = "cpu"
+) -> list[LoadEvent]:
+    """In fp32 unless told: "auto" depends on the processor, and in bf16 a draft on those beside it."""
+    request = LoadRequest(request_id="l", model=model, device=device, precision=precision)
     return list(session.load(request, threading.Event()))
 
 
 def draft(session: LocalEngine, before: str = "It rained", **fields: Any) -> list[DraftEvent]:
-    request = DraftRequest(request_id="d", before=before, **fields)
+    request = draft_request("d", before, **fields)
     return list(session.draft(request, threading.Event()))
 
 

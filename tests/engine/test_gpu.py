@@ -17,8 +17,9 @@ from engine.hardware import torch_devices
 from engine.hardware.nvidia import _has_compiler, engine_environment, nvidia_gpus
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Finished, Frame, Loading, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import LoadRequest
 from engine.runtime.local_engine import LocalEngine
+from tests.fakes import draft_request
 
 pytestmark = [
     pytest.mark.gpu,
@@ -80,7 +81,7 @@ def test_a_gpu_is_listed_with_its_memory_and_uuid() -> None:
 
 def test_the_loop_drafts_there_and_tells_its_memory(session: LocalEngine) -> None:
     ready = load(session, "cuda:0")
-    request = DraftRequest(request_id="d", before="Dear Anna,\n\n", max_steps=8, seed=7)
+    request = draft_request("d", "Dear Anna,\n\n", max_steps=8, seed=7)
     events = list(session.draft(request, threading.Event()))
     last = events[-1]
     assert isinstance(last, Finished), last
@@ -95,7 +96,7 @@ def test_the_same_seed_gives_the_same_frames_there(session: LocalEngine) -> None
     load(session, "cuda:0")
 
     def frames() -> list[Frame]:
-        request = DraftRequest(request_id="d", before="Dear Anna,\n\n", max_steps=8, seed=7)
+        request = draft_request("d", "Dear Anna,\n\n", max_steps=8, seed=7)
         events = session.draft(request, threading.Event())
         return [event for event in events if isinstance(event, Frame)]
 

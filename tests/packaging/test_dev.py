@@ -60,6 +60,7 @@ def calls(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
         return 0
 
     monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1e12}))
     monkeypatch.setattr(dev, "runs", Path.exists)
     monkeypatch.setattr(dev, "pip_takes_cpu_build", lambda _: False)
     return seen
@@ -428,4 +429,29 @@ def test_all_checks_run_pytest_last_and_one_failure_fails(
     assert [command[2] for command in calls] == ["ruff", "ruff", "mypy", "pytest"]
     assert calls[-1][3:] == ["-k", "dev"]
     monkeypatch.setattr(subprocess, "call", lambda command, **_: int("mypy" in command))
-    assert dev.test([]) == 1
+    assert dev.test(["-k", "dev"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "code"), [("", 0), ("pytest", 1), ("both_worlds", 1), ("both_worlds, killed", 1)]
+)
+def test_what_depends_on_the_processor_runs_as_on_the_other_kind_too(
+    failing: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests take nothing from Python's variables, and the locale does not change how files are read."""
+    seen: list[tuple[list[str], dict[str, str]]] = []
+
+    def call(command: list[str], env: dict[str, str], **_: object) -> int:
+        seen.append((command[2:], env.copy()))
+        return (-9 if "killed" in failing else 1) * (failing.partition(",")[0] == command[-1])
+
+    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(dev, "set_up", lambda **_: None)
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    monkeypatch.setenv("MEZZOTINT_BF16", "1")
+    assert dev.test([]) == code
+    commands, environments = zip(*seen, strict=True)
+    assert list(commands[-2:]) == [["pytest"], ["pytest", "-m", "both_worlds"]]
+    assert [env["MEZZOTINT_BF16"] for env in environments] == ["1"] * 4 + ["0"]
+    for env in environments:
+        assert {name: env[name] for name in env if name.startswith("PYTHON")} == {"PYTHONUTF8": "1"}

@@ -27,6 +27,12 @@ from tests.fakes import TEXT as DRAFT
 from tests.fakes import FakeEngine
 
 
+def instructed(request: DraftRequest, how: str) -> DraftRequest:
+    """With what the fake engine is to do as the instruction of each place."""
+    places = tuple(msgspec.structs.replace(place, instruction=how) for place in request.places)
+    return msgspec.structs.replace(request, places=places)
+
+
 class ScriptedEngine(FakeEngine):
     """Remembers the requests, holds back a load or a draft, and takes its instruction from the test."""
 
@@ -45,7 +51,7 @@ class ScriptedEngine(FakeEngine):
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         self.requests.append(request)
-        for event in super().draft(msgspec.structs.replace(request, instruction=self.how), cancelled):
+        for event in super().draft(instructed(request, self.how), cancelled):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
                 event = msgspec.structs.replace(event, stats=stats, text=self.says)

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
@@ -16,11 +15,11 @@ from app.editor.placement import Placement
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from engine.protocol.events import Committed, DraftEvent, Frame, LoadEvent, Token
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, SamplingOverrides
 from engine.runtime.process_engine import ProcessEngine
 from tests.app.conftest import Emitted, Run
-from tests.app.drafting.conftest import Desk, ScriptedEngine
-from tests.app.pages import END, TEXT, put_caret
+from tests.app.drafting.conftest import Desk, ScriptedEngine, instructed
+from tests.app.pages import END, TEXT, cursor_at, put_caret
 from tests.fakes import COMMAND
 from tests.fakes import TEXT as DRAFT
 
@@ -229,8 +228,11 @@ def test_a_retry_takes_the_text_and_the_settings_as_they_are_now(
         await desk.until(lambda: len(desk.texts) == 2)
 
     run(scenario())
-    assert [request.before for request in engine.requests] == [f"{TEXT}\n\n", f"{TEXT} However,\n\n"]
-    assert [request.max_steps for request in engine.requests] == [None, 7]
+    assert [request.places[0].before for request in engine.requests] == [
+        f"{TEXT}\n\n",
+        f"{TEXT} However,\n\n",
+    ]
+    assert [request.sampling.max_steps for request in engine.requests] == [None, 7]
 
 
 def test_a_selected_paragraph_mark_does_not_move_the_draft(
@@ -247,7 +249,7 @@ def test_a_selected_paragraph_mark_does_not_move_the_draft(
         desk.drafts.keep()
 
     run(scenario())
-    assert engine.requests[0].before == TEXT[:first] + "\n\n"
+    assert engine.requests[0].places[0].before == TEXT[:first] + "\n\n"
     assert desk.page.text() == f"{TEXT[:first]}\n\n{DRAFT}{TEXT[first:]}"
 
 
@@ -260,9 +262,11 @@ def test_the_request_carries_the_text_and_the_settings(desk: Desk, run: Run, eng
     put_caret(desk.page, place)
     run(desk.settled())
     request = engine.requests[0]
-    assert (request.before, request.after) == (TEXT[:place], TEXT[place:])
-    assert (request.max_steps, request.canvases, request.seed, request.context_tokens) == (12, 2, 5, 512)
-    assert (request.t_max, request.t_min, request.entropy_bound, request.early_stop) == (0.9, 0.2, 0.3, False)
+    assert request.places == (DraftPlace(before=TEXT[:place], after=TEXT[place:]),)
+    assert (request.canvases, request.seed, request.context_tokens) == (2, 5, 512)
+    assert request.sampling == SamplingOverrides(
+        max_steps=12, t_max=0.9, t_min=0.2, entropy_bound=0.3, early_stop=False
+    )
 
 
 def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
@@ -276,7 +280,7 @@ def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngin
         desk.drafts.keep()
 
     run(scenario())
-    assert (engine.requests[0].before, engine.requests[0].after) == ("ferry", "")
+    assert engine.requests[0].places == (DraftPlace(before="ferry"),)
     assert desk.page.text() == TEXT[:9] + DRAFT + TEXT[9:]
 
 
@@ -374,7 +378,7 @@ class Telling:
         )
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
-        return self._engine.draft(msgspec.structs.replace(request, instruction=self.how), cancelled)
+        return self._engine.draft(instructed(request, self.how), cancelled)
 
 
 def test_an_engine_that_does_not_move_is_told_and_waiting_goes_on(
@@ -547,3 +551,65 @@ def open_session(desk: Desk) -> DraftSession:
     draft = DraftSession(placement, send=lambda _: None, cancel=lambda _: None, parent=desk.page)
     draft.begin("a", seed=0, max_steps=9)
     return draft
+
+
+def test_several_places_are_drafted_in_one_batch(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    """Each is its own draft: kept, discarded, retried and undone alone, wherever the others are."""
+    places = [TEXT.index("\n"), TEXT.index("\n\n"), END]
+    desk.settings.change(seed=5)
+
+    async def scenario() -> None:
+        desk.drafts.draft_at([cursor_at(desk.page, place) for place in places])
+        drafts = list(desk.drafts.overlays)
+        await desk.until(lambda: all(draft.state is DraftState.SETTLED for draft in drafts))
+        assert [draft.variants[0].seed for draft in drafts] == [5, 6, 7]
+        put_caret(desk.page, drafts[1].placement.cursor.position())
+        assert desk.drafts.current is drafts[1]
+        desk.drafts.keep()
+        drafts[0].discard()
+        drafts[2].retry()
+        await desk.until(lambda: len(drafts[2].variants) == 2)
+        assert list(desk.drafts.overlays) == [drafts[2]]
+
+    run(scenario())
+    (request, again) = engine.requests
+    assert [place.before for place in request.places] == [
+        f"{TEXT[: places[0]]}\n\n",
+        f"{TEXT[: places[1]]}\n\n",
+        f"{TEXT}\n\n",
+    ]
+    assert len(again.places) == 1
+    assert desk.page.text() == f"{TEXT[: places[1]]}\n\n{DRAFT}{TEXT[places[1] :]}"
+    desk.page.undo()
+    assert desk.page.text() == TEXT
+
+
+def test_one_place_given_up_lets_the_others_go_on(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    engine.how = "endless"
+
+    async def scenario() -> None:
+        desk.drafts.draft_at([cursor_at(desk.page, TEXT.index("\n")), cursor_at(desk.page, END)])
+        first, second = desk.drafts.overlays
+        await desk.until(lambda: second.step > 1)
+        first.discard()
+        step = second.step
+        await desk.until(lambda: second.step > step)
+        second.stop()
+        assert second.text == "It rained"
+        await desk.until(lambda: not desk.drafts.requests._waiting)
+
+    run(scenario())
+
+
+def test_a_fault_ends_every_place_and_is_told_once(
+    desk: Desk, run: Run, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.how = "lose the device"
+
+    async def scenario() -> None:
+        desk.drafts.draft_at([cursor_at(desk.page, TEXT.index("\n")), cursor_at(desk.page, END)])
+        await desk.until(lambda: not desk.drafts.overlays)
+
+    run(scenario())
+    assert [fault.kind for fault in desk.faults] == ["device-lost"]
+    caplog.clear()

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QInputMethodEvent, QTextDocument
@@ -102,7 +103,7 @@ class Desk:
         """The texts before the caret that were read ahead, as if the writer had paused now."""
         self.worker.prepared.clear()
         self.reading.pause.timeout.emit()
-        return [request.before for request in self.worker.prepared]
+        return [request.place.before for request in self.worker.prepared]
 
 
 @pytest.fixture
@@ -150,8 +151,7 @@ def test_exactly_what_a_draft_at_the_caret_sends_is_read(
 
     run(scenario())
     (ahead,), (draft,) = desk.worker.prepared, desk.worker.drafted
-    assert (ahead.before, ahead.after) == (draft.before, draft.after)
-    assert (ahead.instruction, ahead.context_tokens) == (draft.instruction, draft.context_tokens)
+    assert ((ahead.place,), ahead.context_tokens) == (draft.places, draft.context_tokens)
 
 
 def test_the_same_text_is_not_read_twice_in_a_row(desk: Desk, run: Run, qtbot: QtBot) -> None:
@@ -250,6 +250,16 @@ def test_nothing_is_read_when_the_writer_wants_none(desk: Desk, run: Run) -> Non
     assert len(desk.read_in_a_pause()) == 1
 
 
+def test_nothing_is_read_by_an_engine_that_does_not_read_ahead(desk: Desk, run: Run) -> None:
+    run(desk.loaded())
+    assert desk.model.ready
+    can = desk.model.ready.capabilities
+    for reads_ahead in (False, True):
+        capabilities = msgspec.structs.replace(can, reads_ahead=reads_ahead)
+        desk.model.ready = msgspec.structs.replace(desk.model.ready, capabilities=capabilities)
+        assert len(desk.read_in_a_pause()) == reads_ahead
+
+
 def test_nothing_is_read_in_a_window_that_cannot_be_seen(desk: Desk, run: Run) -> None:
     run(desk.loaded())
     for vanish in (desk.page.hide, desk.page.showMinimized):
@@ -307,7 +317,7 @@ def test_the_window_reads_ahead(qtbot: QtBot, run: Run, tmp_path: Path) -> None:
         await window.view.drafts.close()
 
     run(scenario())
-    assert [request.before for request in worker.prepared] == ["a"]
+    assert [request.place.before for request in worker.prepared] == ["a"]
     assert worker.close()
     window.view.page.document().setModified(False)
     window.view.document.close()

@@ -10,7 +10,7 @@ from app.models.progress_text import time_left
 from app.settings.schema import Settings
 from engine.checkpoints.catalogue import BUNDLED, GEMMA_26B
 from engine.hardware.device_groups import combined_device
-from tests.app.models.ui.test_models_page import CPU, GIB, RTX_3060, RTX_4090
+from tests.app.models.desk import CPU, GIB, RTX_3060, RTX_4090
 
 NEEDS = "DiffusionGemma 26B needs a graphics card with 24 GB"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from app.models.fit_verdict import device_taken, judge
-from app.models.precision_labels import with_precision_labels
 from engine.checkpoints.catalogue import GEMMA_26B, KNOWN_MODELS, KnownModel
 from engine.checkpoints.model_shape import read_shape
 from engine.hardware.device_groups import combined_device
@@ -50,7 +49,7 @@ def test_automatic_is_judged_as_the_precision_that_a_load_takes(context: int, fp
         card = Device(id="cuda:0", name="", total_bytes=80 * GIB, free_bytes=free, fp8=fp8)
         request = LoadRequest(request_id="", model="", context_tokens=context)
         precision = resolve_load(request, described(SHAPE), (card, CPU)).precision
-        assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).precision == precision
+        assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).plan.precision == precision
         found.add(precision)
     assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
 
@@ -63,22 +62,31 @@ def test_automatic_is_judged_on_a_processor_as_a_load_takes_it(known: KnownModel
         processor = Device(id="cpu", name="", total_bytes=2**40, free_bytes=free * GIB, bf16=bf16)
         request = LoadRequest(request_id="", model="", context_tokens=2048)
         precision = resolve_load(request, described(shape), (processor,)).precision
-        assert judge(shape, known.precisions, "auto", 2048, processor).precision == precision
+        assert judge(shape, known.precisions, "auto", 2048, processor).plan.precision == precision
 
 
 def test_a_packed_copy_is_judged_as_what_it_is() -> None:
     card = Device(id="cuda:0", name="", total_bytes=24 * GIB, free_bytes=23 * GIB)
-    assert judge(SHAPE, ("fp8",), "auto", 2048, card).precision == "fp8"
+    assert judge(SHAPE, ("fp8",), "auto", 2048, card).plan.precision == "fp8"
 
 
-def test_precisions_are_named_in_words_save_in_paths() -> None:
-    told = "The model in /models/gemma-fp8/fp8.x is packed as fp8: not as 4-bit-tight, or fp8."
-    assert with_precision_labels(told) == (
-        "The model in /models/gemma-fp8/fp8.x is packed as 8-bit: not as tight 4-bit, or 8-bit."
-    )
-    full = with_precision_labels("Choose bf16, or fp32.")
-    assert full == "Choose full (bf16), or full (fp32)."
-    assert with_precision_labels(full) == full
+def words(precision: str, free_gib: float, *, context: int = 2048) -> str:
+    """Of the real model on a card of 48 GiB."""
+    free, total = round(free_gib * GIB), round((free_gib and 48) * GIB)
+    card = Device(id="cuda:0", name="RTX A6000", total_bytes=total, free_bytes=free, fp8=True)
+    return judge(SHAPE, GEMMA_26B.precisions, precision, context, card).words
+
+
+def test_a_verdict_says_what_to_do_and_only_what_helps() -> None:
+    assert words("4-bit", 40) == "Fits with 21.1 GB to spare."
+    assert words("auto", 22).startswith("4-bit fits with ")
+    more = "more than your RTX A6000 has free"
+    assert words("bf16", 40) == f"Needs 9.1 GB {more}: choose 8-bit."
+    assert words("4-bit", 18.5) == f"Needs 411 MB {more}: close other programs, or choose tight 4-bit."
+    assert words("4-bit", 20, context=32768).endswith(": close other programs, or choose a smaller context.")
+    assert words("bf16", 18.5, context=32768).endswith(": choose tight 4-bit and a smaller context.")
+    assert words("bf16", 10, context=32768).endswith(": choose a smaller model.")
+    assert words("fp8", 0).endswith("; how much your RTX A6000 has free is not known.")
 
 
 def test_both_answers_occur() -> None:

@@ -20,9 +20,9 @@ from app.settings.store import SettingsStore
 from app.worker.device_monitor import DeviceMonitor
 from engine.checkpoints.catalogue import GEMMA_26B, models_folder
 from engine.checkpoints.units import disk_text
+from tests.app.models.desk import FakeModel, acts
 from tests.app.models.hub_server import NEEDED, REPO, WEIGHTS, Hub, is_whole
 from tests.app.models.test_download_job import TIMEOUT_MS, endpoint, until, until_gone, until_stalled
-from tests.app.models.ui.test_models_page import FakeModel, acts
 
 __all__ = ["endpoint"]  # a fixture
 DESCRIPTION = {"config.json", "LICENSE"}
@@ -63,7 +63,7 @@ def test_what_is_typed_is_looked_up_and_downloaded_only_when_told_to(
     page.form.repo.setText(f"https://huggingface.co/{REPO}")
     page.form.fetch.click()
     (item,) = downloads.items
-    row = page.rows[item.folder]
+    row = page.models.rows[item.folder]
     assert acts(row) == ["Cancel"]
     until(qtbot, item, DownloadState.PROBED)
     assert files_asked_for(hub) == DESCRIPTION
@@ -105,12 +105,12 @@ def test_the_next_run_offers_it_again_without_asking_the_hub(
     again = DownloadQueue()
     assert [item.state for item in again.items] == [DownloadState.PROBED]
     page = page_of(again, qtbot, tmp_path)
-    row = page.rows[item.folder]
+    row = page.models.rows[item.folder]
     check_offer(row, sum(len(hub.files[name]) for name in NEEDED))
     assert len(hub.requests) == asked
     row.cancel.click()
     assert again.items == []
-    assert item.folder not in page.rows
+    assert item.folder not in page.models.rows
     assert not installation.partial(item.folder).exists()
     again.close()
 
@@ -152,7 +152,7 @@ def test_a_look_needs_no_room(
     HubDownload(order, reports.append, endpoint=hub.url).run()
     assert [type(report) for report in reports] == [Checked]
     found = DownloadQueue()
-    row = page_of(found, qtbot, tmp_path).rows[Path(order.folder)]
+    row = page_of(found, qtbot, tmp_path).models.rows[Path(order.folder)]
     assert row.state.text() == "1.0\u00a0GB free on this disk: not enough"
     found.close()
 
@@ -164,7 +164,7 @@ def test_a_repository_that_asks_for_a_token_is_looked_at_with_it(
     hub.refused["config.json"] = (401, "GatedRepo")
     item = downloads.download(REPO, probe=True)
     until(qtbot, item, DownloadState.FAILED)
-    row = page.rows[item.folder]
+    row = page.models.rows[item.folder]
     assert row.token.isVisible()
     until_gone(qtbot, item)
     hub.refused.clear()
@@ -215,6 +215,6 @@ def test_another_kind_of_model_is_told_and_fetches_nothing_else(
     item = downloads.download(REPO, probe=True)
     until(qtbot, item, DownloadState.FAILED)
     assert files_asked_for(hub) == {"config.json"}
-    row = page.rows[item.folder]
+    row = page.models.rows[item.folder]
     assert words in row.fault.text()
     assert acts(row) == ["Try again", "Remove"]

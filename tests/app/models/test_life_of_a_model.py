@@ -27,7 +27,7 @@ from engine.hardware.nvidia import Gpu
 from engine.protocol.errors import Fault, FaultError
 from engine.protocol.events import Device, Loading
 from tests.app.conftest import Run
-from tests.app.models.ui.test_models_page import CPU, RTX_3060, RTX_4090, finish_scan, install
+from tests.app.models.desk import CPU, RTX_3060, RTX_4090, finish_scan, install
 from tests.app.window.test_main_window import Open, open_window, settle, window
 from tests.fakes import finished, ready
 
@@ -45,12 +45,10 @@ def stand(window: MainWindow, *devices: Device) -> None:
     window.model.devices = devices
     window.model.ready = msgspec.structs.replace(ready("1"), device=devices[0])
     window.model.changed.emit()
-    assert window.devices._thread is not None
-    window.devices._thread.join()
-    QCoreApplication.sendPostedEvents(window.devices)
-    if window.model_notices._thread:
-        window.model_notices._thread.join()
-        QCoreApplication.sendPostedEvents(window.model_notices)
+    assert window.devices.call.busy
+    for call in (window.devices.call, window.model_notices.offer_call):
+        call.join(60)
+        QCoreApplication.sendPostedEvents(call)
 
 
 def offers(notice: MessageBar) -> list[str]:
@@ -95,7 +93,7 @@ def test_once_answered_it_never_comes_back(open_window: Open, answer: Callable[[
     stand(window, RTX_4090, CPU)
     answer(window)
     assert window.welcome.isHidden()
-    assert ("models" in vars(window.side_panel)) == (answer is see_models)
+    assert ("models_page" in vars(window.side_panel)) == (answer is see_models)
     later = open_window()
     later.start(None)
     stand(later, RTX_4090, CPU)
@@ -190,12 +188,12 @@ def test_an_idle_card_is_told_instead(window: MainWindow) -> None:
 def test_models_are_a_page_of_the_panel(window: MainWindow) -> None:
     window.side_panel.open_models()
     assert window.side_panel.panel.isVisible()
-    assert window.side_panel.models.isVisible()
+    assert window.side_panel.models_page.isVisible()
     assert window.side_panel.panel.geometry().left() >= window.view.page.geometry().right()
-    window.side_panel.models.back.emit()
-    assert not window.side_panel.models.isVisible()
+    window.side_panel.models_page.back.emit()
+    assert not window.side_panel.models_page.isVisible()
     assert window.side_panel.panel.isVisible()
-    window.side_panel.models.closed.emit()
+    window.side_panel.models_page.closed.emit()
     assert window.side_panel.panel.isHidden()
 
 
@@ -222,7 +220,7 @@ def test_what_arrived_is_used_with_one_click(
         install(item.folder)
         item._enter(DownloadState.DONE)
         item.ended.emit()
-        finish_scan(window.side_panel.models)
+        finish_scan(window.side_panel.models_page)
         assert offers(window.notice) == ["Use it"]
         window.notice.buttons[0].click()
         assert window._settings.current.model == str(item.folder)
@@ -235,11 +233,12 @@ def test_what_arrived_is_used_with_one_click(
 def test_what_arrived_and_was_removed_since_is_not_used(window: MainWindow) -> None:
     window.side_panel.open_models()
     folder = install(models_folder() / "owner--model")
-    window.side_panel.models.scan()
-    finish_scan(window.side_panel.models)
-    entry = window.side_panel.models.rows[folder].entry
+    window.side_panel.models_page.models.scan()
+    finish_scan(window.side_panel.models_page)
+    entry = window.side_panel.models_page.models.rows[folder].entry
     window.model_notices.show_arrived(entry)
-    window.side_panel.models._remove(entry)
+    assert entry.local is not None
+    window.side_panel.models_page.acts.remove(entry.local)
     chosen = window._settings.current
     window.notice.buttons[0].click()
     assert window._settings.current == chosen
@@ -253,8 +252,8 @@ def test_a_download_has_one_name(window: MainWindow) -> None:
     window.side_panel.open_models()
     window.model.ready = msgspec.structs.replace(ready("1"), model=str(folder), label=folder.name)
     window.model.changed.emit()
-    finish_scan(window.side_panel.models)
-    name = window.side_panel.models.rows[folder].entry.label
+    finish_scan(window.side_panel.models_page)
+    name = window.side_panel.models_page.models.rows[folder].entry.label
     assert window.status.model.text().startswith(f"{name} · ")
     assert f"{name}  ›" in [button.text() for button in window.side_panel.panel.findChildren(QPushButton)]
     of_its_own = msgspec.structs.replace(ready("2"), model=str(BUNDLED / "starter"), label="starter")
@@ -474,8 +473,8 @@ def test_removing_asks_in_the_window_without_stopping_it(window: MainWindow) -> 
 
     install(GEMMA_26B.folder)
     window.side_panel.open_models()
-    finish_scan(window.side_panel.models)
-    window.side_panel.models.rows[GEMMA_26B.folder].remove.click()
+    finish_scan(window.side_panel.models_page)
+    window.side_panel.models_page.models.rows[GEMMA_26B.folder].remove.click()
     assert window.findChild(QMessageBox) is not None
 
 
@@ -491,7 +490,7 @@ def test_what_has_not_arrived_is_told_when_nobody_looks(
         "owner/model is not here yet. The Hub cannot be reached. Check the connection."
     )
     window.notice.buttons[0].click()
-    assert window.side_panel.models.isVisible()
+    assert window.side_panel.models_page.isVisible()
     assert window.notice.isHidden()
 
 

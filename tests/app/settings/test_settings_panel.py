@@ -45,7 +45,6 @@ READY = Ready(
     t_min=0.3,
     t_max=0.5,
     entropy_bound=0.05,
-    continues_only=True,
 )
 
 

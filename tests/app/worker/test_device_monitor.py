@@ -201,7 +201,7 @@ def test_a_reading_that_a_load_overtook_is_thrown_away(
 def test_small_changes_are_no_news(watch: DeviceMonitor, machine: Machine, qtbot: QtBot) -> None:
     poll(watch, qtbot)
     machine.leave_free(23 * GIB - 2**20)
-    with qtbot.assertNotEmitted(watch.changed), qtbot.waitSignal(watch._read):
+    with qtbot.assertNotEmitted(watch.changed), qtbot.waitSignal(watch.call.returned):
         watch.poll()
     assert watch.now(CARD).free_bytes == 23 * GIB
 

@@ -36,6 +36,7 @@ from engine.runtime import child_process
 from engine.runtime.process_engine import ProcessEngine
 from engine.runtime.replay_engine import ReplayEngine
 from tests import fakes
+from tests.fakes import draft_request, prepare_request
 
 if TYPE_CHECKING:
     from tests.app.conftest import Emitted, Run
@@ -52,13 +53,11 @@ Start = Callable[..., EngineThread]
 
 
 def draft(request_id: str, instruction: str = "", variants: int = 1) -> DraftRequest:
-    return DraftRequest(
-        request_id=request_id, before="A letter. ", instruction=instruction, variants=variants
-    )
+    return draft_request(request_id, "A letter. ", instruction=instruction, variants=variants)
 
 
 def prepare(instruction: str = "", before: str = "A letter. ") -> PrepareRequest:
-    return PrepareRequest(request_id="ahead", before=before, instruction=instruction)
+    return prepare_request(before, instruction)
 
 
 @pytest.fixture
@@ -194,6 +193,7 @@ def test_a_slow_consumer_gets_the_newest_frames_and_every_commit(start: Start, r
         *(fakes.frame("1", step, variant) for step in range(1, 50) for variant in range(2)),
         commit,
         fakes.frame("1", 50, 1),
+        fakes.frame("1", 50, 1, place=1),
         fakes.frame("1", 51, 1),
         fakes.finished("1", 0),
         Committed(request_id="0", variant=1, canvas=0, text="of an earlier request"),
@@ -209,6 +209,7 @@ def test_a_slow_consumer_gets_the_newest_frames_and_every_commit(start: Start, r
         assert [await first, *await collect(events)] == [
             fakes.frame("1", 49, 0),
             commit,
+            fakes.frame("1", 50, 1, place=1),
             fakes.frame("1", 51, 1),
             fakes.finished("1", 0),
             fakes.finished("1", 1),
@@ -529,18 +530,19 @@ def open_session() -> Engine:
     return LocalEngine()
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("open_engine", [ProcessEngine, open_session])
 def test_the_real_engine(open_engine: Callable[[], Engine], start: Start, run: Run) -> None:
     async def scenario() -> None:
         worker = start(open_engine)
         loaded = await collect(worker.load(LoadRequest(request_id="load", model="starter", device="cpu")))
         assert isinstance(loaded[-1], Ready), loaded[-1]
-        events = worker.draft(DraftRequest(request_id="1", before="The rain had stopped. "))
+        events = worker.draft(draft_request("1", "The rain had stopped. "))
         await until(events, Frame)
         worker.cancel("1")
         assert await collect(events) == [Cancelled(request_id="1")]
         worker.prepare(prepare(before="The rain had stopped. "))
-        request = DraftRequest(request_id="2", before="The rain had stopped. ", max_steps=3, early_stop=False)
+        request = draft_request("2", "The rain had stopped. ", max_steps=3, early_stop=False)
         drafted = await collect(worker.draft(request))
         assert isinstance(drafted[-1], Finished), drafted[-1]
         assert [event.step for event in drafted if isinstance(event, Frame)] == [0, 1, 2, 3]

@@ -42,7 +42,7 @@ TINY_SIZES = Sizes(
 
 @pytest.fixture(scope="module")
 def setup(tiny_folder: Path) -> BenchSetup:
-    return BenchSetup(str(tiny_folder), "cpu", sizes=TINY_SIZES)
+    return BenchSetup(str(tiny_folder), "cpu", "fp32", TINY_SIZES)
 
 
 @pytest.fixture
@@ -199,6 +199,7 @@ def bench(*arguments: str) -> str:
     return out.getvalue()
 
 
+@pytest.mark.both_worlds
 def test_the_command_prints_a_list_of_rows_and_nothing_else(tiny_folder: Path) -> None:
     rows = json.loads(bench("variants", "--model", str(tiny_folder), "--device", "cpu", "--json"))
     assert all(set(one) == set(Row.__annotations__) for one in rows)

@@ -17,6 +17,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.checkpoints import catalogue, memory_estimate, memory_plan, model_shape
 from engine.checkpoints.memory_estimate import CONTEXTS, RUNTIME_BYTES
+from engine.checkpoints.memory_plan import MemoryPlan
 from engine.checkpoints.precision import (
     LOADABLE_PRECISIONS,
     PACKED_PRECISIONS,
@@ -27,10 +28,11 @@ from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.loading import TextModel
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device, Finished, Prefilled, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import LoadRequest
 from engine.quantization.hf_quantizer import replace_with_packed
 from engine.runtime.local_engine import LocalEngine
 from tests.engine.conftest import plan_for
+from tests.fakes import draft_request
 
 GB = 10**9
 SMALL: dict[str, Any] = {
@@ -296,9 +298,9 @@ def test_a_draft_takes_what_was_planned(
     *_, ready = session.load(load, threading.Event())
     assert isinstance(ready, Ready), ready
     model = session.model
-    request = DraftRequest(
-        request_id="d",
-        before="It rained all day. " * context,
+    request = draft_request(
+        "d",
+        "It rained all day. " * context,
         context_tokens=context,
         max_steps=2,
         variants=variants,
@@ -360,37 +362,38 @@ def test_a_card_of_24_gb_takes_the_real_model_in_4_bits_and_not_in_bf16(
     assert needs == sorted(set(needs))
 
 
-def verdicts(shape: model_shape.ModelShape, free: int, total: int = 0) -> dict[tuple[str, int], str]:
+def plans(shape: model_shape.ModelShape, free: int, total: int = 0) -> dict[tuple[str, int], MemoryPlan]:
     table = memory_plan.memory_plans(shape, ("bf16", "4-bit", "4-bit-tight"), free, total)
-    return {(plan.precision, plan.context_tokens): plan.verdict for plan in table}
+    return {(plan.precision, plan.context_tokens): plan for plan in table}
 
 
-def test_verdicts_say_what_to_do_and_only_what_helps(large: model_shape.ModelShape) -> None:
+def ways(plan: MemoryPlan) -> tuple[bool, bool, Precision | None, Precision | None]:
+    smaller = plan.fitting_precision_with_smaller_context
+    return plan.fits_once_emptied, plan.smaller_context_fits, plan.fitting_precision, smaller
+
+
+def test_a_plan_knows_what_helps_and_only_that(large: model_shape.ModelShape) -> None:
     at_8192, at_32768 = (memory_estimate.needed_bytes(large, "4-bit", context) for context in (8192, 32768))
-    told = verdicts(large, at_8192, total=at_32768)
-    assert told["4-bit", 2048].startswith("fits with ")
-    assert told["4-bit", 8192] == "fits with 0 MB to spare"
-    assert told["4-bit", 32768] == (
-        "needs 2.2 GB more than this card has free: close other programs, or choose a smaller context"
-    )
-    assert verdicts(large, at_8192 - 2**28, total=at_8192)["4-bit", 8192] == (
-        "needs 256 MB more than this card has free: close other programs, or choose a smaller context or"
-        " 4-bit-tight"
-    )
-    assert told["bf16", 2048] == "needs 29.6 GB more than this card has free: choose 4-bit"
-    assert verdicts(large, 8 * GB)["4-bit-tight", 2048] == (
-        "needs 9.4 GB more than this card has free: choose a smaller model"
-    )
-    assert verdicts(large, at_8192)["bf16", 32768].endswith(": choose 4-bit and a smaller context")
-    assert "is not known" in verdicts(large, 0)["bf16", 2048]
-    assert all(plan.fits for plan in memory_plan.memory_plans(large, ("bf16",), 0))
+    table = plans(large, at_8192, total=at_32768)
+    assert table["4-bit", 2048].fits
+    assert (table["4-bit", 8192].fits, table["4-bit", 8192].spare_bytes) == (True, 0)
+    beyond = table["4-bit", 32768]
+    assert (beyond.fits, beyond.spare_bytes) == (False, at_8192 - at_32768)
+    assert ways(beyond) == (True, True, None, "4-bit")
+    tight = plans(large, at_8192 - 2**28, total=at_8192)["4-bit", 8192]
+    assert tight.spare_bytes == -(2**28)
+    assert ways(tight) == (True, True, "4-bit-tight", "4-bit")
+    assert ways(table["bf16", 2048]) == (False, False, "4-bit", "4-bit")
+    assert ways(plans(large, 8 * GB)["4-bit-tight", 2048]) == (False, False, None, None)
+    assert ways(plans(large, at_8192)["bf16", 32768]) == (False, False, None, "4-bit")
+    unknown = memory_plan.memory_plans(large, ("bf16",), 0)
+    assert all(plan.fits and not plan.free_bytes for plan in unknown)
 
 
 def test_a_context_beyond_the_models_own_limit_is_planned_at_the_limit() -> None:
     shape = model_shape.read_shape(catalogue.STARTER.describes)
     below, at, beyond = memory_plan.memory_plans(shape, ("fp32",), GB)
-    assert "reads at most" not in below.verdict
-    assert at.verdict.endswith("(this model reads at most 3,072 tokens)")
+    assert {plan.limit_tokens for plan in (below, at, beyond)} == {3072}
     assert (at.context_tokens, beyond.context_tokens) == (8192, 32768)
     assert below.total_bytes < at.total_bytes == beyond.total_bytes
 
@@ -454,23 +457,6 @@ def test_there_is_room_for_what_is_asked_or_else_for_the_smallest(large: model_s
     assert not memory_estimate.has_room(large, "4-bit", card(tight), 32768)
     assert not memory_estimate.has_room(large, "fp32", card(80 * GB), 32768)
     assert not memory_estimate.has_room(large, "auto", card(tight), 32768, ("4-bit",))
-
-
-def test_several_cards_have_what_one_has(large: model_shape.ModelShape) -> None:
-    one, two = (memory_plan.memory_plans(large, ("bf16",), GB, cards=cards)[0].verdict for cards in (1, 2))
-    assert "more than this card has free" in one
-    assert "more than this card have free" in two
-
-
-def test_a_model_in_place_of_the_one_in_use_is_told_so(large: model_shape.ModelShape) -> None:
-    def told(free: int, cards: int) -> str:
-        return memory_plan.memory_plans(large, ("4-bit",), free, 0, "my cards", cards, instead=True)[
-            0
-        ].verdict
-
-    assert told(80 * GB, 1).endswith(" GB to spare in place of the model in use")
-    assert told(80 * GB, 2).endswith(" GB to spare on my cards in place of the model in use")
-    assert "than my cards have free even without the model in use: choose" in told(GB, 2)
 
 
 # ------------------------------------------------------------------ precision

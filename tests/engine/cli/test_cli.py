@@ -25,16 +25,18 @@ from engine.protocol.events import Device, Finished, Frame, Loading, Prefilled, 
 
 ENGINE = [sys.executable, "-m", "engine"]
 ROOT = Path(__file__).parents[3]
+FP32 = ("--device", "cpu", "--precision", "fp32")  # bf16 is slow on a processor that has no arithmetic for it
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([*ENGINE, *arguments], input=stdin, capture_output=True, cwd=ROOT, timeout=120)
 
 
+@pytest.mark.both_worlds
 def test_draft_prints_events_and_nothing_else(tmp_path: Path) -> None:
     before = tmp_path / "before.txt"
     before.write_text("Dear Anna,\n\nThank you for your letter. ")
-    done = run("draft", "--before", str(before), "--seed", "7", "--steps", "8", "--events")
+    done = run("draft", "--before", str(before), "--seed", "7", "--steps", "4", "--events")
     assert done.returncode == 0, done.stderr
     events = [decode_event(line) for line in done.stdout.splitlines()]
     kinds = [type(event) for event in events]
@@ -44,7 +46,7 @@ def test_draft_prints_events_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_draft_prints_the_paragraph_alone_and_reads_standard_input() -> None:
-    done = run("draft", "--before", "-", "--steps", "6", stdin="Dear Émile,\n\n".encode())
+    done = run("draft", "--before", "-", "--steps", "6", *FP32, stdin="Dear Émile,\n\n".encode())
     assert done.returncode == 0
     assert done.stdout.strip()
     assert b"step" not in done.stdout
@@ -55,7 +57,7 @@ def test_draft_prints_the_paragraph_alone_and_reads_standard_input() -> None:
 def test_a_draft_sharpens_in_place_on_a_terminal() -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*ENGINE, "draft", "--steps", "3"], stdout=theirs, stderr=subprocess.DEVNULL, cwd=ROOT
+        [*ENGINE, "draft", "--steps", "3", *FP32], stdout=theirs, stderr=subprocess.DEVNULL, cwd=ROOT
     ) as process:
         os.close(theirs)
         shown = b""
@@ -150,7 +152,7 @@ def test_results_come_where_nobody_reads_the_diagnostics() -> None:
 
 
 def test_an_interrupt_exits_with_130() -> None:
-    command = [*ENGINE, "draft", "--events", "--no-early-stop", "--steps", "128", "--canvases", "4"]
+    command = [*ENGINE, "draft", "--events", "--no-early-stop", "--steps", "128", "--canvases", "4", *FP32]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -229,6 +231,16 @@ def test_models_plans_for_a_card_of_a_given_size() -> None:
             assert plan["verdict"].startswith("fits" if plan["fits"] else "needs")
     assert real["disk_bytes"] > 50e9
     assert real["free_disk_bytes"] > 0
+
+
+def test_verdicts_name_what_helps() -> None:
+    _, real = json.loads(models(json=True, memory=18_700_000_000))
+    told = {(plan["precision"], plan["context_tokens"]): plan["verdict"] for plan in real["plans"]}
+    assert told["4-bit-tight", 2048].startswith("fits with ")
+    assert told["4-bit", 32768].endswith(
+        " more than this card has free: choose 4-bit-tight and a smaller context"
+    )
+    assert told["bf16", 2048].endswith(" more than this card has free: choose 4-bit-tight")
 
 
 def test_models_plans_for_this_machine() -> None:

@@ -36,6 +36,14 @@ NOTHING = CanvasConstraints()
 
 seeds = st.integers(0, 2**32)
 pins_of_a_canvas = st.dictionaries(st.integers(0, SIZE - 1), st.integers(0, VOCAB - 1))
+constraints_of_a_canvas = st.builds(
+    CanvasConstraints,
+    pins=pins_of_a_canvas | st.just(dict.fromkeys(range(SIZE), 3)),
+    banned=st.sampled_from([(), (7, 8), (1,)]),
+    banned_before=st.integers(0, SIZE),
+    start=st.none() | st.just([6] * SIZE),
+    renoise_share=st.floats(0.0, 1.0),
+)
 
 
 class Rows:
@@ -96,10 +104,15 @@ def settings(**changes: Any) -> SamplerConfig:
 
 
 def run_batch(
-    table: Table, seeds: Sequence[int], given: CanvasConstraints = NOTHING, **changes: Any
+    table: Table,
+    seeds: Sequence[int],
+    given: CanvasConstraints | Sequence[CanvasConstraints] = NOTHING,
+    **changes: Any,
 ) -> list[DenoisingStep]:
+    """given: of all canvases, or of each."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return list(denoise_canvases(table, Rows(len(seeds)), settings(**changes), generators, given))
+    each = [given] * len(seeds) if isinstance(given, CanvasConstraints) else given
+    return list(denoise_canvases(table, Rows(len(seeds)), settings(**changes), generators, each))
 
 
 def run(
@@ -228,6 +241,15 @@ def test_a_canvas_that_is_pinned_throughout_is_finished_at_once() -> None:
     assert not table.seen
 
 
+def test_the_others_go_on_without_what_is_pinned_throughout() -> None:
+    throughout = CanvasConstraints(pins=dict.fromkeys(range(SIZE), 3))
+    table = Table(certain())
+    steps = run_batch(table, [1, 2, 3], [throughout, CanvasConstraints(pins={1: 9}), throughout])
+    assert [(step.canvas, step.number) for step in steps if step.last] == [(0, 0), (2, 0), (1, 2)]
+    assert [list(seen) for seen in table.seen] == [[1], [1]]
+    assert steps[-1].draft.tolist() == [0, 9, 2, 3, 4, 5, 6, 7]
+
+
 # ------------------------------------------------------------------ banned tokens
 
 
@@ -261,7 +283,7 @@ def test_a_pin_stands_though_its_token_is_banned() -> None:
 @pytest.mark.parametrize(("strength", "kept"), [(0.0, 8), (0.1, 7), (0.5, 4), (0.8, 2), (1.0, 0)])
 def test_so_many_positions_of_the_start_are_kept(strength: float, kept: int) -> None:
     """No noise is like this start, so it can be counted."""
-    given = CanvasConstraints(start=[-1] * SIZE, strength=strength)
+    given = CanvasConstraints(start=[-1] * SIZE, renoise_share=strength)
     places = set()
     for seed in range(9):
         start = run_batch(Table(certain()), [seed], given, max_steps=1)[0].draft
@@ -272,7 +294,7 @@ def test_so_many_positions_of_the_start_are_kept(strength: float, kept: int) -> 
 
 
 def test_the_start_stands_at_its_places_with_the_pins_in_it() -> None:
-    given = CanvasConstraints(pins={3: 9}, start=[10, 0, 1, 2, 3, 4, 5, 6], strength=0.0)
+    given = CanvasConstraints(pins={3: 9}, start=[10, 0, 1, 2, 3, 4, 5, 6], renoise_share=0.0)
     table = Table(certain())
     first = run_batch(table, [5], given)[0].draft
     assert first.tolist() == [10, 0, 1, 9, 3, 4, 5, 6]
@@ -280,7 +302,7 @@ def test_the_start_stands_at_its_places_with_the_pins_in_it() -> None:
 
 
 def test_a_start_renoised_throughout_leaves_nothing_of_it() -> None:
-    ours = run_batch(Table(certain()), [5], CanvasConstraints(start=[-1] * SIZE, strength=1.0))[0].draft
+    ours = run_batch(Table(certain()), [5], CanvasConstraints(start=[-1] * SIZE, renoise_share=1.0))[0].draft
     assert torch.equal(ours, run_batch(Table(certain()), [5])[0].draft)
 
 
@@ -352,7 +374,7 @@ def model_of(seed: int, count: int, quantised: bool) -> Table:
 @given(
     st.lists(seeds, min_size=1, max_size=4, unique=True),
     seeds,
-    pins_of_a_canvas,
+    st.lists(constraints_of_a_canvas, min_size=4, max_size=4),
     st.booleans(),
     st.floats(0.01, 2.0),
     st.sampled_from([0.05, 0.3]),
@@ -361,14 +383,13 @@ def model_of(seed: int, count: int, quantised: bool) -> Table:
 def test_each_canvas_of_a_batch_is_as_it_is_alone(
     batch: list[int],
     seed: int,
-    pins: dict[int, int],
+    given: list[CanvasConstraints],
     quantised: bool,
     bound: float,
     confidence: float,
     stability: int,
 ) -> None:
-    """Whichever of the others have finished."""
-    given = CanvasConstraints(pins=pins, banned=[7, 8], banned_before=4, start=[6] * SIZE, strength=0.7)
+    """Whatever the others are given, and whichever of them have finished."""
     changes: dict[str, Any] = {
         "max_steps": 12,
         "entropy_bound": bound,
@@ -376,11 +397,11 @@ def test_each_canvas_of_a_batch_is_as_it_is_alone(
         "stability_threshold": stability,
     }
     together = model_of(seed, len(batch), quantised)
-    steps = run_batch(together, batch, given, **changes)
+    steps = run_batch(together, batch, given[: len(batch)], **changes)
     for canvas, own in enumerate(batch):
         alone = model_of(seed, len(batch), quantised)
         alone._base = alone._base[canvas : canvas + 1]
-        expected = run_batch(alone, [own], given, **changes)
+        expected = run_batch(alone, [own], given[canvas], **changes)
         ours = [step for step in steps if step.canvas == canvas]
         assert [step.number for step in ours] == [step.number for step in expected]
         assert [step.last for step in ours] == [step.last for step in expected]
@@ -506,7 +527,7 @@ class Library:
 def assert_a_run_is_the_librarys(table: Table, batch: list[int], sampler: SamplerConfig) -> bool:
     """False where a difference in the last bits could decide: from there on there is nothing to compare."""
     generators = [torch.Generator().manual_seed(seed) for seed in batch]
-    steps = list(denoise_canvases(table, Rows(len(batch)), sampler, generators, NOTHING))
+    steps = list(denoise_canvases(table, Rows(len(batch)), sampler, generators, [NOTHING] * len(batch)))
     theirs = Library(table, sampler, Draws(batch, table.canvas_tokens, table.vocab_size), len(batch))
     for number in range(1, sampler.max_steps + 1):
         going = (~theirs.finished).nonzero().squeeze(-1).tolist()

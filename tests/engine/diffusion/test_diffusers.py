@@ -129,7 +129,9 @@ def test_a_run_is_the_pipelines(
     canvases = tiny.open_canvases([cache] * 2)
     shown = []
     with patch.object(tiny, "denoise", wraps=tiny.denoise) as denoise:
-        for step in denoise_canvases(tiny, canvases, sampler, generators, CanvasConstraints()):
+        for step in denoise_canvases(
+            tiny, canvases, sampler, generators, [CanvasConstraints()] * len(generators)
+        ):
             shown.append(step)
     seen = [call.args[1] for call in denoise.call_args_list]
 
@@ -179,7 +181,7 @@ def test_steps_along_a_canvas_of_the_bundled_model_are_the_schedulers(starter: D
         canvases = starter.open_canvases([cache])
         list(
             denoise_canvases(
-                starter, canvases, sampler, [torch.Generator().manual_seed(7)], CanvasConstraints()
+                starter, canvases, sampler, [torch.Generator().manual_seed(7)], [CanvasConstraints()]
             )
         )
     assert next(numbers, None) is None

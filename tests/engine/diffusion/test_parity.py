@@ -106,7 +106,9 @@ def run(
     generators: Sequence[torch.Generator],
 ) -> list[DenoisingStep]:
     return list(
-        denoise_canvases(model, model.open_canvases(caches), sampler, generators, CanvasConstraints())
+        denoise_canvases(
+            model, model.open_canvases(caches), sampler, generators, [CanvasConstraints()] * len(generators)
+        )
     )
 
 
@@ -230,7 +232,7 @@ def test_every_step_of_a_batch_is_the_librarys(pair: Pair) -> None:
 
             drafts[canvas].append(draft)
             decision = bool(stopping[canvas](draft[None], processed[None]).item())
-            mean = prediction.entropy[rows].mean().item()
+            mean = prediction.entropy[rows].mean()
             assert sampling.settled(drafts[canvas], 1, mean, confidence) == decision
 
         spread = (prediction.entropy > CERTAIN).nonzero().squeeze(-1)
@@ -343,7 +345,7 @@ def test_the_soft_embedding_is_the_librarys(pair: Pair, rows_a_product: int) -> 
     spread = (entropy[staying] > CERTAIN).nonzero().squeeze(-1)
     assert 0 < len(spread) < len(staying)
     draft = prediction.draft[staying].long()
-    with patch.object(diffusion_gemma, "CHUNK_BYTES", rows_a_product * vocab * 4):
+    with patch.object(diffusion_gemma, "LOGITS_CHUNK_BYTES", rows_a_product * vocab * 4):
         soft = ours.soft_embedding(draft, spread, prediction.probabilities, staying[spread])
     embedding = pair.theirs.model.decoder.embed_tokens
     theirs = logits[staying].softmax(-1) @ embedding.weight * embedding.embed_scale

@@ -393,7 +393,7 @@ def test_rows_are_drawn_each_from_its_own_distribution(rows_a_chunk: int) -> Non
         logits[row, 3 * row : 3 * row + 3] = torch.tensor([0.0, -1.0, -2.0])
     prediction = sampling.predict(logits, 1.0)
     uniform = torch.tensor([0.999, 0.7, 0.998])
-    with patch.object(sampling, "CHUNK_BYTES", rows_a_chunk * 9 * 4):
+    with patch.object(sampling, "LOGITS_CHUNK_BYTES", rows_a_chunk * 9 * 4):
         drawn = sampling.sample_beyond_draft(prediction, torch.tensor([2, 0, 1]), uniform)
     assert drawn.tolist() == [8, 1, 5]
 
@@ -402,7 +402,7 @@ def test_drawing_makes_no_second_copy_of_the_probabilities() -> None:
     """Every position drawn beyond its draft, as a high entropy bound does."""
     prediction = sampling.predict(torch.zeros(8, GEMMA_VOCAB), 1.0)
     one_row = prediction.probabilities[0].nbytes
-    with patch.object(sampling, "CHUNK_BYTES", 2 * one_row), _Largest() as largest:
+    with patch.object(sampling, "LOGITS_CHUNK_BYTES", 2 * one_row), _Largest() as largest:
         sampling.sample_beyond_draft(prediction, torch.arange(8), torch.linspace(0.1, 0.9, 8))
     assert 0 < largest.nbytes <= 2 * one_row
 
@@ -422,5 +422,5 @@ def test_the_stop_decision_is_the_librarys(stability: int, history: list[int], m
         drafts.append(draft)
         with patch.object(torch.distributions, "Categorical", _Library(torch.full((1, 8), mean))):
             expected = bool(theirs(draft[None], logits).item())
-        fp32_mean = torch.full((8,), mean).mean().item()
+        fp32_mean = torch.full((8,), mean).mean()
         assert sampling.settled(drafts, stability, fp32_mean, confidence) == expected

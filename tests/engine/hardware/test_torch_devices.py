@@ -39,8 +39,19 @@ def test_the_processor_is_always_there() -> None:
 def test_the_processor_tells_whether_it_computes_in_bf16(
     abilities: dict[str, bool], has: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("MEZZOTINT_BF16", raising=False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
     assert torch_devices.devices()[-1].bf16 == has
+
+
+@pytest.mark.parametrize("able", [False, True])
+@pytest.mark.parametrize(("told", "has"), [("0", False), ("1", True), ("", None), ("yes", None)])
+def test_the_processor_can_be_taken_for_one_of_the_other_kind(
+    able: bool, told: str, has: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEZZOTINT_BF16", told)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": able}, raising=False)
+    assert torch_devices.devices()[-1].bf16 is (able if has is None else has)
 
 
 @pytest.mark.parametrize(

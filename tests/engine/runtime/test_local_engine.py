@@ -30,6 +30,7 @@ from engine.hardware import torch_devices
 from engine.model import fast_modules
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.loading import READ_FRACTION, TextModel
+from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.events import (
     Cancelled,
     Committed,
@@ -40,12 +41,14 @@ from engine.protocol.events import (
     Loading,
     Prefilled,
     Ready,
+    Token,
 )
-from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftPlace, LoadRequest, Pin
 from engine.quantization import packed_copy
 from engine.quantization.packed_experts import PackedExperts
 from engine.runtime.local_engine import STARTED, LocalEngine
 from tests.engine.conftest import draft, load, plan_for
+from tests.fakes import draft_request, prepare_request
 
 BEFORE = "Dear Anna,\n\nThank you for your letter."
 
@@ -86,8 +89,22 @@ def test_a_load_tells_its_stages_the_devices_and_what_is_ready() -> None:
     assert isinstance(ready, Ready)
     assert ready.label.startswith("Starter model")
     assert ready.device.id == "cpu"
-    assert (ready.canvas_tokens, ready.max_steps, ready.continues_only) == (256, 96, True)
+    assert (ready.canvas_tokens, ready.max_steps) == (256, 96)
+    assert ready.capabilities == EngineCapabilities(
+        frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8
+    )
     assert (ready.t_min, ready.t_max, ready.entropy_bound) == (0.3, 0.5, 0.05)
+
+
+@pytest.mark.both_worlds
+def test_the_automatic_precision_is_the_one_that_suits_the_processor_and_drafts() -> None:
+    session = LocalEngine()
+    ready = load(session, precision="auto")[-1]
+    assert isinstance(ready, Ready)
+    assert ready.precision == ("bf16" if ready.device.bf16 else "fp32")
+    frames = frames_of(draft(session, BEFORE, seed=7, max_steps=8))
+    first, last = (sum(token.entropy for token in frame.tokens) for frame in (frames[0], frames[-1]))
+    assert last < first / 2
 
 
 def test_a_load_tells_the_longest_prompt_not_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -531,12 +548,42 @@ def test_the_same_seed_gives_the_same_text_and_another_seed_another(
     assert finished_of(other).text != finished_of(seventh).text
 
 
-def test_variant_n_is_the_draft_of_seed_plus_n(loaded_starter: LocalEngine) -> None:
+def starting_tokens(events: list[DraftEvent]) -> list[tuple[Token, ...]]:
+    """The random canvas of each draft."""
+    return [frame.tokens for frame in frames_of(events) if frame.step == 0]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_draft_n_starts_from_the_noise_of_seed_plus_n(tiny_folder: Path, precision: Precision) -> None:
+    session = LocalEngine()
+    load(session, str(tiny_folder), precision)
+    alone = [starting_tokens(draft(session, seed=7 + n, max_steps=1)) for n in range(4)]
+    for variants in (1, 2, 4):
+        together = starting_tokens(draft(session, seed=7, variants=variants, max_steps=1))
+        assert together == [tokens for (tokens,) in alone[:variants]]
+    assert alone[0] != alone[1]
+
+
+def test_in_fp32_variant_n_is_the_draft_of_seed_plus_n(loaded_starter: LocalEngine) -> None:
     both = draft(loaded_starter, BEFORE, seed=7, variants=2, max_steps=6)
     texts = [event.text for event in both if isinstance(event, Finished)]
     assert [event.variant for event in both if isinstance(event, Finished)] == [0, 1]
     alone = draft(loaded_starter, BEFORE, seed=8, max_steps=6)
     assert finished_of(alone).text == texts[1] != texts[0]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_same_request_gives_the_same_frames_in_every_precision(
+    tiny_folder: Path, precision: Precision
+) -> None:
+    frames: list[list[tuple[Token, ...]]] = []
+    for _ in range(2):
+        session = LocalEngine()
+        load(session, str(tiny_folder), precision)
+        for _ in range(2):
+            events = draft(session, seed=7, variants=3, max_steps=8, canvases=2)
+            frames.append([frame.tokens for frame in frames_of(events)])
+    assert frames[0] == frames[1] == frames[2] == frames[3]
 
 
 def test_variants_of_one_batch_tell_their_steps_side_by_side(tiny_session: LocalEngine) -> None:
@@ -561,13 +608,61 @@ def test_places_are_drafted_in_one_batch_each_with_its_own_prompt(
         return denoise(canvases, ids, soft)
 
     monkeypatch.setattr(tiny_session.model, "denoise", spy)
-    more = tuple(DraftPlace(before=before) for before in befores[1:])
-    events = draft(tiny_session, befores[0], more=more, max_steps=3, early_stop=False)
+    places = tuple(DraftPlace(before=before) for before in befores)
+    events = draft(tiny_session, places=places, max_steps=3, early_stop=False)
     assert passes == [3, 3, 3]
     prefilled = [event for event in events if isinstance(event, Prefilled)]
     assert [(event.place, event.prompt) for event in prefilled] == list(enumerate(befores))
-    texts = {event.variant: event.text for event in events if isinstance(event, Finished)}
+    texts = {event.place: event.text for event in events if isinstance(event, Finished)}
     assert [texts[n] for n in range(3)] == [finished_of(events).text for events in alone]
+
+
+def test_each_place_of_a_batch_has_its_own_constraints(tiny_session: LocalEngine) -> None:
+    """Pins, lengths and texts to begin from; the second has ended when the others go on to a second canvas,
+    and the last is pinned throughout.
+    """
+    places = (
+        DraftPlace(before="It rained", pins=(Pin(2, 40), Pin(9, 41)), min_tokens=20),
+        DraftPlace(before="A much longer text than that one", length_tokens=5),
+        DraftPlace(before="So", start_text="HELLO", renoise_share=0.4, length_tokens=18, min_tokens=18),
+        DraftPlace(before="No", pins=tuple(Pin(n, 50 + n) for n in range(16)), length_tokens=16),
+    )
+    common: dict[str, Any] = {"canvases": 2, "max_steps": 4, "early_stop": False}
+    together = draft(tiny_session, places=places, seed=3, **common)
+    for number, place in enumerate(places):
+        alone = draft(tiny_session, places=(place,), seed=3 + number, **common)
+        ours = [event for event in together if getattr(event, "place", None) == number]
+        assert [type(event) for event in ours] == [type(event) for event in alone]
+        for event, expected in zip(ours, alone, strict=True):
+            if isinstance(event, Frame) and isinstance(expected, Frame):
+                assert (event.canvas, event.step, event.variant) == (expected.canvas, expected.step, 0)
+                assert [(token.text, token.accepted, token.pinned) for token in event.tokens] == [
+                    (token.text, token.accepted, token.pinned) for token in expected.tokens
+                ]
+                assert [token.entropy for token in event.tokens] == pytest.approx(
+                    [token.entropy for token in expected.tokens], abs=2e-4
+                )
+            elif isinstance(event, Finished) and isinstance(expected, Finished):
+                assert (event.text, event.stats.tokens, event.stats.steps) == (
+                    expected.text,
+                    expected.stats.tokens,
+                    expected.stats.steps,
+                )
+    tokens = {event.place: event.stats.tokens for event in together if isinstance(event, Finished)}
+    assert (tokens[1], tokens[2], tokens[3]) == (5, 18, 16)
+    assert tokens[0] >= 20
+
+
+def test_variants_are_counted_within_their_place_and_seeds_through_the_batch(
+    tiny_session: LocalEngine,
+) -> None:
+    places = (DraftPlace(before="It rained"), DraftPlace(before="It snowed"))
+    events = draft(tiny_session, places=places, variants=2, seed=5, max_steps=3)
+    texts = {(event.place, event.variant): event.text for event in events if isinstance(event, Finished)}
+    assert sorted(texts) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {(event.place, event.variant) for event in events if isinstance(event, Committed)} == set(texts)
+    alone = draft(tiny_session, "It snowed", seed=5 + 3, max_steps=3)
+    assert texts[1, 1] == finished_of(alone).text != texts[1, 0]
 
 
 def test_a_length_ends_the_draft_and_a_least_length_keeps_it_going(tiny_session: LocalEngine) -> None:
@@ -581,12 +676,12 @@ def test_a_length_ends_the_draft_and_a_least_length_keeps_it_going(tiny_session:
 
 
 def test_a_draft_can_begin_from_a_text(tiny_session: LocalEngine) -> None:
-    first = frames_of(draft(tiny_session, start="HELLO", strength=0.0, max_steps=2))[0]
+    first = frames_of(draft(tiny_session, start_text="HELLO", renoise_share=0.0, max_steps=2))[0]
     assert text_of(first) == "HELLO"
-    half = frames_of(draft(tiny_session, start="A" * 16, strength=0.5, max_steps=2))[0]
+    half = frames_of(draft(tiny_session, start_text="A" * 16, renoise_share=0.5, max_steps=2))[0]
     assert 8 <= text_of(half).count("A") <= 10
     noise = frames_of(draft(tiny_session, max_steps=2))[0]
-    whole = frames_of(draft(tiny_session, start="HELLO", strength=1.0, max_steps=2))[0]
+    whole = frames_of(draft(tiny_session, start_text="HELLO", renoise_share=1.0, max_steps=2))[0]
     assert text_of(whole) == text_of(noise)
 
 
@@ -615,7 +710,7 @@ def reused(events: list[DraftEvent]) -> int:
 
 def test_reading_ahead_leaves_the_draft_nothing_to_read(tiny_session: LocalEngine) -> None:
     tiny_session.model.prefill_tokens = 8
-    tiny_session.prepare(PrepareRequest(request_id="p", before="It rained all day long."), threading.Event())
+    tiny_session.prepare(prepare_request("It rained all day long."), threading.Event())
     assert reused(draft(tiny_session, "It rained all day long.", max_steps=2)) == 24
     assert reused(draft(tiny_session, "It rained all day long. And", max_steps=2)) == 24
     assert reused(draft(tiny_session, "It snowed", max_steps=2)) == 0
@@ -635,7 +730,7 @@ def test_reading_ahead_stops_between_blocks_and_keeps_what_it_read(
         return prefill(cache, ids)
 
     monkeypatch.setattr(model, "prefill", spy)
-    tiny_session.prepare(PrepareRequest(request_id="p", before="x" * 39), cancelled)
+    tiny_session.prepare(prepare_request("x" * 39), cancelled)
     assert read == [8, 8]
     assert reused(draft(tiny_session, "x" * 39, max_steps=2)) == 16
 
@@ -645,9 +740,9 @@ def test_a_fault_while_reading_ahead_is_forgotten(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(tiny_session.model, "prefill", lambda *_: 1 / 0)
-        tiny_session.prepare(PrepareRequest(request_id="p", before="It rained"), threading.Event())
+        tiny_session.prepare(prepare_request("It rained"), threading.Event())
     assert reused(draft(tiny_session, max_steps=2)) == 0
-    LocalEngine().prepare(PrepareRequest(request_id="p", before="no model"), threading.Event())
+    LocalEngine().prepare(prepare_request("no model"), threading.Event())
 
 
 def test_two_thousand_drafts_leave_memory_flat_and_the_first_as_it_was(tiny_session: LocalEngine) -> None:
@@ -658,9 +753,7 @@ def test_two_thousand_drafts_leave_memory_flat_and_the_first_as_it_was(tiny_sess
 
     def one(n: int) -> None:
         cancelled = threading.Event()
-        request = DraftRequest(
-            request_id=str(n), before="word " * (n % 9), seed=n, variants=1 + n % 2, max_steps=1
-        )
+        request = draft_request(str(n), "word " * (n % 9), seed=n, variants=1 + n % 2, max_steps=1)
         for event in tiny_session.draft(request, cancelled):
             if n % 7 == 0 and isinstance(event, Frame):
                 cancelled.set()
@@ -712,17 +805,17 @@ def test_nothing_follows_the_end_token(loaded_starter: LocalEngine) -> None:
 def test_pins_hold_from_the_first_frame_and_in_the_text(loaded_starter: LocalEngine) -> None:
     model = loaded_starter.model
     word = model.tokenizer.encode(" otters")
-    pins = tuple((5 + n, token) for n, token in enumerate(word))
+    pins = tuple(Pin(5 + n, token) for n, token in enumerate(word))
     events = draft(loaded_starter, BEFORE, seed=7, max_steps=12, pins=pins)
     for frame in frames_of(events):
-        assert "".join(frame.tokens[position].text for position, _ in pins) == " otters"
-        assert all(frame.tokens[position].pinned for position, _ in pins)
+        assert "".join(frame.tokens[pin.position].text for pin in pins) == " otters"
+        assert all(frame.tokens[pin.position].pinned for pin in pins)
         assert sum(token.pinned for token in frame.tokens) == len(pins)
     assert " otters" in finished_of(events).text
 
 
 def test_a_canvas_pinned_throughout_is_finished_at_once(tiny_session: LocalEngine) -> None:
-    pins = tuple((n, 40 + n) for n in range(16))
+    pins = tuple(Pin(n, 40 + n) for n in range(16))
     events = draft(tiny_session, pins=pins)
     assert finished_of(events).stats.steps == 0
     assert len(frames_of(events)) == 1
@@ -743,7 +836,7 @@ def test_an_empty_document_can_be_drafted_into(loaded_starter: LocalEngine) -> N
 def test_a_cancel_is_seen_between_two_steps(loaded_starter: LocalEngine) -> None:
     cancelled = threading.Event()
     events: list[DraftEvent] = []
-    for event in loaded_starter.draft(DraftRequest(request_id="d", before=BEFORE), cancelled):
+    for event in loaded_starter.draft(draft_request("d", BEFORE), cancelled):
         events.append(event)
         if isinstance(event, Frame) and event.step == 2:
             cancelled.set()
@@ -752,7 +845,7 @@ def test_a_cancel_is_seen_between_two_steps(loaded_starter: LocalEngine) -> None
 
 
 def test_what_is_finished_cannot_be_cancelled(tiny_session: LocalEngine) -> None:
-    request, cancelled = DraftRequest(request_id="d", before="x", variants=2, max_steps=2), threading.Event()
+    request, cancelled = draft_request("d", "x", variants=2, max_steps=2), threading.Event()
     events = []
     for event in tiny_session.draft(request, cancelled):
         events.append(event)
@@ -771,10 +864,10 @@ def test_a_cancel_is_seen_between_two_chunks_of_a_prefill(
         chunks.append(len(ids))
         cancelled.set()
 
-    loaded_starter.prepare(PrepareRequest(request_id="p", before="something else"), threading.Event())
+    loaded_starter.prepare(prepare_request("something else"), threading.Event())
 
     monkeypatch.setattr(model, "prefill", prefill)
-    request = DraftRequest(request_id="d", before="It rained all day. " * 300)
+    request = draft_request("d", "It rained all day. " * 300)
     assert isinstance(list(loaded_starter.draft(request, cancelled))[-1], Cancelled)
     assert chunks == [model.prefill_tokens]
 
@@ -792,23 +885,26 @@ def test_a_cancel_is_seen_between_two_chunks_of_a_prefill(
         ("context_tokens", 3),
         ("entropy_bound", math.nan),
         ("t_min", 9.0),
-        ("pins", ((16, 5),)),
-        ("pins", ((-1, 5),)),
-        ("pins", ((3, 99),)),
-        ("pins", ((3, 5), (3, 6))),
+        ("pins", (Pin(16, 5),)),
+        ("pins", (Pin(-1, 5),)),
+        ("pins", (Pin(3, 99),)),
+        ("pins", (Pin(3, 5), Pin(3, 6))),
         ("variants", 0),
-        ("strength", 1.5),
+        ("renoise_share", 1.5),
         ("min_tokens", -1),
         ("min_tokens", 17),
         ("length_tokens", 0),
         ("length_tokens", 17),
-        ("start", "a" * 17),
+        ("start_text", "a" * 17),
     ],
 )
 def test_what_is_out_of_range_is_named(tiny_session: LocalEngine, field: str, value: Any) -> None:
     failed = failed_of(draft(tiny_session, **{field: value}))
     assert failed.kind == "input"
-    named = value[-1] if field == "pins" else (len(value),) if field == "start" else (value,)
+    named = {
+        "pins": lambda: msgspec.structs.astuple(value[-1]),
+        "start_text": lambda: (len(value),),
+    }.get(field, lambda: (value,))()
     assert any(str(part) in failed.message for part in named)
     assert failed.remedy
 
@@ -817,15 +913,26 @@ def test_what_is_out_of_range_is_named(tiny_session: LocalEngine, field: str, va
     "fields",
     [
         {"length_tokens": 5, "min_tokens": 6},
-        {"length_tokens": 5, "pins": ((5, 9),)},
-        {"min_tokens": 5, "pins": ((4, 1),)},
-        {"variants": 3, "more": (DraftPlace(before="x"), DraftPlace(before="y"))},
+        {"length_tokens": 5, "pins": (Pin(5, 9),)},
+        {"min_tokens": 5, "pins": (Pin(4, 1),)},
+        {"variants": 3, "places": (DraftPlace(before="x"),) * 3},
+        {"places": ()},
     ],
 )
 def test_what_contradicts_itself_is_refused(tiny_session: LocalEngine, fields: dict[str, Any]) -> None:
     failed = failed_of(draft(tiny_session, **fields))
     assert failed.kind == "input"
     assert failed.remedy
+
+
+def test_one_of_several_places_is_named(tiny_session: LocalEngine) -> None:
+    wrong: list[dict[str, Any]] = [{"renoise_share": 2.0}, {"length_tokens": 17}, {"start_text": "a" * 17}]
+    for fields in wrong:
+        place = DraftPlace(before="x", **fields)
+        alone = failed_of(draft(tiny_session, places=(place,))).message
+        several = failed_of(draft(tiny_session, places=(DraftPlace(before="x"), place)))
+        assert several.kind == "input"
+        assert several.message == f"Place 2 of 2: {alone}"
 
 
 def test_temperatures_in_the_wrong_order_are_refused(tiny_session: LocalEngine) -> None:
@@ -886,9 +993,7 @@ def test_the_canvases_of_a_failed_draft_are_freed(
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(tiny_session.model, "denoise", denoise)
-    events: Iterator[DraftEvent] = tiny_session.draft(
-        DraftRequest(request_id="d", before="x"), threading.Event()
-    )
+    events: Iterator[DraftEvent] = tiny_session.draft(draft_request("d", "x"), threading.Event())
     assert any(isinstance(event, Failed) for event in events)
     assert caches
     assert caches[0]() is None

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Loading, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest
 from engine.runtime import child_process, process_engine
 from engine.runtime.process_engine import ProcessEngine
 from tests import fakes
+from tests.fakes import draft_request, prepare_request
 
 ROOT = Path(__file__).parents[3]
 LOAD = LoadRequest(request_id="load", model="fake")
@@ -39,12 +40,12 @@ def load(engine: ProcessEngine) -> int:
 
 
 def draft(engine: ProcessEngine, instruction: str = "", request_id: str = "1") -> list[Event]:
-    request = DraftRequest(request_id=request_id, before="", instruction=instruction)
+    request = draft_request(request_id, "", instruction=instruction)
     return list(engine.draft(request, threading.Event()))
 
 
 def prepare(engine: ProcessEngine, instruction: str = "", before: str = "It rained. ") -> None:
-    request = PrepareRequest(request_id="ahead", before=before, instruction=instruction)
+    request = prepare_request(before, instruction)
     engine.prepare(request, threading.Event())
 
 
@@ -76,14 +77,30 @@ def test_drafts_from_any_working_directory(
 
 def test_the_draft_ends_with_its_last_variant(engine: ProcessEngine) -> None:
     load(engine)
-    request = DraftRequest(request_id="1", before="", variants=3)
+    request = draft_request("1", "", variants=3)
     events = list(engine.draft(request, threading.Event()))
     assert [event.variant for event in events if isinstance(event, Finished)] == [0, 1, 2]
 
 
+def test_the_draft_ends_with_the_last_variant_of_its_last_place(engine: ProcessEngine) -> None:
+    load(engine)
+    request = DraftRequest(
+        request_id="1", places=(DraftPlace(before="a"), DraftPlace(before="b")), variants=2
+    )
+    events = list(engine.draft(request, threading.Event()))
+    finished = [(event.place, event.variant) for event in events if isinstance(event, Finished)]
+    assert finished == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_a_draft_of_nothing_ends_too(engine: ProcessEngine) -> None:
+    load(engine)
+    request = DraftRequest(request_id="1", places=())
+    assert isinstance(list(engine.draft(request, threading.Event()))[-1], Failed)
+
+
 def test_half_a_character_is_refused_and_survived(engine: ProcessEngine) -> None:
     pid = load(engine)
-    (event,) = engine.draft(DraftRequest(request_id="1", before="abc\ud83e"), threading.Event())
+    (event,) = engine.draft(draft_request("1", "abc\ud83e"), threading.Event())
     assert isinstance(event, Failed)
     assert event.kind == "input"
     assert isinstance(draft(engine)[-1], Finished)
@@ -104,7 +121,7 @@ def test_cancel_while_it_loads_then_the_next_draft_loads(model: str, engine: Pro
 def test_cancel_while_it_drafts(engine: ProcessEngine) -> None:
     load(engine)
     cancelled = threading.Event()
-    request = DraftRequest(request_id="1", before="", instruction="endless")
+    request = draft_request("1", "", instruction="endless")
     events = engine.draft(request, cancelled)
     for _ in range(4):
         next(events)
@@ -115,7 +132,7 @@ def test_cancel_while_it_drafts(engine: ProcessEngine) -> None:
 
 def test_a_draft_dropped_halfway_is_cancelled(engine: ProcessEngine) -> None:
     load(engine)
-    request = DraftRequest(request_id="1", before="", instruction="endless")
+    request = draft_request("1", "", instruction="endless")
     events = engine.draft(request, threading.Event())
     next(events)
     del events
@@ -146,9 +163,7 @@ def test_a_prepare_does_not_wait_for_the_child(engine: ProcessEngine) -> None:
 
 
 def test_a_prepare_starts_no_engine_and_loads_none(engine: ProcessEngine) -> None:
-    ProcessEngine(["/nowhere/python"]).prepare(
-        PrepareRequest(request_id="ahead", before=""), threading.Event()
-    )
+    ProcessEngine(["/nowhere/python"]).prepare(prepare_request(""), threading.Event())
     failed(list(engine.load(LoadRequest(request_id="1", model="missing"), threading.Event())))
     prepare(engine, "die")  # nobody takes it
     (loading, _) = engine.load(LOAD, threading.Event())
@@ -160,7 +175,7 @@ def test_a_cancelled_prepare_is_not_sent(engine: ProcessEngine) -> None:
     pid = load(engine)
     cancelled = threading.Event()
     cancelled.set()
-    engine.prepare(PrepareRequest(request_id="ahead", before="", instruction="die"), cancelled)
+    engine.prepare(prepare_request("", "die"), cancelled)
     assert load(engine) == pid
 
 
@@ -258,7 +273,7 @@ def test_cancel_while_it_waits_to_start(engine: ProcessEngine, caplog: pytest.Lo
     load(engine)
     draft(engine, "exit")
     cancelled = threading.Event()
-    events = engine.draft(DraftRequest(request_id="2", before=""), cancelled)
+    events = engine.draft(draft_request("2", ""), cancelled)
     assert isinstance(next(events), Loading)
     cancelled.set()
     assert list(events) == [Cancelled(request_id="2")]
@@ -281,7 +296,7 @@ def test_kill_ends_a_hung_draft_and_the_next_one_works_at_once(
 ) -> None:
     monkeypatch.setattr(process_engine, "FIRST_DELAY_S", 10.0)
     load(engine)
-    request = DraftRequest(request_id="1", before="", instruction="hang")
+    request = draft_request("1", "", instruction="hang")
     events = engine.draft(request, threading.Event())
     while not isinstance(next(events), Frame):
         pass
@@ -300,7 +315,7 @@ def test_a_child_that_ignores_a_cancel_is_killed(caplog: pytest.LogCaptureFixtur
     pidfd = os.pidfd_open(pid)
     cancelled = threading.Event()
     cancelled.set()
-    request = DraftRequest(request_id="1", before="", instruction="hang")
+    request = draft_request("1", "", instruction="hang")
     assert failed(list(engine.draft(request, cancelled))).kind == "engine-died"
     assert_ends(pidfd)
     engine.close()
@@ -314,8 +329,8 @@ def test_a_failed_load_is_told_again_by_the_draft(engine: ProcessEngine) -> None
 
 
 BESIDE_A_CARD = """
-from engine.events import Device, Loading
-from engine.serve import serve
+from engine.protocol.events import Device, Loading
+from engine.runtime.server import serve
 from tests.fakes import FakeEngine
 
 class BesideACard(FakeEngine):
@@ -397,13 +412,13 @@ def test_close_and_unload_end_the_child(engine: ProcessEngine) -> None:
 def test_the_child_ends_when_its_parent_is_killed(instruction: str) -> None:
     code = f"""
 import threading
-from engine.events import DraftRequest, Frame
-from engine.process import EngineProcess
+from engine.protocol.events import Frame
+from engine.runtime.process_engine import ProcessEngine
 from tests import fakes
-from tests.engine.test_process import load
-engine = EngineProcess(fakes.COMMAND)
+from tests.engine.runtime.test_process_engine import load
+engine = ProcessEngine(fakes.COMMAND)
 print(load(engine), flush=True)
-request = DraftRequest(request_id="1", before="", instruction="{instruction}")
+request = fakes.draft_request("1", "", instruction="{instruction}")
 for event in engine.draft(request, threading.Event()):
     if isinstance(event, Frame):
         print("drafting", flush=True)
@@ -417,6 +432,7 @@ for event in engine.draft(request, threading.Event()):
     assert_ends(pidfd)
 
 
+@pytest.mark.both_worlds
 def test_the_real_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     engine = ProcessEngine()
@@ -425,7 +441,7 @@ def test_the_real_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     )
     assert isinstance(loaded[-1], Ready), loaded[-1]
     cancelled = threading.Event()
-    request = DraftRequest(request_id="1", before="The rain had stopped. ", max_steps=4, early_stop=False)
+    request = draft_request("1", "The rain had stopped. ", max_steps=4, early_stop=False)
     events = engine.draft(request, cancelled)
     while not isinstance(next(events), Frame):
         pass

@@ -24,6 +24,7 @@ from engine.protocol.requests import (
 )
 from engine.runtime import server
 from tests import fakes
+from tests.fakes import draft_request, prepare_request
 
 ROOT = Path(__file__).parents[3]
 LOAD = LoadRequest(request_id="load", model="fake")
@@ -68,11 +69,11 @@ def child() -> Iterator[Child]:
 
 
 def draft(request_id: str, instruction: str = "") -> DraftRequest:
-    return DraftRequest(request_id=request_id, before="", instruction=instruction)
+    return draft_request(request_id, "", instruction=instruction)
 
 
 def prepare(instruction: str = "") -> PrepareRequest:
-    return PrepareRequest(request_id="ahead", before="It rained. ", instruction=instruction)
+    return prepare_request("It rained. ", instruction)
 
 
 def test_requests_are_answered_in_order(child: Child) -> None:

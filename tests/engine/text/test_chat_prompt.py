@@ -45,7 +45,7 @@ def chatting(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
     session = LocalEngine()
     ready = load(session, model=str(folder))[-1]
     assert isinstance(ready, Ready), ready
-    assert not ready.continues_only
+    assert ready.capabilities.instructions
     return session
 
 
@@ -93,7 +93,8 @@ def test_a_thought_and_what_follows_the_turn_are_never_shown(
 def test_the_document_is_reused_when_only_the_instruction_changes(chatting: LocalEngine) -> None:
     text = "It rained all day, and nobody came to the door. " * 60
     draft(chatting, text, instruction="Go on.", max_steps=1)
-    events = draft(chatting, text, instruction="End it.", max_steps=1, more=(DraftPlace(before="It snowed"),))
+    places = (DraftPlace(before=text, instruction="End it."), DraftPlace(before="It snowed"))
+    events = draft(chatting, places=places, max_steps=1)
     first, second = (event for event in events if isinstance(event, Prefilled))
     assert first.reused_tokens > first.prompt_tokens - 2 * chatting.model.prefill_tokens
     assert second.reused_tokens == 0

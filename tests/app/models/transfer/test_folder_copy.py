@@ -24,7 +24,7 @@ from tests.app.models.hub_server import INDEX, WEIGHTS, model_files, sharded_fil
 
 
 @pytest.fixture
-def source(own_folders: Path) -> Path:
+def source(own_folders: Path, room: None) -> Path:
     source = own_folders / "stick" / "gemma"
     source.mkdir(parents=True)
     write(source, model_files())

@@ -8,13 +8,12 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QAccessible, QTextDocumentFragment
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -44,84 +43,27 @@ from app.models.ui.models_page import ModelsPage
 from app.settings.store import SettingsStore
 from app.worker.device_monitor import DeviceMonitor, MemorySnapshot
 from engine.checkpoints import memory_estimate, model_shape, units
-from engine.checkpoints.catalogue import BUNDLED, GEMMA_26B, STARTER, models_folder, packed_models_folder
+from engine.checkpoints.catalogue import GEMMA_26B, STARTER, models_folder, packed_models_folder
 from engine.checkpoints.files import packed_copy_folder
 from engine.hardware.device_groups import combined_device
 from engine.protocol.errors import Fault
 from engine.protocol.events import Device, Loading, Ready
-from tests.fakes import ready
-
-GIB = 2**30
-CPU = Device(id="cpu", name="Intel(R) Xeon(R) CPU @ 2.20GHz", total_bytes=32 * GIB, free_bytes=28 * GIB)
-RTX_4090 = Device(
-    id="cuda:0",
-    name="NVIDIA GeForce RTX 4090",
-    total_bytes=24 * GIB,
-    free_bytes=int(23.5 * GIB),
-    uuid="GPU-4090",
+from tests.app.models.desk import (
+    CPU,
+    GIB,
+    RTX_3060,
+    RTX_4090,
+    RTX_5090,
+    Desk,
+    FakeModel,
+    acts,
+    add,
+    choose,
+    finish_scan,
+    install,
+    on_card,
+    scan,
 )
-RTX_5090 = Device(
-    id="cuda:0",
-    name="NVIDIA GeForce RTX 5090",
-    total_bytes=32 * GIB,
-    free_bytes=int(31.5 * GIB),
-    uuid="GPU-50",
-    fp8=True,
-)
-RTX_3060 = Device(
-    id="cuda:0", name="NVIDIA GeForce RTX 3060", total_bytes=12 * GIB, free_bytes=11 * GIB, uuid="GPU-3060"
-)
-
-
-class FakeModel(QObject):
-    changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ready: Ready | None = None
-        self.loading: Loading | None = None
-        self.fault: Fault | None = None
-        self.devices: tuple[Device, ...] = (RTX_4090, CPU)
-        self.asked: list[str] = []
-
-    def reload(self) -> None:
-        self.asked.append("reload")
-
-    def unload(self) -> None:
-        self.asked.append("unload")
-
-    def stand(
-        self,
-        ready: Ready | None = None,
-        loading: Loading | None = None,
-        fault: str = "",
-        kind: str = "bug",
-    ) -> None:
-        self.ready, self.loading = ready, loading
-        self.fault = Fault(kind, fault) if fault else None
-        self.changed.emit()
-
-
-@dataclass
-class Desk:
-    page: ModelsPage
-    store: SettingsStore
-    model: FakeModel
-    devices: DeviceMonitor
-    downloads: DownloadQueue
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def starter(self) -> ModelRow:
-        return self.page.rows[STARTER.folder]
-
-    @property
-    def gemma(self) -> ModelRow:
-        return self.page.rows[GEMMA_26B.folder]
-
-    def begin(self) -> DownloadJob:
-        self.gemma.download.click()
-        return self.downloads.items[0]
 
 
 @pytest.fixture
@@ -149,41 +91,8 @@ def desk(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     downloads.close()
 
 
-def finish_scan(page: ModelsPage) -> None:
-    while thread := page._scan._thread:
-        thread.join()
-        QCoreApplication.sendPostedEvents(page._scan)
-
-
-def scan(page: ModelsPage) -> None:
-    page.scan()
-    finish_scan(page)
-
-
-def add(page: ModelsPage, folder: Path) -> None:
-    page.add_folder(str(folder))
-    finish_scan(page)
-
-
-def acts(row: ModelRow) -> list[str]:
-    """What can be pressed."""
-    buttons = [row.use, row.download, row.resume, row.pause, row.free, row.cancel, row.remove, row.forget]
-    return [button.text() for button in buttons if not button.isHidden()]
-
-
-def install(folder: Path) -> Path:
-    """A whole model, if a small one."""
-    return Path(shutil.copytree(BUNDLED / "starter", folder))
-
-
-def choose(row: ModelRow, precision: str) -> None:
-    row.precision.setCurrentIndex(row.precision.findData(precision))
-    row.precision.activated.emit(row.precision.currentIndex())
-    row.precision.settle()
-
-
-def on_card(device: Device, precision: str) -> Ready:
-    return msgspec.structs.replace(ready(""), device=device, precision=precision)
+def threads_named(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
 
 
 # ------------------------------------------------------------------ states
@@ -192,7 +101,7 @@ def on_card(device: Device, precision: str) -> Ready:
 def test_showing_the_page_asks_for_nothing(desk: Desk) -> None:
     assert desk.asked == []
     assert desk.downloads.items == []
-    assert list(desk.page.rows) == [STARTER.folder, GEMMA_26B.folder]
+    assert list(desk.page.models.rows) == [STARTER.folder, GEMMA_26B.folder]
 
 
 def under(folder: Path, function: Any) -> Any:
@@ -226,8 +135,8 @@ def test_the_window_s_thread_does_not_touch_a_folder_that_was_added(
     page.hide()
     page.show()
     finish_scan(page)
-    assert page.rows[folder].state.text().startswith("In use on ")
-    assert page.rows[folder].verdict.text().startswith("Full (bf16) fits")
+    assert page.models.rows[folder].state.text().startswith("In use on ")
+    assert page.models.rows[folder].verdict.text().startswith("Full (bf16) fits")
 
 
 def test_until_it_is_known_what_is_here_the_page_shows_what_it_knew(
@@ -242,27 +151,27 @@ def test_until_it_is_known_what_is_here_the_page_shows_what_it_knew(
 
     monkeypatch.setattr("app.models.library_scan.local_models", slow)
     install(GEMMA_26B.folder)
-    desk.page.scan()
+    desk.page.models.scan()
     first = ModelsPage(desk.store, desk.model, desk.devices, desk.downloads, 300)  # type: ignore[arg-type]
     qtbot.addWidget(first)
     first.show()
-    assert first.scanning.isVisible()
-    assert first.rows == {}
-    assert not desk.page.scanning.isVisible()
+    assert first.models.scanning.isVisible()
+    assert first.models.rows == {}
+    assert not desk.page.models.scanning.isVisible()
     folder = install(tmp_path / "mine")
-    desk.page.add_folder(str(folder))
+    desk.page.acts.add_folder(str(folder))
     coming = desk.downloads.download("owner/model")
     coming.pause()
     for page in (desk.page, first):
-        assert acts(page.rows[coming.folder]) == ["Resume", "Cancel"]
+        assert acts(page.models.rows[coming.folder]) == ["Resume", "Cancel"]
     assert acts(desk.gemma) == ["Download 51.7 GB"]
     answers.set()
     for page in (desk.page, first):
         finish_scan(page)
-        assert not page.scanning.isVisible()
-        assert list(page.rows) == [STARTER.folder, GEMMA_26B.folder, folder, coming.folder]
-        assert [page._list_rows.indexOf(row) for row in page.rows.values()] == [0, 1, 2, 3]
-        assert acts(page.rows[GEMMA_26B.folder]) == ["Use", "Remove…"]
+        assert not page.models.scanning.isVisible()
+        assert list(page.models.rows) == [STARTER.folder, GEMMA_26B.folder, folder, coming.folder]
+        assert [page.models.rows_layout.indexOf(row) for row in page.models.rows.values()] == [0, 1, 2, 3]
+        assert acts(page.models.rows[GEMMA_26B.folder]) == ["Use", "Remove…"]
 
 
 def test_rows_stand_in_the_order_in_which_keys_reach_them(desk: Desk) -> None:
@@ -271,16 +180,20 @@ def test_rows_stand_in_the_order_in_which_keys_reach_them(desk: Desk) -> None:
     second._enter(DownloadState.DONE)
     second.ended.emit()
     finish_scan(desk.page)
-    assert list(desk.page.rows)[2:] == [second.folder, first.folder]
-    assert [desk.page._list_rows.indexOf(row) for row in desk.page.rows.values()] == [0, 1, 2, 3]
+    assert list(desk.page.models.rows)[2:] == [second.folder, first.folder]
+    assert [desk.page.models.rows_layout.indexOf(row) for row in desk.page.models.rows.values()] == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_a_look_ends_with_the_window(desk: Desk) -> None:
-    desk.page.scan()
-    thread = desk.page._scan._thread
-    assert thread is not None
+    desk.page.models.scan()
+    assert threads_named("scan for models")
     desk.downloads.close()
-    assert not thread.is_alive()
+    assert not threads_named("scan for models")
 
 
 def test_a_model_that_can_be_had(desk: Desk) -> None:
@@ -475,7 +388,7 @@ def test_keys_on_the_closed_list_reload_nothing_until_they_rest(desk: Desk, qtbo
     box = desk.gemma.precision
     for _ in range(3):
         QTest.keyClick(box, Qt.Key.Key_Down)
-    desk.page._show()
+    desk.page.models._show()
     assert box.currentData() == "4-bit-tight"
     assert changes == []
     box._settling.setInterval(0)
@@ -601,8 +514,8 @@ def test_a_folder_is_in_use_however_it_is_written(
     desk.store.change(model=spelled.format(folder))
     scan(desk.page)
     desk.model.stand(on_card(RTX_4090, "bf16"))
-    assert desk.page.rows[folder].state.text().startswith("In use on ")
-    assert acts(desk.page.rows[folder]) == ["Free the memory now"]
+    assert desk.page.models.rows[folder].state.text().startswith("In use on ")
+    assert acts(desk.page.models.rows[folder]) == ["Free the memory now"]
     assert acts(desk.starter) == ["Use"]
 
 
@@ -612,7 +525,7 @@ def test_a_name_of_the_catalogue_is_no_folder(
     folder = install(tmp_path / STARTER.name)
     monkeypatch.chdir(tmp_path)
     add(desk.page, folder)
-    assert acts(desk.page.rows[folder]) == ["Use", "Take off the list"]
+    assert acts(desk.page.models.rows[folder]) == ["Use", "Take off the list"]
 
 
 @pytest.mark.parametrize(("precision", "name"), [("4-bit", "4-bit"), ("fp8", "8-bit (FP8)")])
@@ -624,7 +537,7 @@ def test_a_packed_copy_is_offered_as_it_is_packed(
     config["quantization_config"] = {"quant_method": "mezzotint", "precision": precision}
     (folder / "config.json").write_text(json.dumps(config))
     add(desk.page, folder)
-    row = desk.page.rows[folder]
+    row = desk.page.models.rows[folder]
     offered = {row.precision.itemText(at) for at in range(row.precision.count())}
     assert offered <= {"Automatic", name}
     assert "Full" not in row.verdict.text()
@@ -640,7 +553,7 @@ def test_an_unfinished_download_of_an_earlier_run_is_paused(qtbot: QtBot, desk: 
     page = ModelsPage(desk.store, desk.model, desk.devices, again, 300)  # type: ignore[arg-type]
     qtbot.addWidget(page)
     page.show()
-    row = page.rows[folder]
+    row = page.models.rows[folder]
     assert row.state.text() == "Paused · 0\u00a0MB of 2.0\u00a0GB"
     assert acts(row) == ["Resume", "Cancel"]
     assert row.source.accessibleName() == "Licence: mit.\nhttps://huggingface.co/owner/model"
@@ -653,7 +566,7 @@ def test_an_unfinished_download_of_an_earlier_run_is_paused(qtbot: QtBot, desk: 
 def test_a_folder_is_used_where_it_lies_and_taken_off_the_list(desk: Desk, tmp_path: Path) -> None:
     folder = install(tmp_path / "mine")
     add(desk.page, folder)
-    row = desk.page.rows[folder]
+    row = desk.page.models.rows[folder]
     assert acts(row) == ["Use", "Take off the list"]
     row.use.click()
     assert desk.store.current.model == str(folder)
@@ -663,13 +576,13 @@ def test_a_folder_is_used_where_it_lies_and_taken_off_the_list(desk: Desk, tmp_p
     packed.mkdir(parents=True)
     row.forget.click()
     assert desk.store.current.model_folders == ()
-    assert folder not in desk.page.rows
+    assert folder not in desk.page.models.rows
     assert folder.is_dir()
     assert not packed.exists()
 
 
 def test_a_folder_without_a_model_is_told(desk: Desk, tmp_path: Path) -> None:
-    desk.page.add_folder(str(tmp_path))
+    desk.page.acts.add_folder(str(tmp_path))
     assert "holds no model" in desk.page.fault.text()
     assert desk.page.fault.isVisible()
     assert desk.store.current.model_folders == ()
@@ -686,18 +599,18 @@ def test_a_folder_that_may_not_be_looked_into_is_told_as_that(
         return stat(path, **options)
 
     monkeypatch.setattr(Path, "stat", refused)
-    desk.page.add_folder(str(tmp_path))
+    desk.page.acts.add_folder(str(tmp_path))
     told = desk.page.fault.text().replace("\u200b", "")
     assert told.startswith(f"The folder “{tmp_path}” cannot be read: Permission denied. Allow Mezzotint")
     assert desk.store.current.model_folders == ()
 
 
 def test_a_copy_is_imported_under_its_name_in_the_catalogue(desk: Desk, tmp_path: Path) -> None:
-    desk.page.import_folder(str(install(tmp_path / "diffusiongemma-26B-A4B-it")))
+    desk.page.acts.import_folder(str(install(tmp_path / "diffusiongemma-26B-A4B-it")))
     assert [item.folder for item in desk.downloads.items] == [GEMMA_26B.folder]
     assert acts(desk.gemma) == ["Pause", "Cancel"]
-    desk.page.import_folder(str(install(tmp_path / "elsewhere" / "mine")))
-    assert models_folder() / "mine" in desk.page.rows
+    desk.page.acts.import_folder(str(install(tmp_path / "elsewhere" / "mine")))
+    assert models_folder() / "mine" in desk.page.models.rows
 
 
 def test_a_repository_is_typed(desk: Desk) -> None:
@@ -720,7 +633,7 @@ def test_a_repository_is_typed(desk: Desk) -> None:
     assert desk.asked == ["probe: nonsense", "probe: owner/model"]
     assert not desk.page.form.repo.isVisible()
     assert desk.page.fault.isHidden()
-    row = desk.page.rows[models_folder() / "owner--model"]
+    row = desk.page.models.rows[models_folder() / "owner--model"]
     assert row.accessibleName() == "owner/model"
     assert row.size_label.text() == "Size not known yet"
 
@@ -728,7 +641,7 @@ def test_a_repository_is_typed(desk: Desk) -> None:
 def test_what_has_arrived_is_told(desk: Desk, qtbot: QtBot) -> None:
     item = desk.begin()
     install(GEMMA_26B.folder)
-    with qtbot.waitSignal(desk.page.arrived) as told:
+    with qtbot.waitSignal(desk.page.models.arrived) as told:
         item._enter(DownloadState.DONE)
         item.ended.emit()
         assert desk.gemma.state.text() == "Done"
@@ -832,7 +745,7 @@ def test_return_presses_every_button(desk: Desk, qtbot: QtBot, key: Qt.Key) -> N
 
 def test_a_row_that_goes_takes_no_keys_with_it(desk: Desk) -> None:
     item = desk.downloads.download("owner/model", probe=True)
-    row = desk.page.rows[item.folder]
+    row = desk.page.models.rows[item.folder]
     QApplication.processEvents()
     assert press(Qt.Key.Key_Space, row.cancel) is desk.page.add
     assert row.isHidden()
@@ -864,10 +777,10 @@ def test_a_row_that_goes_while_a_question_has_the_keys_leaves_them_on_the_page(
     folder = install(models_folder() / "mine")
     scan(desk.page)
     QApplication.processEvents()
-    box = ask_to_remove(desk.page.rows[folder], qtbot)
+    box = ask_to_remove(desk.page.models.rows[folder], qtbot)
     shutil.rmtree(folder)
     scan(desk.page)
-    assert folder not in desk.page.rows
+    assert folder not in desk.page.models.rows
     assert focus_after(box, desk, qtbot) is desk.page.add
 
 
@@ -901,7 +814,7 @@ def test_hours_of_download_are_not_thrown_away_by_one_press(desk: Desk, qtbot: Q
 
 
 def test_a_screen_reader_says_what_a_label_says(desk: Desk, tmp_path: Path) -> None:
-    desk.page.add_folder(str(tmp_path))
+    desk.page.acts.add_folder(str(tmp_path))
     desk.begin()
     labels = [label for label in desk.page.findChildren(QLabel) if label.text() and not label.isHidden()]
     assert len(labels) > 12
@@ -922,7 +835,7 @@ def test_a_folder_that_vanished_is_told_whether_or_not_it_is_in_use(desk: Desk, 
     add(desk.page, folder)
     shutil.rmtree(folder.parent)
     scan(desk.page)
-    row = desk.page.rows[folder]
+    row = desk.page.models.rows[folder]
     assert row.fault.text().replace("\u200b", "").startswith(f"The folder “{folder}” is gone.")
     assert row.size_label.text() == ""
     assert acts(row) == ["Take off the list"]
@@ -938,7 +851,7 @@ def test_a_load_that_failed_for_the_files_is_told_by_what_a_look_finds(
 ) -> None:
     folder = install(tmp_path / "mine")
     add(desk.page, folder)
-    row = desk.page.rows[folder]
+    row = desk.page.models.rows[folder]
     row.use.click()
     desk.page.setVisible(shown)
     whole = folder.rename(tmp_path / "whole")
@@ -969,19 +882,14 @@ def test_a_missing_model_that_is_there_again_when_the_page_is_seen_is_not_missed
 
 
 @pytest.mark.parametrize(
-    ("kind", "precision", "message", "told"),
+    ("kind", "precision", "message"),
     [
-        (
-            "input",
-            "bf16",
-            "It is packed as 4-bit-tight, not bf16.",
-            "It is packed as tight 4-bit, not full (bf16).",
-        ),
-        ("weights-broken", "auto", "Its weights do not fit.", "Its weights do not fit."),
+        ("input", "bf16", "It is packed as tight 4-bit, not full (bf16)."),
+        ("weights-broken", "auto", "Its weights do not fit."),
     ],
 )
 def test_what_a_look_does_not_find_stays_told(
-    desk: Desk, tmp_path: Path, kind: str, precision: str, message: str, told: str
+    desk: Desk, tmp_path: Path, kind: str, precision: str, message: str
 ) -> None:
     folder = install(tmp_path / "mine")
     config = json.loads((folder / "config.json").read_bytes())
@@ -991,17 +899,17 @@ def test_what_a_look_does_not_find_stays_told(
     desk.store.change(model=str(folder), precision=precision)
     desk.model.stand(fault=message, kind=kind)
     finish_scan(desk.page)
-    assert desk.page.rows[folder].fault.text() == told
+    assert desk.page.models.rows[folder].fault.text() == message
 
 
 def test_what_stops_out_of_view_is_told_elsewhere(desk: Desk, qtbot: QtBot) -> None:
     item = desk.begin()
     fault = Fault("network", "The Hub cannot be reached.")
-    with qtbot.assertNotEmitted(desk.page.stopped):
+    with qtbot.assertNotEmitted(desk.page.models.stopped):
         item._fail(fault)
     item.resume()
     desk.page.hide()
-    with qtbot.waitSignal(desk.page.stopped) as told:
+    with qtbot.waitSignal(desk.page.models.stopped) as told:
         item._fail(fault)
     assert told.args[0].download is item
 
@@ -1037,7 +945,7 @@ def test_nothing_is_wider_than_the_page(desk: Desk, tmp_path: Path) -> None:
     desk.begin()
     for _ in range(3):  # a width gives a height, which gives the rows their places
         QApplication.processEvents()
-    for row in desk.page.rows.values():
+    for row in desk.page.models.rows.values():
         for child in row.findChildren(QWidget):
             if child.isVisible():
                 assert child.mapTo(desk.page, child.rect().topRight()).x() <= desk.page.width()
@@ -1052,7 +960,7 @@ def test_nothing_is_wider_than_the_page(desk: Desk, tmp_path: Path) -> None:
 def read(desk: Desk, **free_gib: float) -> None:
     """As if the watch had just read what is free, with what is loaded now."""
     free = {name.replace("_", "-"): int(gib * GIB) for name, gib in free_gib.items()}
-    desk.devices._on_read(MemorySnapshot(desk.model.ready, (), free))
+    desk.devices.call.returned.emit(MemorySnapshot(desk.model.ready, (), free))
 
 
 def test_the_verdict_is_by_what_is_free_now(desk: Desk) -> None:
@@ -1087,14 +995,14 @@ def test_an_open_list_of_precisions_stays_open(desk: Desk, qtbot: QtBot) -> None
     model = desk.gemma.precision.model()
     with qtbot.assertNotEmitted(model.rowsRemoved), qtbot.assertNotEmitted(model.modelReset):
         read(desk, GPU_4090=8.0, cpu=20.0)
-    assert desk.gemma.use.text() == "Try anyway"
+    assert desk.gemma.download.text() == "Download anyway"
 
 
 def test_what_others_wrote_is_text_and_no_markup(desk: Desk, tmp_path: Path) -> None:
     folder = install(tmp_path / "<b>mine<b>")
     installation.write_record(folder, installation.InstallRecord(licence="<img src='x'>"))
     add(desk.page, folder)
-    source = desk.page.rows[folder].source
+    source = desk.page.models.rows[folder].source
     assert source.textFormat() is Qt.TextFormat.PlainText
     assert f"<img src='x'>.\n{folder}" in source.accessibleName()
     assert not source.focusPolicy() & Qt.FocusPolicy.TabFocus
