@@ -23,6 +23,8 @@ from app.editor.text_edit import TextEdit
 from app.widgets.theme import LIGHT, Theme
 
 PLACEHOLDER = "Begin here."
+MARGIN_PX = 14
+"""Between the text and the viewport's edge: the mark of an unkept draft stands there."""
 _COLUMN = "A column of prose some eighty characters wide, which is as wide as eyes like."
 
 
@@ -54,6 +56,7 @@ class Page(TextEdit):
         self.gaps = GapLayout(self.document(), 1.0)
         self._overlays: list[PageOverlay] = []
         self.document().setDocumentLayout(self.gaps)
+        self.document().setDocumentMargin(MARGIN_PX)
         self.gaps.documentSizeChanged.connect(self._on_document_size)
         self.setCursorWidth(2)  # the document's layout keeps it
         self.set_prose_font(font)
@@ -111,9 +114,9 @@ class Page(TextEdit):
     def _set_column(self) -> None:
         """Centre the column by the viewport's margins."""
         column = QFontMetricsF(self.font()).horizontalAdvance(_COLUMN) + 2 * self.document().documentMargin()
-        side = max(24, int((self.width() - column) / 2))
+        side = max(28 - MARGIN_PX, int((self.width() - column) / 2))
         bar = self.verticalScrollBar().sizeHint().width()
-        self.setViewportMargins(side, 20, max(8, side - bar), 0)
+        self.setViewportMargins(side, 24 - MARGIN_PX, max(8, side - bar), 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The line in hand stays in view: a message may have come below it."""
