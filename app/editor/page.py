@@ -57,6 +57,8 @@ class Page(TextEdit):
         self._overlays: list[PageOverlay] = []
         self.document().setDocumentLayout(self.gaps)
         self.document().setDocumentMargin(MARGIN_PX)
+        self.document().clearUndoRedoStacks()  # Qt takes the margin for an edit
+        self.document().setModified(False)
         self.gaps.documentSizeChanged.connect(self._on_document_size)
         self.setCursorWidth(2)  # the document's layout keeps it
         self.set_prose_font(font)
