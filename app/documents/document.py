@@ -15,10 +15,12 @@ from engine.protocol.errors import Fault
 
 
 class Document(QObject):
-    """changed: another document or another file; failed: a Fault; nothing was lost."""
+    """The text that is open, and the file that it belongs to."""
 
     changed = Signal()
+    """It is another document, or another file."""
     failed = Signal(Fault)
+    """Nothing was lost."""
 
     def __init__(self, document: QTextDocument, store: RecoveryStore, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from PySide6.QtCore import QIODevice, QLockFile, QSaveFile
+from PySide6.QtCore import QLockFile
 
+from app.documents.atomic_file import write_atomically
 from engine.protocol.errors import FaultError
 
 MAX_BYTES = 50 * 2**20
@@ -27,12 +28,14 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedFile:
-    """text: line endings as in the file, without the byte-order mark; digest: of the bytes on disk."""
+    """A text file as it was read."""
 
     path: Path
     text: str
+    """Line endings as in the file, without the byte-order mark."""
     bom: bool
     digest: str
+    """Of the bytes on disk."""
 
 
 def read(path: Path) -> OpenedFile:
@@ -69,24 +72,19 @@ def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | No
     """
     data = _BOM * bom + _utf8(text)
     _check_writable(path)
-    file = QSaveFile(str(path))
-    if not file.open(QIODevice.OpenModeFlag.WriteOnly):
-        raise _unwritable(path, file.errorString())
-    if file.write(data) != len(data) or not file.flush():
-        reason = file.errorString()
-        file.cancelWriting()
-        file.commit()
-        raise _unwritable(path, reason)
-    if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
-        file.cancelWriting()
-        file.commit()
-        raise FaultError(
-            "changed-on-disk",
-            f"“{path.name}” was changed by another program since you opened it.",
-            "Save your text under another name, or replace the file if you are sure.",
-        )
-    if not file.commit():
-        raise _unwritable(path, file.errorString())
+
+    def check() -> None:
+        if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
+            raise FaultError(
+                "changed-on-disk",
+                f"“{path.name}” was changed by another program since you opened it.",
+                "Save your text under another name, or replace the file if you are sure.",
+            )
+
+    try:
+        write_atomically(path, data, check)
+    except OSError as error:
+        raise _unwritable(path, str(error)) from error
     return _digest(data)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
-from PySide6.QtCore import QIODevice, QLockFile, QObject, QSaveFile, Signal
+from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtGui import QTextDocument
 
+from app.documents.atomic_file import write_atomically
 from app.documents.files import held_lock
 from app.documents.text import document_text
 from app.widgets.timers import timer
@@ -27,22 +28,22 @@ _log = logging.getLogger(__name__)
 
 
 class RecoveryCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """A document that was not saved. path: None if it never had one; digest: of the file when it was read."""
+    """A document that was not saved."""
 
     path: str | None
+    """None if it never had one."""
     bom: bool
     digest: str | None
+    """Of the file when it was read."""
     written_at: datetime
     text: str
 
 
 class RecoveryStore(QObject):
-    """The copies of one run of the app, in a folder of its own, with a lock that is held while the run lives.
-
-    failed: a copy could not be written; emitted in the writing thread, so connect a QObject's slot.
-    """
+    """The copies of one run of the app, in a folder of its own whose lock is held while the run lives."""
 
     failed = Signal(Fault)
+    """A copy could not be written. Emitted in the writing thread, so connect a QObject's slot."""
 
     def __init__(self, root: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -167,7 +168,7 @@ class Recovery(QObject):
             text=document_text(self._document),
         )
         file = self._file
-        self._job = self._store.submit(lambda: _write(file, copy))
+        self._job = self._store.submit(lambda: write_atomically(file, msgspec.json.encode(copy)))
 
     def _on_contents_changed(self) -> None:
         self._quiet.start()
@@ -181,10 +182,3 @@ class Recovery(QObject):
     def _stop_timers(self) -> None:
         self._quiet.stop()
         self._latest.stop()
-
-
-def _write(path: Path, copy: RecoveryCopy) -> None:
-    data = msgspec.json.encode(copy)
-    file = QSaveFile(str(path))
-    if not (file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) == len(data) and file.commit()):
-        raise OSError(file.errorString())
