@@ -52,6 +52,9 @@ class ModelActions(QObject):
         else:
             self._model.reload()
 
+    def unload(self) -> None:
+        self._model.unload()
+
     # ------------------------------------------------------------------ to have one
 
     def download(self, entry: ModelEntry, token: str) -> None:
@@ -114,6 +117,10 @@ class ModelActions(QObject):
     def remove(self, model: LocalModel) -> None:
         self._try(partial(library.remove, model))
         self.removed.emit()
+
+    def pause(self, entry: ModelEntry) -> None:
+        if entry.download:
+            entry.download.pause()
 
     def ask_cancel(self, entry: ModelEntry) -> None:
         if not (item := entry.download):
