@@ -20,8 +20,8 @@ from app.documents.text import document_text
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault
 
-QUIET_MS = 1000
 LATEST_MS = 1500
+"""A change is in the copy after so long."""
 SAVE_YOURSELF = "Save your text yourself, and often, until there is room again."
 _SUFFIX = ".recovery"
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class RecoveryStore(QObject):
 
 
 class Recovery(QObject):
-    """Keeps the copy of one document: written when typing pauses, gone once there is nothing to lose."""
+    """Keeps the copy of one document: written while it changes, gone once there is nothing to lose."""
 
     def __init__(
         self,
@@ -136,7 +136,6 @@ class Recovery(QObject):
         self._file = copy or store.new_file()
         self._job: Future[None] | None = None
         self._closed = False
-        self._quiet = timer(self, self.write_now, QUIET_MS, single_shot=True)
         self._latest = timer(self, self.write_now, LATEST_MS, single_shot=True)
         document.contentsChanged.connect(self._on_contents_changed)
 
@@ -157,9 +156,9 @@ class Recovery(QObject):
             self._remove()
             return
         if self._job is not None and not self._job.done():
-            self._quiet.start()
+            self._latest.start()
             return
-        self._stop_timers()
+        self._latest.stop()
         copy = RecoveryCopy(
             path=str(self._path) if self._path else None,
             bom=self._bom,
@@ -171,14 +170,9 @@ class Recovery(QObject):
         self._job = self._store.submit(lambda: write_atomically(file, msgspec.json.encode(copy)))
 
     def _on_contents_changed(self) -> None:
-        self._quiet.start()
         if not self._latest.isActive():
             self._latest.start()
 
     def _remove(self) -> None:
-        self._stop_timers()
-        self._store.discard(self._file)
-
-    def _stop_timers(self) -> None:
-        self._quiet.stop()
         self._latest.stop()
+        self._store.discard(self._file)

@@ -92,9 +92,6 @@ class SettingsPanel(QWidget):
     def focus_first(self) -> None:
         self._models.setFocus()
 
-    def focus_device(self) -> None:
-        self._device.setFocus()
-
     # ------------------------------------------------------------------ what it is made of
 
     def _build_drafting(self, rows: QVBoxLayout) -> None:
@@ -104,7 +101,7 @@ class SettingsPanel(QWidget):
         rows.addSpacing(8)
         rows.addWidget(fields.caption("model", self._models))
         rows.addWidget(self._models, 0, Qt.AlignmentFlag.AlignLeft)
-        self._device = fields.combo("device", self._device_choices, self._device_shown, late=True)
+        self.device = fields.combo("device", self._device_choices, self._device_shown, late=True)
         self._device_note = QLabel()
         self._device_note.setWordWrap(True)
         self._device_note.setProperty("quiet", True)
@@ -163,14 +160,14 @@ class SettingsPanel(QWidget):
         self._models.setAccessibleDescription(label)
         self._show_seed(settings)
         for index, device in enumerate(self._devices, start=1):
-            self._device.setItemData(index, device_label(device), SHORT_TEXT)
+            self.device.setItemData(index, device_label(device), SHORT_TEXT)
         auto = settings.device == "auto"
         shown = self._chosen if auto else device_named(settings.device, self._devices)
         note = _memory(shown) if shown else ""
         self._device_note.setText(note)
         self._device_note.setVisible(bool(note))
-        self._device.setAccessibleDescription(note)
-        self._device.setToolTip(self._device.currentText())
+        self.device.setAccessibleDescription(note)
+        self.device.setToolTip(self.device.currentText())
 
     def _device_shown(self, setting: str) -> str:
         """The setting, as the device that it names is chosen."""

@@ -15,9 +15,6 @@ Stage = Literal["downloading", "verifying"]
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"): ...
 
 
-# ------------------------------------------------------------------ orders, app → process
-
-
 class HubOrder(Message, frozen=True, kw_only=True, tag="hub"):
     """Download `repo` into `folder`. revision: a branch, or the commit that an earlier try chose; probe:
     fetch only what tells how large it is, under which licence it stands and whether it fits.
@@ -38,9 +35,7 @@ class ImportOrder(Message, frozen=True, kw_only=True, tag="import"):
 
 
 Order = HubOrder | ImportOrder
-
-
-# ------------------------------------------------------------------ reports, process → app
+"""App → process."""
 
 
 class Checked(Message, frozen=True, kw_only=True, tag="checked"):
@@ -83,6 +78,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
 
 
 Report = Checked | Progress | Waiting | Done | Failed
+"""Process → app."""
 OnReport = Callable[[Report], None]
 
 
