@@ -20,7 +20,7 @@ from app.documents.text import document_text
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault
 
-LATEST_MS = 1500
+LATEST_MS = 1000
 """A change is in the copy after so long."""
 SAVE_YOURSELF = "Save your text yourself, and often, until there is room again."
 _SUFFIX = ".recovery"

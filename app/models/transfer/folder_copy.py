@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -63,7 +64,7 @@ def _needed_files(source: Path) -> dict[str, os.stat_result]:
     """By name, of a model that is whole. Raises FaultError."""
     try:
         if not source.exists():
-            raise _lost(source, "it is not there")
+            raise FileNotFoundError(errno.ENOENT, "it is not there")
         weights = check_files(source)
         names = [*SMALL, INDEX, *(os.path.relpath(file, source) for file in weights)]
         files = {name: (source / name).stat() for name in names if (source / name).is_file()}
