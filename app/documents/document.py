@@ -71,8 +71,6 @@ class Document(QObject):
         self._recovery.close()
         self._lock = None
 
-    # ---------------------------------------------------------------- what an earlier run left
-
     def left_behind(self) -> RecoveryCopy | None:
         """The newest copy of an earlier run that ended without saving, for restore and throw_away."""
         self._offered = next(iter(self._store.pending()), None)
@@ -104,8 +102,6 @@ class Document(QObject):
                 self._store.discard(claimed)
         except OSError as error:
             self.failed.emit(Fault("recovery", f"It could not be thrown away: {error.strerror}."))
-
-    # ----------------------------------------------------------------
 
     def _replace(
         self, text: str, path: Path | None, bom: bool, digest: str | None, copy: Path | None = None

@@ -109,8 +109,6 @@ class DownloadJob(QObject):
         """None where nobody can tell."""
         return self.rate.seconds_left(self.total_bytes - self.done_bytes)
 
-    # ---------------------------------------------------------------- what the writer does
-
     def pause(self) -> None:
         """What is there so far is kept."""
         if self.state in MOVING:
@@ -138,8 +136,6 @@ class DownloadJob(QObject):
             self._process.kill()
         else:
             self._take_away()
-
-    # ---------------------------------------------------------------- its process
 
     def start(self) -> None:
         """Called by the queue when its turn has come."""
@@ -232,8 +228,6 @@ class DownloadJob(QObject):
         self._lock = None
         self.ended.emit()
 
-    # ---------------------------------------------------------------- what becomes of it
-
     def enter(self, state: DownloadState) -> None:
         self._quiet.stop()
         self._second.stop()
@@ -255,9 +249,7 @@ class DownloadJob(QObject):
         self._lock = self._lock or lock(self.folder)
         if not self._lock:
             raise FaultError(
-                "input",
-                f"Another window of Mezzotint is busy with {self.name}.",
-                "Look there, or close it.",
+                "input", f"Another window of Mezzotint is busy with {self.name}.", "Look there, or close it."
             )
 
     def _take_away(self) -> None:

@@ -63,8 +63,6 @@ class ModelNotices(QObject):
         self.offer_call.returned.connect(self._on_offer_read)
         devices.changed.connect(self._on_devices_known, Qt.ConnectionType.SingleShotConnection)
 
-    # ---------------------------------------------------------------- faults
-
     def _on_failed(self, fault: Fault) -> None:
         from app.models.remedies import NO_MODEL, remedies  # the first paint does not need them
 
@@ -132,8 +130,6 @@ class ModelNotices(QObject):
             self._fault = None
             self._notice.hide()
 
-    # ---------------------------------------------------------------- models to be had
-
     def start(self, *, may_offer: bool) -> None:
         """Once a model is loaded: tell of an idle card, or offer the real model to a new writer."""
         self._may_offer = may_offer
@@ -172,7 +168,7 @@ class ModelNotices(QObject):
         self.offer_call.join()
 
     def show_arrived(self, entry: ModelEntry) -> None:
-        here = "here, whole and checked" if entry.checked else "here"
+        here = "here, whole and checked" if entry.local and entry.local.checked else "here"
         self._notice.show_message(f"{entry.label} is {here}.", "", ("Use it", partial(self._use, entry)))
 
     def show_stopped(self, entry: ModelEntry) -> None:

@@ -92,8 +92,6 @@ class SettingsPanel(QWidget):
     def focus_first(self) -> None:
         self._models.setFocus()
 
-    # ------------------------------------------------------------------ what it is made of
-
     def _build_drafting(self, rows: QVBoxLayout) -> None:
         fields = self._fields
         rows.addLayout(title_row(heading("Drafting"), self.closed.emit))
@@ -151,8 +149,6 @@ class SettingsPanel(QWidget):
         self._advanced.setVisible(opened)
         self._disclosure.setText("Advanced  −" if opened else "Advanced  +")
 
-    # ------------------------------------------------------------------ what it shows
-
     def _show(self, settings: Settings) -> None:
         self._fields.show(settings)
         label = self._model.label if self._model else ""
@@ -202,8 +198,6 @@ class SettingsPanel(QWidget):
         self._seed.setVisible(settings.seed is not None)
         if settings.seed is not None and self._seed.text() != str(settings.seed):
             self._seed.setText(str(settings.seed))
-
-    # ------------------------------------------------------------------ what the writer does
 
     def _on_seed_edited(self, text: str) -> None:
         if text and problem("seed", int(text)) is None:

@@ -28,13 +28,7 @@ HOST = re.compile(r"(?:[\w+.-]*://)?(?:[^/?#]*@)?([^/?#]*)")
 PASSWORD = re.compile(r"(?<=://)[^/\s@]*@")
 PASSING = (408, 425, 429)
 # An address or a proxy that the client does not understand; ImportError: a kind of proxy that it lacks.
-UNUSABLE = (
-    httpx2.UnsupportedProtocol,
-    httpx2.LocalProtocolError,
-    httpx2.InvalidURL,
-    ValueError,
-    ImportError,
-)
+UNUSABLE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL, ValueError, ImportError)
 KEPT = "What is there so far is kept."
 
 

@@ -55,8 +55,6 @@ class ModelActions(QObject):
     def unload(self) -> None:
         self._model.unload()
 
-    # ------------------------------------------------------------------ to have one
-
     def download(self, entry: ModelEntry, token: str) -> None:
         """Or go on with it."""
         if entry.download:
@@ -98,8 +96,6 @@ class ModelActions(QObject):
 
     def import_folder(self, path: str) -> None:
         self._try(lambda: self._downloads.import_model(Path(path), catalogue_name(Path(path))))
-
-    # ------------------------------------------------------------------ to be rid of one
 
     def forget(self, entry: ModelEntry) -> None:
         """Take it off the list; its folder stays."""
@@ -144,8 +140,6 @@ class ModelActions(QObject):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         yes.clicked.connect(act)
         box.open()
-
-    # ------------------------------------------------------------------
 
     def show_licence(self, entry: ModelEntry) -> None:
         if file := entry.licence_file:

@@ -83,8 +83,6 @@ class ModelList(QWidget):
         for item in downloads.items:
             self._follow(item)
 
-    # ------------------------------------------------------------------ what it shows
-
     def showEvent(self, event: QShowEvent) -> None:
         self._list()
         self.scan()
@@ -143,8 +141,6 @@ class ModelList(QWidget):
             return (ready.device,)
         named = None if setting == "auto" else device_named(setting, there)
         return (named,) if named else there
-
-    # ------------------------------------------------------------------ what happens
 
     def _follow(self, item: DownloadJob) -> None:
         item.state_changed.connect(partial(self._on_state, item))

@@ -96,8 +96,6 @@ class ModelRow(QFrame):
         """All that take keys, from the top."""
         return [self.licence, self.source, self.precision, self.fault, self.token, *self.acts]
 
-    # ------------------------------------------------------------------ what it shows
-
     def show_entry(self, entry: ModelEntry, use: ModelUse | None, conditions: LoadConditions) -> None:
         """use: None for a model that the settings do not name."""
         self.entry, self._use, self._conditions = entry, use, conditions
@@ -149,8 +147,6 @@ class ModelRow(QFrame):
         self.state.setText(progress.text)
         self.state.setVisible(bool(progress.text))
         self.line.set_share(progress.share)
-
-    # ------------------------------------------------------------------ what the writer does
 
     @property
     def _chosen(self) -> str:
