@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 
 from engine.checkpoints.files import INDEX, check_files, packed_copy_folder, packed_precision
 from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
+from engine.checkpoints.units import PRECISION_NAMES
 from engine.hardware.device_map import DeviceMap
 from engine.protocol.errors import FaultError
 from engine.quantization.packed_config import PackedConfig, needs_bitsandbytes
@@ -46,15 +47,16 @@ def prepare_load(
     if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
         raise FaultError(
             "input",
-            f"The precision {precision} needs bitsandbytes, which is not installed here.",
-            "Choose bf16, or install bitsandbytes.",
+            f"The precision {PRECISION_NAMES[precision]} needs bitsandbytes, which is not installed here.",
+            f"Choose {PRECISION_NAMES['bf16']}, or install bitsandbytes.",
         )
     if already:
         if already != precision:
             raise FaultError(
                 "input",
-                f"The model in {folder} is packed as {already}: it cannot be loaded as {precision}.",
-                f"Choose {already}, or the folder of the original model.",
+                f"The model in {folder} is packed as {PRECISION_NAMES[already]}: "
+                f"it cannot be loaded as {PRECISION_NAMES[precision]}.",
+                f"Choose {PRECISION_NAMES[already]}, or the folder of the original model.",
             )
         return folder, None
     if precision not in PACKED_PRECISIONS:
