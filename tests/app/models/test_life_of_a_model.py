@@ -397,10 +397,11 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
     cards = RTX_3060, msgspec.structs.replace(RTX_3060, id="cuda:1", uuid="GPU-2")
     gpus = tuple(Gpu(n, card.name, card.uuid, 12 * 2**30, 12 * 2**30) for n, card in enumerate(cards))
     monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: gpus)
+    monkeypatch.setattr(window.model, "reload", lambda: None)
 
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", precision="4-bit", device=RTX_3060.uuid)
-        window.model.loading, window.model.devices = None, (RTX_3060, CPU)
+        window.model.devices = (RTX_3060, CPU)
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert offers(window.notice) == ["Use the starter model"]
         await until(lambda: offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"])

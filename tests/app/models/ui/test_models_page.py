@@ -189,9 +189,12 @@ def test_rows_stand_in_the_order_in_which_keys_reach_them(desk: Desk) -> None:
     ]
 
 
-def test_a_look_ends_with_the_window(desk: Desk) -> None:
+def test_a_look_ends_with_the_window(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr("app.models.library_scan.local_models", lambda _added: [] * may_end.wait(10))
     desk.page.models.scan()
     assert threads_named("scan for models")
+    threading.Timer(0.05, may_end.set).start()  # while closing waits for it
     desk.downloads.close()
     assert not threads_named("scan for models")
 
