@@ -248,7 +248,7 @@ def test_a_selected_paragraph_mark_does_not_move_the_draft(
 
     run(scenario())
     assert engine.requests[0].before == TEXT[:first] + "\n\n"
-    assert desk.page.text() == f"{TEXT[:first]}\n\n{DRAFT}{TEXT[first:]}"
+    assert desk.page.text() == f"{TEXT[:first]}\n\n{DRAFT}\n{TEXT[first:]}"
 
 
 def test_the_request_carries_the_text_and_the_settings(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
@@ -277,7 +277,7 @@ def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngin
 
     run(scenario())
     assert (engine.requests[0].before, engine.requests[0].after) == ("ferry", "")
-    assert desk.page.text() == TEXT[:9] + DRAFT + TEXT[9:]
+    assert desk.page.text() == f"{TEXT[:9]} {DRAFT}{TEXT[9:]}"
 
 
 def test_a_draft_asked_for_while_the_model_loads_waits_and_then_comes(

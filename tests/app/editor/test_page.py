@@ -7,13 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QObject, QPoint, Qt
 from PySide6.QtGui import QInputMethodEvent, QPaintEvent, QTextCursor
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.documents.text import text_between
+from app.documents.text import set_document_text, text_between, utf16_length
 from app.editor.page import Page
+from engine.protocol.events import Token
 from tests.app import pages
 from tests.app.pages import TEXT, Draft, begin, cursor_at, make_page, put_caret
 
@@ -133,7 +136,7 @@ def test_the_draft_follows_its_place_when_text_is_typed(
     draft.settle(DRAFT)
     draft.keep()
     edited = TEXT[:edit_at] + typed + TEXT[edit_at:]
-    assert page.text() == edited[: place + moves_by] + "\n\n" + DRAFT + edited[place + moves_by :]
+    assert page.text() == edited[: place + moves_by] + "\n\n" + DRAFT + "\n" + edited[place + moves_by :]
 
 
 @pytest.mark.usefixtures("company")
@@ -197,18 +200,93 @@ def test_what_no_text_holds_is_left_out_of_what_is_pasted(page: Page) -> None:
     assert page.text() == "ab" + TEXT
 
 
-@pytest.mark.parametrize("text", [TEXT, TEXT + "\n", TEXT + " And then", ""])
-def test_a_kept_draft_stands_where_the_settled_one_was_seen(qtbot: QtBot, text: str) -> None:
-    page = make_page(qtbot, text)
-    page.setCursorWidth(0)
-    draft = begin(page, len(text.encode("utf-16-le")) // 2, reduced_motion=True)
-    shown = draft.placement.shown(f" {DRAFT}")
-    draft.settle(shown)
-    settled = page.viewport().grab().toImage()
+HEBREW = "הוא הלך אל הים והסתכל על הגלים"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (TEXT, "", DRAFT),
+        (TEXT + "\n", "", DRAFT),
+        (TEXT + " And then", "", f" {DRAFT}"),
+        ("", "", DRAFT),
+        ("", TEXT, DRAFT),
+        ("", f"\n{TEXT}", DRAFT),
+        ("    ", TEXT, DRAFT),
+        ("One is here.\n", "Two is here.\nThree is here.", DRAFT),
+        ("One is here.\n\n", "Two is here.\n\nThree is here.", DRAFT),
+        ("One is here.\n\nTwo is here.\n", "\nThree is here.", DRAFT),
+        ("One is here.\n\nTwo is here.\n\n", "\nThree is here.", DRAFT),
+        ("One is here.\n\nTwo is here.", "\nThree is here.", DRAFT),
+        (HEBREW, "", f" {HEBREW} {HEBREW} {HEBREW}.\n{HEBREW}."),
+        (f"{HEBREW}.", "", f"{HEBREW}.\n{DRAFT}\n{HEBREW}."),
+        ("He said", "", f" {HEBREW}."),
+        ("", f"{HEBREW}.", f"{HEBREW} {HEBREW} {HEBREW}."),
+    ],
+)
+def test_a_kept_draft_stands_where_the_settled_one_was_seen(
+    qtbot: QtBot, before: str, after: str, text: str
+) -> None:
+    page = make_page(qtbot, before + after)
+    page.setReadOnly(True)  # without a caret
+    draft = begin(page, utf16_length(before), reduced_motion=True)
+    draft.settle(draft.placement.shown(text))
+    QApplication.processEvents()
+    shown = draft.overlay._rect().toAlignedRect()
+    shown.setTop(0)
+    assert page.viewport().rect().contains(shown)
+    settled = page.viewport().grab(shown).toImage()
     draft.keep()
     QApplication.processEvents()
-    kept = page.viewport().grab().toImage()
+    kept = page.viewport().grab(shown).toImage()
     assert settled == kept
+
+
+PARAGRAPHS = [
+    "",
+    "",
+    "  ",
+    "One is here.",
+    "Two, and then",
+    "- Milk.",
+    "# Title",
+    "```",
+    "Er sagte „ja“",
+    HEBREW,
+]
+
+
+def test_keep_puts_in_what_was_shown_and_changes_nothing_else(qtbot: QtBot) -> None:
+    page = make_page(qtbot)
+    lines = st.lists(st.sampled_from(PARAGRAPHS), min_size=1, max_size=6)
+
+    @settings(max_examples=60, deadline=None)
+    @given(lines, st.integers(0, 90), st.lists(st.sampled_from([" then", "He", ".", "\n", "\n\n", " "])))
+    def check(paragraphs: list[str], place: int, words: list[str]) -> None:
+        text = "\n".join(paragraphs)
+        place = min(place, len(text))
+        set_document_text(page.document(), text)
+        draft = Draft(page, place)
+        draft.overlay.show([Token(word, 0.1, True, False) for word in words])
+        draft.overlay._on_frame_due()
+        developing = "".join(draft.overlay._fade.pieces)
+        top = draft.overlay._origin_y()
+        shown = draft.placement.shown("".join(words))
+        draft.settle(shown)
+        assert developing == shown
+        assert draft.overlay._origin_y() == top
+        lead = draft.placement.separator
+        draft.keep()
+        upto = text[:place] + lead + shown
+        assert page.text().startswith(upto)
+        assert page.textCursor().position() == len(upto)
+        tail = page.text()[len(upto) :].removesuffix(text[place:])
+        assert page.text() == upto + tail + text[place:]
+        assert not tail.strip()
+        page.undo()
+        assert page.text() == text
+
+    check()
 
 
 def test_a_settled_draft_that_begins_above_the_window_is_drawn_as_far_as_it_reaches_in(qtbot: QtBot) -> None:

@@ -23,6 +23,7 @@ from app.application import parse
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftSession, DraftState
+from app.editor.placement import text_context
 from app.settings.store import SettingsStore
 from app.window.main_window import MainWindow
 from app.worker.engine_thread import EngineThread
@@ -462,6 +463,17 @@ def test_the_window_gives_back_what_it_grew_for_the_settings(window: MainWindow)
         window.panel_action.trigger()
         QApplication.processEvents()
         assert window.width() == after
+
+
+def test_a_draft_in_a_markdown_file_is_set_off_by_a_blank_line(
+    window: MainWindow, file: Path, tmp_path: Path
+) -> None:
+    document = window.view.page.document()
+    window.files.open_path(file)
+    set_document_text(document, "He left.")
+    assert text_context(document, 8).join.separator == "\n\n"
+    window.view.document.save(tmp_path / "ferry.txt")
+    assert text_context(document, 8).join.separator is None
 
 
 def test_the_words_of_an_opened_text_are_counted_at_once(window: MainWindow, file: Path) -> None:
