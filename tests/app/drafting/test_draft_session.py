@@ -547,3 +547,18 @@ def open_session(desk: Desk) -> DraftSession:
     draft = DraftSession(placement, send=lambda _: None, cancel=lambda _: None, parent=desk.page)
     draft.begin("a", seed=0, max_steps=9)
     return draft
+
+
+def test_a_draft_never_breaks_a_word(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    start = TEXT.index("morning")
+    put_caret(desk.page, start + 3)
+
+    async def scenario() -> None:
+        await desk.settled()
+        assert desk.drafts.at_caret is desk.draft
+        desk.drafts.keep()
+
+    run(scenario())
+    end = start + len("morning")
+    assert engine.requests[0].before == TEXT[:end]
+    assert desk.page.text() == f"{TEXT[:end]} {DRAFT}{TEXT[end:]}"

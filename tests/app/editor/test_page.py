@@ -640,3 +640,91 @@ def test_two_drafts_of_one_paragraph_stand_one_below_the_other(page: Page, first
     assert below.bar_top + 30 < page.block_top(block) + page.gaps.blockBoundingRect(block).height()
     drafts[at_end].overlay.close()
     assert abs(below._rect().top() - text_bottom - page.gaps.paragraph_space) < 1
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("paragraph", [0, 1, 20])
+def test_a_draft_at_a_paragraphs_start_stands_above_it(qtbot: QtBot, paragraph: int) -> None:
+    page = make_page(qtbot, "\n".join(f"{number}. {'word ' * 30}" for number in range(40)), height=400)
+    block = page.document().findBlockByNumber(paragraph)
+    draft = begin(page, block.position())
+    draft.overlay.scroll_into_view()
+    draft.settle("word " * 40)
+    QApplication.processEvents()
+    rect = draft.overlay._rect()
+    assert rect.top() >= 0
+    assert rect.bottom() < draft.overlay.bar_top < page.cursorRect(draft.placement.cursor).top()
+    above = block.previous()
+    if above.isValid():
+        assert rect.top() >= page.block_top(above) + page.gaps.text_bottom(above)
+
+
+@pytest.mark.parametrize("paragraphs", [1, 3, 40])
+@pytest.mark.parametrize("place", ["start", "last"])
+def test_the_page_scrolls_to_its_end_behind_a_draft_above(qtbot: QtBot, paragraphs: int, place: str) -> None:
+    page = make_page(qtbot, "\n".join(["word " * 60] * paragraphs), height=300)
+    last = page.document().lastBlock()
+    begin(page, 0 if place == "start" else last.position(), lines=7)
+    scroll = page.verticalScrollBar()
+    scroll.setValue(scroll.maximum())
+    bottom = page.block_top(last) + page.gaps.blockBoundingRect(last).height()
+    past_end = page.viewport().height() - bottom
+    assert past_end >= 0
+    if paragraphs > 1:  # what opens the text is scrolled away with its first line
+        assert past_end < 3 * page.line_height
+    page.moveCursor(QTextCursor.MoveOperation.End)
+    assert page.viewport().rect().contains(page.cursorRect())
+
+
+def test_a_draft_that_opens_the_text_and_is_too_high_for_the_view_stands_below(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "One is here.\nTwo is here.", height=300)
+    draft = begin(page, 0, lines=2)
+    assert draft.overlay._rect().bottom() < page.cursorRect().top()
+    draft.settle("word " * 400)
+    QApplication.processEvents()
+    assert draft.overlay._rect().top() > page.cursorRect().bottom()
+    assert page.verticalScrollBar().maximum() > 10
+
+
+def test_lines_are_counted_anew_where_a_draft_above_has_moved_away(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "\n".join(["word " * 60] * 20), height=300)
+    second = page.document().findBlockByNumber(1)
+    draft = begin(page, second.position(), lines=7)
+    first = page.document().firstBlock()
+    assert first.lineCount() > first.layout().lineCount()
+    qtbot.keyClick(page, Key.Key_Return)
+    QApplication.processEvents()
+    assert first.lineCount() == first.layout().lineCount()
+    draft.overlay.close()
+    block = first
+    while block.isValid():
+        assert block.lineCount() == max(1, block.layout().lineCount())
+        block = block.next()
+
+
+def test_what_reads_from_the_right_stands_at_the_right_edge(qtbot: QtBot) -> None:
+    page = make_page(qtbot, f"{HEBREW}\nOne is here.\n1. {HEBREW}")
+    right = page.viewport().width() - page.document().documentMargin()
+    for paragraph, at_right in enumerate((True, False, True)):
+        block = page.document().findBlockByNumber(paragraph)
+        line = page.gaps.last_line(block)
+        assert (abs(line.naturalTextRect().right() - right) < 2) == at_right
+    assert page.cursorRect(cursor_at(page, 0)).left() > right - 3
+    put_caret(page, 0)
+    qtbot.keyClicks(page, "One ")
+    page.viewport().repaint()
+    assert page.gaps.last_line(page.document().firstBlock()).naturalTextRect().left() < 9
+
+
+@pytest.mark.parametrize("text", ["הוא הלך אל הים", "ذهب إلى البحر", "הוא abc הים"])
+def test_each_token_has_its_own_ink_in_what_reads_from_the_right(qtbot: QtBot, text: str) -> None:
+    page = make_page(qtbot, "")
+    draft = begin(page, 0)
+    draft.overlay.show([Token(f"{word} ", 0.1, True, False) for word in text.split()])
+    draft.overlay._on_frame_due()
+    assert draft.overlay._text is not None
+    left: dict[int, float] = {}
+    for line in draft.overlay._text._lines:
+        for owner, run in line.runs():
+            left[owner] = min([left.get(owner, 9999.0), *(place.x() for place in run.positions())])
+    assert sorted(left, key=lambda owner: -left[owner]) == list(range(len(text.split())))
