@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
 from app.editor.draft_layout import DraftText, ink, legible, mix
 from app.editor.fade import FADE_S, Fade
 from app.editor.gap_layout import space_after
-from app.editor.join import JoinMode
+from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import paint_insertion_mark, paint_placeholder
 from app.editor.placement import Placement
 from app.widgets.timers import timer
@@ -237,10 +237,12 @@ class DraftOverlay(QObject):
         if self._reduced_motion and not self._settled:
             margin = self._page.document().documentMargin()
             column = shown.adjusted(margin, 0, -margin, 0)
-            caret_right = self._page.cursorRect(self._placement.cursor).right() + 6.0
-            left = caret_right if mode is JoinMode.INLINE else column.left()
-            colour = mix(paper, ink_colour, 0.1)
-            paint_placeholder(painter, column, self._lines, self._page.line_height, left, colour)
+            caret = QRectF(self._page.cursorRect(self._placement.cursor))
+            from_right = is_right_to_left(self._placement.cursor.block().text())
+            lead = column.right() - caret.left() if from_right else caret.right() - column.left()
+            lead_width = lead + 6.0 if mode is JoinMode.INLINE else 0.0
+            colour, height = mix(paper, ink_colour, 0.1), self._page.line_height
+            paint_placeholder(painter, column, self._lines, height, lead_width, colour, from_right=from_right)
             return
         inks = self._fade.inks(monotonic())
         self._text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))

@@ -728,3 +728,16 @@ def test_each_token_has_its_own_ink_in_what_reads_from_the_right(qtbot: QtBot, t
         for owner, run in line.runs():
             left[owner] = min([left.get(owner, 9999.0), *(place.x() for place in run.positions())])
     assert sorted(left, key=lambda owner: -left[owner]) == list(range(len(text.split())))
+
+
+def test_still_lines_leave_the_words_before_them_alone(qtbot: QtBot) -> None:
+    """From the left and from the right."""
+    for text in ("He did not look", HEBREW):
+        page = make_page(qtbot, text)
+        page.setReadOnly(True)  # without a caret
+        block = page.document().firstBlock()
+        words = page.gaps.last_line(block).naturalTextRect().translated(0, page.block_top(block))
+        plain = page.viewport().grab(words.toAlignedRect()).toImage()
+        begin(page, len(text), reduced_motion=True)
+        page.gaps.blockBoundingRect(block)
+        assert page.viewport().grab(words.toAlignedRect()).toImage() == plain
