@@ -100,18 +100,19 @@ class Join:
 
     def lead(self, around: TextContext) -> str:
         """The line breaks that keep puts in before the draft."""
-        before, after = around.line_before.strip(), around.line_after.strip()
-        if before and (after or not self.begins_anew):
+        if self._continues_line(around):
             return ""
         return "\n" * (self._breaks(around) - _line_breaks(around.before, -1))
 
     def tail(self, around: TextContext) -> str:
         """What keep puts in behind the draft."""
-        before, after = around.line_before.strip(), around.line_after.strip()
-        if before and (after or not self.begins_anew):
+        if self._continues_line(around):
             return ""
-        indent = around.line_before if after else ""
+        indent = around.line_before if around.line_after.strip() else ""
         return "\n" * (self._breaks(around) - _line_breaks(around.after, 1)) + indent
+
+    def _continues_line(self, around: TextContext) -> bool:
+        return bool(around.line_before.strip() and (around.line_after.strip() or not self.begins_anew))
 
     def _breaks(self, around: TextContext) -> int:
         """How many line breaks stand on both sides of the draft's own paragraph; none at the text's ends."""
@@ -146,7 +147,7 @@ class Join:
         if within:
             start_of_next = text.find("\n", start, end)
             end = len(text[:start_of_next].rstrip()) if start_of_next >= 0 else end
-            if after[0] in _STOPS and text[:end][-1:] in _STOPS:
+            if after[0] in _STOPS and text[start:end][-1:] in _STOPS and text[start:end][-2:] != "..":
                 end -= 1
         chars[:start], chars[end:] = [""] * start, [""] * (len(text) - end)
         if start >= end:
@@ -159,7 +160,7 @@ class Join:
                 above, below = text[start:first].rpartition("\n")[2], text[last:end]
                 breaks = _paragraph_breaks(breaks, above, below, separator)
             chars[first:last] = ["\n" * breaks] + [""] * (last - first - 1)
-        if before.strip() and not self.lead(around):
+        if self._continues_line(around):
             chars[start] = self._seam(before, text[:start], text[start:end], within) + chars[start]
         if within and _needs_space(text[:end], after):
             chars[end - 1] += " "
@@ -263,9 +264,9 @@ def _needs_space(left: str, right: str) -> bool:
 
 
 def _opens(text: str) -> bool:
-    """Its last character opens what comes next: a bracket, a quotation mark with nothing before it."""
+    """Its last character opens what comes next: a bracket; a quotation mark or `$` with nothing before it."""
     last = text[-1]
-    if last in _QUOTES or category(last) in ("Pi", "Pf"):
+    if last in _QUOTES or category(last) in ("Pi", "Pf", "Sc"):
         return text[-2:-1].isspace() or len(text) == 1 or category(text[-2]) in ("Ps", "Pd", "Pi")
     return category(last) == "Ps" or last in "¿¡/\\@#"
 
