@@ -69,7 +69,8 @@ def record(trace: Path) -> int:
     from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest
     from engine.runtime.process_engine import ProcessEngine
 
-    before = LETTER + TextContext(LETTER, "").join.separator
+    around = TextContext(LETTER, "")
+    before = LETTER + around.join.lead(around)
     load = LoadRequest(request_id="picture", model="starter", device="cpu")
     draft = DraftRequest(
         request_id="picture",

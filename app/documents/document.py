@@ -33,6 +33,7 @@ class Document(QObject):
         self._offered: tuple[Path, RecoveryCopy] | None = None
         self._recovery = Recovery(document, store)
         store.failed.connect(self.failed)
+        self.changed.connect(self._on_changed)
 
     @property
     def name(self) -> str:
@@ -112,6 +113,10 @@ class Document(QObject):
         self.path, self._bom, self._digest = path, bom, digest
         self._recovery = Recovery(self._document, self._store, path=path, bom=bom, digest=digest, copy=copy)
         self.changed.emit()
+
+    def _on_changed(self) -> None:
+        """What the text is, as a draft in it has to know, is told by its file's name."""
+        self._document.setMetaInformation(QTextDocument.MetaInformation.DocumentUrl, self.name)
 
     def _take_lock(self, path: Path) -> None:
         self._lock = None  # it may be the same file by another name

@@ -15,7 +15,7 @@ from app.drafting.draft_requests import DraftRequests
 from app.drafting.draft_session import DraftSession, DraftState, Variant
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
-from app.editor.placement import Placement
+from app.editor.placement import Placement, end_of_word
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
@@ -167,8 +167,9 @@ class DraftController(QObject):
             start, end = cursor.selectionStart(), cursor.selectionEnd()
             selection = text_between(self._page.document(), start, end).rstrip("\n")
             at.setPosition(start + utf16_length(selection))
-            if cursor == self._page.textCursor():
-                self._page.setTextCursor(at)
+        at = end_of_word(at)
+        if cursor == self._page.textCursor():
+            self._page.setTextCursor(at)
         draft = DraftSession(
             Placement(at), lambda draft: self.requests.send([draft]), self.requests.cancel, self, selection
         )

@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QTextDocument
+from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_session import DraftSession
-from app.editor.join import JoinMode, TextContext
-from app.editor.placement import text_context
+from app.editor.join import TextContext
+from app.editor.placement import end_of_word, text_context
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
@@ -61,12 +61,10 @@ class DraftRequests(QObject):
         if not waiting:
             self._worker.cancel(draft.request_id)
 
-    def at(self, document: QTextDocument, position: int) -> DraftRequest:
+    def at(self, cursor: QTextCursor) -> DraftRequest:
         """What a draft that begins there would ask for."""
-        around = text_context(document, position)
-        opens_paragraph = around.join.begun is JoinMode.NEW_PARAGRAPH
-        before = around.before + around.join.separator * opens_paragraph
-        return self._request([TextContext(before, around.after)])
+        around = text_context(cursor.document(), end_of_word(cursor).position())
+        return self._request([TextContext(around.before + around.join.lead(around), around.after)])
 
     async def close(self) -> None:
         await self._tasks.close()

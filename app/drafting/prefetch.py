@@ -50,7 +50,7 @@ class Prefetch(QObject):
     def _read(self, load_id: str) -> None:
         """load_id: of the model's load, so that each loaded model reads the same text anew."""
         page = self._page
-        draft = self._drafts.requests.at(page.document(), page.textCursor().position())
+        draft = self._drafts.requests.at(page.textCursor())
         request = PrepareRequest(
             request_id=load_id, place=draft.places[0], context_tokens=draft.context_tokens
         )

@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import (
@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 )
 
 from app.documents.text import utf16_length
-from app.editor.gap_layout import space_after
+from app.editor.gap_layout import space_after, text_option
 from engine.protocol.events import Token
 
 NOISE_INK = 0.16
@@ -61,18 +61,6 @@ def _legible(char: str, accepted: bool, metrics: QFontMetricsF) -> str:
     return char
 
 
-def strip_ends(pieces: list[str], *, leading: bool) -> None:
-    """Empty the white space at the end, and where `leading` also at the start, of a sequence of pieces."""
-    ways = [(range(len(pieces) - 1, -1, -1), str.rstrip)]
-    if leading:
-        ways.append((range(len(pieces)), str.lstrip))
-    for order, strip in ways:
-        for index in order:
-            pieces[index] = strip(pieces[index])
-            if pieces[index]:
-                break
-
-
 class DraftText:
     """A draft's text laid out at one width, exactly as the document will lay it out once it is kept.
 
@@ -100,7 +88,7 @@ class DraftText:
         for index, paragraph in enumerate("".join(pieces).split("\n")):
             head = lead if index == 0 else ""
             layout = QTextLayout(head + paragraph, font)
-            layout.setTextOption(option)
+            layout.setTextOption(text_option(option, head + paragraph))
             self._layouts.append(layout)
             end = start + utf16_length(paragraph)
             y = self._lay_out(layout, [-1] * utf16_length(head) + owners[start:end], y, width, margin)
@@ -168,8 +156,18 @@ class _Line:
 
     def _split(self) -> Iterator[tuple[int, QGlyphRun]]:
         flags = QTextLayout.GlyphRunRetrievalFlag
-        wanted = flags.RetrieveGlyphIndexes | flags.RetrieveGlyphPositions | flags.RetrieveStringIndexes
-        for run in self._line.glyphRuns(-1, -1, wanted):
+        shapes = flags.RetrieveGlyphIndexes | flags.RetrieveGlyphPositions
+        runs = self._line.glyphRuns(-1, -1, shapes | flags.RetrieveStringIndexes)
+        if any(run.isRightToLeft() for run in runs):  # Qt's string indexes are 0 there
+            start = self._line.textStart()
+            for owner, span in groupby(
+                range(start, start + self._line.textLength()), self._owners.__getitem__
+            ):
+                units = list(span)
+                if owner >= 0:
+                    yield from ((owner, r) for r in self._line.glyphRuns(units[0], len(units), shapes))
+            return
+        for run in runs:
             font, glyphs, places = run.rawFont(), run.glyphIndexes(), run.positions()
             marks = [self._owners[index] for index in run.stringIndexes()]
             changes = [at for at in range(1, len(marks)) if marks[at] != marks[at - 1]]

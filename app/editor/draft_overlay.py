@@ -7,11 +7,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QRectF
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
 
-from app.editor.draft_layout import DraftText, ink, legible, mix, strip_ends
+from app.editor.draft_layout import DraftText, ink, legible, mix
 from app.editor.fade import FADE_S, Fade
-from app.editor.join import JoinMode
+from app.editor.gap_layout import space_after
+from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import paint_insertion_mark, paint_placeholder, paint_unkept
 from app.editor.placement import Placement
 from app.widgets.timers import timer
@@ -78,8 +79,8 @@ class DraftOverlay(QObject):
         self._pending = None
         self._frame_timer.stop()
         self._settled = True
-        pieces, inks = [token.text for token in tokens], [max(PALE_INK, ink(token, 0)) for token in tokens]
-        strip_ends(pieces, leading=self._placement.opens_line)
+        pieces = self._placement.shown_pieces([token.text for token in tokens])
+        inks = [max(PALE_INK, ink(token, 0)) for token in tokens]
         if not text.startswith(whole := "".join(pieces)) or not whole:
             pieces, inks, whole = [], [], ""
         self._fade.settle([*pieces, text[len(whole) :]], [*inks, 1.0], monotonic())
@@ -117,7 +118,10 @@ class DraftOverlay(QObject):
 
     def scroll_into_view(self) -> None:
         """Scroll as little as will do, so that the draft and its bar can be seen; the anchor's line stays."""
-        page, scroll, cursor = self._page, self._page.verticalScrollBar(), self._placement.cursor
+        page, scroll, cursor = self._page, self._page.verticalScrollBar(), QTextCursor(self._placement.cursor)
+        if self._gap.block != cursor.block():
+            cursor.movePosition(QTextCursor.MoveOperation.PreviousBlock)
+            cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
         page.scroll_to_line_of(cursor)
         while self.bar_top + BAR_HEIGHT_PX > page.viewport().height():
             room = page.cursorRect(cursor).top() > page.line_height
@@ -126,13 +130,16 @@ class DraftOverlay(QObject):
             scroll.setValue(scroll.value() + 1)
 
     def _offset(self) -> float:
-        """Space between the anchor's paragraph and the first line of the draft."""
-        opens_after_blank = self._placement.separator == "\n\n"
-        return self._page.gaps.paragraph_space + self._page.line_height * opens_after_blank
+        """Space between the paragraph above and the draft's first line, as it will be once it is kept."""
+        if self._gap.opens_text:
+            return 0.0
+        blank_lines = len(self._placement.separator) - (not self._gap.is_above)
+        space = space_after(self._gap.block.text(), self._page.line_height)
+        return space + max(0, blank_lines) * self._page.line_height
 
     def _origin_y(self) -> float:
         """Viewport y of the top of the laid-out text."""
-        block = self._placement.cursor.block()
+        block = self._gap.block
         top = self._page.block_top(block)
         if self._placement.mode is JoinMode.INLINE:
             return top + self._page.gaps.last_line(block).y()
@@ -155,8 +162,9 @@ class DraftOverlay(QObject):
 
     def relayout(self) -> None:
         """Lay the draft out again if its width, its font or the line that it continues has changed."""
-        page, inline = self._page, self._placement.mode is JoinMode.INLINE
-        lead = self._placement.lead(page.gaps.last_line(self._placement.cursor.block())) if inline else ""
+        page, lead = self._page, self._placement.indent
+        if self._placement.mode is JoinMode.INLINE:
+            lead = self._placement.lead(page.gaps.last_line(self._placement.cursor.block()))
         margin = page.document().documentMargin()
         width = page.viewport().width() - 2 * margin
         laid_out = (self._fade.pieces, page.font(), width, margin, page.line_height, lead)
@@ -171,17 +179,23 @@ class DraftOverlay(QObject):
             page.viewport().update()
         if self._settled and self._text.line_bottoms:
             self._tallest = max(self._tallest, self._text.line_bottoms[-1])
-        self._resize_gap(inline)
+        self._resize_gap()
 
-    def _resize_gap(self, inline: bool) -> None:
-        height = self._shown_height()
-        if inline:
-            height -= min(height, self._page.gaps.last_line(self._placement.cursor.block()).height())
+    def _resize_gap(self) -> None:
+        mode, block, height = self._placement.mode, self._placement.cursor.block(), self._shown_height()
+        # What opens the text is scrolled away as a whole: it has to fit into the view.
+        fits = (
+            block.blockNumber() > 0
+            or height + BAR_SPACE_PX < self._page.viewport().height() - 2 * self._page.line_height
+        )
+        former, self._gap.is_above = self._gap.height, mode is JoinMode.BEFORE and fits
+        if mode is JoinMode.INLINE:
+            height -= min(height, self._page.gaps.last_line(block).height())
         else:
             height += self._offset()
         height += BAR_SPACE_PX
-        changed = height != self._gap.height
-        self._page.gaps.resize_gap(self._gap, height, continues_line=inline)
+        changed = height != former
+        self._page.gaps.resize_gap(self._gap, height, continues_line=mode is JoinMode.INLINE)
         if changed:
             self._page.viewport().update()
             self._page.geometry_changed.emit()
@@ -194,8 +208,7 @@ class DraftOverlay(QObject):
             return
         self._frame_timer.start()
         metrics = QFontMetricsF(self._page.font())
-        pieces = [legible(token, metrics) for token in tokens]
-        strip_ends(pieces, leading=self._placement.opens_line)
+        pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens])
         self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
         self._after_change()
         self._grow(tokens)
@@ -215,7 +228,7 @@ class DraftOverlay(QObject):
         lines = sum(line <= bottom for line in self._text.line_bottoms)
         if lines > self._lines:
             self._lines = lines
-            self._resize_gap(self._placement.mode is JoinMode.INLINE)
+            self._resize_gap()
 
     def _on_fade_tick(self) -> None:
         if self._fade.is_over(monotonic()):
@@ -226,7 +239,7 @@ class DraftOverlay(QObject):
 
     def paint(self, painter: QPainter, clip: QRectF) -> None:
         theme, mode = self._page.theme, self._placement.mode
-        if mode is JoinMode.WITHIN:
+        if mode is JoinMode.WITHIN or (mode is JoinMode.BEFORE and not self._gap.is_above):
             caret = QRectF(self._page.cursorRect(self._placement.cursor))
             paint_insertion_mark(painter, caret, QColor(theme.accent))
         shown = self._rect()
@@ -241,9 +254,12 @@ class DraftOverlay(QObject):
         if self._reduced_motion and not self._settled:
             margin = self._page.document().documentMargin()
             column = shown.adjusted(margin, 0, -margin, 0)
-            left = first_left + 6.0 if inline else column.left()
-            colour = mix(paper, ink_colour, 0.1)
-            paint_placeholder(painter, column, self._lines, self._page.line_height, left, colour)
+            caret = QRectF(self._page.cursorRect(self._placement.cursor))
+            from_right = is_right_to_left(self._placement.cursor.block().text())
+            lead = column.right() - caret.left() if from_right else caret.right() - column.left()
+            lead_width = lead + 6.0 if mode is JoinMode.INLINE else 0.0
+            colour, height = mix(paper, ink_colour, 0.1), self._page.line_height
+            paint_placeholder(painter, column, self._lines, height, lead_width, colour, from_right=from_right)
             return
         inks = self._fade.inks(monotonic())
         self._text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))

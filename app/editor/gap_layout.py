@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from math import ceil
 
-from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QTextBlock, QTextCursor, QTextDocument, QTextLine
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QTextBlock, QTextCursor, QTextDocument, QTextLine, QTextOption
 from PySide6.QtWidgets import QPlainTextDocumentLayout
+
+from app.editor.join import is_right_to_left
 
 PARAGRAPH_SPACE_RATIO = 0.36
 """Space after a paragraph, in line heights."""
@@ -16,6 +18,14 @@ PARAGRAPH_SPACE_RATIO = 0.36
 def space_after(text: str, line_height: float) -> float:
     """Space after a paragraph, px. A blank line is space enough."""
     return round(PARAGRAPH_SPACE_RATIO * line_height) if text else 0.0
+
+
+def text_option(default: QTextOption, text: str) -> QTextOption:
+    """What reads from the right stands at the right edge."""
+    option = QTextOption(default)
+    if is_right_to_left(text):
+        option.setAlignment(Qt.AlignmentFlag.AlignRight)
+    return option
 
 
 class Gap:
@@ -27,6 +37,18 @@ class Gap:
         """px."""
         self.continues_line = False
         """What is drawn in it begins on the block's last line: no other gap comes between."""
+        self.is_above = False  # set before it is resized
+        """It stands over the anchor's block: under the block before, or over the text's first line."""
+
+    @property
+    def block(self) -> QTextBlock:
+        """The block that has its room."""
+        block = self.anchor.block()
+        return block.previous() if self.is_above and block.blockNumber() else block
+
+    @property
+    def opens_text(self) -> bool:
+        return self.is_above and self.anchor.block().blockNumber() == 0
 
 
 class GapLayout(QPlainTextDocumentLayout):
@@ -44,6 +66,8 @@ class GapLayout(QPlainTextDocumentLayout):
         self.view_height = 0.0
         """Of the viewport, px. Gaps that can be seen whole with all the text add nothing to scroll."""
         self._gaps: list[Gap] = []
+        self._held: list[QTextBlock] = []
+        """Blocks that have been given gaps' lines."""
         self._top_block: QTextBlock | None = None
         self._gap_lines_above = 0
         self._scrolls = False
@@ -59,31 +83,37 @@ class GapLayout(QPlainTextDocumentLayout):
     def resize_gap(self, gap: Gap, height: float, *, continues_line: bool = False) -> None:
         """height: px. The caller repaints."""
         gap.height, gap.continues_line = height, continues_line
-        self._update(())
+        self._update()
 
     def close_gap(self, gap: Gap) -> None:
         self._gaps.remove(gap)
-        self._update((gap.anchor.block(),))
+        self._update()
 
     def gap_top(self, gap: Gap) -> float:
         """px below the top of the gap's block: under its text and under the gaps that come before."""
-        block = gap.anchor.block()
-        above = self._gaps_of(block)
-        return self.text_bottom(block) + sum(other.height for other in above[: above.index(gap)])
+        if gap.opens_text:
+            return 0.0
+        above = self._gaps_of(gap.block)
+        return self.text_bottom(gap.block) + sum(other.height for other in above[: above.index(gap)])
 
-    def _update(self, former: tuple[QTextBlock, ...]) -> None:
-        """former: blocks that have lost a gap."""
+    def _update(self) -> None:
         self._top_block, self._gap_lines_above = None, 0  # all gaps count for how far can be scrolled
         self._scrolls = not self._everything_fits()
-        blocks = {gap.anchor.block().blockNumber(): gap.anchor.block() for gap in self._gaps}
-        for block in (*blocks.values(), *former):
+        blocks = {block.blockNumber(): block for block in (gap.block for gap in self._gaps)}
+        for block in (*blocks.values(), *(block for block in self._held if block.isValid())):
             self._mend(block)
+        self._held = list(blocks.values())
         self.documentSizeChanged.emit(self.documentSize())
 
     def _gaps_of(self, block: QTextBlock) -> list[Gap]:
-        """From the top. Comparing QTextBlock objects is cheap, and there are few gaps."""
-        found = [gap for gap in self._gaps if gap.height > 0 and gap.anchor.block() == block]
+        """Under its text, from the top. Comparing QTextBlock objects is cheap, and there are few gaps."""
+        gaps = self._gaps
+        found = [gap for gap in gaps if gap.height > 0 and gap.block == block and not gap.opens_text]
         return sorted(found, key=lambda gap: (not gap.continues_line, gap.anchor.position()))
+
+    def _gap_over(self, block: QTextBlock) -> float:
+        """Height of what opens the text, if that is the block; px."""
+        return 0.0 if block.blockNumber() else sum(gap.height for gap in self._gaps if gap.opens_text)
 
     def _gap_lines(self, block: QTextBlock) -> int:
         if not self._scrolls:
@@ -104,7 +134,7 @@ class GapLayout(QPlainTextDocumentLayout):
         former = self._top_block, self._gap_lines_above
         self._top_block, self._gap_lines_above = None, 0
         for gap in self._gaps:
-            block = gap.anchor.block()
+            block = gap.block
             above = top_line - block.firstLineNumber() - block.layout().lineCount()
             if 0 < above < self._gap_lines(block):
                 self._top_block, self._gap_lines_above = block, above
@@ -123,6 +153,7 @@ class GapLayout(QPlainTextDocumentLayout):
             if above > 0:
                 gap_above = max(0, ceil((above - self.text_bottom(block)) / self.line_height))
                 first = bisect_left(range(lines), above, key=lambda line: layout.lineAt(line).y())
+                first = max(first, 1)  # what opens the text is scrolled away with its first line
                 return rows + lines - first + max(0, gap - gap_above)
             rows += lines + gap
             block = block.previous()
@@ -155,10 +186,15 @@ class GapLayout(QPlainTextDocumentLayout):
         rect = super().blockBoundingRect(block)
         if not block.isValid() or not block.isVisible():
             return rect
-        if self._gaps and (gaps := self._gaps_of(block)):
+        text = block.text()
+        if is_right_to_left(text):
+            block.layout().setTextOption(text_option(self.document().defaultTextOption(), text))
+        if self._gaps and any(gap.block == block for gap in self._gaps):
             self._mend(block)
-            rect.setHeight(self.text_bottom(block) + sum(gap.height for gap in gaps))
-        rect.adjust(0, 0, 0, space_after(block.text(), self.line_height))
+            gaps = sum(gap.height for gap in self._gaps_of(block))
+            margin = 0.0 if gaps or block.next().isValid() else self.document().documentMargin()
+            rect.setHeight(self.text_bottom(block) + gaps + margin)
+        rect.adjust(0, 0, 0, space_after(text, self.line_height))
         return rect
 
     def _mend(self, block: QTextBlock) -> None:
@@ -168,7 +204,7 @@ class GapLayout(QPlainTextDocumentLayout):
         if not count:
             return
         block.setLineCount(count + self._gap_lines(block))
-        top = 0.0
+        top = self._gap_over(block)
         if block == self._top_block:
             height = (
                 layout.lineAt(count - 1).naturalTextRect().bottom() - layout.lineAt(0).naturalTextRect().top()

@@ -29,16 +29,26 @@ def paint_unkept(painter: QPainter, parts: list[QRectF], colour: QColor) -> None
 
 
 def paint_placeholder(
-    painter: QPainter, column: QRectF, lines: int, line_height: float, first_left: float, colour: QColor
+    painter: QPainter,
+    column: QRectF,
+    lines: int,
+    line_height: float,
+    lead_width: float,
+    colour: QColor,
+    *,
+    from_right: bool,
 ) -> None:
-    """Reduced motion: still lines at the column's bottom, where the text will stand. first_left: where the
-    first one begins.
+    """Reduced motion: still lines at the column's bottom, where the text will stand. lead_width: of what the
+    first one continues; from_right: which side that stands on, and lines begin at.
     """
     _fill(painter, colour)
+    if from_right:
+        painter.translate(column.left() + column.right(), 0)
+        painter.scale(-1, 1)
     top = column.bottom() - lines * line_height
     for line in range(lines):
         share = 0.62 if line + 1 == lines else 1.0
-        left = first_left if line == 0 else column.left()
+        left = column.left() + (lead_width if line == 0 else 0.0)
         width = max(0.0, column.width() * share - (left - column.left()))
         y = top + (line + 0.38) * line_height
         painter.drawRoundedRect(QRectF(left, y, width, 0.3 * line_height), 3, 3)

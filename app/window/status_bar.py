@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from PySide6.QtGui import QTextBlock
 from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
 from app.drafting.draft_session import DraftState
 from app.widgets.device_label import device_label
 from app.widgets.labels import quiet_label
-from app.widgets.timers import timer
 from app.window.document_view import DocumentView
+from app.window.word_count import WordCount
 from app.worker.model_session import ModelSession
 from engine.checkpoints.units import PRECISION_NAMES
 from engine.protocol.events import Ready, Stats
@@ -23,7 +22,6 @@ GIB = 2**30
 class StatusBar(QStatusBar):
     def __init__(self, view: DocumentView, model: ModelSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._document = view.page.document()
         self._drafts = view.drafts
         self._model = model
         self._last = ""
@@ -37,15 +35,15 @@ class StatusBar(QStatusBar):
         self.addWidget(self.model)
         self.addWidget(self.state, 1)
         self.addPermanentWidget(self.words)
-        self._count = timer(self, self.count_words, 400, single_shot=True)
-        self._document.contentsChange.connect(self._on_contents_change)
-        view.document.changed.connect(self.count_words)
+        self.word_count = WordCount(view.page, self)
+        self.word_count.counted.connect(self._on_counted)
+        view.document.changed.connect(self.word_count.count)
         view.drafts.changed.connect(self.show_state)
         view.drafts.finished.connect(self._on_finished)
         view.drafts.failed.connect(self._on_failed)
         model.failed.connect(self._on_failed)
         self.show_state()
-        self.count_words()
+        self.word_count.count()
 
     def show_state(self) -> None:
         draft, ready, loading = self._drafts.current, self._model.ready, self._model.loading
@@ -79,30 +77,9 @@ class StatusBar(QStatusBar):
         self._last = ""
         self.show_state()
 
-    def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
-        """Forget the counts of the touched paragraphs; the others keep theirs."""
-        block, last = self._document.findBlock(position), self._document.findBlock(position + added)
-        while block.isValid():
-            block.setUserState(-1)
-            if block == last:
-                break
-            block = block.next()
-        self._count.start()
-
-    def count_words(self) -> None:
-        total = 0
-        block = self._document.firstBlock()
-        while block.isValid():
-            total += _words(block)
-            block = block.next()
-        self.words.setText(f"{total:,} word" + ("" if total == 1 else "s"))
-
-
-def _words(block: QTextBlock) -> int:
-    """The paragraph's word count, kept as its user state."""
-    if block.userState() < 0:
-        block.setUserState(len(block.text().split()))
-    return int(block.userState())
+    def _on_counted(self, words: int, selected: int) -> None:
+        of_all = f"{selected:,} of " if selected else ""
+        self.words.setText(f"{of_all}{words:,} word" + ("" if words == 1 else "s"))
 
 
 def proof(ready: Ready) -> str:

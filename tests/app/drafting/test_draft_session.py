@@ -250,7 +250,7 @@ def test_a_selected_paragraph_mark_does_not_move_the_draft(
 
     run(scenario())
     assert engine.requests[0].places[0].before == TEXT[:first] + "\n\n"
-    assert desk.page.text() == f"{TEXT[:first]}\n\n{DRAFT}{TEXT[first:]}"
+    assert desk.page.text() == f"{TEXT[:first]}\n\n{DRAFT}\n{TEXT[first:]}"
 
 
 def test_the_request_carries_the_text_and_the_settings(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
@@ -281,7 +281,7 @@ def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngin
 
     run(scenario())
     assert engine.requests[0].places == (DraftPlace(before="ferry"),)
-    assert desk.page.text() == TEXT[:9] + DRAFT + TEXT[9:]
+    assert desk.page.text() == f"{TEXT[:9]} {DRAFT}{TEXT[9:]}"
 
 
 def test_a_draft_asked_for_while_the_model_loads_waits_and_then_comes(
@@ -579,7 +579,7 @@ def test_several_places_are_drafted_in_one_batch(desk: Desk, run: Run, engine: S
         f"{TEXT}\n\n",
     ]
     assert len(again.places) == 1
-    assert desk.page.text() == f"{TEXT[: places[1]]}\n\n{DRAFT}{TEXT[places[1] :]}"
+    assert desk.page.text() == f"{TEXT[: places[1]]}\n\n{DRAFT}\n{TEXT[places[1] :]}"
     desk.page.undo()
     assert desk.page.text() == TEXT
 
@@ -613,3 +613,18 @@ def test_a_fault_ends_every_place_and_is_told_once(
     run(scenario())
     assert [fault.kind for fault in desk.faults] == ["device-lost"]
     caplog.clear()
+
+
+def test_a_draft_never_breaks_a_word(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    start = TEXT.index("morning")
+    put_caret(desk.page, start + 3)
+
+    async def scenario() -> None:
+        await desk.settled()
+        assert desk.drafts.at_caret is desk.draft
+        desk.drafts.keep()
+
+    run(scenario())
+    end = start + len("morning")
+    assert engine.requests[0].places[0].before == TEXT[:end]
+    assert desk.page.text() == f"{TEXT[:end]} {DRAFT}{TEXT[end:]}"

@@ -7,13 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QObject, QPoint, Qt
 from PySide6.QtGui import QInputMethodEvent, QPaintEvent, QTextCursor
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.documents.text import text_between
+from app.documents.text import set_document_text, text_between, utf16_length
 from app.editor.page import Page
+from engine.protocol.events import Token
 from tests.app import pages
 from tests.app.pages import TEXT, Draft, begin, cursor_at, make_page, put_caret
 
@@ -133,7 +136,7 @@ def test_the_draft_follows_its_place_when_text_is_typed(
     draft.settle(DRAFT)
     draft.keep()
     edited = TEXT[:edit_at] + typed + TEXT[edit_at:]
-    assert page.text() == edited[: place + moves_by] + "\n\n" + DRAFT + edited[place + moves_by :]
+    assert page.text() == edited[: place + moves_by] + "\n\n" + DRAFT + "\n" + edited[place + moves_by :]
 
 
 @pytest.mark.usefixtures("company")
@@ -197,21 +200,94 @@ def test_what_no_text_holds_is_left_out_of_what_is_pasted(page: Page) -> None:
     assert page.text() == "ab" + TEXT
 
 
-@pytest.mark.parametrize("text", [TEXT, TEXT + "\n", TEXT + " And then", ""])
+HEBREW = "הוא הלך אל הים והסתכל על הגלים"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (TEXT, "", DRAFT),
+        (TEXT + "\n", "", DRAFT),
+        (TEXT + " And then", "", f" {DRAFT}"),
+        ("", "", DRAFT),
+        ("", TEXT, DRAFT),
+        ("", f"\n{TEXT}", DRAFT),
+        ("    ", TEXT, DRAFT),
+        ("One is here.\n", "Two is here.\nThree is here.", DRAFT),
+        ("One is here.\n\n", "Two is here.\n\nThree is here.", DRAFT),
+        ("One is here.\n\nTwo is here.\n", "\nThree is here.", DRAFT),
+        ("One is here.\n\nTwo is here.\n\n", "\nThree is here.", DRAFT),
+        ("One is here.\n\nTwo is here.", "\nThree is here.", DRAFT),
+        (HEBREW, "", f" {HEBREW} {HEBREW} {HEBREW}.\n{HEBREW}."),
+        (f"{HEBREW}.", "", f"{HEBREW}.\n{DRAFT}\n{HEBREW}."),
+        ("He said", "", f" {HEBREW}."),
+        ("", f"{HEBREW}.", f"{HEBREW} {HEBREW} {HEBREW}."),
+    ],
+)
 def test_a_kept_draft_stands_where_the_settled_one_was_seen(
-    qtbot: QtBot, text: str, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, before: str, after: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.editor.draft_overlay.paint_unkept", lambda *_: None)  # a kept one has no mark
-    page = make_page(qtbot, text)
-    page.setCursorWidth(0)
-    draft = begin(page, len(text.encode("utf-16-le")) // 2, reduced_motion=True)
-    shown = draft.placement.shown(f" {DRAFT}")
-    draft.settle(shown)
-    settled = page.viewport().grab().toImage()
+    page = make_page(qtbot, before + after)
+    page.setReadOnly(True)  # without a caret
+    draft = begin(page, utf16_length(before), reduced_motion=True)
+    draft.settle(draft.placement.shown(text))
+    QApplication.processEvents()
+    shown = draft.overlay._rect().toAlignedRect()
+    shown.setTop(0)
+    assert page.viewport().rect().contains(shown)
+    settled = page.viewport().grab(shown).toImage()
     draft.keep()
     QApplication.processEvents()
-    kept = page.viewport().grab().toImage()
+    kept = page.viewport().grab(shown).toImage()
     assert settled == kept
+
+
+PARAGRAPHS = [
+    "",
+    "",
+    "  ",
+    "One is here.",
+    "Two, and then",
+    "- Milk.",
+    "# Title",
+    "```",
+    "Er sagte „ja“",
+    HEBREW,
+]
+
+
+def test_keep_puts_in_what_was_shown_and_changes_nothing_else(qtbot: QtBot) -> None:
+    page = make_page(qtbot)
+    lines = st.lists(st.sampled_from(PARAGRAPHS), min_size=1, max_size=6)
+
+    @settings(max_examples=60, deadline=None)
+    @given(lines, st.integers(0, 90), st.lists(st.sampled_from([" then", "He", ".", "\n", "\n\n", " "])))
+    def check(paragraphs: list[str], place: int, words: list[str]) -> None:
+        text = "\n".join(paragraphs)
+        place = min(place, len(text))
+        set_document_text(page.document(), text)
+        draft = Draft(page, place)
+        draft.overlay.show([Token(word, 0.1, True, False) for word in words])
+        draft.overlay._on_frame_due()
+        developing = "".join(draft.overlay._fade.pieces)
+        top = draft.overlay._origin_y()
+        shown = draft.placement.shown("".join(words))
+        draft.settle(shown)
+        assert developing == shown
+        assert draft.overlay._origin_y() == top
+        lead = draft.placement.separator
+        draft.keep()
+        upto = text[:place] + lead + shown
+        assert page.text().startswith(upto)
+        assert page.textCursor().position() == len(upto)
+        tail = page.text()[len(upto) :].removesuffix(text[place:])
+        assert page.text() == upto + tail + text[place:]
+        assert not tail.strip()
+        page.undo()
+        assert page.text() == text
+
+    check()
 
 
 def test_a_settled_draft_that_begins_above_the_window_is_drawn_as_far_as_it_reaches_in(qtbot: QtBot) -> None:
@@ -565,3 +641,104 @@ def test_two_drafts_of_one_paragraph_stand_one_below_the_other(page: Page, first
     assert below.bar_top + 30 < page.block_top(block) + page.gaps.blockBoundingRect(block).height()
     drafts[at_end].overlay.close()
     assert abs(below._rect().top() - text_bottom - page.gaps.paragraph_space) < 1
+
+
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("paragraph", [0, 1, 20])
+def test_a_draft_at_a_paragraphs_start_stands_above_it(qtbot: QtBot, paragraph: int) -> None:
+    page = make_page(qtbot, "\n".join(f"{number}. {'word ' * 30}" for number in range(40)), height=400)
+    block = page.document().findBlockByNumber(paragraph)
+    draft = begin(page, block.position())
+    draft.overlay.scroll_into_view()
+    draft.settle("word " * 40)
+    QApplication.processEvents()
+    rect = draft.overlay._rect()
+    assert rect.top() >= 0
+    assert rect.bottom() < draft.overlay.bar_top < page.cursorRect(draft.placement.cursor).top()
+    above = block.previous()
+    if above.isValid():
+        assert rect.top() >= page.block_top(above) + page.gaps.text_bottom(above)
+
+
+@pytest.mark.parametrize("paragraphs", [1, 3, 40])
+@pytest.mark.parametrize("place", ["start", "last"])
+def test_the_page_scrolls_to_its_end_behind_a_draft_above(qtbot: QtBot, paragraphs: int, place: str) -> None:
+    page = make_page(qtbot, "\n".join(["word " * 60] * paragraphs), height=300)
+    last = page.document().lastBlock()
+    begin(page, 0 if place == "start" else last.position(), lines=7)
+    scroll = page.verticalScrollBar()
+    scroll.setValue(scroll.maximum())
+    bottom = page.block_top(last) + page.gaps.blockBoundingRect(last).height()
+    past_end = page.viewport().height() - bottom
+    assert past_end >= 0
+    if paragraphs > 1:  # what opens the text is scrolled away with its first line
+        assert past_end < 3 * page.line_height
+    page.moveCursor(QTextCursor.MoveOperation.End)
+    assert page.viewport().rect().contains(page.cursorRect())
+
+
+def test_a_draft_that_opens_the_text_and_is_too_high_for_the_view_stands_below(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "One is here.\nTwo is here.", height=300)
+    draft = begin(page, 0, lines=2)
+    assert draft.overlay._rect().bottom() < page.cursorRect().top()
+    draft.settle("word " * 400)
+    QApplication.processEvents()
+    assert draft.overlay._rect().top() > page.cursorRect().bottom()
+    assert page.verticalScrollBar().maximum() > 10
+
+
+def test_lines_are_counted_anew_where_a_draft_above_has_moved_away(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "\n".join(["word " * 60] * 20), height=300)
+    second = page.document().findBlockByNumber(1)
+    draft = begin(page, second.position(), lines=7)
+    first = page.document().firstBlock()
+    assert first.lineCount() > first.layout().lineCount()
+    qtbot.keyClick(page, Key.Key_Return)
+    QApplication.processEvents()
+    assert first.lineCount() == first.layout().lineCount()
+    draft.overlay.close()
+    block = first
+    while block.isValid():
+        assert block.lineCount() == max(1, block.layout().lineCount())
+        block = block.next()
+
+
+def test_what_reads_from_the_right_stands_at_the_right_edge(qtbot: QtBot) -> None:
+    page = make_page(qtbot, f"{HEBREW}\nOne is here.\n1. {HEBREW}")
+    right = page.viewport().width() - page.document().documentMargin()
+    for paragraph, at_right in enumerate((True, False, True)):
+        block = page.document().findBlockByNumber(paragraph)
+        line = page.gaps.last_line(block)
+        assert (abs(line.naturalTextRect().right() - right) < 2) == at_right
+    assert page.cursorRect(cursor_at(page, 0)).left() > right - 3
+    put_caret(page, 0)
+    qtbot.keyClicks(page, "One ")
+    page.viewport().repaint()
+    assert page.gaps.last_line(page.document().firstBlock()).naturalTextRect().left() < 9
+
+
+@pytest.mark.parametrize("text", ["הוא הלך אל הים", "ذهب إلى البحر", "הוא abc הים"])
+def test_each_token_has_its_own_ink_in_what_reads_from_the_right(qtbot: QtBot, text: str) -> None:
+    page = make_page(qtbot, "")
+    draft = begin(page, 0)
+    draft.overlay.show([Token(f"{word} ", 0.1, True, False) for word in text.split()])
+    draft.overlay._on_frame_due()
+    assert draft.overlay._text is not None
+    left: dict[int, float] = {}
+    for line in draft.overlay._text._lines:
+        for owner, run in line.runs():
+            left[owner] = min([left.get(owner, 9999.0), *(place.x() for place in run.positions())])
+    assert sorted(left, key=lambda owner: -left[owner]) == list(range(len(text.split())))
+
+
+def test_still_lines_leave_the_words_before_them_alone(qtbot: QtBot) -> None:
+    """From the left and from the right."""
+    for text in ("He did not look", HEBREW):
+        page = make_page(qtbot, text)
+        page.setReadOnly(True)  # without a caret
+        block = page.document().firstBlock()
+        words = page.gaps.last_line(block).naturalTextRect().translated(0, page.block_top(block))
+        plain = page.viewport().grab(words.toAlignedRect()).toImage()
+        begin(page, len(text), reduced_motion=True)
+        page.gaps.blockBoundingRect(block)
+        assert page.viewport().grab(words.toAlignedRect()).toImage() == plain

@@ -23,6 +23,7 @@ from app.application import parse
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftSession, DraftState, Variant
+from app.editor.placement import text_context
 from app.settings.store import SettingsStore
 from app.window.main_window import MainWindow
 from app.worker.engine_thread import EngineThread
@@ -464,9 +465,20 @@ def test_the_window_gives_back_what_it_grew_for_the_settings(window: MainWindow)
         assert window.width() == after
 
 
+def test_a_draft_in_a_markdown_file_is_set_off_by_a_blank_line(
+    window: MainWindow, file: Path, tmp_path: Path
+) -> None:
+    document = window.view.page.document()
+    window.files.open_path(file)
+    set_document_text(document, "He left.")
+    assert text_context(document, 8).join.separator == "\n\n"
+    window.view.document.save(tmp_path / "ferry.txt")
+    assert text_context(document, 8).join.separator is None
+
+
 def test_the_words_of_an_opened_text_are_counted_at_once(window: MainWindow, file: Path) -> None:
     window.files.open_path(file)
-    assert window.status.words.text() == f"{len(TEXT.split())} words"
+    assert window.status.words.text() == f"{len(TEXT.split()) - 1} words"  # 🌊 is none
     window.files.new()
     assert window.status.words.text() == "0 words"
 
@@ -555,7 +567,7 @@ def _name(control: QWidget) -> str:
 def test_a_screen_reader_says_what_is_written(window: MainWindow, run: Run) -> None:
     window.notice.show_message("The disk is full.", "Make room on it.")
     run(settle(window))
-    window.status.count_words()
+    window.status.word_count.count()
     said = [
         QAccessible.queryAccessibleInterface(label).text(QAccessible.Text.Name)
         for label in window.findChildren(QLabel)
@@ -627,7 +639,7 @@ def test_another_theme_keeps_the_size_of_the_letters(window: MainWindow) -> None
 
 def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, run: Run) -> None:
     set_document_text(window.view.page.document(), "one two\nthree")
-    window.status.count_words()
+    window.status.word_count.count()
     assert window.status.words.text() == "3 words"
     run(settle(window))
     assert "CPU" in window.status.model.text()

@@ -1,0 +1,106 @@
+"""The word count of a document and of what is selected in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QTextBlock
+from PySide6.QtWidgets import QPlainTextEdit
+
+from app.documents.text import text_between
+from app.widgets.timers import timer
+
+if TYPE_CHECKING:
+    import regex
+
+PAUSE_MS = 400
+SLICE_S = 0.015
+"""A long text is counted in slices, so that no key waits for it."""
+
+
+class WordCount(QObject):
+    """Counts anew when the text and the selection have rested for a while. Paragraphs keep their counts."""
+
+    counted = Signal(int, int)
+    """All words, and those that are selected."""
+
+    def __init__(self, page: QPlainTextEdit, parent: QObject) -> None:
+        super().__init__(parent)
+        self._page = page
+        self._document = page.document()
+        self._rest: Iterator[None] = iter(())
+        """What is still to be counted."""
+        self._pause = timer(self, self.count, PAUSE_MS, single_shot=True)
+        self._slices = timer(self, self._count_on, 0, single_shot=True)
+        self._document.contentsChange.connect(self._on_contents_change)
+        page.selectionChanged.connect(self._wait)
+
+    def count(self) -> None:
+        self._pause.stop()
+        if not self._document.isEmpty():
+            _pattern()  # which takes longer than a slice may
+        self._rest = self._count()
+        self._count_on()
+
+    def _wait(self) -> None:
+        self._slices.stop()
+        self._pause.start()
+
+    def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
+        """Forget the counts of the touched paragraphs; the others keep theirs."""
+        block, last = self._document.findBlock(position), self._document.findBlock(position + added)
+        while block.isValid():
+            block.setUserState(-1)
+            if block == last:
+                break
+            block = block.next()
+        self._wait()
+
+    def _count_on(self) -> None:
+        end = monotonic() + SLICE_S
+        for _ in self._rest:
+            if monotonic() > end:
+                self._slices.start()
+                break
+
+    def _count(self) -> Iterator[None]:
+        """A step a paragraph."""
+        cursor = self._page.textCursor()
+        start, end = cursor.selectionStart(), cursor.selectionEnd()
+        words = selected = 0
+        block = self._document.firstBlock()
+        while block.isValid():
+            words += _words(block)
+            first, last = block.position(), block.position() + block.length() - 1
+            if start <= first and last <= end:
+                selected += _words(block)
+            elif start < last and first < end:
+                selected += count_words(text_between(self._document, max(start, first), min(end, last)))
+            block = block.next()
+            yield
+        self.counted.emit(words, selected)
+
+
+def _words(block: QTextBlock) -> int:
+    """The paragraph's word count, kept as its user state."""
+    if block.userState() < 0:
+        block.setUserState(count_words(block.text()))
+    return int(block.userState())
+
+
+def count_words(text: str) -> int:
+    """By Unicode's word boundaries; what is written without spaces counts by the character, or, where words
+    could only be told by a dictionary (Thai, Lao, Khmer, Burmese), by the phrase.
+    """
+    return len(_pattern().findall(text)) if text else 0
+
+
+@lru_cache(maxsize=1)
+def _pattern() -> regex.Pattern[str]:
+    import regex  # the first paint does not need it
+
+    return regex.compile(r"(?w)\p{Line_Break=SA}+|\b_*[^\W_]")

@@ -1,0 +1,85 @@
+"""Words are counted by Unicode's boundaries, all of them and those that are selected."""
+
+import pytest
+from PySide6.QtGui import QTextCursor
+from PySide6.QtWidgets import QPlainTextEdit
+from pytestqt.qtbot import QtBot
+
+from app.window import word_count
+from app.window.word_count import WordCount, count_words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", 0),
+        ("The ferry was late.", 4),
+        ("think—ten", 2),
+        ("He thought … and left", 4),
+        ("## Chapter One", 2),
+        ("- milk", 1),
+        ("-", 0),
+        ("* * *", 0),
+        ("___", 0),
+        ("can’t, l'homme 1,000.50", 3),
+        ("我們去公園散步", 7),
+        ("彼は行った。", 5),
+        ("그는 갔다", 2),
+        ("वह गया।", 2),
+        ("שלום לכם", 2),
+        ("Τι είναι;", 2),
+        ("เขาไป แล้ว", 2),
+        ("ok 😀👩🏽‍🚀", 1),
+    ],
+)
+def test_words_of_a_text(text: str, words: int) -> None:
+    assert count_words(text) == words
+
+
+@pytest.fixture
+def page(qtbot: QtBot) -> QPlainTextEdit:
+    page = QPlainTextEdit("One two three.\n\nFour five🌊six.\nSeven.")
+    qtbot.addWidget(page)
+    return page
+
+
+def _counts(page: QPlainTextEdit) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    count = WordCount(page, page)
+    count.counted.connect(lambda *counts: found.append(counts))
+    count.count()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "selected"),
+    [(0, 0, 0), (0, 7, 2), (4, 20, 3), (0, 39, 7), (14, 16, 0), (16, 36, 4), (27, 21, 1), (31, 39, 1)],
+)
+def test_selected_words(page: QPlainTextEdit, first: int, last: int, selected: int) -> None:
+    cursor = page.textCursor()
+    cursor.setPosition(first)
+    cursor.setPosition(min(last, len(page.toPlainText()) + 1), QTextCursor.MoveMode.KeepAnchor)
+    page.setTextCursor(cursor)
+    assert _counts(page) == [(7, selected)]
+
+
+def test_a_long_text_is_counted_in_slices(
+    page: QPlainTextEdit, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_count, "SLICE_S", -1.0)
+    count = WordCount(page, page)
+    with qtbot.waitSignal(count.counted) as counted:
+        count.count()
+        assert not counted.signal_triggered
+    assert counted.args == [7, 0]
+
+
+def test_an_edit_and_a_selection_are_counted_when_they_rest(page: QPlainTextEdit, qtbot: QtBot) -> None:
+    count = WordCount(page, page)
+    count.count()
+    with qtbot.waitSignal(count.counted) as counted:
+        page.insertPlainText("And ")
+    assert counted.args == [8, 0]
+    with qtbot.waitSignal(count.counted) as counted:
+        page.selectAll()
+    assert counted.args == [8, 8]
