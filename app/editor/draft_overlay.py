@@ -246,16 +246,16 @@ class DraftOverlay(QObject):
         if not shown.intersects(clip) or self._text is None:
             return
         ink_colour, paper = QColor(theme.ink), QColor(theme.paper)
-        inline = mode is JoinMode.INLINE
-        first_left = self._page.cursorRect(self._placement.cursor).right() if inline else 0
-        first = QRectF(first_left, shown.top(), shown.width() - first_left, self._page.line_height)
-        rest = shown.adjusted(0, first.height() if inline else 0, 0, 0)
-        paint_unkept(painter, [first, rest] if inline else [rest], QColor(theme.accent))
+        caret = QRectF(self._page.cursorRect(self._placement.cursor))
+        from_right = is_right_to_left(self._placement.cursor.block().text())
+        first, rest = shown.adjusted(0, 0, 0, self._page.line_height - shown.height()), shown
+        if mode is JoinMode.INLINE:
+            rest = shown.adjusted(0, first.height(), 0, 0)
+            first.setRight(caret.left() - 2) if from_right else first.setLeft(caret.right() + 2)
+        paint_unkept(painter, first, rest, QColor(theme.accent))
         if self._reduced_motion and not self._settled:
             margin = self._page.document().documentMargin()
             column = shown.adjusted(margin, 0, -margin, 0)
-            caret = QRectF(self._page.cursorRect(self._placement.cursor))
-            from_right = is_right_to_left(self._placement.cursor.block().text())
             lead = column.right() - caret.left() if from_right else caret.right() - column.left()
             lead_width = lead + 6.0 if mode is JoinMode.INLINE else 0.0
             colour, height = mix(paper, ink_colour, 0.1), self._page.line_height

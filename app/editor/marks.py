@@ -16,16 +16,17 @@ def paint_insertion_mark(painter: QPainter, caret: QRectF, colour: QColor) -> No
     painter.restore()
 
 
-def paint_unkept(painter: QPainter, parts: list[QRectF], colour: QColor) -> None:
-    """The mark of a draft that is not kept: the faintest tint, and a quiet rule beside its whole lines, which
-    are the last of its parts.
+def paint_unkept(painter: QPainter, first: QRectF, rest: QRectF, colour: QColor) -> None:
+    """The mark of a draft that is not kept: the faintest tint, and a quiet rule beside the lines of `rest`.
+    first: its first line, which need not begin at the column's edge.
     """
     tint, rule = QColor(colour), QColor(colour)
     tint.setAlphaF(0.05)
     rule.setAlphaF(0.4)
-    for part in parts:
-        painter.fillRect(part, tint)
-    painter.fillRect(QRectF(parts[-1].left(), parts[-1].top(), 2, parts[-1].height()), rule)
+    painter.fillRect(rest, tint)
+    if not rest.contains(first):
+        painter.fillRect(first, tint)
+    painter.fillRect(QRectF(rest.left(), rest.top(), 2, rest.height()), rule)
 
 
 def paint_placeholder(

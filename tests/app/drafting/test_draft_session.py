@@ -579,7 +579,7 @@ def test_several_places_are_drafted_in_one_batch(desk: Desk, run: Run, engine: S
         f"{TEXT}\n\n",
     ]
     assert len(again.places) == 1
-    assert desk.page.text() == f"{TEXT[: places[1]]}\n\n{DRAFT}\n{TEXT[places[1] :]}"
+    assert desk.page.text() == f"{TEXT[: places[1]]}\n\n{DRAFT}{TEXT[places[1] :]}"
     desk.page.undo()
     assert desk.page.text() == TEXT
 
