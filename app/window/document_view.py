@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
@@ -19,6 +22,9 @@ from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
+
+if TYPE_CHECKING:
+    from app.window.find_bar import FindBar
 
 
 class DocumentView(QWidget):
@@ -45,7 +51,22 @@ class DocumentView(QWidget):
         DraftKeys(self.page, self.drafts)
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
             QShortcut(QKeySequence(keys), self, self.drafts.draft)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.page)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._column.addWidget(self.page)
         self.setFocusProxy(self.page)
+
+    @cached_property
+    def find_bar(self) -> FindBar:
+        from app.window.find_bar import WIDTH_PX, FindBar  # the first paint does not need it
+
+        bar = FindBar(self.page)
+        bar.closed.connect(self.page.setFocus)
+        row = QHBoxLayout()
+        row.setContentsMargins(24, 0, 24, 0)
+        row.addStretch(1)
+        row.addWidget(bar, WIDTH_PX)
+        row.addStretch(1)
+        self._column.addLayout(row)
+        return bar
