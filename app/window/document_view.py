@@ -64,7 +64,7 @@ class DocumentView(QWidget):
         bar = FindBar(self.page)
         bar.closed.connect(self.page.setFocus)
         row = QHBoxLayout()
-        row.setContentsMargins(24, 0, 24, 0)
+        row.setContentsMargins(24, 0, 24, 8)
         row.addStretch(1)
         row.addWidget(bar, WIDTH_PX)
         row.addStretch(1)

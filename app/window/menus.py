@@ -75,10 +75,10 @@ class EditMenu(QMenu):
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         page.addActions(self.actions())
         self.addSeparator()
-        self.addAction("Find…", _KEY.Find, lambda: view.find_bar.open())
+        self.addAction("Find…", "Ctrl+F", lambda: view.find_bar.open())
         self.addAction("Find next", "F3", lambda: view.find_bar.find_next())
         self.addAction("Find previous", "Shift+F3", lambda: view.find_bar.find_previous())
-        self.addAction("Replace…", _KEY.Replace, lambda: view.find_bar.open(replacing=True))
+        self.addAction("Replace…", "Ctrl+H", lambda: view.find_bar.open(replacing=True))
 
 
 class DraftMenu(QMenu):

@@ -20,7 +20,7 @@ _PAUSE_MS = 250
 TOO_SLOW = "This pattern takes too long."
 _REFERENCE = re.compile(r"\\([\\$nt\d])|\$(\d)")
 _SIGNS = {"n": "\n", "t": "\t", "\\": "\\", "$": "$"}
-_BYTE_ORDER = re.compile("^[\ufeff\ufffe]")
+_BYTE_ORDERS = ("\ufeff", "\ufffe")
 Span = tuple[int, int]
 """Where a match begins and ends, in UTF-16 units."""
 _OPTION = QRegularExpression.PatternOption
@@ -72,6 +72,8 @@ class Search(QObject):
         self._scope: QTextCursor | None = None
         self._expression = QRegularExpression()
         self._left: Iterator[QRegularExpressionMatch] = iter(())
+        self._text = ""
+        """The document's, until it changes."""
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.is_complete = True
@@ -153,9 +155,7 @@ class Search(QObject):
             first, last = max(first, self._scope.selectionStart()), self._scope.selectionEnd()
         if first > last:
             return
-        text = self._document.toRawText().replace("\u2029", "\n")
-        # PySide takes these for a byte order where a string begins; the other one is as invisible.
-        found = self._expression.globalMatch(_BYTE_ORDER.sub("\u2060", text), first)
+        found = self._expression.globalMatch(self._text_now(), first)
         while found.hasNext():
             match = found.next()
             if match.capturedStart() < match.capturedEnd() <= last:
@@ -164,6 +164,14 @@ class Search(QObject):
                 return
         if not found.isValid():
             self.fault = TOO_SLOW
+
+    def _text_now(self) -> str:
+        if not self._text:
+            text = self._document.toRawText().replace("\u2029", "\n")
+            if text.startswith(_BYTE_ORDERS):  # PySide would take it for one; the other sign is as invisible
+                text = "\u2060" + text[1:]
+            self._text = text
+        return self._text
 
     def _begin(self) -> None:
         self.starts.clear()
@@ -198,3 +206,4 @@ class Search(QObject):
             self._pause.start()
         self._slices.stop()
         self.is_stale = True
+        self._text = ""
