@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
-import sys
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _LOG_LINES, _LOG_BYTES = 200, 2**16
 _QUOTED = re.compile("“[^”\n]*”")
 # From a path's beginning to the line's or the quotation's end: a name may hold any sign.
-_PATH = re.compile(r"""(?<![\w.\]])(?:[A-Za-z]:[\\/]|[\\/~])[^\n"'“”]*""")
+_PATH = re.compile(r"""(?<!\w)(?:[A-Za-z]:[\\/]|[\\/~])[^\n"'“”]*""")
 
 
 def version(package: str) -> str:
@@ -98,6 +98,6 @@ def log_end() -> list[str]:
 
 def _redacted(line: str) -> str:
     """Paths and what is quoted by “” go; the places in the app's own code stay."""
-    for own in (str(ROOT), sys.prefix, sys.base_prefix):
-        line = line.replace(own + "/", "").replace(own + "\\", "")
+    for own in (ROOT / "app", ROOT / "engine", Path(os.__file__).parent):
+        line = line.replace(str(own), own.name)
     return _PATH.sub("(path)", _QUOTED.sub("“…”", line))

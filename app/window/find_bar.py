@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QTextEdit,
+    QToolButton,
 )
 
 from app.documents.text import text_between
@@ -157,6 +158,8 @@ class FindBar(QFrame):
             self.leave()
         elif event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             super().keyPressEvent(event)
+        elif isinstance(button := self.focusWidget(), QToolButton):
+            button.click()
         elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             self.find_previous()
         elif self.replacement.hasFocus():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from html import escape
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
@@ -40,6 +39,8 @@ class HelpMenu(QMenu):
         self.addAction("About Mezzotint", lambda: self._show("About Mezzotint", about()))
 
     def _show_diagnostics(self, text: str) -> None:
+        from html import escape  # here and below: the first paint does not need it
+
         told = "<p>Nothing is sent. This holds none of your texts and no file names; look it over.</p>"
         self._show("Diagnostics", f"{told}<pre style='white-space: pre-wrap'>{escape(text)}</pre>", text)
 
@@ -93,6 +94,8 @@ def _plain(text: str) -> str:
 
 
 def _table(parts: dict[str, list[tuple[str, str]]]) -> str:
+    from html import escape
+
     rows = ""
     for title, pairs in parts.items():
         rows += f"<tr><td colspan='2'><b>{escape(title)}</b></td></tr>"

@@ -8,7 +8,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.settings.schema import Settings
-from app.window.diagnostics import app_version, diagnostics, licence, log_end, version
+from app.window.diagnostics import ROOT, app_version, diagnostics, licence, log_end, version
 from app.window.help_menu import TextDialog, about, shortcuts
 from app.window.main_window import MainWindow
 from engine.protocol.events import Device
@@ -18,6 +18,7 @@ SECRETS = (
     "/home/anna/My novel, part 2.md: Permission denied",
     "C:\\Users\\Anna\\Documents\\letter to Clara.md",
     "“letter to Clara.md” is open in another window too.",
+    f"{ROOT}/drafts/Clara.md and ./novel: https://anna.example",
     "[Errno 13] Permission denied: '/home/anna/letter to Clara.md' and ~/novel",
 )
 
