@@ -22,6 +22,7 @@ from app.settings.store import SettingsStore, default_path
 from app.widgets import resources
 from app.widgets.theme import ui_font
 from app.window.main_window import MainWindow
+from app.window.single_instance import SingleInstance, hand_over
 from app.worker.engine_thread import EngineThread
 from engine.protocol.engine import Engine
 from engine.runtime.process_engine import ProcessEngine
@@ -75,6 +76,9 @@ def start() -> int:
     log_to(platformdirs.user_log_path("mezzotint", appauthor=False))
     app = make_application(sys.argv[:1])
     chosen = {name: value for name in ("model", "device") if (value := getattr(options, name)) is not None}
+    starts_anew = bool(chosen or options.in_thread)
+    if not starts_anew and hand_over(options.file):
+        return 0
     settings = SettingsStore(default_path(), **chosen)
     recovery = RecoveryStore()
     worker = EngineThread(open_local_engine if options.in_thread else ProcessEngine)
@@ -89,6 +93,8 @@ def start() -> int:
         signal.signal(signal.SIGINT, lambda *_: window.close())
         GarbageCollector(window)
         worker.start()
+        if not starts_anew:
+            window.closed.connect(SingleInstance(window.take, window).close)
         QTimer.singleShot(0, window, partial(window.start, options.file))  # a fault of it is told
         QTimer.singleShot(0, window.model, window.model.load)
         loop.run_until_complete(_until_closed(window, worker, recovery))

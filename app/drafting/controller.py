@@ -50,7 +50,7 @@ class DraftController(QObject):
         """How each draft is shown in the page; the oldest first."""
         self._recent_lines: deque[float] = deque(maxlen=8)
         """Of the drafts that settled last, a canvas."""
-        self._dropped: DraftSession | None = None
+        self.dropped: DraftSession | None = None
         """The last one that was discarded: until the next one ends it can be brought back."""
         self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
@@ -125,13 +125,9 @@ class DraftController(QObject):
         for draft in list(self.overlays):
             draft.discard()
 
-    @property
-    def can_bring_back(self) -> bool:
-        return self._dropped is not None and not self.overlays
-
     def bring_back(self) -> None:
         """The draft that was discarded last, at its place."""
-        if (dropped := self._dropped) and not self.overlays:
+        if (dropped := self.dropped) and not self.overlays:
             self._open(dropped.placement.cursor).restore(dropped.variants, dropped.shown_variant)
             self.go_to_draft()
 
@@ -200,9 +196,9 @@ class DraftController(QObject):
     def _on_changed(self, draft: DraftSession) -> None:
         if draft.state is DraftState.ENDED and (overlay := self.overlays.pop(draft, None)):
             overlay.close()
-            former, self._dropped = self._dropped, draft if draft.variants and not draft.kept else None
+            former, self.dropped = self.dropped, draft if draft.variants and not draft.kept else None
             for ended in (former, draft):
-                if ended and ended is not self._dropped:
+                if ended and ended is not self.dropped:
                     ended.deleteLater()
         self.changed.emit()
 

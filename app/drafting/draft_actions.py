@@ -64,7 +64,7 @@ class DraftActions(QObject):
             action.setEnabled(settled)
         for action in (self.discard, self.go_to):
             action.setEnabled(draft is not None)
-        self.bring_back.setEnabled(self._drafts.can_bring_back)
+        self.bring_back.setEnabled(self._drafts.dropped is not None and draft is None)
         shown, count = (draft.shown_variant, len(draft.variants)) if draft and settled else (0, 0)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)

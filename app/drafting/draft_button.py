@@ -7,6 +7,9 @@ from PySide6.QtWidgets import QApplication, QToolButton
 
 from app.drafting.controller import DraftController
 from app.editor.page import Page
+from app.widgets.timers import timer
+
+TYPING_REST_MS = 600
 
 
 class DraftButton(QToolButton):
@@ -30,6 +33,8 @@ class DraftButton(QToolButton):
         page.cursorPositionChanged.connect(self.place, Qt.ConnectionType.QueuedConnection)
         page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
         drafts.changed.connect(self.place)
+        self._rest = timer(self, self.place, TYPING_REST_MS, single_shot=True)
+        page.typed.connect(self._on_typed)
         page.installEventFilter(self)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
@@ -37,11 +42,16 @@ class DraftButton(QToolButton):
             self.place()
         return False
 
+    def _on_typed(self) -> None:
+        """It stays away until typing pauses."""
+        self._rest.start()
+        self.hide()
+
     def place(self) -> None:
         """Below the caret's line where nothing stands there, else beside it where there is room."""
         page, cursor = self._page, self._page.textCursor()
         free = self._drafts.current is None and not cursor.hasSelection()
-        if not free or not cursor.atBlockEnd():
+        if not free or not cursor.atBlockEnd() or self._rest.isActive():
             self.hide()
             return
         self.adjustSize()

@@ -6,12 +6,14 @@ from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
+    QContextMenuEvent,
+    QInputMethodEvent,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QPlainTextEdit
+from PySide6.QtWidgets import QMenu, QPlainTextEdit, QWidget
 
 from app.documents.text import document_text, insertable, text_between
 
@@ -35,7 +37,32 @@ class TextEdit(QPlainTextEdit):
     def text(self) -> str:
         return document_text(self.document())
 
+    typed = Signal()
+    """A key was pressed that is no shortcut, or an input method has something to show."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        for part in (self, self.viewport()):
+            part.setMouseTracking(True)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """The widget's actions, for the place that was clicked or for the caret."""
+        place = event.globalPos()
+        if event.reason() is QContextMenuEvent.Reason.Mouse:
+            clicked, caret = self.cursorForPosition(event.pos()), self.textCursor()
+            if not caret.selectionStart() <= clicked.position() <= caret.selectionEnd():
+                self.setTextCursor(clicked)
+        else:
+            place = self.viewport().mapToGlobal(self.cursorRect().bottomLeft())
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addActions(self.actions())
+        menu.popup(place)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.text():
+            self._show_pointer(False)
+            self.typed.emit()
         if event.matches(QKeySequence.StandardKey.InsertLineSeparator):
             self.textCursor().insertText("\n")  # a plain text has one kind of line break
             self.ensureCursorVisible()
@@ -72,6 +99,21 @@ class TextEdit(QPlainTextEdit):
             cursor = self.textCursor()
             cursor.setPosition(min(ends[-1], document.characterCount() - 1))
             self.setTextCursor(cursor)
+
+    def inputMethodEvent(self, event: QInputMethodEvent) -> None:
+        super().inputMethodEvent(event)
+        if event.preeditString() or event.commitString():
+            self._show_pointer(False)
+            self.typed.emit()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._show_pointer(True)
+        super().mouseMoveEvent(event)
+
+    def _show_pointer(self, shown: bool) -> None:
+        """It is in the way of reading what is typed."""
+        self.setCursor(Qt.CursorShape.ArrowCursor if shown else Qt.CursorShape.BlankCursor)
+        self.viewport().setCursor(Qt.CursorShape.IBeamCursor if shown else Qt.CursorShape.BlankCursor)
 
     def createMimeDataFromSelection(self) -> QMimeData:
         """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.

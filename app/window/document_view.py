@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
@@ -18,6 +21,9 @@ from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
+
+if TYPE_CHECKING:
+    from app.window.find_bar import FindBar
 
 
 class DocumentView(QWidget):
@@ -42,7 +48,22 @@ class DocumentView(QWidget):
         self.button = DraftButton(self.page, self.drafts)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.page)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._column.addWidget(self.page)
         self.setFocusProxy(self.page)
+
+    @cached_property
+    def find_bar(self) -> FindBar:
+        from app.window.find_bar import WIDTH_PX, FindBar  # the first paint does not need it
+
+        bar = FindBar(self.page)
+        bar.closed.connect(self.page.setFocus)
+        row = QHBoxLayout()
+        row.setContentsMargins(24, 0, 24, 8)
+        row.addStretch(1)
+        row.addWidget(bar, WIDTH_PX)
+        row.addStretch(1)
+        self._column.addLayout(row)
+        return bar

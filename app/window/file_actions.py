@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt
@@ -11,6 +12,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.widgets.message_bar import MessageBar
 from app.window.document_view import DocumentView
+from app.window.recent_files import RecentFiles
 from engine.protocol.errors import FaultError
 
 # The dialogs are imported where they are asked for: the first paint does not need them.
@@ -27,11 +29,13 @@ class FileActions(QObject):
         self._notice = notice
         self._offer = offer
         self._window = window
+        self.recent = RecentFiles()
 
     def new(self) -> None:
         self.when_saved(self._new_now)
 
     def _new_now(self) -> None:
+        self.remember_caret()
         self._view.drafts.discard_all()
         self._document.new()
 
@@ -63,9 +67,36 @@ class FileActions(QObject):
             self._notice.show_fault(error.fault)
             return
         self._notice.hide()
+        self.remember_caret()
         self._view.drafts.discard_all()
         self._document.show(opened)
-        self._view.page.moveCursor(QTextCursor.MoveOperation.Start)
+        page, cursor = self._view.page, QTextCursor(self._view.page.document())
+        cursor.setPosition(min(self.recent.caret_in(opened.path), page.document().characterCount() - 1))
+        page.setTextCursor(cursor)
+        page.scroll_to_line_of(cursor)
+        self.remember_caret()
+
+    def take(self, path: Path | None) -> None:
+        """Another start's file; one that is open already stays as it is."""
+        if path is not None and path != self._document.path:
+            self.when_saved(partial(self.open_path, path))
+
+    # ---------------------------------------------------------------- recent files
+
+    def remember_caret(self) -> None:
+        """The open file becomes the newest of the recent ones, with the caret's place."""
+        if self._document.path is not None:
+            self.recent.put(self._document.path, self._view.page.textCursor().position())
+
+    def offer_last(self) -> None:
+        """Go on with the file that was open last; the offer goes when something is written instead."""
+        last = next(iter(self.recent.all()), None)
+        if last is None or self._document.path is not None or not self._offer.isHidden():
+            return
+        way = "Open it", partial(self.take, Path(last.path))
+        self._offer.show_message(f"“{Path(last.path).name}” was open last.", "", way)
+        once = Qt.ConnectionType.SingleShotConnection
+        self._view.page.document().contentsChanged.connect(self._offer.hide, once)
 
     # ---------------------------------------------------------------- save
 
@@ -101,6 +132,7 @@ class FileActions(QObject):
         except FaultError as error:
             self._notice.show_fault(error.fault, ("Save as…", self.save_as))
             return False
+        self.remember_caret()
         return True
 
     def when_saved(self, act: Callable[[], object]) -> None:
@@ -144,6 +176,7 @@ class FileActions(QObject):
         self.when_saved(self._restore_now)
 
     def _restore_now(self) -> None:
+        self.remember_caret()
         self._view.drafts.discard_all()
         self._document.restore()
         self.offer_restore()

@@ -29,6 +29,7 @@ from app.widgets.message_bar import MessageBar
 from app.widgets.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
 from app.window.document_view import DocumentView
 from app.window.file_actions import FileActions
+from app.window.help_menu import HelpMenu
 from app.window.menus import DraftMenu, EditMenu, FileMenu, ViewMenu
 from app.window.side_panel import SidePanel
 from app.window.status_bar import StatusBar
@@ -106,6 +107,7 @@ class MainWindow(QMainWindow):
             part.addWidget(bar)
             bar.left.connect(self.view.page.setFocus)
         column.addWidget(waiting)
+        self.welcome.turned.connect(self.offer.hide)  # then it can only be that of the last file
         self.notice.turned.connect(lambda: waiting.setVisible(self.notice.isHidden()))
         return messages
 
@@ -117,9 +119,13 @@ class MainWindow(QMainWindow):
         self.free_action = self.draft_menu.addAction("Free the memory now", self.model.unload)
         self.free_action.setEnabled(False)
         self.view_menu = ViewMenu(self._settings, self.panel_action, self)
-        file, edit = FileMenu(self.files, self), EditMenu(self.view.page, self)
-        for menu in (file, edit, self.draft_menu, self.view_menu):
+        file, edit = FileMenu(self.files, self), EditMenu(self.view, self)
+        help_menu = HelpMenu(self.menuBar(), self._diagnostics, self)
+        for menu in (file, edit, self.draft_menu, self.view_menu, help_menu):
             self.menuBar().addMenu(menu)
+        divider = QAction(self)
+        divider.setSeparator(True)
+        self.view.page.addActions([divider, *self.draft_menu.of_draft])
         self._corner = self._toolbar()
         self.menuBar().setCornerWidget(self._corner)
 
@@ -158,12 +164,22 @@ class MainWindow(QMainWindow):
             self.files.open_path(path)
         self.files.offer_restore()
         self.model_notices.start(may_offer=self.offer.isHidden())  # one thing at a time
+        self.files.offer_last()
+
+    def take(self, path: Path | None) -> None:
+        """What a later start was given; the window comes to the front."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+        self.files.take(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.view.page.document().isModified():
             event.ignore()
             self.files.when_saved(self._close_now)
             return
+        self.files.remember_caret()
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()
         self._settings.change(window_geometry=geometry)
         self.view.drafts.discard_all()
@@ -218,6 +234,11 @@ class MainWindow(QMainWindow):
         self.view.page.set_theme(theme)
         self._set_prose_font()  # a stylesheet sets the old one again
 
+    def _diagnostics(self) -> str:
+        from app.window.diagnostics import diagnostics  # the first paint does not need it
+
+        return diagnostics(self._settings.current, self.model.ready, self.devices.devices)
+
     # ---------------------------------------------------------------- what is shown
 
     def _on_model_changed(self) -> None:
@@ -235,10 +256,11 @@ class MainWindow(QMainWindow):
         bar = self.menuBar()
         self.title.clear()
         taken = bar.sizeHint().width() + 24
-        room = max(_TITLE_PX[0], min(_TITLE_PX[1], self.width() - taken))
+        room = min(_TITLE_PX[1], self.width() - taken)
         self.title.setText(
             self.title.fontMetrics().elidedText(self._title, Qt.TextElideMode.ElideMiddle, room)
         )
+        self.title.setVisible(room >= _TITLE_PX[0])
         bar.setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
 
     def resizeEvent(self, event: QResizeEvent) -> None:

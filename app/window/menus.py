@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.drafting.draft_actions import DraftActions
-from app.editor.page import Page
 from app.settings.schema import Settings, limits
 from app.settings.store import SettingsStore
+from app.window.document_view import DocumentView
 from app.window.file_actions import FileActions
 
+_NAME_PX = 420
 _KEY = QKeySequence.StandardKey
 
 
@@ -20,6 +24,7 @@ class FileMenu(QMenu):
         super().__init__("&File", window)
         self.addAction("New", _KEY.New, files.new)
         self.addAction("Open…", _KEY.Open, files.open)
+        self.addMenu(RecentMenu(files, self))
         self.addSeparator()
         self.addAction("Save", _KEY.Save, files.save)
         self.addAction("Save as…", "Ctrl+Shift+S", lambda: files.save_as())
@@ -27,10 +32,34 @@ class FileMenu(QMenu):
         self.addAction("Quit", "Ctrl+Q", window.close)
 
 
+class RecentMenu(QMenu):
+    """Filled each time it is opened."""
+
+    def __init__(self, files: FileActions, parent: QWidget) -> None:
+        super().__init__("Open recent", parent)
+        self._files = files
+        self.aboutToShow.connect(self.fill)
+
+    def fill(self) -> None:
+        self.clear()
+        for recent in self._files.recent.all():
+            path = Path(recent.path)
+            text = self.fontMetrics().elidedText(
+                f"{path.name}  –  {path.parent}", Qt.TextElideMode.ElideMiddle, _NAME_PX
+            )
+            action = self.addAction(text.replace("&", "&&"), partial(self._files.take, path))
+            action.setToolTip(recent.path)
+        if self.isEmpty():
+            self.addAction("No files yet").setEnabled(False)
+            return
+        self.addSeparator()
+        self.addAction("Clear", self._files.recent.clear)
+
+
 class EditMenu(QMenu):
-    def __init__(self, page: Page, window: QWidget) -> None:
+    def __init__(self, view: DocumentView, window: QWidget) -> None:
         super().__init__("&Edit", window)
-        document = page.document()
+        page, document = view.page, view.page.document()
         undo = self.addAction("Undo", _KEY.Undo, page.undo)
         redo = self.addAction("Redo", _KEY.Redo, page.redo)
         for action, available in ((undo, document.undoAvailable), (redo, document.redoAvailable)):
@@ -45,6 +74,11 @@ class EditMenu(QMenu):
         for action in self.actions():  # keys pressed in the settings are not meant for the page
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         page.addActions(self.actions())
+        self.addSeparator()
+        self.addAction("Find…", "Ctrl+F", lambda: view.find_bar.open())
+        self.addAction("Find next", "F3", lambda: view.find_bar.find_next())
+        self.addAction("Find previous", "Shift+F3", lambda: view.find_bar.find_previous())
+        self.addAction("Replace…", "Ctrl+H", lambda: view.find_bar.open(replacing=True))
 
 
 class DraftMenu(QMenu):
@@ -55,6 +89,7 @@ class DraftMenu(QMenu):
         self.addActions([actions.draft, actions.retry, actions.stop, actions.keep, actions.discard])
         self.addSeparator()
         self.addActions([actions.previous, actions.next, actions.go_to, actions.bring_back])
+        self.of_draft = self.actions()
         self.addSeparator()
 
 
@@ -62,12 +97,20 @@ class ViewMenu(QMenu):
     def __init__(self, settings: SettingsStore, panel: QAction, window: QWidget) -> None:
         super().__init__("&View", window)
         self._settings = settings
+        self._window = window
         larger = self.addAction("Larger text", lambda: self.zoom(1))
         larger.setShortcuts([QKeySequence(_KEY.ZoomIn), QKeySequence("Ctrl+=")])
         self.addAction("Smaller text", _KEY.ZoomOut, lambda: self.zoom(-1))
         self.addAction("Usual size", "Ctrl+0", lambda: self.zoom(0))
         self.addSeparator()
-        self.addAction(panel)
+        full = QAction("Full screen", self, checkable=True, shortcut=QKeySequence("F11"))
+        full.triggered.connect(self._turn_full_screen)
+        self.aboutToShow.connect(lambda: full.setChecked(window.isFullScreen()))
+        self.addActions([panel, full])
+
+    def _turn_full_screen(self) -> None:
+        """As the window is: the desktop may have changed it."""
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def zoom(self, by: int) -> None:
         """by: 1 larger, -1 smaller, 0 the usual size."""

@@ -1,7 +1,6 @@
 """The window as a writer uses it: files, closing, faults, names."""
 
 import asyncio
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,62 +23,12 @@ from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftSession, DraftState, Variant
 from app.editor.placement import text_context
-from app.settings.store import SettingsStore
 from app.window.main_window import MainWindow
-from app.worker.engine_thread import EngineThread
 from engine.protocol.events import Failed
 from tests.app.conftest import Run
 from tests.app.pages import TEXT, put_caret
+from tests.app.window.conftest import Open, settle
 from tests.fakes import TEXT as DRAFT
-from tests.fakes import FakeEngine
-
-Open = Callable[[], MainWindow]
-
-
-@pytest.fixture
-def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
-    opened: list[tuple[MainWindow, EngineThread, RecoveryStore]] = []
-
-    def open_one() -> MainWindow:
-        worker, recovery = EngineThread(FakeEngine), RecoveryStore()
-        window = MainWindow(SettingsStore(tmp_path / "settings.json"), worker, recovery)
-        qtbot.addWidget(window, before_close_func=_forget_changes)
-        worker.start()
-        window.show()
-        opened.append((window, worker, recovery))
-        return window
-
-    yield open_one
-    for window, worker, recovery in opened:
-        run(window.view.drafts.close())
-        assert worker.close()
-        window.view.document.close()
-        recovery.close()
-    app = QApplication.instance()
-    assert isinstance(app, QApplication)
-    app.setStyleSheet("")
-
-
-def _forget_changes(window: MainWindow) -> None:
-    window.view.page.document().setModified(False)
-
-
-@pytest.fixture
-def window(open_window: Open) -> MainWindow:
-    return open_window()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "ferry.md"
-    path.write_text(TEXT, encoding="utf-8")
-    return path
-
-
-async def settle(window: MainWindow) -> None:
-    window.view.drafts.draft()
-    while window.view.drafts.state is not DraftState.SETTLED:
-        await asyncio.sleep(0.002)
 
 
 def current(window: MainWindow) -> DraftSession:
@@ -603,9 +552,8 @@ def test_the_draft_button_follows_the_caret_when_a_long_word_is_deleted(
     page.moveCursor(QTextCursor.MoveOperation.End)
     QApplication.processEvents()
     qtbot.keyClick(page, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ControlModifier)
-    QApplication.processEvents()
+    qtbot.waitUntil(window.view.button.isVisible)  # once typing pauses
     caret = page.cursorRect().translated(page.viewport().geometry().topLeft())
-    assert window.view.button.isVisible()
     assert window.view.button.geometry().top() > caret.bottom()
 
 

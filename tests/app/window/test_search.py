@@ -1,0 +1,140 @@
+"""What is found in a document, and what replaces it."""
+
+import pytest
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QTextCursor, QTextDocument
+from PySide6.QtWidgets import QApplication, QPlainTextDocumentLayout
+from pytestqt.qtbot import QtBot
+
+from app.documents.text import document_text, set_document_text
+from app.window.search import TOO_SLOW, Query, Search
+
+
+@pytest.fixture
+def document(qapp: QApplication) -> QTextDocument:
+    document = QTextDocument()
+    document.setDocumentLayout(QPlainTextDocumentLayout(document))
+    return document
+
+
+@pytest.fixture
+def owner() -> QObject:
+    return QObject()
+
+
+def begin(
+    document: QTextDocument, owner: QObject, text: str, query: Query, scope: tuple[int, int] | None = None
+) -> Search:
+    set_document_text(document, text)
+    search = Search(document, owner)
+    cursor = QTextCursor(document)
+    if scope:
+        cursor.setPosition(scope[0])
+        cursor.setPosition(scope[1], QTextCursor.MoveMode.KeepAnchor)
+    search.begin(query, cursor if scope else None)
+    return search
+
+
+def spans(search: Search) -> list[tuple[int, int]]:
+    search.last_before(0)  # finds all of them
+    return list(zip(search.starts, search.ends, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "expected"),
+    [
+        ("Sea, sea, seal", Query("sea"), [(0, 3), (5, 8), (10, 13)]),
+        ("Sea, sea, seal", Query("sea", match_case=True), [(5, 8), (10, 13)]),
+        ("Sea, sea, seal", Query("sea", whole_words=True), [(0, 3), (5, 8)]),
+        ("Über ÜBER", Query("über"), [(0, 4), (5, 9)]),
+        ("caf\u00e9 cafe\u0301s cafe", Query("cafe", whole_words=True), [(12, 16)]),
+        ("🌊 a 🌊🦊", Query("🦊"), [(7, 9)]),
+        ("🌊 a", Query("."), []),
+        ("🌊 a", Query(".", is_pattern=True), [(0, 2), (2, 3), (3, 4)]),
+        ("10\u00a0km, 10 km", Query("10 km"), [(0, 5), (7, 12)]),
+        ("10\u00a0km, 10 km", Query("10\u00a0km"), [(0, 5)]),
+        ("one\ntwo\none\ntwo", Query("e\nt"), [(2, 5), (10, 13)]),
+        ("one\ntwo\none\ntwo", Query("^t.*$", is_pattern=True), [(4, 7), (12, 15)]),
+        ("one\r\ntwo\n", Query("e\r\nt"), [(2, 5)]),
+        ("a.b a\\ b", Query("a.b"), [(0, 3)]),
+        ("a.b a\\ b", Query("a\\ b"), [(4, 8)]),
+        ("aXb", Query("x*", is_pattern=True), [(1, 2)]),
+        ("\ufeffsea", Query("sea"), [(1, 4)]),
+        ("sea", Query(""), []),
+        ("a+b", Query("a)(b", is_pattern=True), []),
+    ],
+)
+def test_matches_are_places_in_utf16(
+    document: QTextDocument, owner: QObject, text: str, query: Query, expected: list[tuple[int, int]]
+) -> None:
+    assert spans(begin(document, owner, text, query)) == expected
+
+
+def test_a_search_goes_round_and_keeps_to_its_scope(document: QTextDocument, owner: QObject) -> None:
+    search = begin(document, owner, "sea sea sea sea", Query("sea"), scope=(2, 13))
+    assert spans(search) == [(4, 7), (8, 11)]
+    assert search.next_from(0) == (4, 7)
+    assert search.next_from(5) == (8, 11)
+    assert search.next_from(9) == (4, 7)
+    assert search.last_before(8) == (4, 7)
+    assert search.last_before(4) == (8, 11)
+
+
+@pytest.mark.parametrize(
+    ("query", "replacement", "expected"),
+    [
+        (Query("sea"), "\\1$1", "The \\1$1, the \\1$1.\r\nEnd 🌊\n"),
+        (Query(r"(\w+) sea|(🌊)", is_pattern=True), r"[\1\2]", "[The], [the].\r\nEnd [🌊]\n"),
+        (Query(r"(s)ea", is_pattern=True), r"\$$1\\\n", "The $s\\\r\n, the $s\\\r\n.\r\nEnd 🌊\n"),
+        (Query("sea"), "", "The , the .\r\nEnd 🌊\n"),
+        (Query("."), "🦊\u00a0", "The sea, the sea🦊\u00a0\r\nEnd 🌊\n"),
+    ],
+)
+def test_replace_all_is_one_undo_step_and_keeps_line_ends(
+    document: QTextDocument, owner: QObject, query: Query, replacement: str, expected: str
+) -> None:
+    text = "The sea, the sea.\r\nEnd 🌊\n"
+    search = begin(document, owner, text, query)
+    search.replace_all(replacement)
+    assert document_text(document).replace("\r\n", "\n") == expected.replace("\r\n", "\n")
+    document.undo()
+    assert document_text(document) == text
+    assert not document.isUndoAvailable()
+
+
+def test_cursors_stay_at_their_side_of_what_is_replaced(document: QTextDocument, owner: QObject) -> None:
+    search = begin(document, owner, "a sea b", Query("sea"))
+    cursors = [QTextCursor(document) for _ in range(4)]
+    for cursor, position in zip(cursors, (1, 2, 5, 7), strict=True):
+        cursor.setPosition(position)
+    assert search.replace((2, 5), "ocean")
+    assert [cursor.position() for cursor in cursors] == [1, 2, 7, 9]
+    assert not search.replace((0, 1), "x")  # no match
+
+
+def test_a_bad_pattern_and_one_that_takes_for_ever_are_told(document: QTextDocument, owner: QObject) -> None:
+    search = begin(document, owner, "a" * 60 + "b", Query("(a", is_pattern=True))
+    assert spans(search) == []
+    assert search.fault
+    search.begin(Query("(a|aa)+$", is_pattern=True), None)
+    assert spans(search) == []
+    assert search.fault == TOO_SLOW
+    search.begin(Query("a+", is_pattern=True), None)
+    assert spans(search) == [(0, 60)]
+    assert not search.fault
+
+
+def test_many_matches_are_found_in_slices_and_anew_after_an_edit(
+    document: QTextDocument, owner: QObject, qtbot: QtBot
+) -> None:
+    search = begin(document, owner, "sea " * 20_000, Query("sea"))
+    with qtbot.waitSignal(search.changed):
+        pass
+    assert 0 < len(search.starts) < 20_000
+    qtbot.waitUntil(lambda: search.is_complete)
+    assert len(search.starts) == 20_000
+    search.follows_edits = True
+    QTextCursor(document).insertText("sea ")
+    assert search.index_of(0, 3) is None  # not known yet
+    qtbot.waitUntil(lambda: search.is_complete and not search.is_stale)
+    assert len(search.starts) == 20_001
