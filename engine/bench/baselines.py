@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
+import time
 from typing import Any
 
 import torch
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from engine.bench.bench_setup import BenchSetup
-from engine.bench.timing import Gaps
+from engine.bench.timing import gaps
 from engine.checkpoints import catalogue
 
 NEVER_CONFIDENT = 1e-30  # no early stop, though its price is paid
@@ -31,8 +32,7 @@ class LibraryModel:
             experts_implementation="grouped_mm",
         )
         self.model = library.to(model.device).eval()
-        self._sampler = model.sampler
-        self._canvas_tokens = model.canvas_tokens
+        self._sampler, self._canvas_tokens = model.sampler, model.canvas_tokens
 
     def generate(self, ids: list[int], steps: int) -> list[float]:
         """The milliseconds from each step to the next."""
@@ -44,15 +44,15 @@ class LibraryModel:
         self.model.generate(
             given, generation_config=config, max_new_tokens=self._canvas_tokens, streamer=streamer
         )
-        return streamer.gaps.taken()
+        return gaps(streamer.times)
 
     def pipeline(self, ids: list[int], steps: int) -> list[float]:
         """The milliseconds from each step to the next, in Diffusers."""
         diffusers: Any = importlib.import_module("diffusers")
-        gaps = Gaps()
+        times: list[float] = []
 
         def mark(*_where: Any) -> dict[str, Any]:
-            gaps.mark()
+            times.append(time.perf_counter())
             return {}
 
         scheduler = diffusers.EntropyBoundScheduler(
@@ -68,7 +68,7 @@ class LibraryModel:
             output_type="seq",
             callback_on_step_end=mark,
         )
-        return gaps.taken()
+        return gaps(times)
 
 
 def has_diffusers() -> bool:
@@ -79,10 +79,10 @@ class _Streamer:
     """What generate() tells after each step."""
 
     def __init__(self) -> None:
-        self.gaps = Gaps()
+        self.times: list[float] = []
 
     def put_draft(self, **_draft: torch.Tensor) -> None:
-        self.gaps.mark()
+        self.times.append(time.perf_counter())
 
     def put(self, _ids: torch.Tensor) -> None: ...
 

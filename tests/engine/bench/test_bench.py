@@ -141,7 +141,7 @@ def test_each_probe_gives_rows(name: str, setup: BenchSetup, monkeypatch: pytest
 
 
 def test_without_diffusers_its_rows_are_left_out(setup: BenchSetup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.bench.step.has_diffusers", lambda: False)
+    monkeypatch.setattr("engine.bench.draft_speed.has_diffusers", lambda: False)
     rows = PROBES["step"](setup)
     assert {one["peer_name"] for one in rows} == {"transformers generate()"}
     assert {one["name"].split(", ")[1] for one in rows} == {"fp32", "bf16"}
