@@ -11,16 +11,16 @@ from engine.cli.benchmark import run_bench
 from engine.cli.console import REQUEST_ID, complain, own_stdout
 from engine.cli.draft import draft
 from engine.cli.listing import list_devices, list_models
-from engine.cli.serve import serve_on_stdio
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Failed
+from engine.runtime.local_engine import LocalEngine
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.run is None:
-            return serve_on_stdio()
+            return _serve()
         with own_stdout() as out:
             return int(options.run(options, out))
     except FaultError as error:
@@ -34,6 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
         fault = f"The results cannot be written: {error.strerror}."
         print(f"{fault} Make room, or write elsewhere.", file=sys.stderr)
         return 1
+
+
+def _serve() -> int:
+    if not (sys.stdin and sys.stdout):
+        raise FaultError(
+            "input",
+            "`engine serve` reads requests and writes events, but its standard input or output is closed.",
+            "Start it with both.",
+        )
+    from engine.runtime.server import serve
+
+    serve(LocalEngine)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

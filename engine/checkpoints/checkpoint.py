@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,8 +52,7 @@ class Checkpoint:
         return cls(folder, config_json, tokenizer_json, weight_files, parse_shape(config_json, path))
 
     def tokenizer(self) -> dict[str, Any]:
-        tokenizer: dict[str, Any] = json.loads(self.tokenizer_json)
-        return tokenizer
+        return msgspec.json.decode(self.tokenizer_json, type=dict[str, Any])
 
 
 def _checked_weights(folder: Path) -> Iterator[Path]:
