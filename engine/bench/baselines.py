@@ -6,6 +6,7 @@ import copy
 import importlib
 import importlib.util
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -36,7 +37,12 @@ class LibraryModel:
 
     def generate(self, ids: list[int], steps: int) -> list[float]:
         """The milliseconds from each step to the next."""
-        streamer = _Streamer()
+        times: list[float] = []
+        streamer = SimpleNamespace(
+            put_draft=lambda **_draft: times.append(time.perf_counter()),
+            put=lambda _ids: None,
+            end=lambda: None,
+        )
         config = copy.deepcopy(self.model.generation_config)
         config.max_denoising_steps = steps
         config.confidence_threshold = NEVER_CONFIDENT
@@ -44,7 +50,7 @@ class LibraryModel:
         self.model.generate(
             given, generation_config=config, max_new_tokens=self._canvas_tokens, streamer=streamer
         )
-        return gaps(streamer.times)
+        return gaps(times)
 
     def pipeline(self, ids: list[int], steps: int) -> list[float]:
         """The milliseconds from each step to the next, in Diffusers."""
@@ -73,20 +79,6 @@ class LibraryModel:
 
 def has_diffusers() -> bool:
     return importlib.util.find_spec("diffusers") is not None
-
-
-class _Streamer:
-    """What generate() tells after each step."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def put_draft(self, **_draft: torch.Tensor) -> None:
-        self.times.append(time.perf_counter())
-
-    def put(self, _ids: torch.Tensor) -> None: ...
-
-    def end(self) -> None: ...
 
 
 class _Processor:

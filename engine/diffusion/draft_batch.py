@@ -63,7 +63,7 @@ class DraftBatch:
             )
             for variant in range(request.variants):
                 generator = torch.Generator().manual_seed((request.seed + len(drafts)) % 2**63)
-                reader = StreamingDetokenizer(self._loaded.detokenizer, self._model.end_ids, given.lead)
+                reader = StreamingDetokenizer(self._model.detokenizer, self._model.end_ids, given.lead)
                 drafts.append(_Draft(number, variant, generator, fork_cache(cache), reader, prefill_s))
         for canvas in range(request.canvases):
             yield from self._canvases(canvas, drafts)
