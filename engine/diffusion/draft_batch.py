@@ -105,7 +105,11 @@ class DraftBatch:
         self._refuse_empty(ids, text, canvas)
         yield self._frame(canvas, draft, step, elapsed_s, reading.texts)
         yield Committed(request_id=request_id, place=place, variant=variant, canvas=canvas, text=text)
-        draft.commit(ids, text, step.number, reading.tokens, elapsed_s)
+        draft.committed = ids
+        draft.texts.append(text)
+        draft.steps += step.number
+        draft.tokens += reading.tokens
+        draft.denoise_s += elapsed_s
         draft.stopped_early &= step.number < self._sampler.max_steps
         draft.ended = reading.ended or canvas == self._request.canvases - 1
         if draft.ended:
@@ -179,13 +183,6 @@ class _Draft:
     steps: int = 0
     tokens: int = 0
     denoise_s: float = 0.0
-
-    def commit(self, ids: list[int], text: str, steps: int, tokens: int, denoise_s: float) -> None:
-        self.committed = ids
-        self.texts.append(text)
-        self.steps += steps
-        self.tokens += tokens
-        self.denoise_s += denoise_s
 
     def read_committed(self, model: DiffusionGemma, check_cancelled: Callable[[], None]) -> None:
         """Prefill the canvas before the next one."""
