@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from engine.checkpoints.files import INDEX, SINGLE, damaged, existing, read_file, unreadable
 from engine.checkpoints.model_shape import ModelShape, parse_shape
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import weights_broken
 
 V = TypeVar("V")
 
@@ -41,11 +41,8 @@ class Checkpoint:
         config_json = read_file(path)
         model_type = _decode(path, config_json, dict[str, object]).get("model_type", "no model type")
         if model_type != "diffusion_gemma":
-            raise FaultError(
-                "weights-broken",
-                f"{path} describes another kind of model ({model_type}).",
-                "Choose a folder with a DiffusionGemma model.",
-            )
+            message = f"{path} describes another kind of model ({model_type})."
+            raise weights_broken(message, remedy="Choose a folder with a DiffusionGemma model.")
         tokenizer_json = read_file(folder / "tokenizer.json")
         _decode(folder / "tokenizer.json", tokenizer_json, dict[str, msgspec.Raw])
         weight_files = tuple(_checked_weights(folder))

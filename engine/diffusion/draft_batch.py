@@ -152,15 +152,11 @@ class DraftBatch:
 
     def _refuse_empty(self, ids: list[int], text: str, canvas: int) -> None:
         if all(index == self._model.pad_id for index in ids):
-            raise FaultError(
-                "output", "The model gave nothing but padding.", "Try again; if it goes on, check the model."
-            )
+            message = "The model gave nothing but padding."
+            raise FaultError("output", message, "Try again; if it goes on, check the model.")
         if canvas == 0 and not text.strip():
-            raise FaultError(
-                "output",
-                "The model found nothing to add here.",
-                "Write a few more words first, or try again.",
-            )
+            message = "The model found nothing to add here."
+            raise FaultError("output", message, "Write a few more words first, or try again.")
 
 
 @dataclass

@@ -50,17 +50,11 @@ def load_sources(checkpoint: Checkpoint, precision: Precision, cache: Path | Non
         _delete_unfinished(cache)
     folder, packed = checkpoint.folder, checkpoint.shape.packed
     if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
-        raise FaultError(
-            "input",
-            f"The precision {precision} needs bitsandbytes, which is not installed here.",
-            "Choose bf16, or install bitsandbytes.",
-        )
+        message = f"The precision {precision} needs bitsandbytes, which is not installed here."
+        raise FaultError("input", message, "Choose bf16, or install bitsandbytes.")
     if packed and packed != precision:
-        raise FaultError(
-            "input",
-            f"The model in {folder} is packed as {packed}: it cannot be loaded as {precision}.",
-            f"Choose {packed}, or the folder of the original model.",
-        )
+        message = f"The model in {folder} is packed as {packed}: it cannot be loaded as {precision}."
+        raise FaultError("input", message, f"Choose {packed}, or the folder of the original model.")
     if packed or precision not in PACKED_PRECISIONS:
         return [LoadSource(folder, None)]
     config = PackedConfig(precision, fingerprint(checkpoint, dated=True))

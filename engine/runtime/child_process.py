@@ -155,9 +155,5 @@ class ChildProcess:
 
 
 def _garbled(line: bytes, why: str) -> FaultError:
-    return FaultError(
-        "engine-garbled",
-        "The engine said what cannot be understood.",
-        RESTART_REMEDY,
-        f"{why}\n{line[:500]!r}",
-    )
+    message = "The engine said what cannot be understood."
+    return FaultError("engine-garbled", message, RESTART_REMEDY, f"{why}\n{line[:500]!r}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import weights_broken
 
 # How models mark a thought: by special tokens, or else in so many words.
 THOUGHT_MARKS = (("<|channel>", "<channel|>"), ("<think>", "</think>"))
@@ -181,11 +181,9 @@ def _token_to_bytes(tokenizer: Mapping[str, Any]) -> Callable[[str], bytes]:
         return lambda token: b"".join(spelled.get(each) or each.encode() for each in token)
     if "ByteFallback" in kinds:
         return _sentence_piece
-    raise FaultError(
-        "weights-broken",
-        f"This model’s tokenizer is of an unknown kind ({', '.join(sorted(kinds)) or 'no decoder'}).",
-        "Choose a DiffusionGemma model.",
-    )
+    named = ", ".join(sorted(kinds)) or "no decoder"
+    message = f"This model’s tokenizer is of an unknown kind ({named})."
+    raise weights_broken(message, remedy="Choose a DiffusionGemma model.")
 
 
 def _sentence_piece(token: str) -> bytes:
