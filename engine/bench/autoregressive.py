@@ -168,8 +168,8 @@ class _Layer:
         raised = torch.stack([torch.mv(self._experts_gate_up[expert], given) for expert in experts])
         gate, up = raised.chunk(2, dim=-1)
         inner = self._activation(gate).mul_(up).mul_(shares[:, None])
-        mixed = torch.zeros_like(normed)
-        for expert, row in zip(experts, inner, strict=True):
+        mixed = torch.mv(self._experts_down[experts[0]], inner[0])
+        for expert, row in zip(experts[1:], inner[1:], strict=True):
             mixed.addmv_(self._experts_down[expert], row)
         return mixed
 
