@@ -15,10 +15,12 @@ from engine.protocol.errors import Fault
 
 
 class Document(QObject):
-    """changed: another document or another file; failed: a Fault; nothing was lost."""
+    """The text that is open, and the file that it belongs to."""
 
     changed = Signal()
+    """It is another document, or another file."""
     failed = Signal(Fault)
+    """Nothing was lost."""
 
     def __init__(self, document: QTextDocument, store: RecoveryStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -69,8 +71,6 @@ class Document(QObject):
         self._recovery.close()
         self._lock = None
 
-    # ---------------------------------------------------------------- what an earlier run left
-
     def left_behind(self) -> RecoveryCopy | None:
         """The newest copy of an earlier run that ended without saving, for restore and throw_away."""
         self._offered = next(iter(self._store.pending()), None)
@@ -102,8 +102,6 @@ class Document(QObject):
                 self._store.discard(claimed)
         except OSError as error:
             self.failed.emit(Fault("recovery", f"It could not be thrown away: {error.strerror}."))
-
-    # ----------------------------------------------------------------
 
     def _replace(
         self, text: str, path: Path | None, bom: bool, digest: str | None, copy: Path | None = None

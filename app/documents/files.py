@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from PySide6.QtCore import QIODevice, QLockFile, QSaveFile
+from PySide6.QtCore import QLockFile
 
+from app.documents.atomic_file import write_atomically
 from engine.protocol.errors import FaultError
 
 MAX_BYTES = 50 * 2**20
@@ -27,32 +28,30 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedFile:
-    """text: line endings as in the file, without the byte-order mark; digest: of the bytes on disk."""
+    """A text file as it was read."""
 
     path: Path
     text: str
+    """Line endings as in the file, without the byte-order mark."""
     bom: bool
     digest: str
+    """Of the bytes on disk."""
 
 
 def read(path: Path) -> OpenedFile:
     """Raises FaultError for what is not a UTF-8 text file of at most MAX_BYTES."""
     data = _bytes_of(path)
     if kind := _OTHER_KINDS.get(path.suffix.lower()):
-        raise FaultError(
-            "document", f"“{path.name}” is {kind}.", "Save it there as plain text, and open that."
-        )
+        raise _fault(f"“{path.name}” is {kind}.", "Save it there as plain text, and open that.")
     if b"\0" in data:
-        raise FaultError(
-            "document",
+        raise _fault(
             f"“{path.name}” is not a text file (it has a zero byte at byte {data.index(0):,}).",
             "Open it with the program that made it, or export it from there as plain text.",
         )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise FaultError(
-            "document",
+        raise _fault(
             f"“{path.name}” is in an old or foreign encoding (byte {error.start:,} is no UTF-8).",
             "Open it in the program that made it and save it as UTF-8 there; it was left as it is.",
         ) from error
@@ -69,24 +68,19 @@ def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | No
     """
     data = _BOM * bom + _utf8(text)
     _check_writable(path)
-    file = QSaveFile(str(path))
-    if not file.open(QIODevice.OpenModeFlag.WriteOnly):
-        raise _unwritable(path, file.errorString())
-    if file.write(data) != len(data) or not file.flush():
-        reason = file.errorString()
-        file.cancelWriting()
-        file.commit()
-        raise _unwritable(path, reason)
-    if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
-        file.cancelWriting()
-        file.commit()
-        raise FaultError(
-            "changed-on-disk",
-            f"“{path.name}” was changed by another program since you opened it.",
-            "Save your text under another name, or replace the file if you are sure.",
-        )
-    if not file.commit():
-        raise _unwritable(path, file.errorString())
+
+    def check() -> None:
+        if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
+            raise FaultError(
+                "changed-on-disk",
+                f"“{path.name}” was changed by another program since you opened it.",
+                "Save your text under another name, or replace the file if you are sure.",
+            )
+
+    try:
+        write_atomically(path, data, check)
+    except OSError as error:
+        raise _unwritable(path, str(error)) from error
     return _digest(data)
 
 
@@ -120,32 +114,21 @@ def _bytes_of(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise FaultError("document", f"“{path.name}” is a folder.", "Choose a file in it.")
+            raise _fault(f"“{path.name}” is a folder.", "Choose a file in it.")
         if not stat.S_ISREG(status.st_mode):
-            raise FaultError("document", f"“{path.name}” is not an ordinary file.", "Choose a text file.")
+            raise _fault(f"“{path.name}” is not an ordinary file.", "Choose a text file.")
         if status.st_size > MAX_BYTES:
-            raise FaultError(
-                "document",
-                f"“{path.name}” has {status.st_size / 2**20:,.0f} MB; the limit is {MAX_BYTES // 2**20} MB.",
-                "Split it into smaller files.",
-            )
+            size, limit = f"{status.st_size / 2**20:,.0f} MB", f"{MAX_BYTES // 2**20} MB"
+            raise _fault(f"“{path.name}” has {size}; the limit is {limit}.", "Split it into smaller files.")
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise FaultError(
-            "document",
-            f"“{path}” is not there.",
-            "It may have been moved or renamed; look for it and open it again.",
-        ) from error
+        moved = "It may have been moved or renamed; look for it and open it again."
+        raise _fault(f"“{path}” is not there.", moved) from error
     except PermissionError as error:
-        raise FaultError(
-            "document",
-            f"You have no permission to read “{path}”.",
-            "Ask its owner, or copy it to a folder of your own.",
-        ) from error
+        ask = "Ask its owner, or copy it to a folder of your own."
+        raise _fault(f"You have no permission to read “{path}”.", ask) from error
     except (OSError, ValueError) as error:
-        raise FaultError(
-            "document", f"“{path}” could not be read: {error}.", "Check the disk and try again."
-        ) from error
+        raise _fault(f"“{path}” could not be read: {error}.", "Check the disk and try again.") from error
 
 
 def _check_name(path: Path) -> None:
@@ -154,8 +137,7 @@ def _check_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         shown = str(path).encode(errors="replace").decode()
-        raise FaultError(
-            "document",
+        raise _fault(
             f"The name of “{shown}” has characters that cannot be read.",
             "Rename the file, or the folder it lies in, and open it again.",
         ) from error
@@ -166,21 +148,24 @@ def _check_writable(path: Path) -> None:
     _check_name(path)
     try:
         if path.is_dir():
-            raise FaultError("document", f"“{path.name}” is a folder.", elsewhere)
+            raise _fault(f"“{path.name}” is a folder.", elsewhere)
         if not path.parent.is_dir():
-            raise FaultError("document", f"The folder “{path.parent}” is not there.", elsewhere)
+            raise _fault(f"The folder “{path.parent}” is not there.", elsewhere)
         if path.exists() and not path.stat().st_mode & 0o222:
-            raise FaultError("document", f"“{path.name}” is read-only.", elsewhere)
+            raise _fault(f"“{path.name}” is read-only.", elsewhere)
     except OSError as error:  # a name that is too long, say
         raise _unwritable(path, error.strerror or str(error)) from error
 
 
 def _unwritable(path: Path, reason: str) -> FaultError:
-    return FaultError(
-        "document",
+    return _fault(
         f"“{path.name}” could not be saved: {reason}.",
         "Make room or save it in another folder; your text is still here and the file is as it was.",
     )
+
+
+def _fault(message: str, remedy: str) -> FaultError:
+    return FaultError("document", message, remedy)
 
 
 def _utf8(text: str) -> bytes:

@@ -11,38 +11,39 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
-from PySide6.QtCore import QIODevice, QLockFile, QObject, QSaveFile, Signal
+from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtGui import QTextDocument
 
+from app.documents.atomic_file import write_atomically
 from app.documents.files import held_lock
 from app.documents.text import document_text
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault
 
-QUIET_MS = 1000
-LATEST_MS = 1500
+LATEST_MS = 1000
+"""A change is in the copy after so long."""
 SAVE_YOURSELF = "Save your text yourself, and often, until there is room again."
 _SUFFIX = ".recovery"
 _log = logging.getLogger(__name__)
 
 
 class RecoveryCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """A document that was not saved. path: None if it never had one; digest: of the file when it was read."""
+    """A document that was not saved."""
 
     path: str | None
+    """None if it never had one."""
     bom: bool
     digest: str | None
+    """Of the file when it was read."""
     written_at: datetime
     text: str
 
 
 class RecoveryStore(QObject):
-    """The copies of one run of the app, in a folder of its own, with a lock that is held while the run lives.
-
-    failed: a copy could not be written; emitted in the writing thread, so connect a QObject's slot.
-    """
+    """The copies of one run of the app, in a folder of its own whose lock is held while the run lives."""
 
     failed = Signal(Fault)
+    """A copy could not be written. Emitted in the writing thread, so connect a QObject's slot."""
 
     def __init__(self, root: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -115,7 +116,7 @@ class RecoveryStore(QObject):
 
 
 class Recovery(QObject):
-    """Keeps the copy of one document: written when typing pauses, gone once there is nothing to lose."""
+    """Keeps the copy of one document: written while it changes, gone once there is nothing to lose."""
 
     def __init__(
         self,
@@ -135,7 +136,6 @@ class Recovery(QObject):
         self._file = copy or store.new_file()
         self._job: Future[None] | None = None
         self._closed = False
-        self._quiet = timer(self, self.write_now, QUIET_MS, single_shot=True)
         self._latest = timer(self, self.write_now, LATEST_MS, single_shot=True)
         document.contentsChanged.connect(self._on_contents_changed)
 
@@ -156,9 +156,9 @@ class Recovery(QObject):
             self._remove()
             return
         if self._job is not None and not self._job.done():
-            self._quiet.start()
+            self._latest.start()
             return
-        self._stop_timers()
+        self._latest.stop()
         copy = RecoveryCopy(
             path=str(self._path) if self._path else None,
             bom=self._bom,
@@ -167,24 +167,12 @@ class Recovery(QObject):
             text=document_text(self._document),
         )
         file = self._file
-        self._job = self._store.submit(lambda: _write(file, copy))
+        self._job = self._store.submit(lambda: write_atomically(file, msgspec.json.encode(copy)))
 
     def _on_contents_changed(self) -> None:
-        self._quiet.start()
         if not self._latest.isActive():
             self._latest.start()
 
     def _remove(self) -> None:
-        self._stop_timers()
-        self._store.discard(self._file)
-
-    def _stop_timers(self) -> None:
-        self._quiet.stop()
         self._latest.stop()
-
-
-def _write(path: Path, copy: RecoveryCopy) -> None:
-    data = msgspec.json.encode(copy)
-    file = QSaveFile(str(path))
-    if not (file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) == len(data) and file.commit()):
-        raise OSError(file.errorString())
+        self._store.discard(self._file)

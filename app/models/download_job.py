@@ -1,4 +1,4 @@
-"""One download or import, in a process of its own."""
+"""One download or import: its state, and what moves it from one to the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import assert_never
 
 import msgspec
-from PySide6.QtCore import QLockFile, QObject, QProcess, QProcessEnvironment, Signal
+from PySide6.QtCore import QLockFile, QObject, Signal
 
 from app.documents.files import held_lock
 from app.models import library
@@ -26,11 +26,9 @@ from app.models.transfer.messages import (
     Progress,
     Report,
     Waiting,
-    decode_report,
-    encode,
 )
+from app.models.transfer_process import TransferProcess
 from app.widgets.timers import timer
-from engine.installation import package_environment, python_command
 from engine.protocol.errors import Fault, FaultError
 
 log = logging.getLogger(__name__)
@@ -58,35 +56,35 @@ RESUMABLE = (DownloadState.PROBED, DownloadState.PAUSED, DownloadState.FAILED)
 
 
 class DownloadJob(QObject):
-    """One model on its way, from the Hub or from a folder. Made by Downloads.
-
-    waiting: what went wrong and passes perhaps, empty while all is well; waiting_s: until the next try;
-    fault: why it failed or was paused.
-    """
+    """One model on its way, from the Hub or from a folder. Made by a DownloadQueue."""
 
     state_changed = Signal(DownloadState)
     progressed = Signal()
-    ended = Signal()  # its process has gone, or it needed none
+    ended = Signal()
+    """Its process has gone, or it needed none."""
 
     def __init__(self, order: Order, record: installation.InstallRecord | None, parent: QObject) -> None:
         """record: of an earlier try."""
         super().__init__(parent)
         self._order = order
-        self._process: QProcess | None = None
+        self._process: TransferProcess | None = None
         self._lock: QLockFile | None = None
-        self._rate = DownloadRate()
         self._quiet = timer(self, self._on_quiet, QUIET_MS, single_shot=True)
         self._second = timer(self, self._on_second, 1000)
+        self.rate = DownloadRate()
         self.folder = Path(order.folder)
         self.state = DownloadState.QUEUED
         if record:
             self.state = DownloadState.PROBED if record.probe else DownloadState.PAUSED
-        self.file = ""
         self.done_bytes = _bytes_in(installation.partial(self.folder)) if record else 0
         self.total_bytes = record.total_bytes if record else 0
         self.licence = record.licence if record else ""
-        self.waiting, self.waiting_s = "", 0.0
+        self.waiting = ""
+        """What went wrong and passes perhaps; empty while all is well."""
+        self.waiting_s = 0.0
+        """Until the next try."""
         self.fault: Fault | None = None
+        """Why it failed or was paused."""
 
     @property
     def name(self) -> str:
@@ -107,21 +105,16 @@ class DownloadJob(QObject):
         return self._process is not None
 
     @property
-    def bytes_per_s(self) -> float:
-        return self._rate.bytes_per_s
-
-    @property
     def seconds_left(self) -> float | None:
         """None where nobody can tell."""
-        return self._rate.seconds_left(self.total_bytes - self.done_bytes)
-
-    # ---------------------------------------------------------------- what the writer does
+        return self.rate.seconds_left(self.total_bytes - self.done_bytes)
 
     def pause(self) -> None:
         """What is there so far is kept."""
         if self.state in MOVING:
-            self._enter(DownloadState.PAUSED)
-            self._kill()
+            self.enter(DownloadState.PAUSED)
+            if self._process:
+                self._process.kill()
 
     def resume(self, token: str | None = None) -> None:
         """After a probe, a pause or a failure. None: with the token that it had."""
@@ -132,23 +125,21 @@ class DownloadJob(QObject):
             token = self._order.token if token is None else token.strip()
             self._order = msgspec.structs.replace(self._order, token=token, probe=probe)
         self.fault = None
-        self._enter(DownloadState.QUEUED)
+        self.enter(DownloadState.QUEUED)
 
     def cancel(self) -> None:
         """What is there so far is deleted."""
         if self.state in (DownloadState.DONE, DownloadState.CANCELLED):
             return
-        self._enter(DownloadState.CANCELLED)
+        self.enter(DownloadState.CANCELLED)
         if self._process:
-            self._kill()
+            self._process.kill()
         else:
             self._take_away()
 
-    # ---------------------------------------------------------------- its process
-
     def start(self) -> None:
-        """Called by Downloads, when its turn has come."""
-        self._enter(DownloadState.CHECKING)
+        """Called by the queue when its turn has come."""
+        self.enter(DownloadState.CHECKING)
         try:
             with disk_space.writing_to(self.folder):
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -160,24 +151,18 @@ class DownloadJob(QObject):
                     )
                 self._take_lock()
         except FaultError as error:
-            self._fail(error.fault)
+            self.fail(error.fault)
             self.ended.emit()
             return
         if library.is_whole(self.folder):  # by another window, or by a process that was ended a moment late
-            self._enter(DownloadState.DONE)
+            self.enter(DownloadState.DONE)
             self._take_away()
             return
-        process = self._process = QProcess(self)
-        environment = QProcessEnvironment.systemEnvironment()
-        for name, value in package_environment().items():
-            environment.insert(name, value)
-        process.setProcessEnvironment(environment)
-        process.started.connect(self._on_started)
-        process.readyReadStandardOutput.connect(self._on_output)
-        process.finished.connect(self._on_finished)
-        process.errorOccurred.connect(self._on_error)
-        program, *arguments = python_command("app.models.transfer.process")
-        process.start(program, arguments)
+        self._process = TransferProcess(self._order, self)
+        self._process.reported.connect(self.on_report)
+        self._process.garbled.connect(self._on_garbled)
+        self._process.gone.connect(self._on_gone)
+        self._process.begin()
 
     def close(self) -> None:
         """The app ends: what is there so far is kept."""
@@ -185,27 +170,7 @@ class DownloadJob(QObject):
         if self._process:
             self._process.waitForFinished(2000)
 
-    def _kill(self) -> None:
-        if self._process:
-            self._process.kill()
-
-    def _on_started(self) -> None:
-        if self._process:
-            self._process.write(encode(self._order))  # its stdin stays open: it ends with that
-
-    def _on_output(self) -> None:
-        process = self._process
-        while process and process.canReadLine():
-            line = bytes(process.readLine().data())
-            try:
-                report = decode_report(line)
-            except ValueError as error:
-                self._fail(_died("said what cannot be understood", f"{error}\n{line[:500]!r}"))
-                self._kill()
-                return
-            self._on_report(report)
-
-    def _on_report(self, report: Report) -> None:
+    def on_report(self, report: Report) -> None:
         if self.state not in RUNNING and not isinstance(report, Done):
             return  # said before it was ended
         self.waiting = ""
@@ -213,58 +178,47 @@ class DownloadJob(QObject):
         match report:
             case Checked():
                 self.licence, self.total_bytes = report.licence, report.total_bytes
-                self._pin(report.revision)
+                if isinstance(self._order, HubOrder):
+                    self._order = msgspec.structs.replace(self._order, revision=report.revision)
                 if self.is_probe:
-                    self._enter(DownloadState.PROBED)
+                    self.enter(DownloadState.PROBED)
             case Progress():
-                self._on_progress(report)
+                if (state := DownloadState(report.stage)) is not self.state:
+                    self.rate.reset()
+                    self.enter(state)
+                self.done_bytes, self.total_bytes = report.done_bytes, report.total_bytes
+                self.rate.update(report.elapsed_s, report.done_bytes)
+                self._quiet.start()
+                self.progressed.emit()
             case Waiting():
                 self._quiet.stop()
-                self._rate.reset()
+                self.rate.reset()
                 self.waiting, self.waiting_s = report.message, report.seconds
                 self._second.start()
                 self.progressed.emit()
             case Done():
-                self._enter(DownloadState.DONE)
+                self.enter(DownloadState.DONE)
             case Failed():
-                self._fail(report.fault)
+                self.fail(report.fault)
             case _:
                 assert_never(report)
 
-    def _on_progress(self, report: Progress) -> None:
-        state = DownloadState(report.stage)
-        if state is not self.state:
-            self._rate.reset()
-            self._enter(state)
-        self.file, self.done_bytes, self.total_bytes = report.file, report.done_bytes, report.total_bytes
-        self._rate.update(report.elapsed_s, report.done_bytes)
-        self._quiet.start()
-        self.progressed.emit()
-
     def _on_quiet(self) -> None:
-        self._rate.reset()
+        self.rate.reset()
         self.progressed.emit()
 
     def _on_second(self) -> None:
         self.waiting_s = max(self.waiting_s - 1, 0.0)
         self.progressed.emit()
 
-    def _on_error(self, error: QProcess.ProcessError) -> None:
-        if error is QProcess.ProcessError.FailedToStart:  # there will be no finished signal
-            self._on_finished(-1)
-
-    def _on_finished(self, code: int) -> None:
-        process = self._process
-        if process is None:
-            return
-        self._on_output()
-        last_words = bytes(process.readAllStandardError().data()).decode(errors="replace")[-4000:]
-        if last_words:
-            log.info("download of %s: %s", self.name, last_words)
+    def _on_garbled(self, details: str) -> None:
         if self.state in RUNNING:
-            self._fail(_died("stopped unexpectedly", f"{process.errorString()} ({code})\n{last_words}"))
+            self.fail(Fault("died", "The download said what cannot be understood.", AGAIN, details))
+
+    def _on_gone(self, details: str) -> None:
+        if self.state in RUNNING:
+            self.fail(Fault("died", "The download stopped unexpectedly.", AGAIN, details))
         self._process = None
-        process.deleteLater()
         if self.state is DownloadState.CANCELLED:
             self._take_away()
             return
@@ -274,36 +228,28 @@ class DownloadJob(QObject):
         self._lock = None
         self.ended.emit()
 
-    # ---------------------------------------------------------------- what becomes of it
-
-    def _enter(self, state: DownloadState) -> None:
+    def enter(self, state: DownloadState) -> None:
         self._quiet.stop()
         self._second.stop()
         self.waiting = ""
         if state not in (DownloadState.DOWNLOADING, DownloadState.VERIFYING):
-            self._rate.reset()
+            self.rate.reset()
         self.state = state
         self.state_changed.emit(state)
 
-    def _fail(self, fault: Fault) -> None:
+    def fail(self, fault: Fault) -> None:
         """A disk that fills up is a pause: nothing is wrong with the download."""
         log.info("download of %s: %s %s", self.name, fault.message, fault.details)
         self.fault = fault
         full = fault.kind == "disk" and self.state is DownloadState.DOWNLOADING
-        self._enter(DownloadState.PAUSED if full else DownloadState.FAILED)
-
-    def _pin(self, revision: str) -> None:
-        if isinstance(self._order, HubOrder):
-            self._order = msgspec.structs.replace(self._order, revision=revision)
+        self.enter(DownloadState.PAUSED if full else DownloadState.FAILED)
 
     def _take_lock(self) -> None:
         """Raises FaultError while another window has it, OSError where none can be kept."""
         self._lock = self._lock or lock(self.folder)
         if not self._lock:
             raise FaultError(
-                "input",
-                f"Another window of Mezzotint is busy with {self.name}.",
-                "Look there, or close it.",
+                "input", f"Another window of Mezzotint is busy with {self.name}.", "Look there, or close it."
             )
 
     def _take_away(self) -> None:
@@ -314,7 +260,7 @@ class DownloadJob(QObject):
             if partial.exists():
                 installation.move_to_trash(partial)
         except FaultError as error:
-            self._fail(error.fault)
+            self.fail(error.fault)
         self._lock = None
         self.ended.emit()
 
@@ -322,10 +268,6 @@ class DownloadJob(QObject):
 def lock(folder: Path) -> QLockFile | None:
     """Of the right to change what lies at `folder` or grows beside it. Raises OSError."""
     return held_lock(folder.with_name(folder.name + LOCK))
-
-
-def _died(how: str, details: str) -> Fault:
-    return Fault("died", f"The download {how}.", AGAIN, details)
 
 
 def _bytes_in(folder: Path) -> int:

@@ -25,16 +25,15 @@ REPO = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 
 
 class DownloadQueue(QObject):
-    """All that are not done, one download, one probe and one import at a time; the others wait.
-
-    Those of earlier runs are found again, paused. added, removed: from `items`; finished: it is done; closed:
-    the window goes.
+    """All that are not done, one download, one probe and one import at a time; the others wait. Those of
+    earlier runs are found again, paused.
     """
 
     added = Signal(DownloadJob)
     removed = Signal(DownloadJob)
     finished = Signal(DownloadJob)
     closed = Signal()
+    """The window goes."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,24 +50,16 @@ class DownloadQueue(QObject):
         Raises FaultError for what can be no model's name, or is here already.
         """
         repo = _repo_in(repo)
-        if not _is_repo(repo):
-            raise FaultError(
-                "input", f"“{repo}” is no model’s name.", "Write it as the Hub does: owner/model."
-            )
         folder = folder_of(repo)
+        if not _is_repo(repo):
+            raise _refusal(f"“{repo}” is no model’s name.", "Write it as the Hub does: owner/model.")
         if not plain_name(folder.name):
-            raise FaultError(
-                "input",
-                f"“{repo}” cannot be kept here: no folder may have its name.",
-                "Choose another model.",
+            raise _refusal(
+                f"“{repo}” cannot be kept here: no folder may have its name.", "Choose another model."
             )
         if library.is_whole(folder):
-            raise FaultError(
-                "input", f"“{repo}” is on this computer already.", "Remove it first to download it anew."
-            )
-        if not any(item.folder == folder for item in self.items) and os.path.exists(
-            installation.partial(folder)
-        ):
+            raise _refusal(f"“{repo}” is on this computer already.", "Remove it first to download it anew.")
+        if not self._is_known(folder) and os.path.exists(installation.partial(folder)):
             self._find_again(folder)  # another window has begun it
         for item in self.items:
             if item.folder == folder:
@@ -84,21 +75,13 @@ class DownloadQueue(QObject):
         name = name or name_of(source)
         folder = self._root / name
         if not plain_name(name):
-            raise FaultError(
-                "input",
-                f"“{source}” has no name that a model here can have.",
-                "Rename it, or choose the model’s own folder.",
-            )
-        if any(item.folder == folder for item in self.items):
-            raise FaultError(
-                "input", f"“{name}” is on its way here already.", "Wait for it, or cancel that first."
-            )
+            rename = "Rename it, or choose the model’s own folder."
+            raise _refusal(f"“{source}” has no name that a model here can have.", rename)
+        if self._is_known(folder):
+            raise _refusal(f"“{name}” is on its way here already.", "Wait for it, or cancel that first.")
         if os.path.lexists(folder):
-            raise FaultError(
-                "input",
-                f"There is a model named “{name}” already.",
-                "Remove it first, or rename the folder that you import.",
-            )
+            rename = "Remove it first, or rename the folder that you import."
+            raise _refusal(f"There is a model named “{name}” already.", rename)
         return self._add(ImportOrder(folder=str(folder), source=str(source)))
 
     def close(self) -> None:
@@ -108,6 +91,9 @@ class DownloadQueue(QObject):
             item.state_changed.disconnect(self._on_state)
             item.close()
         self.closed.emit()
+
+    def _is_known(self, folder: Path) -> bool:
+        return any(item.folder == folder for item in self.items)
 
     def _add(self, order: Order, record: installation.InstallRecord | None = None) -> DownloadJob:
         item = DownloadJob(order, record, self)
@@ -154,6 +140,10 @@ class DownloadQueue(QObject):
                     self.finished.emit(item)
                 self.removed.emit(item)
         self._start_next()
+
+
+def _refusal(message: str, remedy: str) -> FaultError:
+    return FaultError("input", message, remedy)
 
 
 def _repo_in(text: str) -> str:

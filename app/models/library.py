@@ -23,10 +23,11 @@ _Files = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class _Answer:
-    """Of a look at a folder's files. elsewhere: weights that lie deeper, or beside it."""
+    """What a look at a folder's files has found."""
 
     files: _Files
     elsewhere: tuple[Path, ...]
+    """Weights that lie deeper, or beside the folder."""
     problem: str
 
 
@@ -35,24 +36,28 @@ _answers: dict[Path, _Answer] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class LocalModel:
-    """model: what a load takes; size_bytes: on the disk, with its packed copies; problem: why it cannot be
-    loaded, empty if it can; repo: where it comes from; removable: the folder is Mezzotint's own; checked: the
-    hash of every file was compared when it came; shape: None while nobody knows; packed: the precision of a
-    packed copy.
-    """
+    """A model's folder on this machine."""
 
     model: str
+    """What a load takes."""
     label: str
     folder: Path
     problem: str
+    """Why it cannot be loaded; empty if it can."""
     size_bytes: int = 0
+    """On the disk, with its packed copies."""
     licence: str = ""
     licence_file: Path | None = None
     repo: str = ""
+    """Where it comes from."""
     removable: bool = False
+    """The folder is Mezzotint's own."""
     checked: bool = False
+    """The hash of every file was compared when it came."""
     shape: ModelShape | None = None
+    """None while nobody knows."""
     packed: Precision | None = None
+    """Of a packed copy."""
 
 
 def local_models(added: Iterable[Path] = ()) -> list[LocalModel]:

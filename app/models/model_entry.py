@@ -25,12 +25,16 @@ _LICENCE_TEXTS = {"apache-2.0": ROOT / "LICENSE"}
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model: of the catalogue, of this computer, on its way, or several of these."""
+    """One model."""
 
     known: KnownModel | None = None
+    """Of the catalogue."""
     local: LocalModel | None = None
+    """Of this computer."""
     download: DownloadJob | None = None
+    """On its way."""
     is_added: bool = False
+    """Its folder is one of the writer's own."""
 
     @property
     def folder(self) -> Path:
@@ -68,11 +72,6 @@ class ModelEntry:
     @property
     def is_here(self) -> bool:
         return self.local is not None and not self.local.problem
-
-    @property
-    def checked(self) -> bool:
-        """Every file's hash was compared when it came."""
-        return self.local is not None and self.local.checked
 
     def is_meant(self, model: str) -> bool:
         """By a catalogue name, or a folder, however it is written."""

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import msgspec
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftState
@@ -63,8 +63,6 @@ class ModelNotices(QObject):
         self.offer_call.returned.connect(self._on_offer_read)
         devices.changed.connect(self._on_devices_known, Qt.ConnectionType.SingleShotConnection)
 
-    # ---------------------------------------------------------------- faults
-
     def _on_failed(self, fault: Fault) -> None:
         from app.models.remedies import NO_MODEL, remedies  # the first paint does not need them
 
@@ -75,11 +73,12 @@ class ModelNotices(QObject):
             ready = msgspec.structs.replace(ready, device=self._devices.emptied(ready.device))
         found = remedies(kind, self._settings.current, devices, ready)
         ways: list[Choice] = [(way.label, partial(self._take, way)) for way in found.ways]
+        idle = ""
         if kind == "device-missing":
-            ways.append(("Open the settings", self._on_device_asked))
+            ways.append(("Open the settings", partial(self._leave_for, self.device_asked)))
+            idle = self._model.idle_card
         elif kind in NO_MODEL and ways:
-            ways.append(("See models", self._on_models_asked))
-        idle = self._model.idle_card if kind == "device-missing" else ""
+            ways.append(self._see_models)
         told, remedy = found.message or fault.message, idle or found.reason or fault.remedy
         self._notice.show_message(told, remedy, *ways[:2])
         self._devices.poll()
@@ -100,13 +99,13 @@ class ModelNotices(QObject):
         elif not way.changes:
             self._drafts.draft()
 
-    def _on_models_asked(self) -> None:
+    def _leave_for(self, asked: SignalInstance) -> None:
         self._notice.hide()
-        self.models_asked.emit()
+        asked.emit()
 
-    def _on_device_asked(self) -> None:
-        self._notice.hide()
-        self.device_asked.emit()
+    @property
+    def _see_models(self) -> Choice:
+        return "See models", partial(self._leave_for, self.models_asked)
 
     def _on_drafts_changed(self) -> None:
         """A draft that is begun anew takes the message about the last one away."""
@@ -130,8 +129,6 @@ class ModelNotices(QObject):
         if self._fault:
             self._fault = None
             self._notice.hide()
-
-    # ---------------------------------------------------------------- models to be had
 
     def start(self, *, may_offer: bool) -> None:
         """Once a model is loaded: tell of an idle card, or offer the real model to a new writer."""
@@ -171,19 +168,19 @@ class ModelNotices(QObject):
         self.offer_call.join()
 
     def show_arrived(self, entry: ModelEntry) -> None:
-        here = "here, whole and checked" if entry.checked else "here"
+        here = "here, whole and checked" if entry.local and entry.local.checked else "here"
         self._notice.show_message(f"{entry.label} is {here}.", "", ("Use it", partial(self._use, entry)))
 
     def show_stopped(self, entry: ModelEntry) -> None:
         """entry.download has a fault."""
         if entry.download and (fault := entry.download.fault):
             told = f"{entry.label} is not here yet. {fault.message}"
-            self._notice.show_message(told, fault.remedy, ("See models", self._on_models_asked))
+            self._notice.show_message(told, fault.remedy, self._see_models)
 
     def _use(self, entry: ModelEntry) -> None:
         if not os.path.isdir(entry.folder):  # removed meanwhile
             told = f"{entry.label} is not here any more."
-            self._notice.show_message(told, "", ("See models", self._on_models_asked))
+            self._notice.show_message(told, "", self._see_models)
             return
         self._notice.hide()
         self._settings.change(model=entry.model, precision="auto")

@@ -37,9 +37,10 @@ def progress_text(download: DownloadJob) -> str:
     if download.state is not DownloadState.DOWNLOADING:
         between = "\n" if download.state is DownloadState.VERIFYING else " · "
         return between.join(filter(None, (_STATES.get(download.state, ""), amount)))
-    rate = f"{disk_text(round(download.bytes_per_s))}/s" if download.bytes_per_s else ""
-    if 0 < download.bytes_per_s < 1e6:
-        rate = f"{download.bytes_per_s / 1e3:.0f} kB/s"
+    bytes_per_s = download.rate.bytes_per_s
+    rate = f"{disk_text(round(bytes_per_s))}/s" if bytes_per_s else ""
+    if 0 < bytes_per_s < 1e6:
+        rate = f"{bytes_per_s / 1e3:.0f} kB/s"
     left = time_left(download.seconds_left)
     return "\n".join(filter(None, (" · ".join(filter(None, (amount, rate))), left)))
 

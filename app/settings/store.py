@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 import platformdirs
-from PySide6.QtCore import QIODevice, QObject, QSaveFile, Signal
+from PySide6.QtCore import QObject, Signal
 
+from app.documents.atomic_file import write_atomically
 from app.settings.schema import HINTS, Settings, from_stored, problem
 from engine.protocol.errors import Fault
 
@@ -22,15 +23,14 @@ def default_path() -> Path:
 
 
 class SettingsStore(QObject):
-    """The current settings, saved at each change. failed: they hold for this run, but were not saved.
-
-    overrides: values of the command line, for this run alone.
-    """
+    """The current settings, saved at each change."""
 
     changed = Signal(Settings)
     failed = Signal(Fault)
+    """They hold for this run, but were not saved."""
 
     def __init__(self, path: Path, parent: QObject | None = None, **overrides: Any) -> None:
+        """overrides: values of the command line, for this run alone."""
         super().__init__(parent)
         self._path = path
         self._unsaved: dict[str, Any] = {}
@@ -58,21 +58,13 @@ class SettingsStore(QObject):
         data = msgspec.json.format(msgspec.json.encode(asdict(stored)), indent=2)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, data)
         except OSError as error:
-            self._report(str(error))
-            return
-        file = QSaveFile(str(self._path))
-        if not (
-            file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) == len(data) and file.commit()
-        ):
-            self._report(file.errorString())
+            _log.error("The settings could not be saved to %s: %s", self._path, error)
+            self.failed.emit(Fault("settings", f"Your settings could not be saved to {self._path}: {error}"))
             return
         self._stored = stored
         self._unsaved.clear()
-
-    def _report(self, reason: str) -> None:
-        _log.error("The settings could not be saved to %s: %s", self._path, reason)
-        self.failed.emit(Fault("settings", f"Your settings could not be saved to {self._path}: {reason}"))
 
 
 def _load(path: Path, otherwise: Settings) -> Settings:

@@ -6,11 +6,7 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFocusEvent
-from PySide6.QtWidgets import (
-    QComboBox,
-    QStyledItemDelegate,
-    QStyleOptionComboBox,
-)
+from PySide6.QtWidgets import QComboBox, QStyledItemDelegate, QStyleOptionComboBox
 
 from app.widgets.panel import SHORT_TEXT
 from app.widgets.timers import timer
@@ -20,12 +16,10 @@ _COMBO_FRAME = 44
 
 
 class ComboBox(QComboBox):
-    """Takes the width it gets: the box shows the short text, ending in an ellipsis, the list all of it.
-
-    settled: some time after the last choice; each key on the closed box makes one.
-    """
+    """Takes the width it gets: the box shows the short text, ending in an ellipsis, the list all of it."""
 
     settled = Signal()
+    """Some time after the last choice; each key on the closed box makes one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,10 +16,12 @@ Choice = tuple[str, Callable[[], object]]
 
 
 class MessageBar(QFrame):
-    """turned: it is shown now, or hidden; left: it was hidden while it had the keys."""
+    """Shows a message, with up to two things to do."""
 
     turned = Signal()
+    """It is shown now, or hidden."""
     left = Signal()
+    """It was hidden while it had the keys."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -10,9 +10,11 @@ from typing import TypeVar
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -21,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 W = TypeVar("W", bound=QWidget)
+L = TypeVar("L", bound=QBoxLayout)
 
 SHORT_TEXT = int(Qt.ItemDataRole.UserRole) + 1
 SCROLL_BAR = 10
@@ -68,6 +71,14 @@ def named(widget: W, name: str) -> W:
 def tame(control: QWidget) -> None:
     control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     control.installEventFilter(_WheelScrollsThePanel(control))
+
+
+def filled(layout: L, *parts: QWidget | QLayout, spacing: int | None = None) -> L:
+    for part in parts:
+        layout.addLayout(part) if isinstance(part, QLayout) else layout.addWidget(part)
+    if spacing is not None:
+        layout.setSpacing(spacing)
+    return layout
 
 
 def heading(text: str) -> QLabel:

@@ -122,7 +122,7 @@ class SidePanel(QObject):
     def _on_device_asked(self) -> None:
         self._settings.change(panel_open=True)
         self.panel.show_settings()
-        self.panel.focus_device()
+        self.panel.device.setFocus()
 
     def _on_model_changed(self) -> None:
         if self._is_built():

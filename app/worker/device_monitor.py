@@ -58,8 +58,6 @@ class DeviceMonitor(QObject):
         self.call.returned.connect(self._on_returned)
         model.changed.connect(self._on_model_changed)
 
-    # ---------------------------------------------------------------- what there is
-
     @property
     def devices(self) -> tuple[Device, ...]:
         """The engine's, and the cards that it was not shown."""
@@ -94,8 +92,6 @@ class DeviceMonitor(QObject):
         if not all(free):
             return device
         return msgspec.structs.replace(device, free_bytes=min(device.total_bytes, sum(free) + more_bytes))
-
-    # ---------------------------------------------------------------- when to poll
 
     def while_visible(self, widget: QWidget) -> None:
         widget.installEventFilter(self)

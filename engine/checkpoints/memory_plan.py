@@ -41,11 +41,7 @@ class MemoryPlan:
 
 
 def memory_plans(
-    shape: ModelShape,
-    precisions: Sequence[Precision],
-    free_bytes: int,
-    total_bytes: int = 0,
-    cards: int = 1,
+    shape: ModelShape, precisions: Sequence[Precision], free_bytes: int, total_bytes: int = 0, cards: int = 1
 ) -> list[MemoryPlan]:
     """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known."""
     estimates = {

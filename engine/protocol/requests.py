@@ -78,7 +78,13 @@ class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
     canvases: int = 1
     """The most that a draft may have."""
     seed: int = 0
-    """0 … 2**63 - 1; variant v of place p uses seed + p · variants + v."""
+    """0 … 2**63 - 1, of draft 0; variant v of place p is draft p · variants + v.
+
+    Draft n draws its random numbers from seed + n, so its frame 0 is that of seed + n alone, in every
+    precision and batch. On a processor the same request gives the same text again in the same precision with
+    as many threads. In another batch sums round differently: in fp32 the texts measured were the same, in
+    bf16 they may differ.
+    """
     sampling: SamplingOverrides = SamplingOverrides()
     context_tokens: int | None = None
     """The budget of each prompt. None: the model's own."""

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.files import INDEX, packed_copy_folder
 from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
+from engine.checkpoints.units import PRECISION_NAMES
 from engine.protocol.errors import FaultError
 from engine.quantization.packed_config import PackedConfig, needs_bitsandbytes
 
@@ -50,11 +51,17 @@ def load_sources(checkpoint: Checkpoint, precision: Precision, cache: Path | Non
         _delete_unfinished(cache)
     folder, packed = checkpoint.folder, checkpoint.shape.packed
     if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
-        message = f"The precision {precision} needs bitsandbytes, which is not installed here."
-        raise FaultError("input", message, "Choose bf16, or install bitsandbytes.")
+        message = (
+            f"The precision {PRECISION_NAMES[precision]} needs bitsandbytes, which is not installed here."
+        )
+        raise FaultError("input", message, f"Choose {PRECISION_NAMES['bf16']}, or install bitsandbytes.")
     if packed and packed != precision:
-        message = f"The model in {folder} is packed as {packed}: it cannot be loaded as {precision}."
-        raise FaultError("input", message, f"Choose {packed}, or the folder of the original model.")
+        raise FaultError(
+            "input",
+            f"The model in {folder} is packed as {PRECISION_NAMES[packed]}: "
+            f"it cannot be loaded as {PRECISION_NAMES[precision]}.",
+            f"Choose {PRECISION_NAMES[packed]}, or the folder of the original model.",
+        )
     if packed or precision not in PACKED_PRECISIONS:
         return [LoadSource(folder, None)]
     config = PackedConfig(precision, fingerprint(checkpoint, dated=True))

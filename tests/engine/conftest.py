@@ -18,6 +18,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.precision import Precision
+from engine.hardware import torch_devices
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.load_config import LoadPlan
@@ -33,8 +34,12 @@ SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
+def _one_thread() -> Iterator[None]:
+    """Not one for each core, as a load would have it: how sums are rounded depends on their number."""
     torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_devices, "limit_threads", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="session")

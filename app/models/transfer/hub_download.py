@@ -72,7 +72,15 @@ class HubDownload:
             else:
                 disk_space.check_room(self._partial, total - done)
             licence = str(info.card_data.get("license") or "") if info.card_data else ""
-            self._keep_record(licence, total, files)
+            record = installation.InstallRecord(
+                repo=self._order.repo,
+                revision=self._fetcher.revision,
+                licence=licence,
+                total_bytes=total,
+                probe=self._order.probe,
+                hashes={file.name: file.hash for file in files},
+            )
+            installation.write_record(self._partial, record)
             self._on_report(Checked(revision=self._fetcher.revision, licence=licence, total_bytes=total))
             if self._order.probe:
                 return
@@ -109,8 +117,7 @@ class HubDownload:
             {
                 "name": sibling.rfilename,
                 "size_bytes": (sibling.lfs.size if sibling.lfs else sibling.size) or 0,
-                "sha256": sibling.lfs.sha256 if sibling.lfs else "",
-                "blob_id": sibling.blob_id or "",
+                "hash": (sibling.lfs.sha256 if sibling.lfs else "") or sibling.blob_id or "",
             }
             for sibling in info.siblings or []
         ]
@@ -128,19 +135,6 @@ class HubDownload:
             shutil.rmtree(self._partial)
         self._partial.mkdir(parents=True, exist_ok=True)
 
-    def _keep_record(self, licence: str, total: int, files: list[HubFile]) -> None:
-        installation.write_record(
-            self._partial,
-            installation.InstallRecord(
-                repo=self._order.repo,
-                revision=self._fetcher.revision,
-                licence=licence,
-                total_bytes=total,
-                probe=self._order.probe,
-                hashes={file.name: file.hash for file in files},
-            ),
-        )
-
     # ---------------------------------------------------------------- 2. what is needed
 
     def _choose(self, listing: dict[str, HubFile]) -> list[HubFile]:
@@ -157,11 +151,10 @@ class HubDownload:
         packing = config.get("quantization_config")
         if isinstance(packing, dict) and packing.get("quant_method") != QUANT_METHOD:
             raise self._unfit("another program packed it, where Mezzotint packs the original itself")
-        names = [
-            name
-            for name in SMALL
-            if name in listing and (name == "tokenizer.json" or listing[name].size_bytes <= MAX_PROBE_BYTES)
-        ]
+        large = {name for name, file in listing.items() if file.size_bytes > MAX_PROBE_BYTES} - {
+            "tokenizer.json"
+        }
+        names = [name for name in SMALL if name in listing and name not in large]
         weights = {SINGLE}
         if INDEX in listing:
             shards = self._read(listing[INDEX]).get("weight_map")
@@ -208,10 +201,8 @@ class HubDownload:
     def _verify(self, files: Iterable[HubFile]) -> None:
         """Raises FaultError, with the files that are not what they should be deleted."""
         damaged = discard_damaged(self._partial, {file.name: file.hash for file in files}, self._meter)
-        if len(damaged) == 1:
-            message, again = "One file arrived damaged.", "Try again: only that one is downloaded again."
-        else:
-            message = f"{len(damaged)} files arrived damaged."
-            again = "Try again: only those are downloaded again."
         if damaged:
+            one = len(damaged) == 1
+            message = f"{'One file' if one else f'{len(damaged)} files'} arrived damaged."
+            again = f"Try again: only {'that one is' if one else 'those are'} downloaded again."
             raise FaultError("damaged", message, again, ", ".join(damaged))

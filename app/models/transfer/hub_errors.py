@@ -28,13 +28,7 @@ HOST = re.compile(r"(?:[\w+.-]*://)?(?:[^/?#]*@)?([^/?#]*)")
 PASSWORD = re.compile(r"(?<=://)[^/\s@]*@")
 PASSING = (408, 425, 429)
 # An address or a proxy that the client does not understand; ImportError: a kind of proxy that it lacks.
-UNUSABLE = (
-    httpx2.UnsupportedProtocol,
-    httpx2.LocalProtocolError,
-    httpx2.InvalidURL,
-    ValueError,
-    ImportError,
-)
+UNUSABLE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL, ValueError, ImportError)
 KEPT = "What is there so far is kept."
 
 
@@ -106,71 +100,49 @@ def explain(error: Exception, endpoint: str, repo: str, *, with_token: bool) -> 
 
 def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token: bool) -> FaultError:
     endpoint = PASSWORD.sub("", endpoint)
-    host, page = host_of(endpoint), f"{endpoint}/{repo}"
+    host, page, tokens = host_of(endpoint), f"{endpoint}/{repo}", f"{endpoint}/settings/tokens"
     status, asked, hub = error.response.status_code, error.response.url, httpx2.URL(endpoint)
-    gated = isinstance(error, GatedRepoError)
-    details = PASSWORD.sub("", str(error))
-    if status in (401, 403) and not gated and (asked.host, asked.port) != (hub.host, hub.port):
-        return _answered(host_of(str(asked)), status, details)
-    if gated or status == 403:
-        return FaultError(
-            "access",
-            f"“{repo}” asks you to accept its licence first.",
-            f"Open {page}, accept the licence there, "
-            f"then give an access token of that account ({endpoint}/settings/tokens).",
-            details,
-        )
-    if status == 401 and with_token:
-        return FaultError(
+    gated, refused = isinstance(error, GatedRepoError), status in (401, 403)
+    elsewhere = (asked.host, asked.port) != (hub.host, hub.port)
+    no_file = isinstance(error, RemoteEntryNotFoundError) or (status == 404 and "/resolve/" in asked.path)
+    answerer, later = host_of(str(asked)) if refused and elsewhere else host, f"Try again later. {KEPT}"
+    other = (True, "network", f"{answerer} answered with error {status}.", later)
+    licence = f"Open {page}, accept the licence there, then give an access token of that account ({tokens})."
+    new_token = f"Check the name, or make a new token with the right to read: {tokens}."
+    own = f"Check the name. If {page} is yours to read, give an access token ({tokens})."
+    gone = f"The version of “{repo}” that was chosen is no longer at {host}."
+    proxy = f"{_proxy(endpoint) or 'The proxy'} asks for a name and password."
+    password = "Put them into HTTP_PROXY or HTTPS_PROXY, and start Mezzotint again."
+    soon = f"Try again in a few minutes. {KEPT}"
+    cases = (
+        (refused and not gated and elsewhere, *other[1:]),
+        (gated or status == 403, "access", f"“{repo}” asks you to accept its licence first.", licence),
+        (
+            status == 401 and with_token,
             "access",
             f"{host} did not accept the access token, or there is no “{repo}”.",
-            f"Check the name, or make a new token with the right to read: {endpoint}/settings/tokens.",
-            details,
-        )
-    if status == 401:
-        return FaultError(
-            "access",
-            f"“{repo}” is not open to everyone, or it does not exist.",
-            f"Check the name. If {page} is yours to read, give an access token ({endpoint}/settings/tokens).",
-            details,
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return FaultError(
+            new_token,
+        ),
+        (status == 401, "access", f"“{repo}” is not open to everyone, or it does not exist.", own),
+        (
+            isinstance(error, RevisionNotFoundError),
             "not-found",
-            f"The version of “{repo}” that was chosen is no longer at {host}.",
+            gone,
             "Cancel this download and start it afresh.",
-            details,
-        )
-    if isinstance(error, RemoteEntryNotFoundError) or (status == 404 and "/resolve/" in asked.path):
-        return FaultError(
-            "damaged", f"A file of “{repo}” is missing at {host}.", f"Try again later. {KEPT}", details
-        )
-    if status == 404:
-        return FaultError(
+        ),
+        (no_file, "damaged", f"A file of “{repo}” is missing at {host}.", later),
+        (
+            status == 404,
             "not-found",
             f"There is no model “{repo}” at {host}.",
             "Check the name; it reads owner/model.",
-            details,
-        )
-    if status == 407:
-        return FaultError(
-            "network",
-            f"{_proxy(endpoint) or 'The proxy'} asks for a name and password.",
-            "Put them into HTTP_PROXY or HTTPS_PROXY, and start Mezzotint again.",
-            details,
-        )
-    if status == 429:
-        return FaultError(
-            "network",
-            f"{host} has had too many requests from here.",
-            f"Try again in a few minutes. {KEPT}",
-            details,
-        )
-    return _answered(host, status, details)
-
-
-def _answered(host: str, status: int, details: str) -> FaultError:
-    return FaultError("network", f"{host} answered with error {status}.", f"Try again later. {KEPT}", details)
+        ),
+        (status == 407, "network", proxy, password),
+        (status == 429, "network", f"{host} has had too many requests from here.", soon),
+        other,
+    )
+    kind, message, remedy = next(case[1:] for case in cases if case[0])
+    return FaultError(kind, message, remedy, PASSWORD.sub("", str(error)))
 
 
 def _proxy(endpoint: str) -> str:

@@ -19,10 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class InstallRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Lies in a model's folder, from its first byte on: where the files come from. probe: the writer has not
-    said yet whether to download it. hashes: of the files, as far as they are told; a model is not put in its
-    place before they have been compared.
-    """
+    """Where the files of a model come from. Lies in its folder from the first byte on."""
 
     repo: str = ""
     revision: str = ""
@@ -30,7 +27,9 @@ class InstallRecord(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     total_bytes: int = 0
     probe: bool = False
+    """The writer has not said yet whether to download it."""
     hashes: dict[str, str] = {}
+    """As far as they are told. The model is not put in its place before they have been compared."""
 
 
 def read_record(folder: Path) -> InstallRecord | None:

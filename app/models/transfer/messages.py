@@ -15,19 +15,16 @@ Stage = Literal["downloading", "verifying"]
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"): ...
 
 
-# ------------------------------------------------------------------ orders, app → process
-
-
 class HubOrder(Message, frozen=True, kw_only=True, tag="hub"):
-    """Download `repo` into `folder`. revision: a branch, or the commit that an earlier try chose; probe:
-    fetch only what tells how large it is, under which licence it stands and whether it fits.
-    """
+    """Download `repo` into `folder`."""
 
     folder: str
     repo: str
     revision: str = "main"
+    """A branch, or the commit that an earlier try chose."""
     token: str = ""
     probe: bool = False
+    """Fetch only what tells how large it is, under which licence it stands and whether it fits."""
 
 
 class ImportOrder(Message, frozen=True, kw_only=True, tag="import"):
@@ -38,29 +35,27 @@ class ImportOrder(Message, frozen=True, kw_only=True, tag="import"):
 
 
 Order = HubOrder | ImportOrder
-
-
-# ------------------------------------------------------------------ reports, process → app
+"""App → process."""
 
 
 class Checked(Message, frozen=True, kw_only=True, tag="checked"):
-    """It is a model of the right kind, and there is room for it, unless this was but a probe. revision: the
-    commit that is downloaded.
-    """
+    """It is a model of the right kind, and there is room for it, unless this was but a probe."""
 
     revision: str
+    """The commit that is downloaded."""
     licence: str
     total_bytes: int
 
 
 class Progress(Message, frozen=True, kw_only=True, tag="progress"):
-    """elapsed_s: since the process began, by its own clock."""
+    """How far a stage is."""
 
     stage: Stage
     file: str
     done_bytes: int
     total_bytes: int
     elapsed_s: float
+    """Since the process began, by its own clock."""
 
 
 class Waiting(Message, frozen=True, kw_only=True, tag="waiting"):
@@ -83,6 +78,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
 
 
 Report = Checked | Progress | Waiting | Done | Failed
+"""Process → app."""
 OnReport = Callable[[Report], None]
 
 

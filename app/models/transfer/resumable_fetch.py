@@ -28,27 +28,20 @@ T = TypeVar("T")
 DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 """Between the tries that bring nothing; after the last one the download fails."""
 TIMEOUT = httpx2.Timeout(15.0, read=30.0)
-RETRY_REMEDY = "Try again: only this is downloaded anew."
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """sha256: of a large file; blob_id: git's hash. A mirror may tell neither."""
+    """A file of a repository."""
 
     name: str
     size_bytes: Annotated[int, msgspec.Meta(ge=0)]
-    sha256: str
-    blob_id: str
-
-    @property
-    def hash(self) -> str:
-        return self.sha256 or self.blob_id
+    hash: str
+    """The sha256 of a large file, git's hash of a small one. A mirror may tell neither."""
 
 
 class ResumableFetch:
-    """Into `folder`, counted by `meter`. wait: how to let seconds pass between two tries; revision: the
-    commit, once it is known.
-    """
+    """Into `folder`, counted by `meter`."""
 
     def __init__(
         self,
@@ -59,6 +52,7 @@ class ResumableFetch:
         endpoint: str,
         wait: Callable[[float], None],
     ) -> None:
+        """wait: how to let seconds pass between two tries."""
         self._repo, self._token = order.repo, order.token
         self._folder = folder
         self._meter = meter
@@ -68,6 +62,7 @@ class ResumableFetch:
         self._wait = wait
         self._ranges = True
         self.revision = ""
+        """The commit, once it is known."""
 
     def fetch(self, file: HubFile) -> None:
         if not file.hash:
@@ -87,10 +82,9 @@ class ResumableFetch:
             path.unlink()
             here = 0
         url = hf_hub_url(self._repo, file.name, revision=self.revision, endpoint=self._endpoint)
+        wanted = {"range": f"bytes={here}-"} if here and self._ranges else {}
         headers = build_hf_headers(
-            token=self._token or False,
-            headers={"accept-encoding": "identity"}
-            | ({"range": f"bytes={here}-"} if here and self._ranges else {}),
+            token=self._token or False, headers={"accept-encoding": "identity"} | wanted
         )
         with (
             get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as response,
@@ -124,17 +118,12 @@ class ResumableFetch:
 
     def size_here(self, file: HubFile) -> int | None:
         """None for a file that is not there."""
-        try:
-            return (self._folder / file.name).stat().st_size
-        except FileNotFoundError:
-            return None
+        path = self._folder / file.name
+        return path.stat().st_size if path.exists() else None
 
     def _wrong_size(self, file: HubFile) -> FaultError:
-        return FaultError(
-            "damaged",
-            f"What {self._host} sends as {file.name} does not have the size that it named.",
-            RETRY_REMEDY,
-        )
+        sent = f"What {self._host} sends as {file.name} does not have the size that it named."
+        return FaultError("damaged", sent, "Try again: only this is downloaded anew.")
 
     def patiently(self, act: Callable[[], T]) -> T:
         """Try until all of DELAYS_S have passed without a byte that is new."""

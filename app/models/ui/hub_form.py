@@ -10,9 +10,10 @@ from app.widgets.panel import named, show_linked, text_label
 
 
 class HubForm(QWidget):
-    """asked: what was typed."""
+    """Asks which model to look up."""
 
     asked = Signal(str)
+    """What was typed."""
 
     def __init__(self) -> None:
         super().__init__(visible=False)

@@ -52,7 +52,8 @@ class ModelActions(QObject):
         else:
             self._model.reload()
 
-    # ------------------------------------------------------------------ to have one
+    def unload(self) -> None:
+        self._model.unload()
 
     def download(self, entry: ModelEntry, token: str) -> None:
         """Or go on with it."""
@@ -96,8 +97,6 @@ class ModelActions(QObject):
     def import_folder(self, path: str) -> None:
         self._try(lambda: self._downloads.import_model(Path(path), catalogue_name(Path(path))))
 
-    # ------------------------------------------------------------------ to be rid of one
-
     def forget(self, entry: ModelEntry) -> None:
         """Take it off the list; its folder stays."""
         folders = self._store.current.model_folders
@@ -114,6 +113,10 @@ class ModelActions(QObject):
     def remove(self, model: LocalModel) -> None:
         self._try(partial(library.remove, model))
         self.removed.emit()
+
+    def pause(self, entry: ModelEntry) -> None:
+        if entry.download:
+            entry.download.pause()
 
     def ask_cancel(self, entry: ModelEntry) -> None:
         if not (item := entry.download):
@@ -137,8 +140,6 @@ class ModelActions(QObject):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         yes.clicked.connect(act)
         box.open()
-
-    # ------------------------------------------------------------------
 
     def show_licence(self, entry: ModelEntry) -> None:
         if file := entry.licence_file:

@@ -83,8 +83,6 @@ class ModelList(QWidget):
         for item in downloads.items:
             self._follow(item)
 
-    # ------------------------------------------------------------------ what it shows
-
     def showEvent(self, event: QShowEvent) -> None:
         self._list()
         self.scan()
@@ -113,24 +111,15 @@ class ModelList(QWidget):
             self.rows_layout.removeWidget(row)
             row.hide()
             row.deleteLater()
-        self.rows = {folder: self.rows.get(folder) or self._new_row(entry) for folder, entry in found.items()}
+        self.rows = {
+            folder: self.rows.get(folder) or ModelRow(entry, self._acts) for folder, entry in found.items()
+        }
         for at, (folder, row) in enumerate(self.rows.items()):
             row.entry = found[folder]
             if self.rows_layout.indexOf(row) != at:
                 self.rows_layout.insertWidget(at, row)
         self.listed.emit()
         self._show()
-
-    def _new_row(self, entry: ModelEntry) -> ModelRow:
-        row, acts = ModelRow(entry), self._acts
-        row.use_asked.connect(lambda precision: acts.use(row.entry, precision))
-        row.unload_asked.connect(self._model.unload)
-        row.download_asked.connect(lambda token: acts.download(row.entry, token))
-        row.remove_asked.connect(lambda: acts.ask_remove(row.entry))
-        row.forget_asked.connect(lambda: acts.forget(row.entry))
-        row.licence_asked.connect(lambda: acts.show_licence(row.entry))
-        row.cancel_asked.connect(lambda: acts.ask_cancel(row.entry))
-        return row
 
     def _show(self) -> None:
         settings, model, free = self._store.current, self._model, free_bytes(models_folder())
@@ -152,8 +141,6 @@ class ModelList(QWidget):
             return (ready.device,)
         named = None if setting == "auto" else device_named(setting, there)
         return (named,) if named else there
-
-    # ------------------------------------------------------------------ what happens
 
     def _follow(self, item: DownloadJob) -> None:
         item.state_changed.connect(partial(self._on_state, item))

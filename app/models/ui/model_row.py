@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.models.model_entry import ModelEntry
 from app.models.row_state import LoadConditions, ModelUse, RowProgress, row_progress, row_state
+from app.models.ui.model_actions import ModelActions
 from app.widgets.combo_box import ComboBox
-from app.widgets.panel import breakable, link, named, show_linked, tame, text_label
+from app.widgets.panel import breakable, filled, link, named, show_linked, tame, text_label
 from app.widgets.progress_line import ProgressLine
 from engine.protocol.errors import Fault
 
@@ -17,36 +18,18 @@ from engine.protocol.errors import Fault
 class ModelRow(QFrame):
     """Shows the RowState of an entry."""
 
-    use_asked = Signal(str)
-    """With which precision."""
-    unload_asked = Signal()
-    download_asked = Signal(str)
-    """From the start or where it was, with which token."""
-    remove_asked = Signal()
-    forget_asked = Signal()
-    licence_asked = Signal()
-    cancel_asked = Signal()
-
-    def __init__(self, entry: ModelEntry) -> None:
+    def __init__(self, entry: ModelEntry, acts: ModelActions) -> None:
         super().__init__()
         self.setObjectName("modelRow")
         self.setAccessibleName(entry.label)
         self.entry = entry
+        self._acts = acts
         self._use: ModelUse | None = None
         self._conditions = LoadConditions((), 0, False, 0)
         self._choice = "auto"
         self._packed_bytes = 0
         self._explained: Fault | None = None
         """The failure of a load after which a scan has found a problem, which is told in its place."""
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(0, 14, 0, 14)
-        rows.setSpacing(6)
-        for part in (self._build_facts(entry), self._build_plan(), self._build_state(), self._build_acts()):
-            rows.addLayout(part)
-
-    # ------------------------------------------------------------------ what it is made of
-
-    def _build_facts(self, entry: ModelEntry) -> QVBoxLayout:
         name = text_label("Model")
         name.setText(breakable(entry.label))
         name.setAccessibleName(entry.label)
@@ -55,25 +38,11 @@ class ModelRow(QFrame):
         name.setFont(font)
         self.size_label = text_label("Size", quiet=True)
         self.size_label.setWordWrap(False)
-        self.licence = link("", self.licence_asked.emit)
-        facts = QHBoxLayout()
-        facts.setSpacing(10)
-        facts.addWidget(self.size_label)
-        facts.addWidget(self.licence)
-        facts.addStretch(1)
+        self.licence = link("", lambda: acts.show_licence(self.entry))
         good_at = text_label("What it is good at", quiet=True)
         good_at.setText(entry.good_at)
         self.source = text_label("Where it comes from", quiet=True)
-        rows = QVBoxLayout()
-        rows.setSpacing(2)
-        rows.addWidget(name)
-        rows.addLayout(facts)
-        rows.addWidget(good_at)
-        rows.addWidget(self.source)
-        return rows
-
-    def _build_plan(self) -> QVBoxLayout:
-        self.precision = named(ComboBox(), f"Precision of {self.entry.label}")
+        self.precision = named(ComboBox(), f"Precision of {entry.label}")
         self.precision.setToolTip(
             "How exactly the model’s numbers are kept. Full is as it was trained; 8-bit needs little "
             "more than half of the memory, 4-bit a good third. Automatic is the most exact that fits."
@@ -84,56 +53,48 @@ class ModelRow(QFrame):
         self._caption = QLabel("Precision")
         self._caption.setProperty("quiet", True)
         self._caption.setBuddy(self.precision)
-        row = QHBoxLayout()
-        row.addWidget(self._caption)
-        row.addWidget(self.precision, 1)
         self.verdict = text_label("Whether it fits")
-        rows = QVBoxLayout()
-        rows.addSpacing(4)
-        rows.addLayout(row)
-        rows.addWidget(self.verdict)
-        return rows
-
-    def _build_state(self) -> QVBoxLayout:
         self.state = text_label("State", quiet=True)
         self.fault = text_label("What went wrong")
         self.line = ProgressLine()
         self.line.setMinimumWidth(0)
         self.line.setMaximumWidth(16777215)
-        self.token = named(QLineEdit(placeholderText="Access token"), "Access token")
+        self.token = named(QLineEdit(), "Access token")
+        self.token.setPlaceholderText("Access token")
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
         self.token.returnPressed.connect(self._on_download)
-        rows = QVBoxLayout()
-        for widget in (self.state, self.line, self.fault, self.token):
-            rows.addWidget(widget)
-        return rows
+        self._build_acts()
+        facts = filled(QHBoxLayout(), self.size_label, self.licence, spacing=10)
+        facts.addStretch(1)
+        plan = filled(QHBoxLayout(), self._caption, self.precision)
+        plan.setStretch(1, 1)
+        buttons = filled(QHBoxLayout(), *self.acts, spacing=14)
+        buttons.addStretch(1)
+        about = filled(QVBoxLayout(), name, facts, good_at, self.source, spacing=2)
+        about.addSpacing(4)
+        state = filled(QVBoxLayout(), self.state, self.line, self.fault, self.token)
+        rows = filled(QVBoxLayout(self), about, plan, self.verdict, state, buttons, spacing=6)
+        rows.setContentsMargins(0, 14, 0, 14)
 
-    def _build_acts(self) -> QHBoxLayout:
+    def _build_acts(self) -> None:
+        acts = self._acts
         self.use, self.download, self.resume, self.pause = (QPushButton() for _ in range(4))
-        self.use.clicked.connect(self._on_use)
+        self.use.clicked.connect(lambda: acts.use(self.entry, self._chosen))
         self.download.clicked.connect(self._on_download)
         self.resume.clicked.connect(self._on_download)
-        self.pause.clicked.connect(self._on_pause)
-        self.free = link("", self.unload_asked.emit)
-        self.cancel = link("", self.cancel_asked.emit)
-        self.remove = link("", self.remove_asked.emit)
-        self.forget = link("", self.forget_asked.emit)
+        self.pause.clicked.connect(lambda: acts.pause(self.entry))
+        self.free = link("", acts.unload)
+        self.cancel = link("", lambda: acts.ask_cancel(self.entry))
+        self.remove = link("", lambda: acts.ask_remove(self.entry))
+        self.forget = link("", lambda: acts.forget(self.entry))
         self._harmless = [self.use, self.download, self.resume, self.pause, self.free]
         self.acts = [*self._harmless, self.cancel, self.remove, self.forget]
         """What can be done with it."""
-        row = QHBoxLayout()
-        row.setSpacing(14)
-        for button in self.acts:
-            row.addWidget(button)
-        row.addStretch(1)
-        return row
 
     @property
     def controls(self) -> list[QWidget]:
         """All that take keys, from the top."""
         return [self.licence, self.source, self.precision, self.fault, self.token, *self.acts]
-
-    # ------------------------------------------------------------------ what it shows
 
     def show_entry(self, entry: ModelEntry, use: ModelUse | None, conditions: LoadConditions) -> None:
         """use: None for a model that the settings do not name."""
@@ -169,18 +130,11 @@ class ModelRow(QFrame):
         for button, text in acts.items():
             button.setText(text)
             button.setAccessibleName(f"{text}: {self.entry.label}")
-        for widget, visible in (
-            *((button, bool(text)) for button, text in acts.items()),
-            (self.size_label, bool(state.size)),
-            (self.licence, bool(state.licence)),
-            (self.source, bool(state.source)),
-            (self.precision, state.plans),
-            (self._caption, state.plans),
-            (self.verdict, state.plans),
-            (self.line, state.moves),
-            (self.token, state.asks_token),
-            (self.fault, bool(state.fault)),
-        ):
+        shown: dict[QWidget, bool] = {button: bool(text) for button, text in acts.items()}
+        shown |= {self.size_label: bool(state.size), self.licence: bool(state.licence)}
+        shown |= {self.source: bool(state.source), self.fault: bool(state.fault), self.line: state.moves}
+        shown |= dict.fromkeys((self.precision, self._caption, self.verdict), state.plans)
+        for widget, visible in (shown | {self.token: state.asks_token}).items():
             widget.setVisible(visible)
         if left:  # the next press must not be the one that deletes
             next((button for button in self._harmless if acts[button]), self.precision).setFocus()
@@ -194,7 +148,9 @@ class ModelRow(QFrame):
         self.state.setVisible(bool(progress.text))
         self.line.set_share(progress.share)
 
-    # ------------------------------------------------------------------ what the writer does
+    @property
+    def _chosen(self) -> str:
+        return self._use.precision if self._use else self._choice
 
     def _on_precision(self) -> None:
         self._choice = self.precision.currentData()
@@ -202,16 +158,9 @@ class ModelRow(QFrame):
             self._show()
 
     def _on_precision_settled(self) -> None:
-        if self._use and self._choice != self._use.precision:
-            self.use_asked.emit(self._choice)
-
-    def _on_use(self) -> None:
-        self.use_asked.emit(self._use.precision if self._use else self._choice)
+        if self._choice != self._chosen:
+            self._acts.use(self.entry, self._choice)
 
     def _on_download(self) -> None:
-        self.download_asked.emit(self.token.text())
+        self._acts.download(self.entry, self.token.text())
         self.token.clear()
-
-    def _on_pause(self) -> None:
-        if self.entry.download:
-            self.entry.download.pause()

@@ -274,7 +274,6 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovery, "QUIET_MS", 20)
     monkeypatch.setattr(recovery, "LATEST_MS", 60)
 
 
@@ -367,7 +366,6 @@ def test_an_edit_is_copied_and_a_save_removes_the_copy(qtbot: QtBot, root: Path,
 
 
 def test_steady_typing_is_copied_too(qtbot: QtBot, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovery, "QUIET_MS", 60_000)
     monkeypatch.setattr(recovery, "LATEST_MS", 20)
     store = RecoveryStore(root)
     document = QTextDocument()

@@ -462,8 +462,8 @@ def test_a_full_disk_is_a_pause_once_bytes_are_there(
 ) -> None:
     fault = Fault("disk", "The disk is full.")
     item = DownloadJob(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
-    item._enter(state)
-    item._on_report(Failed(fault=fault))
+    item.enter(state)
+    item.on_report(Failed(fault=fault))
     assert (item.state, item.fault) == (then, fault)
     item.resume()
     assert (item.state, item.fault) == (DownloadState.QUEUED, None)
@@ -517,7 +517,7 @@ def test_no_room_for_the_models_folder_itself(own_folders: Path) -> None:
 def test_what_is_here_is_told_after_an_end(hub: Hub, downloads: DownloadQueue, qtbot: QtBot) -> None:
     """Not how far the check was, and no file that was wrong."""
     item = downloads.download(REPO)
-    item._on_report(Progress(stage="verifying", file="", done_bytes=1, total_bytes=9, elapsed_s=0))
+    item.on_report(Progress(stage="verifying", file="", done_bytes=1, total_bytes=9, elapsed_s=0))
     item.pause()
     until_gone(qtbot, item)
     partial = installation.partial(item.folder)
@@ -535,27 +535,27 @@ def sum_of(folder: Path) -> int:
 
 def test_what_no_longer_moves_has_no_rate(downloads: DownloadQueue, qtbot: QtBot) -> None:
     item = DownloadJob(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
-    item._enter(DownloadState.CHECKING)
+    item.enter(DownloadState.CHECKING)
     for second in range(3):
-        item._on_report(
+        item.on_report(
             Progress(
                 stage="downloading", file="", done_bytes=100 * second, total_bytes=1000, elapsed_s=second
             )
         )
-    assert (item.bytes_per_s, item.seconds_left) == (100, 8)
+    assert (item.rate.bytes_per_s, item.seconds_left) == (100, 8)
     with qtbot.waitSignal(item.progressed, timeout=TIMEOUT_MS):
         item._quiet.setInterval(1)
-    assert (item.bytes_per_s, item.seconds_left) == (0, None)
+    assert (item.rate.bytes_per_s, item.seconds_left) == (0, None)
 
 
 def test_what_a_process_said_before_it_was_ended_counts_no_more(downloads: DownloadQueue) -> None:
     item = DownloadJob(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
     late = Progress(stage="downloading", file="", done_bytes=1, total_bytes=2, elapsed_s=0)
     for state in (DownloadState.QUEUED, DownloadState.PAUSED, DownloadState.CANCELLED):
-        item._enter(state)
-        item._on_report(late)
+        item.enter(state)
+        item.on_report(late)
         assert (item.state, item.done_bytes) == (state, 0)
-    item._on_report(Done())  # the pause came too late
+    item.on_report(Done())  # the pause came too late
     assert item.state is DownloadState.DONE
 
 
@@ -615,10 +615,10 @@ def test_states_have_the_names_of_the_stages() -> None:
 def test_what_moves_can_be_paused_and_what_stands_goes_on(downloads: DownloadQueue) -> None:
     item = DownloadJob(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
     for state in DownloadState:
-        item._enter(state)
+        item.enter(state)
         item.pause()
         assert (item.state is not state) == (state in MOVING)
-        item._enter(state)
+        item.enter(state)
         item.resume()
         assert (item.state is not state) == (state in RESUMABLE)
     assert {*MOVING, *RESUMABLE, DownloadState.DONE, DownloadState.CANCELLED} == set(DownloadState)

@@ -199,7 +199,7 @@ def test_models_are_a_page_of_the_panel(window: MainWindow) -> None:
 def test_downloads_begin_with_the_page_and_end_with_the_window(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DownloadJob, "start", lambda item: item._enter(DownloadState.CHECKING))
+    monkeypatch.setattr(DownloadJob, "start", lambda item: item.enter(DownloadState.CHECKING))
     window._settings.change(panel_open=True)
     assert "downloads" not in vars(window)
     window.side_panel.open_models()
@@ -211,13 +211,13 @@ def test_downloads_begin_with_the_page_and_end_with_the_window(
 def test_what_arrived_is_used_with_one_click(
     window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DownloadJob, "start", lambda item: item._enter(DownloadState.CHECKING))
+    monkeypatch.setattr(DownloadJob, "start", lambda item: item.enter(DownloadState.CHECKING))
 
     async def scenario() -> None:
         window.side_panel.open_models()
         item = window.side_panel.downloads.download("owner/model")
         install(item.folder)
-        item._enter(DownloadState.DONE)
+        item.enter(DownloadState.DONE)
         item.ended.emit()
         finish_scan(window.side_panel.models_page)
         assert offers(window.notice) == ["Use it"]
@@ -396,10 +396,11 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
     cards = RTX_3060, msgspec.structs.replace(RTX_3060, id="cuda:1", uuid="GPU-2")
     gpus = tuple(nvidia_card(card.name, card.uuid, 12 * 2**30, 12 * 2**30) for card in cards)
     monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: gpus)
+    monkeypatch.setattr(window.model, "reload", lambda: None)
 
     async def scenario() -> None:
         window._settings.change(model="diffusiongemma-26b", precision="4-bit", device=RTX_3060.uuid)
-        window.model.loading, window.model.devices = None, (RTX_3060, CPU)
+        window.model.devices = (RTX_3060, CPU)
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert offers(window.notice) == ["Use the starter model"]
         await until(lambda: offers(window.notice) == ["Use 2 × RTX 3060", "Use the starter model"])
@@ -480,11 +481,11 @@ def test_removing_asks_in_the_window_without_stopping_it(window: MainWindow) -> 
 def test_what_has_not_arrived_is_told_when_nobody_looks(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DownloadJob, "start", lambda item: item._enter(DownloadState.CHECKING))
+    monkeypatch.setattr(DownloadJob, "start", lambda item: item.enter(DownloadState.CHECKING))
     window.side_panel.open_models()
     item = window.side_panel.downloads.download("owner/model")
     window.side_panel.panel.closed.emit()
-    item._fail(Fault("network", "The Hub cannot be reached.", "Check the connection."))
+    item.fail(Fault("network", "The Hub cannot be reached.", "Check the connection."))
     assert window.notice.text == (
         "owner/model is not here yet. The Hub cannot be reached. Check the connection."
     )

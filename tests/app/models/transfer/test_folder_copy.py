@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from app.models import library
-from app.models.model_entry import model_entries
 from app.models.transfer import folder_copy, installation
 from app.models.transfer.file_names import RECORD
 from app.models.transfer.folder_copy import copy_model
@@ -219,9 +218,7 @@ def test_a_copy_is_called_checked_where_every_hash_was_compared(
     if tell:
         tell(source)
     assert copied(source)[1] is None
-    arrived = next(
-        entry for entry in model_entries(library.local_models(), (), ()) if entry.folder.name == "gemma"
-    )
+    arrived = next(model for model in library.local_models() if model.folder.name == "gemma")
     assert arrived.checked == checked
 
 

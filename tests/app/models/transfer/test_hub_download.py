@@ -18,7 +18,6 @@ import msgspec
 import pytest
 
 from app.models import library
-from app.models.model_entry import model_entries
 from app.models.transfer import installation, process
 from app.models.transfer.hub_download import MAX_PROBE_BYTES, HubDownload
 from app.models.transfer.hub_errors import host_of
@@ -441,7 +440,7 @@ def test_what_was_compared_is_recorded(hub: Hub, order: HubOrder, folder: Path) 
     assert record is not None
     assert record.hashes.keys() == NEEDED
     assert record.hashes[WEIGHTS] == hashlib.sha256(hub.files[WEIGHTS]).hexdigest()
-    arrived = next(entry for entry in model_entries(library.local_models(), (), ()) if entry.folder == folder)
+    arrived = next(model for model in library.local_models() if model.folder == folder)
     assert arrived.checked
 
 

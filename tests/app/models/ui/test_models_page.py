@@ -70,7 +70,7 @@ from tests.app.models.desk import (
 
 @pytest.fixture
 def desk(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(DownloadJob, "start", lambda item: item._enter(DownloadState.CHECKING))
+    monkeypatch.setattr(DownloadJob, "start", lambda item: item.enter(DownloadState.CHECKING))
     monkeypatch.setattr(DeviceMonitor, "poll", lambda _watch: None)
     roomy = shutil.disk_usage("/")._replace(free=500_000_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: roomy)
@@ -131,7 +131,7 @@ def test_the_window_s_thread_does_not_touch_a_folder_that_was_added(
     page.show()
     finish_scan(page)
     item = desk.begin()
-    item._enter(DownloadState.DOWNLOADING)
+    item.enter(DownloadState.DOWNLOADING)
     item.pause()
     desk.model.stand(on_card(RTX_4090, "bf16"))
     page.hide()
@@ -179,7 +179,7 @@ def test_until_it_is_known_what_is_here_the_page_shows_what_it_knew(
 def test_rows_stand_in_the_order_in_which_keys_reach_them(desk: Desk) -> None:
     first, second = (desk.downloads.download(f"owner/{name}") for name in ("first", "second"))
     install(second.folder)
-    second._enter(DownloadState.DONE)
+    second.enter(DownloadState.DONE)
     second.ended.emit()
     finish_scan(desk.page)
     assert list(desk.page.models.rows)[2:] == [second.folder, first.folder]
@@ -191,9 +191,12 @@ def test_rows_stand_in_the_order_in_which_keys_reach_them(desk: Desk) -> None:
     ]
 
 
-def test_a_look_ends_with_the_window(desk: Desk) -> None:
+def test_a_look_ends_with_the_window(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr("app.models.library_scan.local_models", lambda _added: [] * may_end.wait(10))
     desk.page.models.scan()
     assert threads_named("scan for models")
+    threading.Timer(0.05, may_end.set).start()  # while closing waits for it
     desk.downloads.close()
     assert not threads_named("scan for models")
 
@@ -265,18 +268,18 @@ def test_a_press_on_download_asks_once(desk: Desk) -> None:
 
 def test_while_it_downloads(desk: Desk) -> None:
     item = desk.begin()
-    item._enter(DownloadState.DOWNLOADING)
+    item.enter(DownloadState.DOWNLOADING)
     item.done_bytes, item.total_bytes = 18_400_000_000, 51_700_000_000
-    item._rate.bytes_per_s = 42.1e6
+    item.rate.bytes_per_s = 42.1e6
     item.progressed.emit()
     assert desk.gemma.state.text() == "18.4 of 51.7\u00a0GB · 42\u00a0MB/s\nAbout 13 minutes left"
     assert round(desk.gemma.line.share, 2) == 0.36
     assert desk.gemma.line.isVisible()
-    item._enter(DownloadState.VERIFYING)
+    item.enter(DownloadState.VERIFYING)
     assert desk.gemma.state.text() == "Checking what has arrived\n18.4 of 51.7\u00a0GB"
-    item._enter(DownloadState.DOWNLOADING)
+    item.enter(DownloadState.DOWNLOADING)
     for seconds, again in ((1800.0, "in 30 minutes"), (8.0, "in 8 seconds"), (1.2, "in 1 second")):
-        item._on_report(Waiting(message="The connection is lost.", seconds=seconds))
+        item.on_report(Waiting(message="The connection is lost.", seconds=seconds))
         assert (
             desk.gemma.state.text() == f"The connection is lost · trying again {again}\n18.4 of 51.7\u00a0GB"
         )
@@ -306,7 +309,7 @@ def test_cancelled(desk: Desk) -> None:
 
 def test_failed_is_told_with_its_remedy(desk: Desk) -> None:
     item = desk.begin()
-    item._fail(Fault("network", "The Hub cannot be reached.", "Check the connection."))
+    item.fail(Fault("network", "The Hub cannot be reached.", "Check the connection."))
     assert desk.gemma.fault.text() == "The Hub cannot be reached. Check the connection."
     assert desk.gemma.state.text() == "Stopped"
     assert acts(desk.gemma) == ["Try again", "Cancel"]
@@ -319,14 +322,14 @@ def test_failed_is_told_with_its_remedy(desk: Desk) -> None:
 def test_addresses_in_a_fault_can_be_opened(desk: Desk) -> None:
     item = desk.begin()
     page = "https://huggingface.co/google/a_model_with_a_long_name"
-    item._fail(Fault("access", "<Closed>.", f"Open {page}, then ({page}/tokens)."))
+    item.fail(Fault("access", "<Closed>.", f"Open {page}, then ({page}/tokens)."))
     told = desk.gemma.fault.text()
     assert f'<a href="{page}">' in told
     assert f'<a href="{page}/tokens">' in told
     assert "&lt;Closed&gt;" in told
     assert desk.gemma.fault.openExternalLinks()
     assert desk.gemma.fault.focusPolicy() & Qt.FocusPolicy.TabFocus
-    item._fail(Fault("network", "<Cut>."))
+    item.fail(Fault("network", "<Cut>."))
     assert desk.gemma.fault.text() == "<Cut>."
     assert not desk.gemma.fault.focusPolicy() & Qt.FocusPolicy.TabFocus
 
@@ -334,7 +337,7 @@ def test_addresses_in_a_fault_can_be_opened(desk: Desk) -> None:
 def test_a_token_is_asked_for_only_where_the_repository_does(desk: Desk) -> None:
     item = desk.begin()
     assert desk.gemma.token.isHidden()
-    item._fail(Fault("access", "Its owner gives it out to members only."))
+    item.fail(Fault("access", "Its owner gives it out to members only."))
     assert desk.gemma.token.isVisible()
     desk.gemma.token.setText(" hf_secret ")
     QTest.keyClick(desk.gemma.token, Qt.Key.Key_Return)
@@ -644,7 +647,7 @@ def test_what_has_arrived_is_told(desk: Desk, qtbot: QtBot) -> None:
     item = desk.begin()
     install(GEMMA_26B.folder)
     with qtbot.waitSignal(desk.page.models.arrived) as told:
-        item._enter(DownloadState.DONE)
+        item.enter(DownloadState.DONE)
         item.ended.emit()
         assert desk.gemma.state.text() == "Done"
         assert acts(desk.gemma) == []
@@ -706,7 +709,7 @@ def test_tab_goes_down_the_page(desk: Desk, tmp_path: Path) -> None:
 
 def test_a_link_in_a_text_is_one_stop_and_shows_that_it_has_the_keys(desk: Desk) -> None:
     item = desk.begin()
-    item._fail(Fault("access", "Open https://a.example/x, then https://b.example/y."))
+    item.fail(Fault("access", "Open https://a.example/x, then https://b.example/y."))
     QApplication.processEvents()
     row = desk.gemma
     both = ["https://a.example/x", "https://b.example/y"]
@@ -801,7 +804,7 @@ def test_a_button_that_goes_while_a_question_has_the_keys_leaves_them_to_a_harml
 
 def test_hours_of_download_are_not_thrown_away_by_one_press(desk: Desk, qtbot: QtBot) -> None:
     item = desk.begin()
-    item._enter(DownloadState.DOWNLOADING)
+    item.enter(DownloadState.DOWNLOADING)
     item.done_bytes, item.total_bytes = 18_400_000_000, 51_700_000_000
     for answer, state in (("Keep", DownloadState.DOWNLOADING), ("Delete", DownloadState.CANCELLED)):
         desk.gemma.cancel.click()
@@ -908,11 +911,11 @@ def test_what_stops_out_of_view_is_told_elsewhere(desk: Desk, qtbot: QtBot) -> N
     item = desk.begin()
     fault = Fault("network", "The Hub cannot be reached.")
     with qtbot.assertNotEmitted(desk.page.models.stopped):
-        item._fail(fault)
+        item.fail(fault)
     item.resume()
     desk.page.hide()
     with qtbot.waitSignal(desk.page.models.stopped) as told:
-        item._fail(fault)
+        item.fail(fault)
     assert told.args[0].download is item
 
 

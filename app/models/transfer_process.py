@@ -1,0 +1,65 @@
+"""The process that carries out an order for a model, as the app sees it."""
+
+from __future__ import annotations
+
+import logging
+
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
+
+from app.models.transfer.messages import Order, Report, decode_report, encode
+from engine.installation import package_environment, python_command
+
+log = logging.getLogger(__name__)
+
+
+class TransferProcess(QProcess):
+    """Starts when it is made; `gone` comes once, whatever becomes of it."""
+
+    reported = Signal(object)
+    """A Report."""
+    garbled = Signal(str)
+    """It said what is no report: the details. It is killed."""
+    gone = Signal(str)
+    """How it ended, and its last words."""
+
+    def __init__(self, order: Order, parent: QObject) -> None:
+        super().__init__(parent)
+        self._order = order
+        environment = QProcessEnvironment.systemEnvironment()
+        for name, value in package_environment().items():
+            environment.insert(name, value)
+        self.setProcessEnvironment(environment)
+        self.started.connect(self._on_started)
+        self.readyReadStandardOutput.connect(self._on_output)
+        self.finished.connect(self._on_finished)
+        self.errorOccurred.connect(self._on_error)
+
+    def begin(self) -> None:
+        program, *arguments = python_command("app.models.transfer.process")
+        self.start(program, arguments)
+
+    def _on_started(self) -> None:
+        self.write(encode(self._order))  # its stdin stays open: it ends with that
+
+    def _on_output(self) -> None:
+        while self.canReadLine():
+            line = bytes(self.readLine().data())
+            try:
+                report: Report = decode_report(line)
+            except ValueError as error:
+                self.garbled.emit(f"{error}\n{line[:500]!r}")
+                self.kill()
+                return
+            self.reported.emit(report)
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart:  # there will be no finished signal
+            self._on_finished(-1)
+
+    def _on_finished(self, code: int) -> None:
+        self._on_output()
+        last_words = bytes(self.readAllStandardError().data()).decode(errors="replace")[-4000:]
+        if last_words:
+            log.info("transfer to %s: %s", self._order.folder, last_words)
+        self.gone.emit(f"{self.errorString()} ({code})\n{last_words}")
+        self.deleteLater()

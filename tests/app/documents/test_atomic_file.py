@@ -1,0 +1,32 @@
+"""A file is written at once or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from app.documents.atomic_file import write_atomically
+
+
+def test_what_the_check_raises_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "texts" / "text"
+    file.parent.mkdir()
+    write_atomically(file, b"old")
+
+    def check() -> None:
+        assert file.read_bytes() == b"old"
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        write_atomically(file, b"new", check)
+    assert file.read_bytes() == b"old"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_the_system_s_reason_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match=os.strerror(errno.ENOTDIR)):
+        write_atomically(tmp_path / "file" / "below", b"")
