@@ -5,22 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from engine.checkpoints.model_shape import MAX_CANVASES
 from engine.cli.benchmark import run_bench
 from engine.cli.console import REQUEST_ID, complain, own_stdout
 from engine.cli.draft import draft
 from engine.cli.listing import list_devices, list_models
-from engine.cli.serve import serve_on_stdio
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Failed
+from engine.runtime.local_engine import LocalEngine
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.run is None:
-            return serve_on_stdio()
+            return _serve()
         with own_stdout() as out:
             return int(options.run(options, out))
     except FaultError as error:
@@ -36,20 +38,34 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def _serve() -> int:
+    if not (sys.stdin and sys.stdout):
+        raise FaultError(
+            "input",
+            "`engine serve` reads requests and writes events, but its standard input or output is closed.",
+            "Start it with both.",
+        )
+    from engine.runtime.server import serve
+
+    serve(LocalEngine)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m engine", description="The drafting engine, without a window."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("draft", help="draft a paragraph and print it")
-    command.set_defaults(run=draft)
-    option = command.add_argument
+    def command(name: str, run: Callable[[argparse.Namespace, TextIO], int] | None, about: str) -> Any:
+        added = commands.add_parser(name, help=about)
+        added.set_defaults(run=run)
+        return added.add_argument
+
+    option = command("draft", draft, "draft a paragraph and print it")
     option("--before", metavar="FILE", help="the text before the caret; - is the standard input")
     option("--after", metavar="FILE", help="the text after the caret")
     option("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
-    option("--model", metavar="NAME|DIR", default="starter")
-    option("--device", metavar="D", default="auto")
     option("--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight")
     option("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
     option("--canvases", metavar="N", type=int, default=1, help=f"1 to {MAX_CANVASES}")
@@ -58,24 +74,18 @@ def _parser() -> argparse.ArgumentParser:
     option("--no-early-stop", action="store_true", help="take all steps")
     option("--events", action="store_true", help="print one JSON event per line")
 
-    command = commands.add_parser("serve", help="speak the protocol on standard input and output")
-    command.set_defaults(run=None)
+    command("serve", None, "speak the protocol on standard input and output")
+    devices_option = command("devices", list_devices, "list the devices and their memory")
+    models_option = command("models", list_models, "list the models and what they need")
+    models_option("--memory", metavar="BYTES", type=int, help="plan for a device of that much memory")
+    bench_option = command("bench", run_bench, "measure the engine against the library and other peers")
+    bench_option("names", metavar="NAME", nargs="*", help="of a probe; all of them without one")
 
-    command = commands.add_parser("devices", help="list the devices and their memory")
-    command.set_defaults(run=list_devices)
-    command.add_argument("--json", action="store_true")
-
-    command = commands.add_parser("models", help="list the models and what they need")
-    command.set_defaults(run=list_models)
-    command.add_argument("--json", action="store_true")
-    command.add_argument("--memory", metavar="BYTES", type=int, help="plan for a device of that much memory")
-
-    command = commands.add_parser("bench", help="measure the engine against the library and other peers")
-    command.set_defaults(run=run_bench)
-    command.add_argument("names", metavar="NAME", nargs="*", help="of a probe; all of them without one")
-    command.add_argument("--model", metavar="NAME|DIR", default="starter")
-    command.add_argument("--device", metavar="D", default="auto")
-    command.add_argument("--json", action="store_true")
+    for load_option in (option, bench_option):
+        load_option("--model", metavar="NAME|DIR", default="starter")
+        load_option("--device", metavar="D", default="auto")
+    for list_option in (devices_option, models_option, bench_option):
+        list_option("--json", action="store_true")
     return parser
 
 

@@ -208,3 +208,8 @@ def prepare_request(before: str, instruction: str = "") -> PrepareRequest:
 
 if __name__ == "__main__":
     serve(partial(FakeEngine, os.dup(1)))
+
+
+def nvidia_card(name: str, uuid: str, total_bytes: int, free_bytes: int, fp8: bool = False) -> Device:
+    """As NVIDIA's driver lists it."""
+    return Device(id=uuid, name=name, total_bytes=total_bytes, free_bytes=free_bytes, uuid=uuid, fp8=fp8)

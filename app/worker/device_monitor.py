@@ -15,7 +15,6 @@ from app.worker.model_session import ModelSession
 from engine.checkpoints.memory_estimate import RUNTIME_BYTES
 from engine.hardware import nvidia, system_memory
 from engine.hardware.device_groups import TOGETHER
-from engine.hardware.nvidia import Gpu
 from engine.hardware.selection import device_setting, with_hidden
 from engine.protocol.events import Device, Ready
 
@@ -30,7 +29,7 @@ class MemorySnapshot:
 
     ready: Ready | None
     """What was loaded then."""
-    gpus: tuple[Gpu, ...]
+    gpus: tuple[Device, ...]
     free_bytes: dict[str, int]
     """By the choice of a device."""
 
@@ -70,7 +69,7 @@ class DeviceMonitor(QObject):
         return with_hidden(self._model.devices, self._gpus)
 
     @property
-    def _gpus(self) -> tuple[Gpu, ...]:
+    def _gpus(self) -> tuple[Device, ...]:
         return self._reading.gpus if self._reading else ()
 
     def now(self, device: Device) -> Device:

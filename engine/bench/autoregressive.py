@@ -37,8 +37,7 @@ class Autoregressive:
 
     @torch.inference_mode()
     def __init__(self, model: DiffusionGemma) -> None:
-        text = model.text_model
-        self._model = model
+        text, self._model = model.text_model, model
         self._encoder: Any = text.model.encoder.language_model
         self._kinds = list(self._encoder.config.layer_types)
         self._layers = [_Layer(layer, self._encoder.config) for layer in self._encoder.layers]
@@ -60,7 +59,7 @@ class Autoregressive:
         for place in range(len(ids) - 1, room - 1):
             hidden = self._embedding[token] * self._embed_scale
             for layer, kind, cache in zip(self._layers, self._kinds, caches, strict=True):
-                hidden = layer(hidden, *turns[kind], *cache, place)
+                hidden = layer(hidden, turns[kind], cache, place)
             scores = torch.mv(self._head, _unit(hidden, self._floor))
             if temperature:
                 scores = torch.tanh(scores / self._cap) * (self._cap / temperature)
@@ -70,22 +69,15 @@ class Autoregressive:
         ids_after: list[int] = torch.stack(decoded).tolist()
         return ids_after
 
-    def _prefill(self, ids: list[int], room: int) -> list[tuple[Tensor, Tensor]]:
+    def _prefill(self, ids: list[int], room: int) -> list[tuple[Tensor, ...]]:
         """Each layer's keys and values, (heads, room, head_dim). A sliding layer kept only the last ones."""
         cache: Any = self._model.new_cache()
         if ids:
             self._model.prefill(cache, ids)
-        kept = []
-        for layer, read in zip(self._layers, cache.layers, strict=True):
-            pair = []
-            for of in ("keys", "values"):
-                slab = self._head.new_empty(layer.kv_heads, room, layer.head_dim)
-                if ids:
-                    states = getattr(read, of)[0]
-                    slab[:, len(ids) - states.shape[1] : len(ids)] = states
-                pair.append(slab)
-            kept.append((pair[0], pair[1]))
-        return kept
+        slabs = [self._head.new_empty(2, one.kv_heads, room, one.head_dim) for one in self._layers]
+        for slab, read in zip(slabs, cache.layers if ids else (), strict=False):
+            slab[:, :, len(ids) - read.keys.shape[2] : len(ids)] = torch.cat((read.keys, read.values))
+        return [slab.unbind() for slab in slabs]
 
     def _turns(self, room: int) -> dict[str, tuple[Tensor, Tensor]]:
         """Cosines and sines (room, head_dim) of the rotary embedding, by kind of layer."""
@@ -115,12 +107,8 @@ class _Layer:
         if attention.v_proj is not None:  # else the values are the keys before their norm
             projections.append(attention.v_proj.weight)
         self._qkv = torch.cat(projections) * _gain(layer.input_layernorm)
-        self._head_gains = torch.cat(
-            [
-                _gain(attention.q_norm).expand(self._heads, -1),
-                _gain(attention.k_norm).expand(self.kv_heads, -1),
-            ]
-        )
+        gains = (_gain(attention.q_norm),) * self._heads + (_gain(attention.k_norm),) * self.kv_heads
+        self._head_gains = torch.stack(gains)
         self._value_gain = self.head_dim**0.5
         self._out = attention.o_proj.weight
         self._after_attention = _gain(layer.post_attention_layernorm)
@@ -143,16 +131,16 @@ class _Layer:
         self._last = _gain(layer.post_feedforward_layernorm) * layer.layer_scalar
 
     def __call__(
-        self, hidden: Tensor, cosine: Tensor, sine: Tensor, keys: Tensor, values: Tensor, place: int
+        self, hidden: Tensor, turns: tuple[Tensor, Tensor], cache: tuple[Tensor, ...], place: int
     ) -> Tensor:
-        """hidden: (hidden,); keys, values: (heads, room, head_dim), written at `place`."""
+        """hidden: (hidden,); cache: keys and values, (heads, room, head_dim), written at `place`."""
+        (cosine, sine), (keys, values) = turns, cache
         heads = torch.mv(self._qkv, _unit(hidden, self._floor)).view(-1, self.head_dim)
         heads = _unit(heads, self._head_floor)
         turned = heads[: self._heads + self.kv_heads] * self._head_gains
         turned = torch.addcmul(turned * cosine[place], turned.roll(self.head_dim // 2, -1), sine[place])
         keys[:, place] = turned[self._heads :]
-        first_value = heads.shape[0] - self.kv_heads
-        values[:, place] = heads[first_value:] * self._value_gain
+        values[:, place] = heads[-self.kv_heads :] * self._value_gain
         seen = slice(0 if self._window is None else max(0, place + 1 - self._window), place + 1)
         attended = functional.scaled_dot_product_attention(
             turned[None, : self._heads, None],

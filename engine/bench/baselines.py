@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from engine.bench.bench_setup import BenchSetup
-from engine.bench.timing import Gaps
+from engine.bench.timing import gaps
 from engine.checkpoints import catalogue
 
 NEVER_CONFIDENT = 1e-30  # no early stop, though its price is paid
@@ -31,12 +33,16 @@ class LibraryModel:
             experts_implementation="grouped_mm",
         )
         self.model = library.to(model.device).eval()
-        self._sampler = model.sampler
-        self._canvas_tokens = model.canvas_tokens
+        self._sampler, self._canvas_tokens = model.sampler, model.canvas_tokens
 
     def generate(self, ids: list[int], steps: int) -> list[float]:
         """The milliseconds from each step to the next."""
-        streamer = _Streamer()
+        times: list[float] = []
+        streamer = SimpleNamespace(
+            put_draft=lambda **_draft: times.append(time.perf_counter()),
+            put=lambda _ids: None,
+            end=lambda: None,
+        )
         config = copy.deepcopy(self.model.generation_config)
         config.max_denoising_steps = steps
         config.confidence_threshold = NEVER_CONFIDENT
@@ -44,15 +50,15 @@ class LibraryModel:
         self.model.generate(
             given, generation_config=config, max_new_tokens=self._canvas_tokens, streamer=streamer
         )
-        return streamer.gaps.taken()
+        return gaps(times)
 
     def pipeline(self, ids: list[int], steps: int) -> list[float]:
         """The milliseconds from each step to the next, in Diffusers."""
         diffusers: Any = importlib.import_module("diffusers")
-        gaps = Gaps()
+        times: list[float] = []
 
         def mark(*_where: Any) -> dict[str, Any]:
-            gaps.mark()
+            times.append(time.perf_counter())
             return {}
 
         scheduler = diffusers.EntropyBoundScheduler(
@@ -68,25 +74,11 @@ class LibraryModel:
             output_type="seq",
             callback_on_step_end=mark,
         )
-        return gaps.taken()
+        return gaps(times)
 
 
 def has_diffusers() -> bool:
     return importlib.util.find_spec("diffusers") is not None
-
-
-class _Streamer:
-    """What generate() tells after each step."""
-
-    def __init__(self) -> None:
-        self.gaps = Gaps()
-
-    def put_draft(self, **_draft: torch.Tensor) -> None:
-        self.gaps.mark()
-
-    def put(self, _ids: torch.Tensor) -> None: ...
-
-    def end(self) -> None: ...
 
 
 class _Processor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from engine.protocol.errors import FaultError
 from engine.protocol.events import DraftEvent, Failed, Ready
 from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest, SamplingOverrides
 from engine.runtime.local_engine import LocalEngine
+from engine.text import prompt
 
 OPENINGS = (
     "Dear Anna,\n\nThank you for your letter. We were glad to hear from you.",
@@ -30,45 +32,42 @@ PASSAGE = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """rounds: whose median counts, after one that warms up; steps: of a canvas whose steps are timed; slow_…
-    where a step takes seconds; sampler_rows, sampler_vocab: the logits of the sampler alone;
-    text_tokens: of the text that is read; max_steps: of the curve.
-    """
+    """How much is measured."""
 
     rounds: int = 5
+    """Whose median counts, after one that warms up."""
     steps: int = 12
+    """Of a canvas whose steps are timed."""
     slow_rounds: int = 3
+    """Where a step takes seconds, as slow_steps."""
     slow_steps: int = 3
     sampler_rows: int = 256
+    """Of the logits of the sampler alone."""
     sampler_vocab: int = 262_144
     text_tokens: int = 2_000
+    """Of a long text."""
     added_tokens: int = 20
     max_steps: tuple[int, ...] = (4, 8, 16, 32, 48, 64, 96)
+    """Of the curve."""
     openings: tuple[str, ...] = OPENINGS
 
 
 class BenchSetup:
     """A loaded engine."""
 
-    def __init__(
-        self,
-        model: str = "starter",
-        device: str = "auto",
-        precision: str = "auto",
-        sizes: Sizes | None = None,
-    ) -> None:
+    def __init__(self, model: str, device: str, precision: str = "auto", sizes: Sizes = Sizes()) -> None:
         """Raises FaultError where the model cannot be loaded."""
-        self.sizes = sizes or Sizes()
+        self.sizes = sizes
         self._wanted = (model, device)
-        self._session = LocalEngine()
+        self._engine = LocalEngine()
         request = LoadRequest(request_id="bench", model=model, device=device, precision=precision)
-        for event in _unbroken(self._session.load(request, threading.Event())):
+        for event in _unbroken(self._engine.load(request, threading.Event())):
             if isinstance(event, Ready):
                 self.ready = event
 
     @property
     def model(self) -> DiffusionGemma:
-        return self._session.model
+        return self._engine.model
 
     def at(self, precision: str) -> BenchSetup:
         """The same model at another precision."""
@@ -76,7 +75,7 @@ class BenchSetup:
 
     def prepare(self, before: str) -> None:
         request = PrepareRequest(request_id="bench", place=DraftPlace(before=before))
-        self._session.prepare(request, threading.Event())
+        self._engine.prepare(request, threading.Event())
 
     def draft(self, before: str, *, variants: int = 1, **sampling: Any) -> Generator[DraftEvent, None, None]:
         request = DraftRequest(
@@ -85,7 +84,12 @@ class BenchSetup:
             variants=variants,
             sampling=SamplingOverrides(**sampling),
         )
-        return _unbroken(self._session.draft(request, threading.Event()))
+        return _unbroken(self._engine.draft(request, threading.Event()))
+
+    def prompt_ids(self, before: str) -> list[int]:
+        return prompt.build_prompt(
+            self.model.tokenizer, before, "", "", self.model.default_context_tokens
+        ).ids
 
     def text(self, beginning: str) -> str:
         """At least text_tokens tokens; texts with different beginnings have no prefix in common."""
@@ -96,12 +100,9 @@ class BenchSetup:
         return f"{text} {self._grown('', self.sizes.added_tokens)}"
 
     def _grown(self, text: str, tokens: int) -> str:
-        words = PASSAGE.split(" ")
-        count = 0
+        words = itertools.cycle(PASSAGE.split(" "))
         while (short := tokens - len(self.model.tokenizer.encode(text))) > 0:
-            for _ in range(1 + short // 8):
-                text += words[count % len(words)] + " "
-                count += 1
+            text += " ".join(itertools.islice(words, 1 + short // 8)) + " "
         return text.rstrip()
 
 

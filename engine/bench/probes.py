@@ -8,19 +8,19 @@ from importlib import metadata
 
 import torch
 
-from engine.bench import first_frame, overhead, prefill, sampler, speed, step, step_curve, variants
+from engine.bench import draft_speed, sampler, text_quality
 from engine.bench.bench_setup import BenchSetup
 from engine.bench.report import Row
 
 PROBES: dict[str, Callable[[BenchSetup], list[Row]]] = {
-    "step": step.measure,
+    "step": draft_speed.step,
     "sampler": sampler.measure,
-    "share": overhead.measure,
-    "prefill": prefill.measure,
-    "first_frame": first_frame.measure,
-    "variants": variants.measure,
-    "speed": speed.measure,
-    "curve": step_curve.measure,
+    "share": draft_speed.share,
+    "prefill": draft_speed.prefill,
+    "first_frame": draft_speed.first_frame,
+    "variants": draft_speed.variants,
+    "speed": text_quality.speed,
+    "curve": text_quality.curve,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 
@@ -27,17 +28,15 @@ def row(name: str, unit: str, ours: float, peer: float | None = None, peer_name:
     )
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: Sequence[Row]) -> list[str]:
+    """The lines of it, from a heading on."""
     cells = [("", "ours", "", "peer", "ratio")]
     for one in rows:
         peer = "" if one["peer"] is None else f"{one['peer']:g}  {one['peer_name']}"
         ratio = "" if one["ratio"] is None else f"{one['ratio']:g}"
         cells.append((one["name"], f"{one['ours']:g}", one["unit"], peer, ratio))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
 
 
 def _rounded(value: float) -> float:

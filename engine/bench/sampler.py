@@ -5,10 +5,10 @@ Timed is what lies between a step's logits and the next canvas, with the probabi
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,10 +25,9 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 
 from engine.bench.bench_setup import BenchSetup
 from engine.bench.report import Row, row
-from engine.bench.timing import medians
+from engine.bench.timing import medians, milliseconds
 from engine.diffusion.constraints import CanvasConstraints
 from engine.diffusion.denoising import denoise_canvases
-from engine.installation import ROOT, python_command
 from engine.model.sampler_config import SamplerConfig
 
 STATUS = Path("/proc/self/status")
@@ -73,7 +72,7 @@ def ours(logits: Tensor, refill: Callable[[], object]) -> list[float]:
 
 @torch.no_grad()
 def library(logits: Tensor) -> list[float]:
-    """The milliseconds of each step, with the softmax that its decoder begins the next one with."""
+    """The milliseconds of a step, with the softmax that its decoder begins the next one with."""
     rows, vocab = logits.shape
     sampler = EntropyBoundSampler(
         EntropyBoundSamplerConfig(SAMPLER.entropy_bound), rows, vocab, SAMPLER.max_steps
@@ -87,31 +86,28 @@ def library(logits: Tensor) -> list[float]:
         model=SimpleNamespace(decoder=SimpleNamespace(embed_tokens=SimpleNamespace(weight=logits[:0]))),
     )
     step: Any = DiffusionGemmaForBlockDiffusion._denoising_step
-    canvas = draft = torch.zeros(1, rows, dtype=torch.long)
-    scores: Tensor | None = None
-    taken_ms = []
-    for steps_left in range(SAMPLER.max_steps, 1, -1):
-        began = time.perf_counter()
-        canvas, draft, scores, _finished = step(
+    canvas = torch.zeros(1, rows, dtype=torch.long)
+
+    def timed() -> None:
+        _canvas, _draft, scores, _finished = step(
             owner,
             decoder_forward=lambda **_given: SimpleNamespace(logits=logits[None]),
             current_canvas=canvas,
-            argmax_canvas=draft,
+            argmax_canvas=canvas,
             input_ids=canvas,
             decoder_position_ids=None,
             self_conditioning_logits=None,
             mask_mapping=None,
             past_key_values=None,
             finished_denoising=torch.zeros(1, dtype=torch.bool),
-            cur_step=steps_left,
+            cur_step=SAMPLER.max_steps,
             sampler=sampler,
             logits_processor=schedule,
             diffusion_stopping_criteria=stopping,
         )
-        assert scores is not None
         scores.softmax(dim=-1, dtype=torch.float32)
-        taken_ms.append(1000 * (time.perf_counter() - began))
-    return taken_ms
+
+    return milliseconds(timed)
 
 
 SIDES: dict[str, Callable[[Tensor], object]] = {
@@ -147,8 +143,8 @@ class _NoNetwork:
 
 def _in_a_process(side: str, rows: int, vocab: int) -> int:
     """A process of its own has a high-water mark of its own, and no memory that another run left behind."""
-    command = python_command(__name__, side, str(rows), str(vocab))
-    return int(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_peak_extra_bytes, side, rows, vocab).result()
 
 
 def _peak_extra_bytes(side: str, rows: int, vocab: int) -> int:
@@ -164,7 +160,3 @@ def _kilobytes(name: str) -> int:
     """VmRSS: resident now; VmHWM: the most ever."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
     return int(line.split()[1])
-
-
-if __name__ == "__main__":
-    print(_peak_extra_bytes(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -1,35 +1,110 @@
-"""What a text took, drafted or decoded one token at a time, and how likely it is to the model."""
+"""What a text takes and how likely it is to the model: drafted, and decoded one token at a time."""
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from engine.bench.autoregressive import Autoregressive, decode_by_library
+from engine.bench.baselines import LibraryModel
 from engine.bench.bench_setup import BenchSetup
+from engine.bench.report import Row, row
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.events import Finished, Frame
-from engine.text import prompt
+
+BY_HAND = "autoregressive"
+BY_LIBRARY = "autoregressive, by the library's encoder"
 
 
-@dataclass(frozen=True)
-class Written:
-    """seconds: with the opening read; text_tokens: before the end token; passes: through the network, without
-    the opening's; entropy: the mean of a draft's last frame, in nats; log_probability: of the text's tokens.
-    """
+class Written(NamedTuple):
+    """One text, or a figure over several."""
 
     seconds: float
-    text_tokens: int
-    passes: int
+    """With the opening read."""
+    text_tokens: float
+    """Before the end token."""
+    passes: float
+    """Through the network, without the opening's."""
     entropy: float
+    """The mean of a draft's last frame, in nats."""
     log_probability: float
+    """Of the text's tokens, in nats."""
 
 
-def drafted(setup: BenchSetup, before: str, **sampling: Any) -> Written:
+def speed(setup: BenchSetup) -> list[Row]:
+    """Tokens per network pass and per second at the model's own defaults, beside autoregressive decoding."""
+    model, last = setup.model, setup.sizes.openings[-1]
+    by_hand, library = Autoregressive(model), LibraryModel(setup).model
+    size, warmth = model.canvas_tokens, (model.sampler.t_min + model.sampler.t_max) / 2
+    sampled = f"autoregressive, temperature {warmth:g}"
+    ways: dict[str, Callable[[str], Written]] = {
+        "ours": partial(_drafted, setup),
+        BY_HAND: partial(_decoded, setup, by_hand.decode),
+        BY_LIBRARY: partial(_decoded, setup, partial(decode_by_library, library)),
+        sampled: partial(_decoded, setup, partial(by_hand.decode, temperature=warmth)),
+    }
+    _drafted(setup, last, max_steps=1)  # warms up; the next prompt is another one
+    for name in (BY_HAND, BY_LIBRARY):
+        ways[name](last)
+    written = [[write(before) for write in ways.values()] for before in setup.sizes.openings]
+    found = dict(zip(ways, map(_typical, zip(*written, strict=True)), strict=True))
+    ours, canvas = found["ours"], f"a canvas of {size}"
+    per_pass, per_second = ours.text_tokens / ours.passes, ours.text_tokens / ours.seconds
+    rates = {name: size / texts.seconds for name, texts in found.items()}
+    rows = [
+        row(f"network passes for {canvas}", "passes", ours.passes, size, BY_HAND),
+        row(f"tokens per network pass, {canvas}", "tokens", size / ours.passes, 1, BY_HAND),
+        row("tokens per network pass, before the end token", "tokens", per_pass, 1, BY_HAND),
+        row("tokens per second, before the end token", "tokens/s", per_second, rates[BY_HAND], BY_HAND),
+    ]
+    for name in (BY_HAND, BY_LIBRARY):
+        rows.append(row(f"tokens per second, {canvas}", "tokens/s", rates["ours"], rates[name], name))
+    for name in (BY_HAND, sampled):
+        likely = found[name].log_probability
+        rows.append(row("log-probability per token", "nats", ours.log_probability, likely, name))
+    return rows
+
+
+def curve(setup: BenchSetup) -> list[Row]:
+    """Time, certainty and likelihood by the most steps allowed, beside autoregressive decoding."""
+    decoded = partial(_decoded, setup, Autoregressive(setup.model).decode)
+    drafts: dict[int, Written] = {}
+    peers: list[Written] = []
+    allowed, openings = setup.sizes.max_steps, setup.sizes.openings
+    _drafted(setup, openings[-1], max_steps=1)  # warms up
+    decoded(openings[-1])
+    for turn, steps in enumerate(allowed):
+        # One opening after the other: a prompt just read would not be read again.
+        drafts[steps] = _typical([_drafted(setup, before, max_steps=steps) for before in openings])
+        peers += map(decoded, openings[turn :: len(allowed)])
+    size, peer = setup.model.canvas_tokens, _typical(peers)
+    likely = peer.log_probability
+    rows = []
+    for steps, ours in drafts.items():
+        at = f"curve: up to {steps} steps"
+        rows += [
+            row(f"{at}: steps taken", "steps", ours.passes, steps, "allowed"),
+            row(f"{at}: time", "s", ours.seconds, peer.seconds, BY_HAND),
+            row(f"{at}: tokens/s", "tokens/s", size / ours.seconds, size / peer.seconds, BY_HAND),
+            row(f"{at}: mean final entropy", "nats", ours.entropy),
+            row(f"{at}: log-probability per token", "nats", ours.log_probability, likely, BY_HAND),
+        ]
+    return rows
+
+
+def _typical(texts: Sequence[Written]) -> Written:
+    """The median of the times, the means of the rest."""
+    seconds, *others = zip(*texts, strict=True)
+    return Written(statistics.median(seconds), *map(statistics.mean, others))
+
+
+def _drafted(setup: BenchSetup, before: str, **sampling: Any) -> Written:
     """One canvas, as the app drafts it."""
     entropy = 0.0
     for event in setup.draft(before, **sampling):
@@ -37,13 +112,13 @@ def drafted(setup: BenchSetup, before: str, **sampling: Any) -> Written:
             entropy = sum(token.entropy for token in event.tokens) / len(event.tokens)
         elif isinstance(event, Finished):
             stats, text = event.stats, event.text
-    judged = mean_log_probability(setup.model, _read(setup, before), setup.model.tokenizer.encode(text))
+    judged = mean_log_probability(setup.model, setup.prompt_ids(before), setup.model.tokenizer.encode(text))
     return Written(stats.prefill_s + stats.denoise_s, stats.tokens, stats.steps, entropy, judged)
 
 
-def decoded(setup: BenchSetup, before: str, decode: Callable[[list[int], int], list[int]]) -> Written:
+def _decoded(setup: BenchSetup, decode: Callable[[list[int], int], list[int]], before: str) -> Written:
     """As many tokens as a canvas has, what follows an end token included."""
-    model, given = setup.model, _read(setup, before)
+    model, given = setup.model, setup.prompt_ids(before)
     began = time.perf_counter()
     ids = decode(given, model.canvas_tokens)
     seconds = time.perf_counter() - began
@@ -51,11 +126,6 @@ def decoded(setup: BenchSetup, before: str, decode: Callable[[list[int], int], l
     text = "".join(model.detokenizer.texts(ids[:tokens])[0])
     judged = mean_log_probability(model, given, model.tokenizer.encode(text))
     return Written(seconds, tokens, len(ids), 0.0, judged)
-
-
-def _read(setup: BenchSetup, before: str) -> list[int]:
-    model = setup.model
-    return prompt.build_prompt(model.tokenizer, before, "", "", model.default_context_tokens).ids
 
 
 @torch.inference_mode()

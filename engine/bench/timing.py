@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
-
-import torch
+from collections.abc import Callable, Iterable, Mapping
 
 
 def medians(runs: Mapping[str, Callable[[], Iterable[float]]], rounds: int) -> dict[str, float]:
@@ -22,34 +19,13 @@ def medians(runs: Mapping[str, Callable[[], Iterable[float]]], rounds: int) -> d
     return {name: statistics.median(given) for name, given in figures.items()}
 
 
-def milliseconds(run: Callable[[], Any]) -> list[float]:
+def milliseconds(run: Callable[[], object]) -> list[float]:
     """How long it takes."""
     began = time.perf_counter()
     run()
-    return [1000 * (time.perf_counter() - began)]
+    return gaps([began, time.perf_counter()])
 
 
-class Gaps:
-    """The milliseconds between one mark and the next."""
-
-    def __init__(self) -> None:
-        self._marks: list[float] = []
-
-    def mark(self) -> None:
-        self._marks.append(time.perf_counter())
-
-    def taken(self) -> list[float]:
-        pairs = zip(self._marks, self._marks[1:], strict=False)
-        gaps = [1000 * (later - earlier) for earlier, later in pairs]
-        self._marks.clear()
-        return gaps
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def gaps(times: Iterable[float]) -> list[float]:
+    """The milliseconds between one time, in seconds, and the next."""
+    return [1000 * (later - earlier) for earlier, later in itertools.pairwise(times)]

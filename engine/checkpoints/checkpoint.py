@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from engine.checkpoints.files import INDEX, SINGLE, damaged, existing, read_file, unreadable
 from engine.checkpoints.model_shape import ModelShape, parse_shape
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import weights_broken
 
 V = TypeVar("V")
 
@@ -42,19 +41,15 @@ class Checkpoint:
         config_json = read_file(path)
         model_type = _decode(path, config_json, dict[str, object]).get("model_type", "no model type")
         if model_type != "diffusion_gemma":
-            raise FaultError(
-                "weights-broken",
-                f"{path} describes another kind of model ({model_type}).",
-                "Choose a folder with a DiffusionGemma model.",
-            )
+            message = f"{path} describes another kind of model ({model_type})."
+            raise weights_broken(message, remedy="Choose a folder with a DiffusionGemma model.")
         tokenizer_json = read_file(folder / "tokenizer.json")
         _decode(folder / "tokenizer.json", tokenizer_json, dict[str, msgspec.Raw])
         weight_files = tuple(_checked_weights(folder))
         return cls(folder, config_json, tokenizer_json, weight_files, parse_shape(config_json, path))
 
     def tokenizer(self) -> dict[str, Any]:
-        tokenizer: dict[str, Any] = json.loads(self.tokenizer_json)
-        return tokenizer
+        return msgspec.json.decode(self.tokenizer_json, type=dict[str, Any])
 
 
 def _checked_weights(folder: Path) -> Iterator[Path]:

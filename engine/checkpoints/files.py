@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import FaultError, weights_broken
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -30,11 +30,8 @@ def packed_copy_folder(folder: Path, precision: str, root: Path) -> Path:
 def existing(path: Path) -> Path:
     """Raises weights-missing."""
     if not path.is_file():
-        raise FaultError(
-            "weights-missing",
-            f"The model is not complete: {path} is missing.",
-            "Download the model again, or choose another folder.",
-        )
+        message = f"The model is not complete: {path} is missing."
+        raise FaultError("weights-missing", message, "Download the model again, or choose another folder.")
     return path
 
 
@@ -56,9 +53,4 @@ def unreadable(path: Path, error: Exception) -> FaultError:
 
 
 def damaged(path: Path, details: str) -> FaultError:
-    return FaultError(
-        "weights-broken",
-        f"The model cannot be read: {path} is damaged or cut short.",
-        "Download the model again, or choose another folder.",
-        details,
-    )
+    return weights_broken(f"The model cannot be read: {path} is damaged or cut short.", details)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 from engine.checkpoints.model_shape import MAX_CANVASES, LayerShape, ModelShape
@@ -17,99 +18,104 @@ LOGITS_CHUNK_BYTES = 2**26  # some rows over the vocabulary, as many as keep a G
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
 
 
-def weights_bytes(shape: ModelShape, precision: Precision) -> int:
-    parts = (shape.ends, *(layer.weights for layer in shape.layers))
-    return sum(part.bytes_in(precision) for part in parts)
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """What a model needs at its most demanding moment, when the last canvas of some drafts is denoised."""
 
+    shape: ModelShape
+    precision: Precision
+    context_tokens: int = DEFAULT_CONTEXT_TOKENS
+    """Of the prompt."""
+    variants: int = 1
+    canvases: int = MAX_CANVASES
 
-def kv_bytes(
-    shape: ModelShape,
-    precision: Precision,
-    context_tokens: int,
-    variants: int = 1,
-    canvases: int = MAX_CANVASES,
-) -> int:
-    """While the last canvas is denoised: the prompt, kept for the next draft, and for each variant what it
-    committed and a copy of what the decoder sees, with room for the canvas.
-    """
-    numbers = sum(_kv_numbers(shape, layer, context_tokens, variants, canvases) for layer in shape.layers)
-    return numbers * BYTES_PER_WEIGHT[precision].other
+    def needed_bytes(self, cards: int = 1) -> int:
+        """Each card beyond the first has scratch of its own, and room that no whole layer fills."""
+        beyond = max(self.layers_bytes) + self.layer_step_bytes
+        return self.weights_bytes + self.kv_bytes + self.step_bytes + (cards - 1) * beyond
 
+    @property
+    def weights_bytes(self) -> int:
+        parts = (self.shape.ends, *(layer.weights for layer in self.shape.layers))
+        return sum(part.bytes_in(self.precision) for part in parts)
 
-def _kv_numbers(
-    shape: ModelShape, layer: LayerShape, context_tokens: int, variants: int, canvases: int
-) -> int:
-    sliding_limit = shape.window - 1 + ROLL_BACK_TOKENS
-    kept = _held_tokens(layer, context_tokens, sliding_limit)
-    committed = _held_tokens(layer, _before_last_canvas(shape, context_tokens, canvases), sliding_limit)
-    seen = _seen_tokens(shape, layer, context_tokens, canvases)
-    return layer.kv * (kept + variants * (seen + (committed if canvases > 1 else 0)))
+    @property
+    def kv_bytes(self) -> int:
+        """The prompt, kept for the next draft, and for each variant what it committed and a copy of what the
+        decoder sees, with room for the canvas.
+        """
+        return sum(map(self._layer_kv_bytes, self.shape.layers))
 
+    @property
+    def step_bytes(self) -> int:
+        """The logits in fp32, the scratch buffer that experts are unpacked into, and the largest of what
+        comes and goes: the logits in the weights' type, pieces of the probabilities, or a layer's work.
+        """
+        logits = self.variants * self.shape.canvas_tokens * self.shape.vocab_size
+        pieces = min(2 * LOGITS_CHUNK_BYTES, (4 if self._number == 4 else 4 + self._number) * logits)
+        computed = self.variants * self._computed_bytes()
+        return 4 * logits + self._scratch_bytes() + max(self._number * logits, pieces, computed)
 
-def _seen_tokens(shape: ModelShape, layer: LayerShape, context_tokens: int, canvases: int) -> int:
-    """By the last canvas, itself among them."""
-    before = _before_last_canvas(shape, context_tokens, canvases)
-    return _held_tokens(layer, before, shape.window - 1) + shape.canvas_tokens
+    @property
+    def layer_step_bytes(self) -> int:
+        """What a step of one variant needs on a card that has layers and nothing else."""
+        return self._scratch_bytes() + self._computed_bytes()
 
+    def share_layers(self, usable: Sequence[int]) -> tuple[int, ...]:
+        """How many layers each card has, in order, the first one having all else too, with as much to spare
+        on each. usable: bytes of each. What does not fit is left to the last.
+        """
+        layers, step = self.layers_bytes, self.layer_step_bytes
+        ends = self.shape.ends.bytes_in(self.precision) + self.step_bytes - step
+        spare = sum(usable) - self.needed_bytes(len(usable))
+        counts, begin = [], 0
+        for number, free in enumerate(usable[:-1]):
+            room = free - step - (0 if number else ends) - max(0, spare) // len(usable)
+            end = begin
+            while end < len(layers) and sum(layers[begin : end + 1]) <= room:
+                end += 1
+            counts.append(end - begin)
+            begin = end
+        return (*counts, len(layers) - begin)
 
-def _before_last_canvas(shape: ModelShape, context_tokens: int, canvases: int) -> int:
-    return context_tokens + (canvases - 1) * shape.canvas_tokens
+    @property
+    def layers_bytes(self) -> list[int]:
+        """The weights of each layer and what it keeps."""
+        layers = self.shape.layers
+        return [layer.weights.bytes_in(self.precision) + self._layer_kv_bytes(layer) for layer in layers]
+
+    def _layer_kv_bytes(self, layer: LayerShape) -> int:
+        limit = self.shape.window - 1 + ROLL_BACK_TOKENS
+        kept = _held_tokens(layer, self.context_tokens, limit)
+        committed = _held_tokens(layer, self._before_last_canvas, limit) if self.canvases > 1 else 0
+        return self._number * layer.kv * (kept + self.variants * (self._seen_tokens(layer) + committed))
+
+    def _seen_tokens(self, layer: LayerShape) -> int:
+        """By the last canvas, itself among them."""
+        before = _held_tokens(layer, self._before_last_canvas, self.shape.window - 1)
+        return before + self.shape.canvas_tokens
+
+    @property
+    def _before_last_canvas(self) -> int:
+        return self.context_tokens + (self.canvases - 1) * self.shape.canvas_tokens
+
+    def _computed_bytes(self) -> int:
+        """The most of: a canvas's activations; the copies of keys and values for one layer's attention."""
+        copied = (layer.copied * self._seen_tokens(layer) for layer in self.shape.layers)
+        return self._number * max(self.shape.canvas_tokens * self.shape.activations, *copied)
+
+    def _scratch_bytes(self) -> int:
+        packed = BYTES_PER_WEIGHT[self.precision].expert < 2
+        return 2 * max(layer.weights.experts for layer in self.shape.layers) if packed else 0
+
+    @property
+    def _number(self) -> int:
+        """The bytes of one that is computed."""
+        return BYTES_PER_WEIGHT[self.precision].other
 
 
 def _held_tokens(layer: LayerShape, tokens: int, sliding_limit: int) -> int:
     return min(tokens, sliding_limit) if layer.sliding else tokens
-
-
-def step_bytes(
-    shape: ModelShape,
-    precision: Precision,
-    context_tokens: int,
-    variants: int = 1,
-    canvases: int = MAX_CANVASES,
-) -> int:
-    """The logits in fp32, the scratch buffer that experts are unpacked into, and the largest of what comes
-    and goes: the logits in the weights' type, pieces of the probabilities, or what a layer computes.
-    """
-    number = BYTES_PER_WEIGHT[precision].other
-    logits = variants * shape.canvas_tokens * shape.vocab_size
-    pieces = min(2 * LOGITS_CHUNK_BYTES, (4 if number == 4 else 4 + number) * logits)
-    computed = number * variants * _computed_numbers(shape, context_tokens, canvases)
-    return 4 * logits + _scratch_bytes(shape, precision) + max(number * logits, pieces, computed)
-
-
-def _computed_numbers(shape: ModelShape, context_tokens: int, canvases: int) -> int:
-    """The most of: a canvas's activations; the copies of keys and values for one layer's attention."""
-    copied = (layer.copied * _seen_tokens(shape, layer, context_tokens, canvases) for layer in shape.layers)
-    return max(shape.canvas_tokens * shape.activations, *copied)
-
-
-def _scratch_bytes(shape: ModelShape, precision: Precision) -> int:
-    packed = BYTES_PER_WEIGHT[precision].expert < 2
-    return 2 * max(layer.weights.experts for layer in shape.layers) if packed else 0
-
-
-def _layer_step_bytes(shape: ModelShape, precision: Precision, context_tokens: int) -> int:
-    """What a step needs on a card that has layers and nothing else."""
-    computed = BYTES_PER_WEIGHT[precision].other * _computed_numbers(shape, context_tokens, MAX_CANVASES)
-    return _scratch_bytes(shape, precision) + computed
-
-
-def needed_bytes(
-    shape: ModelShape,
-    precision: Precision,
-    context_tokens: int,
-    variants: int = 1,
-    canvases: int = MAX_CANVASES,
-    cards: int = 1,
-) -> int:
-    """Each card beyond the first has scratch of its own, and room that no whole layer fills."""
-    one_card = (
-        weights_bytes(shape, precision)
-        + kv_bytes(shape, precision, context_tokens, variants, canvases)
-        + step_bytes(shape, precision, context_tokens, variants, canvases)
-    )
-    layer = max(_layers_bytes(shape, precision, context_tokens))
-    return one_card + (cards - 1) * (layer + _layer_step_bytes(shape, precision, context_tokens))
 
 
 def planned_context(shape: ModelShape, wanted: int | None) -> int:
@@ -125,7 +131,7 @@ def load_bytes(
     """What a load on the device has to have room for, the largest first. precisions: else all suitable."""
     context, cards = min(planned_context(shape, context_tokens), shape.limit_tokens), len(card_ids(device))
     return {
-        precision: needed_bytes(shape, precision, context, cards=cards)
+        precision: MemoryEstimate(shape, precision, context).needed_bytes(cards)
         for precision in precisions or suitable_precisions(LOADABLE_PRECISIONS, device)
     }
 
@@ -152,37 +158,8 @@ def has_room(
 ) -> bool:
     """asked: a precision; for any other word it is enough if one of those that load_bytes() takes fits."""
     named = [precision for precision in get_args(Precision) if precision == asked]
-    return min(load_bytes(shape, device, context_tokens, named or precisions).values()) <= usable_bytes(
-        device
-    )
-
-
-def share_layers(
-    shape: ModelShape, precision: Precision, context_tokens: int, usable: Sequence[int]
-) -> tuple[int, ...]:
-    """How many layers each card has, in order, the first one having all else too, with as much to spare on
-    each. usable: bytes of each. What does not fit is left to the last.
-    """
-    layers = _layers_bytes(shape, precision, context_tokens)
-    step = _layer_step_bytes(shape, precision, context_tokens)
-    ends = shape.ends.bytes_in(precision) + step_bytes(shape, precision, context_tokens) - step
-    spare = sum(usable) - needed_bytes(shape, precision, context_tokens, cards=len(usable))
-    counts, begin = [], 0
-    for number, free in enumerate(usable[:-1]):
-        room = free - step - (0 if number else ends) - max(0, spare) // len(usable)
-        end = begin
-        while end < len(layers) and sum(layers[begin : end + 1]) <= room:
-            end += 1
-        counts.append(end - begin)
-        begin = end
-    return (*counts, len(layers) - begin)
-
-
-def _layers_bytes(shape: ModelShape, precision: Precision, context_tokens: int) -> list[int]:
-    """The weights of each layer and what it keeps of a draft of the most canvases."""
-    number = BYTES_PER_WEIGHT[precision].other
-    kv = (number * _kv_numbers(shape, layer, context_tokens, 1, MAX_CANVASES) for layer in shape.layers)
-    return [layer.weights.bytes_in(precision) + kept for layer, kept in zip(shape.layers, kv, strict=True)]
+    needed = load_bytes(shape, device, context_tokens, named or precisions)
+    return min(needed.values()) <= usable_bytes(device)
 
 
 def usable_bytes(device: Device) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.checkpoints.memory_estimate import CONTEXTS, kv_bytes, needed_bytes, step_bytes, weights_bytes
+from engine.checkpoints.memory_estimate import CONTEXTS, MemoryEstimate
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
 
@@ -44,11 +44,12 @@ def memory_plans(
     shape: ModelShape, precisions: Sequence[Precision], free_bytes: int, total_bytes: int = 0, cards: int = 1
 ) -> list[MemoryPlan]:
     """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known."""
-    needs = {
-        (precision, context): needed_bytes(shape, precision, min(context, shape.limit_tokens), cards=cards)
+    estimates = {
+        (precision, context): MemoryEstimate(shape, precision, min(context, shape.limit_tokens))
         for precision in precisions
         for context in CONTEXTS
     }
+    needs = {case: estimate.needed_bytes(cards) for case, estimate in estimates.items()}
 
     def first_fitting(context: int) -> Precision | None:
         return next((other for other in precisions if needs[other, context] <= free_bytes), None)
@@ -58,10 +59,10 @@ def memory_plans(
             precision=precision,
             context_tokens=context,
             limit_tokens=shape.limit_tokens,
-            weights_bytes=weights_bytes(shape, precision),
-            kv_bytes=kv_bytes(shape, precision, min(context, shape.limit_tokens)),
-            step_bytes=step_bytes(shape, precision, min(context, shape.limit_tokens)),
-            total_bytes=need,
+            weights_bytes=estimate.weights_bytes,
+            kv_bytes=estimate.kv_bytes,
+            step_bytes=estimate.step_bytes,
+            total_bytes=(need := needs[precision, context]),
             free_bytes=free_bytes,
             fits=not free_bytes or need <= free_bytes,
             fits_once_emptied=need <= total_bytes,
@@ -69,5 +70,5 @@ def memory_plans(
             fitting_precision=first_fitting(context),
             fitting_precision_with_smaller_context=first_fitting(CONTEXTS[0]),
         )
-        for (precision, context), need in needs.items()
+        for (precision, context), estimate in estimates.items()
     ]

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from engine.checkpoints.files import read_file
 from engine.checkpoints.precision import BYTES_PER_WEIGHT, NF4_BYTES, QUANT_METHOD, Precision
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import weights_broken
 
 MAX_CANVASES = 4
 
@@ -122,21 +122,16 @@ def parse_shape(config_json: bytes, path: Path) -> ModelShape:
     """path: where it was read, for the message. Raises weights-broken."""
     try:
         config = msgspec.json.decode(config_json, type=_ModelConfig)
-        if config.quantization_config and config.quantization_config.quant_method != QUANT_METHOD:
-            raise FaultError(
-                "weights-broken",
-                f"Another program packed the model in {path.parent}. Mezzotint packs the original itself.",
-                "Choose the original model.",
-                config.quantization_config.quant_method,
+        packing = config.quantization_config
+        if packing and packing.quant_method != QUANT_METHOD:
+            message = (
+                f"Another program packed the model in {path.parent}. Mezzotint packs the original itself."
             )
+            raise weights_broken(message, packing.quant_method, "Choose the original model.")
         return _shape(config)
     except (ValueError, IndexError, RecursionError) as error:
-        raise FaultError(
-            "weights-broken",
-            f"{path} does not describe a DiffusionGemma model.",
-            "Choose a folder with a DiffusionGemma model.",
-            str(error),
-        ) from error
+        message = f"{path} does not describe a DiffusionGemma model."
+        raise weights_broken(message, str(error), "Choose a folder with a DiffusionGemma model.") from error
 
 
 def _shape(config: _ModelConfig) -> ModelShape:

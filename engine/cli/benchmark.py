@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TextIO
 
+from engine.cli.console import print_rows
 from engine.protocol.errors import FaultError
 
 
@@ -25,5 +25,4 @@ def run_bench(options: argparse.Namespace, out: TextIO) -> int:
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)
         rows += PROBES[name](setup)
-    print(json.dumps(rows, indent=1, ensure_ascii=False) if options.json else table(rows), file=out)
-    return 0
+    return print_rows(rows, options.json, out, table)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
-from typing import TextIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TextIO
 
 from engine.protocol import events
 
@@ -34,6 +36,14 @@ def _opened(stream: TextIO | None) -> TextIO:
     if stream is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return stream
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], as_json: bool, out: TextIO, lines: Callable[[Any], Iterable[str]]
+) -> int:
+    """As a JSON list, or the lines that tell it to a reader."""
+    print(json.dumps(rows, indent=1, ensure_ascii=False) if as_json else "\n".join(lines(rows)), file=out)
+    return 0
 
 
 def complain(failed: events.Failed) -> int:

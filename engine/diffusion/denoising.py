@@ -191,11 +191,8 @@ def _renoise(
 
 def _refuse_nan(entropy: Tensor) -> None:
     if entropy.isnan().any():
-        raise FaultError(
-            "output",
-            "The model’s output is not a number.",
-            "Try again, or choose another device or precision in the settings.",
-        )
+        remedy = "Try again, or choose another device or precision in the settings."
+        raise FaultError("output", "The model’s output is not a number.", remedy)
 
 
 def _start(given: CanvasConstraints, generator: torch.Generator, size: int, vocab: int) -> Tensor:

@@ -63,7 +63,7 @@ class DraftBatch:
             )
             for variant in range(request.variants):
                 generator = torch.Generator().manual_seed((request.seed + len(drafts)) % 2**63)
-                reader = StreamingDetokenizer(self._loaded.detokenizer, self._model.end_ids, given.lead)
+                reader = StreamingDetokenizer(self._model.detokenizer, self._model.end_ids, given.lead)
                 drafts.append(_Draft(number, variant, generator, fork_cache(cache), reader, prefill_s))
         for canvas in range(request.canvases):
             yield from self._canvases(canvas, drafts)
@@ -105,7 +105,11 @@ class DraftBatch:
         self._refuse_empty(ids, text, canvas)
         yield self._frame(canvas, draft, step, elapsed_s, reading.texts)
         yield Committed(request_id=request_id, place=place, variant=variant, canvas=canvas, text=text)
-        draft.commit(ids, text, step.number, reading.tokens, elapsed_s)
+        draft.committed = ids
+        draft.texts.append(text)
+        draft.steps += step.number
+        draft.tokens += reading.tokens
+        draft.denoise_s += elapsed_s
         draft.stopped_early &= step.number < self._sampler.max_steps
         draft.ended = reading.ended or canvas == self._request.canvases - 1
         if draft.ended:
@@ -148,15 +152,11 @@ class DraftBatch:
 
     def _refuse_empty(self, ids: list[int], text: str, canvas: int) -> None:
         if all(index == self._model.pad_id for index in ids):
-            raise FaultError(
-                "output", "The model gave nothing but padding.", "Try again; if it goes on, check the model."
-            )
+            message = "The model gave nothing but padding."
+            raise FaultError("output", message, "Try again; if it goes on, check the model.")
         if canvas == 0 and not text.strip():
-            raise FaultError(
-                "output",
-                "The model found nothing to add here.",
-                "Write a few more words first, or try again.",
-            )
+            message = "The model found nothing to add here."
+            raise FaultError("output", message, "Write a few more words first, or try again.")
 
 
 @dataclass
@@ -179,13 +179,6 @@ class _Draft:
     steps: int = 0
     tokens: int = 0
     denoise_s: float = 0.0
-
-    def commit(self, ids: list[int], text: str, steps: int, tokens: int, denoise_s: float) -> None:
-        self.committed = ids
-        self.texts.append(text)
-        self.steps += steps
-        self.tokens += tokens
-        self.denoise_s += denoise_s
 
     def read_committed(self, model: DiffusionGemma, check_cancelled: Callable[[], None]) -> None:
         """Prefill the canvas before the next one."""

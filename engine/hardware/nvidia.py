@@ -7,33 +7,23 @@ import os
 import re
 import shutil
 import sysconfig
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from engine.hardware.device_groups import TOGETHER
+from engine.protocol.events import Device
 
 ADA = (8, 9)
 _AMD_UUID = re.compile(r"GPU-[0-9a-f]{16}")  # NVIDIA's have hyphens
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """Fields as in engine.protocol.events.Device."""
+def nvidia_gpus() -> tuple[Device, ...]:
+    """In the driver's order, known by their UUIDs; empty without NVIDIA's driver.
 
-    index: int
-    """The driver's, which CUDA's need not be."""
-    name: str
-    uuid: str
-    total_bytes: int
-    free_bytes: int
-    fp8: bool = False
-
-
-def nvidia_gpus() -> tuple[Gpu, ...]:
-    """Empty without NVIDIA's driver. Touches no card: no CUDA context is made."""
+    Touches no card: no CUDA context is made.
+    """
     # Slow, and no window has to wait for it.
     import pynvml  # type: ignore[import-untyped]
 
@@ -49,7 +39,7 @@ def nvidia_gpus() -> tuple[Gpu, ...]:
     return tuple(gpus)
 
 
-def _gpu(pynvml: Any, index: int) -> Gpu:
+def _gpu(pynvml: Any, index: int) -> Device:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     total = free = 0
     with contextlib.suppress(pynvml.NVMLError_NotSupported):  # where the processor's memory is the card's too
@@ -59,7 +49,7 @@ def _gpu(pynvml: Any, index: int) -> Gpu:
     fp8 = False
     with contextlib.suppress(pynvml.NVMLError):
         fp8 = has_fp8_kernels(tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)))
-    return Gpu(index, name, uuid, total, free, fp8)
+    return Device(id=uuid, name=name, total_bytes=total, free_bytes=free, uuid=uuid, fp8=fp8)
 
 
 def has_fp8_kernels(capability: tuple[int, int]) -> bool:

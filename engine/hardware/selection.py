@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 
 from engine.hardware.device_groups import TOGETHER, best_device, card_ids, combined_device
-from engine.hardware.nvidia import Gpu
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
 
@@ -60,7 +58,7 @@ def device_named(
     return next((device for device in devices if setting in (device.id, device.uuid)), None)
 
 
-def with_hidden(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[Device, ...]:
+def with_hidden(devices: tuple[Device, ...], gpus: tuple[Device, ...]) -> tuple[Device, ...]:
     """And the NVIDIA cards that are kept from an engine which was told to use another one, as it would list
     them if it saw them all.
     """
@@ -68,13 +66,5 @@ def with_hidden(devices: tuple[Device, ...], gpus: tuple[Gpu, ...]) -> tuple[Dev
     known = sum(gpu.uuid in seen for gpu in gpus)
     if not 0 < known < len(gpus) or "CUDA_VISIBLE_DEVICES" in os.environ:  # none hidden, or on purpose
         return devices
-    cards = sorted(
-        (seen.get(gpu.uuid) or _device_of(gpu) for gpu in gpus), key=lambda card: -card.total_bytes
-    )
+    cards = sorted((seen.get(gpu.uuid, gpu) for gpu in gpus), key=lambda card: -card.total_bytes)
     return tuple(dict.fromkeys((*cards, *combined_device(cards), *devices)))
-
-
-def _device_of(gpu: Gpu) -> Device:
-    facts = asdict(gpu)
-    del facts["index"]
-    return Device(id=gpu.uuid, **facts)

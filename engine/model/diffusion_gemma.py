@@ -22,7 +22,7 @@ from engine.model.fast_modules import replace_modules
 from engine.model.kv_cache import sliding_layers
 from engine.model.load_config import LoadPlan
 from engine.model.sampler_config import generation_defaults, text_config
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import weights_broken
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
 
@@ -73,12 +73,8 @@ class DiffusionGemma:
         Raises weights-broken for an id that the model has not: on a card it would end the process.
         """
         if max(ids) >= self.vocab_size:
-            raise FaultError(
-                "weights-broken",
-                "The tokenizer is of another model: it makes tokens that this one does not know.",
-                "Download the model again, or choose another folder.",
-                f"token {max(ids)} of {self.vocab_size}",
-            )
+            message = "The tokenizer is of another model: it makes tokens that this one does not know."
+            raise weights_broken(message, f"token {max(ids)} of {self.vocab_size}")
         start = cache.get_seq_length()
         positions = torch.arange(start, start + len(ids), device=self.device)[None]
         output = self.text_model.model.encoder.language_model(

@@ -10,6 +10,7 @@ import torch
 
 from engine.checkpoints import catalogue, memory_estimate
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.memory_estimate import MemoryEstimate
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
 from engine.hardware import selection
@@ -70,4 +71,4 @@ def _device_map(
     if len(ids) == 1:
         return DeviceMap(devices)
     usable = [room[card] for card in ids]
-    return DeviceMap(devices, memory_estimate.share_layers(shape, precision, context, usable))
+    return DeviceMap(devices, MemoryEstimate(shape, precision, context).share_layers(usable))

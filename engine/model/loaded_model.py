@@ -9,13 +9,11 @@ from engine.model.prefix_cache import PrefixCache
 from engine.protocol.events import Device
 from engine.protocol.requests import DraftPlace
 from engine.text import prompt
-from engine.text.detokenizer import Detokenizer
 
 
 @dataclass(frozen=True)
 class LoadedModel:
     model: DiffusionGemma
-    detokenizer: Detokenizer
     device: Device
     prefix: PrefixCache
 

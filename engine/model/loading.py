@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from engine.checkpoints.files import unreadable
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
 from engine.model.load_config import LoadPlan
-from engine.protocol.errors import FaultError, machine_fault
+from engine.protocol.errors import FaultError, machine_fault, weights_broken
 from engine.quantization import (
     hf_quantizer,  # noqa: F401 - registers the quantizer with the library
     packed_copy,
@@ -153,9 +153,4 @@ def _read_weights(source: LoadSource, plan: LoadPlan, on_progress: Callable[[flo
 
 
 def _misfit(folder: Path, details: str) -> FaultError:
-    return FaultError(
-        "weights-broken",
-        f"The model in {folder} is damaged: its files do not fit together.",
-        "Download the model again, or choose another folder.",
-        details,
-    )
+    return weights_broken(f"The model in {folder} is damaged: its files do not fit together.", details)

@@ -43,6 +43,12 @@ class FaultError(Exception):
         self.fault = Fault(kind, message, remedy, details)
 
 
+def weights_broken(
+    message: str, details: str = "", remedy: str = "Download the model again, or choose another folder."
+) -> FaultError:
+    return FaultError("weights-broken", message, remedy, details)
+
+
 def fault_of(error: Exception) -> Fault:
     """The fault to report for any exception."""
     known = error if isinstance(error, FaultError) else machine_fault(error)
@@ -60,24 +66,17 @@ def machine_fault(error: Exception) -> FaultError | None:
     """What torch tells in words only: memory that ran out, a device that was lost."""
     text = str(error)
     if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
-        return FaultError(
-            "out-of-memory",
-            "There is not enough memory.",
-            "Close other programs, or choose 4-bit, a smaller context or another device.",
-            text,
-        )
-    if any(words in text for words in _NO_CODE):
-        return FaultError(
-            "device-missing",
-            "The installed PyTorch has no code for this card.",
-            f"Choose another device{_other_build()}.",
-            text,
-        )
-    if type(error).__name__ == "AcceleratorError" or any(words in text for words in _LOST):
-        return FaultError(
-            "device-lost", "The device stopped working.", "Restart the engine or choose another device.", text
-        )
-    return None
+        kind, message = "out-of-memory", "There is not enough memory."
+        remedy = "Close other programs, or choose 4-bit, a smaller context or another device."
+    elif any(words in text for words in _NO_CODE):
+        kind, message = "device-missing", "The installed PyTorch has no code for this card."
+        remedy = f"Choose another device{_other_build()}."
+    elif type(error).__name__ == "AcceleratorError" or any(words in text for words in _LOST):
+        kind, message = "device-lost", "The device stopped working."
+        remedy = "Restart the engine or choose another device."
+    else:
+        return None
+    return FaultError(kind, message, remedy, text)
 
 
 def _other_build() -> str:

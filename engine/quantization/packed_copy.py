@@ -51,11 +51,10 @@ def load_sources(checkpoint: Checkpoint, precision: Precision, cache: Path | Non
         _delete_unfinished(cache)
     folder, packed = checkpoint.folder, checkpoint.shape.packed
     if needs_bitsandbytes(precision) and not find_spec("bitsandbytes"):
-        raise FaultError(
-            "input",
-            f"The precision {PRECISION_NAMES[precision]} needs bitsandbytes, which is not installed here.",
-            f"Choose {PRECISION_NAMES['bf16']}, or install bitsandbytes.",
+        message = (
+            f"The precision {PRECISION_NAMES[precision]} needs bitsandbytes, which is not installed here."
         )
+        raise FaultError("input", message, f"Choose {PRECISION_NAMES['bf16']}, or install bitsandbytes.")
     if packed and packed != precision:
         raise FaultError(
             "input",

@@ -4,55 +4,53 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import IO
 
+from engine.installation import package_environment
 from engine.protocol.codec import decode_event, encode
 from engine.protocol.errors import FaultError
-from engine.protocol.events import (
-    Event,
-)
+from engine.protocol.events import Event
 from engine.protocol.requests import Request
-from engine.runtime.child_environment import child_environment
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.03  # a cancel is seen this late at most
 MAX_LINE_BYTES = 64 << 20  # no event is longer
 RESTART_REMEDY = "Draft again: the engine starts afresh."
+ENVIRONMENT = {
+    # glibc would give a step's memory back to the system and ask for it again, page by page.
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
 
 
 class ChildProcess:
-    """One child process and the two threads that read what it says.
-
-    device_environment: what its environment has besides this process's own.
-    """
+    """One child process and the two threads that read what it says."""
 
     def __init__(self, command: Sequence[str], device_environment: dict[str, str]) -> None:
+        """device_environment: variables that it has besides this process's own."""
         self.device_environment = device_environment
-        flags = 0
-        if sys.platform == "win32":
-            flags = subprocess.CREATE_NO_WINDOW
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=child_environment() | device_environment,
-                creationflags=flags,
+                env={**os.environ, **package_environment(), **ENVIRONMENT, **device_environment},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 start_new_session=True,  # Ctrl+C in the app's terminal is the app's
             )
         except OSError as error:
-            raise FaultError(
-                "engine-died", f"The engine cannot be started: {error}", RESTART_REMEDY
-            ) from error
+            message = f"The engine cannot be started: {error}"
+            raise FaultError("engine-died", message, RESTART_REMEDY) from error
         log.info("engine process %d started", self._process.pid)
         self.loaded = False
         self.used_card = False
@@ -60,12 +58,10 @@ class ChildProcess:
         self._output_ended = False
         self._events: queue.SimpleQueue[Event | FaultError] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=20)
+        readers = ((self._read_events, self._process.stdout), (self._read_stderr, self._process.stderr))
         self._threads = [
-            threading.Thread(target=reader, args=(pipe,), name=name, daemon=True)
-            for name, reader, pipe in (
-                ("engine events", self._read_events, self._process.stdout),
-                ("engine stderr", self._read_stderr, self._process.stderr),
-            )
+            threading.Thread(target=read, args=(pipe,), name=f"engine{read.__name__}", daemon=True)
+            for read, pipe in readers
         ]
         for thread in self._threads:
             thread.start()
@@ -159,9 +155,5 @@ class ChildProcess:
 
 
 def _garbled(line: bytes, why: str) -> FaultError:
-    return FaultError(
-        "engine-garbled",
-        "The engine said what cannot be understood.",
-        RESTART_REMEDY,
-        f"{why}\n{line[:500]!r}",
-    )
+    message = "The engine said what cannot be understood."
+    return FaultError("engine-garbled", message, RESTART_REMEDY, f"{why}\n{line[:500]!r}")

@@ -99,7 +99,7 @@ class LocalEngine:
 
         model = yield from _run_in_thread(read)
         torch_devices.free_unused_memory()  # what packing took
-        self._loaded = LoadedModel(model, model.detokenizer, plan.device, PrefixCache(model))
+        self._loaded = LoadedModel(model, plan.device, PrefixCache(model))
         check_cancelled()
         yield Ready(
             request_id=request.request_id,

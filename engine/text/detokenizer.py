@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import weights_broken
 
 # How models mark a thought: by special tokens, or else in so many words.
 THOUGHT_MARKS = (("<|channel>", "<channel|>"), ("<think>", "</think>"))
@@ -174,31 +174,18 @@ def _token_to_bytes(tokenizer: Mapping[str, Any]) -> Callable[[str], bytes]:
     decoder = tokenizer.get("decoder") or {}
     kinds = {step["type"] for step in decoder.get("decoders", [decoder]) if "type" in step}
     if "ByteLevel" in kinds:
-        return _byte_level
+        from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+        table: dict[int, str] = bytes_to_unicode()  # type: ignore[no-untyped-call]
+        spelled = {character: bytes([byte]) for byte, character in table.items()}
+        return lambda token: b"".join(spelled.get(each) or each.encode() for each in token)
     if "ByteFallback" in kinds:
         return _sentence_piece
-    raise FaultError(
-        "weights-broken",
-        f"This model’s tokenizer is of an unknown kind ({', '.join(sorted(kinds)) or 'no decoder'}).",
-        "Choose a DiffusionGemma model.",
-    )
+    named = ", ".join(sorted(kinds)) or "no decoder"
+    message = f"This model’s tokenizer is of an unknown kind ({named})."
+    raise weights_broken(message, remedy="Choose a DiffusionGemma model.")
 
 
 def _sentence_piece(token: str) -> bytes:
     byte = _BYTE.fullmatch(token)
     return bytes([int(byte[1], 16)]) if byte else token.replace("▁", " ").encode()
-
-
-def _byte_level(token: str) -> bytes:
-    return b"".join(_BYTE_OF[c] if c in _BYTE_OF else c.encode() for c in token)
-
-
-def _byte_level_alphabet() -> dict[str, bytes]:
-    """GPT-2's spelling of bytes: printable Latin-1 stands for itself, the rest is moved up from 256."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    moved = (byte for byte in range(256) if byte not in printable)
-    spelled = {chr(byte): bytes([byte]) for byte in printable}
-    return spelled | {chr(256 + n): bytes([byte]) for n, byte in enumerate(moved)}
-
-
-_BYTE_OF = _byte_level_alphabet()

@@ -5,25 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from engine.protocol.errors import FaultError
 from engine.text.detokenizer import ALL_LEADING_SPACE, LeadingSpace
 
+if TYPE_CHECKING:
+    from engine.text.tokenizer import Tokenizer
+
 _CHARACTERS_PER_TOKEN = 5  # generous: a text that takes more tokens is cut again
-
-
-class TokenizerLike(Protocol):
-    """See engine.text.tokenizer."""
-
-    @property
-    def start_ids(self) -> list[int]: ...
-    @property
-    def chats(self) -> bool: ...
-    @property
-    def turn(self) -> tuple[str, str]: ...
-    def encode(self, text: str) -> list[int]: ...
-    def encode_template(self, text: str) -> list[int]: ...
 
 
 @dataclass(frozen=True)
@@ -38,14 +28,14 @@ class Prompt:
     lead: LeadingSpace
 
 
-def build_prompt(tokenizer: TokenizerLike, before: str, after: str, instruction: str, budget: int) -> Prompt:
+def build_prompt(tokenizer: Tokenizer, before: str, after: str, instruction: str, budget: int) -> Prompt:
     """A chat turn where the model has a template, else the text to continue. Raises input."""
     if tokenizer.chats:
         return chat_prompt(tokenizer, before, after, instruction, budget)
     return continuation_prompt(tokenizer, before, budget)
 
 
-def continuation_prompt(tokenizer: TokenizerLike, before: str, budget: int) -> Prompt:
+def continuation_prompt(tokenizer: Tokenizer, before: str, budget: int) -> Prompt:
     """The text before the caret, cut to the budget. Trailing blanks go, since tokens begin with them."""
     kept = _without_trailing_blanks(tokenizer, before)
     start = tokenizer.start_ids
@@ -54,7 +44,7 @@ def continuation_prompt(tokenizer: TokenizerLike, before: str, budget: int) -> P
     return Prompt(start + tokenizer.encode(text), text, cut, LeadingSpace(len(before) - len(kept)))
 
 
-def _without_trailing_blanks(tokenizer: TokenizerLike, text: str) -> str:
+def _without_trailing_blanks(tokenizer: Tokenizer, text: str) -> str:
     """Inside a line all of them; an indentation loses only what would be one token with the next word."""
     kept = text.rstrip(" \t")
     if kept and not kept.endswith("\n"):
@@ -68,7 +58,7 @@ def _without_trailing_blanks(tokenizer: TokenizerLike, text: str) -> str:
     return kept
 
 
-def chat_prompt(tokenizer: TokenizerLike, before: str, after: str, instruction: str, budget: int) -> Prompt:
+def chat_prompt(tokenizer: Tokenizer, before: str, after: str, instruction: str, budget: int) -> Prompt:
     """What rarely changes comes first: the document, the text after the caret, then the instruction.
 
     Raises input for an instruction that does not fit.
@@ -95,11 +85,8 @@ def chat_prompt(tokenizer: TokenizerLike, before: str, after: str, instruction: 
         return len(head_ids) + len(tokenizer.encode(message(text))) + len(tail_ids) <= budget
 
     if not fits(""):
-        raise FaultError(
-            "input",
-            f"The instruction is too long: it does not fit into {budget} tokens of context.",
-            "Shorten it, or raise the context size in the settings.",
-        )
+        fault = f"The instruction is too long: it does not fit into {budget} tokens of context."
+        raise FaultError("input", fault, "Shorten it, or raise the context size in the settings.")
     cut = cut_start(before, fits, budget)
     content = message(before[cut:])
     return Prompt(
@@ -133,7 +120,7 @@ def _boundary(text: str, first: int, last: int) -> int:
     return first
 
 
-def _cut_end(tokenizer: TokenizerLike, text: str, budget: int) -> int:
+def _cut_end(tokenizer: Tokenizer, text: str, budget: int) -> int:
     """How much of the text's beginning fits, at a paragraph's end if possible."""
     end = min(len(text), budget * _CHARACTERS_PER_TOKEN)
     while len(tokenizer.encode(text[:end])) > budget:

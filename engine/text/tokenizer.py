@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import weights_broken
 
 _CONTENT = "\ue000"
 
@@ -31,12 +31,8 @@ class Tokenizer:
             else:
                 self.turn, self.end_id = ("", ""), int(self._tokenizer.eos_token_id)
         except Exception as error:  # the library has no common error for a broken tokenizer
-            raise FaultError(
-                "weights-broken",
-                f"The tokenizer or the configuration in {folder} cannot be read.",
-                "Download the model again, or choose another folder.",
-                str(error),
-            ) from error
+            message = f"The tokenizer or the configuration in {folder} cannot be read."
+            raise weights_broken(message, str(error)) from error
 
     def _turn(self) -> tuple[tuple[str, str], int]:
         asked = {"role": "user", "content": _CONTENT}

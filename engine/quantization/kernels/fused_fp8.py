@@ -8,9 +8,9 @@ from torch import Tensor
 
 from engine.quantization.fp8 import FP8, Fp8Experts
 from engine.quantization.kernels.grouped_product import (
-    gelu_gate,
     multiply_packed,
     program_rows,
+    store_gated,
     store_weighted,
 )
 
@@ -18,9 +18,7 @@ from engine.quantization.kernels.grouped_product import (
 class FusedFp8Experts(Fp8Experts):
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
         packing = self.packed.view(FP8), self.scales
-        return multiply_packed(
-            self, (_gate_up, _down), hidden_states, packing, (), top_k_index, top_k_weights
-        )
+        return multiply_packed(self, _multiply, hidden_states, packing, (), top_k_index, top_k_weights)
 
 
 @triton.jit
@@ -32,57 +30,31 @@ def _add(acc, tokens, packed, starts, col_mask, block_k: tl.constexpr):
 
 
 @triton.jit
-def _gate_up(
-    hidden, packed, scales,
-    sorted_rows, expert_starts, block_starts, block_experts,
-    intermediate,
-    num_experts: tl.constexpr, row_values: tl.constexpr, top_k: tl.constexpr, hidden_size: tl.constexpr,
-    intermediate_size: tl.constexpr,
+def _multiply(
+    given, packed, scales,
+    sorted_rows, expert_starts, block_starts, block_experts, top_k_weights, result,
+    num_experts: tl.constexpr, row_values: tl.constexpr, gated: tl.constexpr, top_k: tl.constexpr,
+    start: tl.constexpr, given_size: tl.constexpr, size: tl.constexpr,
     block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
 ):  # fmt: skip
-    """intermediate[row] = GELU(gate · token) · (up · token); rows: see _sort_by_expert()."""
+    """See multiply_packed()."""
     expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
     if expert >= num_experts:
         return
-    packed += expert * row_values
-    scale = tl.load(scales + expert * 2)
-    tokens = tl.load(sorted_rows + rows, mask=row_mask, other=0) // top_k
+    packed += expert * row_values + start
+    scale = tl.load(scales + expert * 2 + (0 if gated else 1))
+    given_rows = tl.load(sorted_rows + rows, mask=row_mask, other=0) // top_k if gated else rows
     cols = tl.program_id(1) * block_n + tl.arange(0, block_n)
-    col_mask = cols < intermediate_size
-    gate = tl.zeros((block_m, block_n), tl.float32)
-    up = tl.zeros((block_m, block_n), tl.float32)
-    for begin in range(0, hidden_size, block_k):
-        pointers = hidden + tokens[:, None] * hidden_size + (begin + tl.arange(0, block_k))[None, :]
-        values = tl.load(pointers, mask=row_mask[:, None], other=0.0)
-        gate = _add(gate, values, packed, cols * hidden_size + begin, col_mask, block_k)
-        up = _add(up, values, packed, (intermediate_size + cols) * hidden_size + begin, col_mask, block_k)
-    result = gelu_gate(gate * scale, up * scale)
-    pointers = intermediate + rows[:, None] * intermediate_size + cols[None, :]
-    tl.store(pointers, result.to(intermediate.dtype.element_ty), mask=row_mask[:, None] & col_mask[None, :])
-
-
-@triton.jit
-def _down(
-    intermediate, packed, scales,
-    sorted_rows, expert_starts, block_starts, block_experts,
-    top_k_weights, result,
-    num_experts: tl.constexpr, row_values: tl.constexpr, down_start: tl.constexpr,
-    intermediate_size: tl.constexpr, hidden_size: tl.constexpr,
-    block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
-):  # fmt: skip
-    """result[sorted_rows[row]] = weight · (down · intermediate[row]); down_start: where its values begin."""
-    expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
-    if expert >= num_experts:
-        return
-    packed += expert * row_values + down_start
-    scale = tl.load(scales + expert * 2 + 1)
-    cols = tl.program_id(1) * block_n + tl.arange(0, block_n)
-    col_mask = cols < hidden_size
+    col_mask = cols < size
     acc = tl.zeros((block_m, block_n), tl.float32)
-    for begin in range(0, intermediate_size, block_k):
-        pointers = intermediate + rows[:, None] * intermediate_size + (begin + tl.arange(0, block_k))[None, :]
+    up = tl.zeros((block_m, block_n), tl.float32)
+    for begin in range(0, given_size, block_k):
+        pointers = given + given_rows[:, None] * given_size + (begin + tl.arange(0, block_k))[None, :]
         values = tl.load(pointers, mask=row_mask[:, None], other=0.0)
-        acc = _add(acc, values, packed, cols * intermediate_size + begin, col_mask, block_k)
-    store_weighted(
-        acc, scale, sorted_rows, rows, row_mask, col_mask, cols, top_k_weights, result, hidden_size
-    )
+        acc = _add(acc, values, packed, cols * given_size + begin, col_mask, block_k)
+        if gated:
+            up = _add(up, values, packed, (size + cols) * given_size + begin, col_mask, block_k)
+    if gated:
+        store_gated(acc * scale, up * scale, rows, row_mask, col_mask, cols, result, size)
+    else:
+        store_weighted(acc * scale, sorted_rows, rows, row_mask, col_mask, cols, top_k_weights, result, size)

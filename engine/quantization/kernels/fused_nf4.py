@@ -14,9 +14,9 @@ import triton.language as tl
 from torch import Tensor
 
 from engine.quantization.kernels.grouped_product import (
-    gelu_gate,
     multiply_packed,
     program_rows,
+    store_gated,
     store_weighted,
 )
 from engine.quantization.nf4 import Nf4Experts
@@ -27,7 +27,7 @@ class FusedNf4Experts(Nf4Experts):
         tokens, levels = _even_then_odd(hidden_states), _nf4_levels(hidden_states.device)
         packing = self.packed, self.scales, self.scale_peaks, self.scale_means, self.scale_codes, levels
         layout = self.blocks, self.scale_peaks.shape[1]
-        return multiply_packed(self, (_gate_up, _down), tokens, packing, layout, top_k_index, top_k_weights)
+        return multiply_packed(self, _multiply, tokens, packing, layout, top_k_index, top_k_weights)
 
 
 @cache
@@ -62,15 +62,15 @@ def _add(acc, even, odd, packed, scales, peaks, mean, codes, levels, starts, col
 
 
 @triton.jit
-def _gate_up(
-    hidden, packed, scales, peaks, means, codes, levels,
-    sorted_rows, expert_starts, block_starts, block_experts,
-    intermediate,
+def _multiply(
+    given, packed, scales, peaks, means, codes, levels,
+    sorted_rows, expert_starts, block_starts, block_experts, top_k_weights, result,
     num_experts: tl.constexpr, row_values: tl.constexpr, row_blocks: tl.constexpr, row_peaks: tl.constexpr,
-    top_k: tl.constexpr, hidden_size: tl.constexpr, intermediate_size: tl.constexpr,
+    gated: tl.constexpr, top_k: tl.constexpr,
+    start: tl.constexpr, given_size: tl.constexpr, size: tl.constexpr,
     block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
 ):  # fmt: skip
-    """intermediate[row] = GELU(gate · token) · (up · token), halved; rows: see _sort_by_expert()."""
+    """See multiply_packed(); rows that are given are halved, and so is a gated result."""
     expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
     if expert >= num_experts:
         return
@@ -78,54 +78,23 @@ def _gate_up(
     scales += expert * row_blocks
     peaks += expert * row_peaks
     mean = tl.load(means + expert)
-    tokens = tl.load(sorted_rows + rows, mask=row_mask, other=0) // top_k
+    given_rows = tl.load(sorted_rows + rows, mask=row_mask, other=0) // top_k if gated else rows
     cols = tl.program_id(1) * block_n + tl.arange(0, block_n)
-    col_mask = cols < intermediate_size
-    pair = tl.arange(0, block_k // 2)
-    gate = tl.zeros((block_m, block_n), tl.float32)
-    up = tl.zeros((block_m, block_n), tl.float32)
-    for begin in range(0, hidden_size, block_k):
-        pointers = hidden + tokens[:, None] * hidden_size + (begin // 2 + pair)[None, :]
-        even = tl.load(pointers, mask=row_mask[:, None], other=0.0)
-        odd = tl.load(pointers + hidden_size // 2, mask=row_mask[:, None], other=0.0)
-        value = cols * hidden_size + begin
-        gate = _add(gate, even, odd, packed, scales, peaks, mean, codes, levels, value, col_mask, block_k)
-        value += intermediate_size * hidden_size
-        up = _add(up, even, odd, packed, scales, peaks, mean, codes, levels, value, col_mask, block_k)
-    half = (cols % 2) * (intermediate_size // 2) + cols // 2
-    pointers = intermediate + rows[:, None] * intermediate_size + half[None, :]
-    tl.store(
-        pointers,
-        gelu_gate(gate, up).to(intermediate.dtype.element_ty),
-        mask=row_mask[:, None] & col_mask[None, :],
-    )
-
-
-@triton.jit
-def _down(
-    intermediate, packed, scales, peaks, means, codes, levels,
-    sorted_rows, expert_starts, block_starts, block_experts,
-    top_k_weights, result,
-    num_experts: tl.constexpr, row_values: tl.constexpr, row_blocks: tl.constexpr, row_peaks: tl.constexpr,
-    down_start: tl.constexpr, intermediate_size: tl.constexpr, hidden_size: tl.constexpr,
-    block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
-):  # fmt: skip
-    """result[sorted_rows[row]] = weight · (down · intermediate[row]); down_start: where its values begin."""
-    expert, rows, row_mask = program_rows(expert_starts, block_starts, block_experts, num_experts, block_m)
-    if expert >= num_experts:
-        return
-    packed += expert * (row_values // 2)
-    scales += expert * row_blocks
-    peaks += expert * row_peaks
-    mean = tl.load(means + expert)
-    cols = tl.program_id(1) * block_n + tl.arange(0, block_n)
-    col_mask = cols < hidden_size
+    col_mask = cols < size
     pair = tl.arange(0, block_k // 2)
     acc = tl.zeros((block_m, block_n), tl.float32)
-    for begin in range(0, intermediate_size, block_k):
-        pointers = intermediate + rows[:, None] * intermediate_size + (begin // 2 + pair)[None, :]
+    up = tl.zeros((block_m, block_n), tl.float32)
+    for begin in range(0, given_size, block_k):
+        pointers = given + given_rows[:, None] * given_size + (begin // 2 + pair)[None, :]
         even = tl.load(pointers, mask=row_mask[:, None], other=0.0)
-        odd = tl.load(pointers + intermediate_size // 2, mask=row_mask[:, None], other=0.0)
-        value = down_start + cols * intermediate_size + begin
+        odd = tl.load(pointers + given_size // 2, mask=row_mask[:, None], other=0.0)
+        value = start + cols * given_size + begin
         acc = _add(acc, even, odd, packed, scales, peaks, mean, codes, levels, value, col_mask, block_k)
-    store_weighted(acc, 1.0, sorted_rows, rows, row_mask, col_mask, cols, top_k_weights, result, hidden_size)
+        if gated:
+            value += size * given_size
+            up = _add(up, even, odd, packed, scales, peaks, mean, codes, levels, value, col_mask, block_k)
+    if gated:
+        half = (cols % 2) * (size // 2) + cols // 2
+        store_gated(acc, up, rows, row_mask, col_mask, half, result, size)
+    else:
+        store_weighted(acc, sorted_rows, rows, row_mask, col_mask, cols, top_k_weights, result, size)

@@ -29,7 +29,7 @@ os.environ.setdefault("TRITON_CACHE_DIR", str(platformdirs.user_cache_path("mezz
 
 def multiply_packed(
     experts: PackedExperts,
-    kernels: tuple[Any, Any],
+    kernel: Any,
     tokens: Tensor,
     packing: Sequence[Tensor],
     layout: Sequence[int],
@@ -38,26 +38,27 @@ def multiply_packed(
 ) -> Tensor:
     """tokens: (tokens, hidden); top_k_index, top_k_weights: (tokens, k) → (tokens, hidden).
 
-    kernels: for gate and up, and for down; packing, layout: what these read of the experts, and the sizes of
-    one expert's part of it. Waits for no device, and reads only the experts that were hit.
+    kernel: is launched twice on the values from `start` on of each expert, rows as _sort_by_expert() says:
+    gated, result[row] = GELU(gate · token) · (up · token); then result[sorted_rows[row]] = weight ·
+    (down · given[row]). packing, layout: what it reads of the experts, and the sizes of one expert's part of
+    it. Waits for no device, and reads only the experts that were hit.
     """
-    gate_up, down = kernels
     top_k = top_k_index.shape[-1]
     hidden_size, intermediate_size = experts.gate_up_shape[-1], experts.down_shape[-1]
     max_blocks, schedule = _sort_by_expert(top_k_index, experts.num_experts)
-    layout = experts.num_experts, experts.row_values, *layout
-    tile = BLOCK_M, BLOCK_N, block_k_of(experts)
     intermediate = tokens.new_empty(top_k_index.numel(), intermediate_size)
     result = tokens.new_empty(top_k_index.numel(), hidden_size)
+
+    def launch(given: Tensor, into: Tensor, gated: bool, start: int) -> None:
+        kernel[max_blocks, triton.cdiv(into.shape[1], BLOCK_N)](
+            *(given, *packing, *schedule, top_k_weights.contiguous(), into),
+            *(experts.num_experts, experts.row_values, *layout, gated, top_k, start),
+            *(given.shape[1], into.shape[1], BLOCK_M, BLOCK_N, block_k_of(experts)),
+        )
+
     with torch.cuda.device_of(tokens):  # Triton launches on the current device
-        gate_up[max_blocks, triton.cdiv(intermediate_size, BLOCK_N)](
-            *(tokens.contiguous(), *packing, *schedule, intermediate),
-            *(*layout, top_k, hidden_size, intermediate_size, *tile),
-        )
-        down[max_blocks, triton.cdiv(hidden_size, BLOCK_N)](
-            *(intermediate, *packing, *schedule, top_k_weights.contiguous(), result),
-            *(*layout, experts.gate_up_values, intermediate_size, hidden_size, *tile),
-        )
+        launch(tokens.contiguous(), intermediate, gated=True, start=0)
+        launch(intermediate, result, gated=False, start=experts.gate_up_values)
     return result.view(-1, top_k, hidden_size).sum(dim=1)
 
 
@@ -98,19 +99,21 @@ def program_rows(
 
 
 @triton.jit
-def gelu_gate(gate, up):
-    """GELU(gate) · up, in its tanh form."""
+def store_gated(gate, up, rows, row_mask, col_mask, cols, result, size: tl.constexpr):
+    """result[row, cols] = GELU(gate) · up, in its tanh form."""
     inward = _GELU_OUTER * gate * (1.0 + _GELU_INNER * gate * gate)
-    return gate * tl.sigmoid(inward) * up
+    gated = (gate * tl.sigmoid(inward) * up).to(result.dtype.element_ty)
+    pointers = result + rows[:, None] * size + cols[None, :]
+    tl.store(pointers, gated, mask=row_mask[:, None] & col_mask[None, :])
 
 
 @triton.jit
 def store_weighted(
-    acc, factor, sorted_rows, rows, row_mask, col_mask, cols, top_k_weights, result, hidden_size: tl.constexpr
+    acc, sorted_rows, rows, row_mask, col_mask, cols, top_k_weights, result, size: tl.constexpr
 ):
-    """result[sorted_rows[row]] = weight · factor · acc."""
+    """result[sorted_rows[row], cols] = weight · acc."""
     copies = tl.load(sorted_rows + rows, mask=row_mask, other=0)
-    weight = tl.load(top_k_weights + copies, mask=row_mask, other=0.0).to(tl.float32) * factor
-    pointers = result + copies[:, None] * hidden_size + cols[None, :]
+    weight = tl.load(top_k_weights + copies, mask=row_mask, other=0.0).to(tl.float32)
+    pointers = result + copies[:, None] * size + cols[None, :]
     acc = (acc * weight[:, None]).to(result.dtype.element_ty)
     tl.store(pointers, acc, mask=row_mask[:, None] & col_mask[None, :])

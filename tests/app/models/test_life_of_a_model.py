@@ -23,7 +23,6 @@ from app.window.status_bar import proof
 from engine.checkpoints.catalogue import BUNDLED, models_folder
 from engine.hardware import nvidia, selection, torch_devices
 from engine.hardware.device_groups import combined_device
-from engine.hardware.nvidia import Gpu
 from engine.protocol.errors import Fault, FaultError
 from engine.protocol.events import Device, Loading
 from tests.app.conftest import Run
@@ -366,7 +365,7 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
 def test_a_draft_that_runs_out_tells_what_is_free_now(
     window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu = Gpu(0, RTX_4090.name, RTX_4090.uuid, RTX_4090.total_bytes, 2 * 2**30)
+    gpu = nvidia_card(RTX_4090.name, RTX_4090.uuid, RTX_4090.total_bytes, 2 * 2**30)
     monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: (gpu,))
 
     async def scenario() -> None:
@@ -395,7 +394,7 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
     window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cards = RTX_3060, msgspec.structs.replace(RTX_3060, id="cuda:1", uuid="GPU-2")
-    gpus = tuple(Gpu(n, card.name, card.uuid, 12 * 2**30, 12 * 2**30) for n, card in enumerate(cards))
+    gpus = tuple(nvidia_card(card.name, card.uuid, 12 * 2**30, 12 * 2**30) for card in cards)
     monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: gpus)
     monkeypatch.setattr(window.model, "reload", lambda: None)
 
@@ -517,9 +516,9 @@ def test_the_driver_is_never_asked_in_the_window_s_own_thread(
 ) -> None:
     threads: list[threading.Thread] = []
 
-    def gpus() -> tuple[Gpu, ...]:
+    def gpus() -> tuple[Device, ...]:
         threads.append(threading.current_thread())
-        return (Gpu(0, "RTX 4090", "GPU-4090", 2, 1), Gpu(1, "RTX 3060", "GPU-3060", 2, 1))
+        return (nvidia_card("RTX 4090", "GPU-4090", 2, 1), nvidia_card("RTX 3060", "GPU-3060", 2, 1))
 
     monkeypatch.setattr(nvidia, "nvidia_gpus", gpus)
     window.start(None)
@@ -572,8 +571,8 @@ def test_what_was_free_is_what_the_engine_saw_and_hidden_cards_count(
     window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpus = [
-        Gpu(0, RTX_3060.name, RTX_3060.uuid, 12 << 30, 1 << 30),  # full now
-        Gpu(1, RTX_3060.name, "GPU-2", 12 << 30, 11 << 30),
+        nvidia_card(RTX_3060.name, RTX_3060.uuid, 12 << 30, 1 << 30),  # full now
+        nvidia_card(RTX_3060.name, "GPU-2", 12 << 30, 11 << 30),
     ]
     monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: tuple(gpus))
     stand(window, RTX_3060, CPU)
@@ -592,7 +591,7 @@ def test_what_was_free_is_what_the_engine_saw_and_hidden_cards_count(
 def test_why_pytorch_cannot_use_the_chosen_card_is_told(
     window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_devices, "nvidia_gpus", lambda: (Gpu(0, "RTX 4090", "GPU-7", 2, 1),))
+    monkeypatch.setattr(torch_devices, "nvidia_gpus", lambda: (nvidia_card("RTX 4090", "GPU-7", 2, 1),))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(FaultError) as raised:
         selection.resolve_device("GPU-7", (CPU,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 import pytest
@@ -16,10 +16,9 @@ from app.worker.device_monitor import DeviceMonitor
 from engine.checkpoints.memory_estimate import RUNTIME_BYTES
 from engine.hardware import nvidia, system_memory
 from engine.hardware.device_groups import combined_device
-from engine.hardware.nvidia import Gpu
 from engine.hardware.system_memory import SystemMemory
 from engine.protocol.events import Device, Loading, Ready
-from tests.fakes import ready
+from tests.fakes import nvidia_card, ready
 
 GIB = 2**30
 CARD = Device(id="cuda:0", name="RTX 4090", total_bytes=24 * GIB, free_bytes=23 * GIB, uuid="GPU-1")
@@ -45,19 +44,19 @@ class FakeModel(QObject):
 class Machine:
     """What the driver and the system tell; before: called in the thread that asks."""
 
-    gpu: Gpu = field(default_factory=lambda: Gpu(0, "RTX 4090", "GPU-1", 24 * GIB, 23 * GIB))
-    more: tuple[Gpu, ...] = ()
+    gpu: Device = field(default_factory=lambda: nvidia_card("RTX 4090", "GPU-1", 24 * GIB, 23 * GIB))
+    more: tuple[Device, ...] = ()
     ram_bytes: int = 28 * GIB
     before: Callable[[], object] = lambda: None
     threads: list[str] = field(default_factory=list)
 
-    def gpus(self) -> tuple[Gpu, ...]:
+    def gpus(self) -> tuple[Device, ...]:
         self.before()
         self.threads.append(threading.current_thread().name)
         return (self.gpu, *self.more)
 
     def leave_free(self, free_bytes: int) -> None:
-        self.gpu = replace(self.gpu, free_bytes=free_bytes)
+        self.gpu = msgspec.structs.replace(self.gpu, free_bytes=free_bytes)
 
 
 @pytest.fixture
@@ -107,7 +106,7 @@ def test_what_is_free_now_is_read_in_a_thread_of_its_own(
 def test_a_card_that_does_not_tell_keeps_what_the_engine_knows(
     watch: DeviceMonitor, machine: Machine, qtbot: QtBot
 ) -> None:
-    machine.gpu = replace(machine.gpu, total_bytes=0, free_bytes=0)
+    machine.gpu = msgspec.structs.replace(machine.gpu, total_bytes=0, free_bytes=0)
     poll(watch, qtbot)
     assert watch.devices == (CARD, CPU)
 
@@ -134,11 +133,11 @@ def test_several_cards_have_what_is_free_on_each(
     watch: DeviceMonitor, model: FakeModel, machine: Machine, qtbot: QtBot
 ) -> None:
     model.devices = (CARD, SECOND, BOTH, CPU)
-    machine.more = (Gpu(1, "RTX 3060", "GPU-2", 12 * GIB, 10 * GIB),)
+    machine.more = (nvidia_card("RTX 3060", "GPU-2", 12 * GIB, 10 * GIB),)
     machine.leave_free(20 * GIB)
     poll(watch, qtbot)
     assert [device.free_bytes for device in watch.devices] == [20 * GIB, 10 * GIB, 30 * GIB, 28 * GIB]
-    machine.more = (Gpu(1, "RTX 3060", "GPU-2", 0, 0),)
+    machine.more = (nvidia_card("RTX 3060", "GPU-2", 0, 0),)
     machine.leave_free(5 * GIB)
     poll(watch, qtbot)
     assert watch.now(BOTH) == BOTH
@@ -148,7 +147,7 @@ def test_what_a_model_holds_of_several_cards_would_be_free_on_each(
     watch: DeviceMonitor, model: FakeModel, machine: Machine, qtbot: QtBot
 ) -> None:
     model.devices = (CARD, SECOND, BOTH, CPU)
-    machine.more = (Gpu(1, "RTX 3060", "GPU-2", 12 * GIB, 2 * GIB),)
+    machine.more = (nvidia_card("RTX 3060", "GPU-2", 12 * GIB, 2 * GIB),)
     machine.leave_free(4 * GIB)
     with qtbot.waitSignal(watch.changed):
         model.stand(loaded(18 * GIB, BOTH))

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from app.widgets.device_label import device_label
 from engine.hardware import selection
 from engine.hardware.device_groups import combined_device
-from engine.hardware.nvidia import Gpu
 from engine.hardware.selection import device_named, with_hidden
 from engine.protocol.events import Device
+from tests.fakes import nvidia_card
 
 CPU = Device(id="cpu", name="AMD EPYC", total_bytes=2, free_bytes=1)
 FIRST = Device(id="cuda:0", name="RTX 4090", total_bytes=2, free_bytes=1, uuid="GPU-1")
-GPUS = (Gpu(0, "RTX 4090", "GPU-1", 2, 1), Gpu(1, "RTX 3060", "GPU-2", 2, 1))
+GPUS = (nvidia_card("RTX 4090", "GPU-1", 2, 1), nvidia_card("RTX 3060", "GPU-2", 2, 1))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_a_card_that_the_engine_was_not_shown_can_still_be_chosen(monkeypatch: p
 
 def test_the_largest_card_comes_first_as_the_engine_would_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    gpus = (*GPUS, Gpu(2, "H100", "GPU-3", 9, 1))
+    gpus = (*GPUS, nvidia_card("H100", "GPU-3", 9, 1))
     found = with_hidden((FIRST, CPU), gpus)
     assert [device.uuid for device in found] == ["GPU-3", "GPU-1", "GPU-2", "GPU-3+GPU-1+GPU-2", ""]
     able = replace(gpus[2], fp8=True)

@@ -141,7 +141,7 @@ def test_each_probe_gives_rows(name: str, setup: BenchSetup, monkeypatch: pytest
 
 
 def test_without_diffusers_its_rows_are_left_out(setup: BenchSetup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.bench.step.has_diffusers", lambda: False)
+    monkeypatch.setattr("engine.bench.draft_speed.has_diffusers", lambda: False)
     rows = PROBES["step"](setup)
     assert {one["peer_name"] for one in rows} == {"transformers generate()"}
     assert {one["name"].split(", ")[1] for one in rows} == {"fp32", "bf16"}
@@ -183,7 +183,7 @@ def test_a_row_and_its_table() -> None:
     rows = [row("one", "ms", 2.0, 4.0, "peer"), row("another", "nats", 1 / 3)]
     assert rows[0]["ratio"] == 0.5
     assert rows[1] == Row(name="another", unit="nats", ours=0.3333, peer=None, peer_name="", ratio=None)
-    assert table(rows).splitlines()[1:] == ["one      2       ms    4  peer  0.5", "another  0.3333  nats"]
+    assert table(rows)[1:] == ["one      2       ms    4  peer  0.5", "another  0.3333  nats"]
 
 
 def test_the_conditions_name_device_precision_threads_and_versions(setup: BenchSetup) -> None:

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.checkpoints import catalogue, memory_estimate, memory_plan, model_shape
-from engine.checkpoints.memory_estimate import CONTEXTS, RUNTIME_BYTES
+from engine.checkpoints.memory_estimate import CONTEXTS, RUNTIME_BYTES, MemoryEstimate
 from engine.checkpoints.memory_plan import MemoryPlan
 from engine.checkpoints.precision import (
     LOADABLE_PRECISIONS,
@@ -219,7 +219,7 @@ def held_by(model: DiffusionGemma) -> int:
 def test_the_weights_are_as_large_as_planned(which: str, precision: Precision, tiny_folder: Path) -> None:
     folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder
     model = DiffusionGemma(plan_for(folder, precision))
-    assert memory_estimate.weights_bytes(model_shape.read_shape(folder), precision) == pytest.approx(
+    assert MemoryEstimate(model_shape.read_shape(folder), precision).weights_bytes == pytest.approx(
         held_by(model), rel=0.05
     )
 
@@ -311,17 +311,17 @@ def test_a_draft_takes_what_was_planned(
         events = list(session.draft(request, threading.Event()))
     assert isinstance(events[-1], Finished), events[-1]
     read = next(event.prompt_tokens for event in events if isinstance(event, Prefilled))
-    needed = memory_estimate.needed_bytes(
-        model_shape.read_shape(folder), model.precision, read, variants, canvases
-    )
-    assert needed == pytest.approx(held_by(model) + live.peak, rel=0.05)
+    shape = model_shape.read_shape(folder)
+    estimate = MemoryEstimate(shape, model.precision, read, variants, canvases)
+    assert estimate.needed_bytes() == pytest.approx(held_by(model) + live.peak, rel=0.05)
 
 
 def test_each_card_has_room_for_the_copies_of_shared_keys_and_values(large: model_shape.ModelShape) -> None:
     """Those of the last canvas, 16 heads of 512 in bf16; more than anything else that comes and goes."""
     copies = 2 * 16 * 512 * (32768 + 4 * 256) * 2
-    assert memory_estimate._layer_step_bytes(large, "bf16", 32768) == copies
-    assert memory_estimate.step_bytes(large, "bf16", 32768) == copies + 4 * 256 * large.vocab_size
+    estimate = MemoryEstimate(large, "bf16", 32768)
+    assert estimate.layer_step_bytes == copies
+    assert estimate.step_bytes == copies + 4 * 256 * large.vocab_size
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_the_real_model_is_as_large_as_its_modules(
             replace_with_packed(model, precision)
     model.tie_weights()
     modules = sum(parameter.nbytes for parameter in model.parameters())
-    assert memory_estimate.weights_bytes(large, precision) == pytest.approx(modules, rel=0.001)
+    assert MemoryEstimate(large, precision).weights_bytes == pytest.approx(modules, rel=0.001)
     assert modules == pytest.approx(gigabytes * GB, rel=0.003)
 
 
@@ -373,7 +373,7 @@ def ways(plan: MemoryPlan) -> tuple[bool, bool, Precision | None, Precision | No
 
 
 def test_a_plan_knows_what_helps_and_only_that(large: model_shape.ModelShape) -> None:
-    at_8192, at_32768 = (memory_estimate.needed_bytes(large, "4-bit", context) for context in (8192, 32768))
+    at_8192, at_32768 = (MemoryEstimate(large, "4-bit", context).needed_bytes() for context in (8192, 32768))
     table = plans(large, at_8192, total=at_32768)
     assert table["4-bit", 2048].fits
     assert (table["4-bit", 8192].fits, table["4-bit", 8192].spare_bytes) == (True, 0)
@@ -428,8 +428,8 @@ def test_a_precision_suits_where_it_is_computed_well() -> None:
 def test_a_load_needs_what_is_planned_at_the_usual_context(large: model_shape.ModelShape) -> None:
     for cards in (1, 2):
         assert memory_estimate.load_bytes(large, card(GB, cards), None) == {
-            precision: memory_estimate.needed_bytes(
-                large, precision, memory_estimate.DEFAULT_CONTEXT_TOKENS, cards=cards
+            precision: MemoryEstimate(large, precision, memory_estimate.DEFAULT_CONTEXT_TOKENS).needed_bytes(
+                cards
             )
             for precision in ("bf16", "4-bit", "4-bit-tight")
         }

@@ -19,9 +19,9 @@ import torch
 from engine.cli import listing
 from engine.hardware import nvidia, torch_devices
 from engine.hardware.device_groups import combined_device
-from engine.hardware.nvidia import Gpu
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Device, Finished, Frame, Loading, Prefilled, Ready
+from tests.fakes import nvidia_card
 
 ENGINE = [sys.executable, "-m", "engine"]
 ROOT = Path(__file__).parents[3]
@@ -174,7 +174,7 @@ def test_devices() -> None:
 def test_a_build_for_the_processor_beside_a_card_is_told_on_stderr(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(torch_devices, "nvidia_gpus", lambda: (Gpu(0, "RTX 4090", "GPU-1", 0, 0),))
+    monkeypatch.setattr(torch_devices, "nvidia_gpus", lambda: (nvidia_card("RTX 4090", "GPU-1", 0, 0),))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", None)
     out = io.StringIO()

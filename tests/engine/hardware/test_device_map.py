@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError, FakeTen
 from transformers.integrations import accelerate
 
 from engine.checkpoints import catalogue, memory_estimate, model_shape
+from engine.checkpoints.memory_estimate import MemoryEstimate
 from engine.checkpoints.precision import Precision
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
 from engine.model.canvas_cache import CanvasCache
@@ -197,32 +198,33 @@ def test_a_path_tells_the_device() -> None:
 @pytest.mark.parametrize("context", memory_estimate.CONTEXTS)
 def test_what_fits_together_fits_each(precision: Precision, split: tuple[float, ...], context: int) -> None:
     shape = model_shape.read_shape(catalogue.GEMMA_26B.describes)
+    estimate = MemoryEstimate(shape, precision, context)
     for more in (0, 5 * GB):
-        needed = memory_estimate.needed_bytes(shape, precision, context, cards=len(split)) + more
+        needed = estimate.needed_bytes(len(split)) + more
         usable = [int(share * needed) + 1 for share in split]
-        layers = memory_estimate.share_layers(shape, precision, context, usable)
+        layers = estimate.share_layers(usable)
         assert sum(layers) == len(shape.layers)
         assert all(layers)
-        lasting = memory_estimate._layers_bytes(shape, precision, context)
+        lasting = estimate.layers_bytes
         begin = 0
         for number, (count, free) in enumerate(zip(layers, usable, strict=True)):
             held = sum(lasting[begin : begin + count])
             if number == 0:
-                held += shape.ends.bytes_in(precision) + memory_estimate.step_bytes(shape, precision, context)
+                held += shape.ends.bytes_in(precision) + estimate.step_bytes
             else:
-                held += memory_estimate._layer_step_bytes(shape, precision, context)
+                held += estimate.layer_step_bytes
             assert held <= free - more // len(split) // 2
             begin += count
 
 
 def test_two_cards_need_a_little_more_than_one() -> None:
     shape = model_shape.read_shape(catalogue.GEMMA_26B.describes)
-    one, two = (memory_estimate.needed_bytes(shape, "4-bit", 8192, cards=count) for count in (1, 2))
+    one, two = (MemoryEstimate(shape, "4-bit", 8192).needed_bytes(count) for count in (1, 2))
     assert one < two < 1.15 * one
 
 
 def test_what_fits_nowhere_goes_to_the_last() -> None:
     shape = model_shape.read_shape(catalogue.GEMMA_26B.describes)
-    first, last = memory_estimate.share_layers(shape, "bf16", 8192, [8 * GB, 8 * GB])
+    first, last = MemoryEstimate(shape, "bf16", 8192).share_layers([8 * GB, 8 * GB])
     assert 0 < first < last
     assert first + last == len(shape.layers)

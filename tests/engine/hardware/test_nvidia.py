@@ -11,7 +11,8 @@ import pynvml  # type: ignore[import-untyped]
 import pytest
 
 from engine.hardware import nvidia
-from engine.hardware.nvidia import Gpu, engine_environment, nvidia_gpus
+from engine.hardware.nvidia import engine_environment, nvidia_gpus
+from tests.fakes import nvidia_card
 
 FIRST, SECOND = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8944aaaa-d72c-4106-c12f-000000000000"
 GB = 10**9
@@ -71,8 +72,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
 
 def test_cards_are_listed_as_the_driver_has_them(driver: Driver) -> None:
     assert nvidia_gpus() == (
-        Gpu(0, "RTX 4090", FIRST, 24 * GB, 20 * GB, fp8=True),
-        Gpu(1, "RTX 3060", SECOND, 24 * GB, 20 * GB, fp8=False),
+        nvidia_card("RTX 4090", FIRST, 24 * GB, 20 * GB, fp8=True),
+        nvidia_card("RTX 3060", SECOND, 24 * GB, 20 * GB, fp8=False),
     )
     assert driver.open == 0
 

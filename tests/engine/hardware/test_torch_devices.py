@@ -10,9 +10,9 @@ import torch
 from engine.checkpoints.memory_estimate import usable_bytes
 from engine.hardware import nvidia, selection, torch_devices
 from engine.hardware.device_groups import card_ids, combined_device
-from engine.hardware.nvidia import Gpu
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
+from tests.fakes import nvidia_card
 
 GB = 10**9
 GPU = Device(
@@ -83,18 +83,18 @@ def test_an_absent_device_is_an_error_that_lists_the_others(asked: str) -> None:
 
 
 @pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
+def driver(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
     """The cards that the driver tells; CUDA counts them the other way round."""
     gpus = [
-        Gpu(0, "Small", "GPU-0-small", 8 * GB, 7 * GB),
-        Gpu(1, "Large", "GPU-1-large", 24 * GB, 20 * GB),
+        nvidia_card("Small", "GPU-0-small", 8 * GB, 7 * GB),
+        nvidia_card("Large", "GPU-1-large", 24 * GB, 20 * GB),
     ]
     monkeypatch.setattr(torch_devices, "nvidia_gpus", lambda: tuple(gpus))
     return gpus
 
 
 @pytest.fixture
-def cuda(driver: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def cuda(driver: list[Device], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A torch that sees those cards. The list: where CUDA was asked for the memory, and took some."""
     asked: list[int] = []
 
@@ -143,13 +143,13 @@ def test_a_card_has_fp8_where_its_kernels_are(
     assert not cpu.fp8
 
 
-def test_the_largest_card_is_the_best(driver: list[Gpu], cuda: list[int]) -> None:
+def test_the_largest_card_is_the_best(driver: list[Device], cuda: list[int]) -> None:
     driver.reverse()
     assert [device.id for device in torch_devices.devices()[:2]] == ["cuda:1", "cuda:0"]
 
 
-def test_cuda_is_asked_where_the_driver_does_not_tell_the_memory(driver: list[Gpu], cuda: list[int]) -> None:
-    driver[1] = Gpu(1, "GB10", "GPU-1-large", 0, 0)
+def test_cuda_is_asked_where_the_driver_tells_no_memory(driver: list[Device], cuda: list[int]) -> None:
+    driver[1] = nvidia_card("GB10", "GPU-1-large", 0, 0)
     shared = next(device for device in torch_devices.devices() if device.name == "GB10")
     assert (shared.total_bytes, shared.free_bytes) == (6 * GB, 5 * GB)
     assert cuda == [0]
@@ -165,7 +165,7 @@ def test_amds_uuid_is_what_hip_understands(cuda: list[int], monkeypatch: pytest.
 
 
 def test_a_build_for_the_processor_beside_a_card_is_told_with_the_remedy(
-    driver: list[Gpu], monkeypatch: pytest.MonkeyPatch
+    driver: list[Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.delenv("MEZZOTINT_TORCH", raising=False)
@@ -181,7 +181,7 @@ def test_a_build_for_the_processor_beside_a_card_is_told_with_the_remedy(
 
 
 def test_a_driver_too_old_is_told_unless_the_cards_are_hidden(
-    driver: list[Gpu], monkeypatch: pytest.MonkeyPatch
+    driver: list[Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -227,7 +227,7 @@ def test_two_cards_are_a_device_too(cuda: list[int]) -> None:
     assert usable_bytes(both) == usable_bytes(large) + usable_bytes(small)
 
 
-def test_one_card_is_not_offered_twice(driver: list[Gpu], cuda: list[int]) -> None:
+def test_one_card_is_not_offered_twice(driver: list[Device], cuda: list[int]) -> None:
     driver.pop()
     assert [device.id for device in torch_devices.devices()] == ["cuda:0", "cpu"]
 

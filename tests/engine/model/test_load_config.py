@@ -48,7 +48,7 @@ def chosen(present: tuple[Device, ...], device: str = "auto", precision: str = "
 
 
 def need(precision: Precision, cards: int = 1) -> int:
-    return memory_estimate.needed_bytes(SHAPE, precision, 8192, cards=cards)
+    return memory_estimate.MemoryEstimate(SHAPE, precision, 8192).needed_bytes(cards)
 
 
 @pytest.mark.parametrize(

@@ -34,27 +34,25 @@ TYPES = {
 }
 MODULES: dict[str, Any] = {"nf4": fused_nf4, "fp8": fused_fp8}
 EXPERTS: dict[str, Any] = {"nf4": fused_nf4.FusedNf4Experts, "fp8": fused_fp8.FusedFp8Experts}
-KERNELS = ("_gate_up", "_down")
+PRODUCTS = ("gate_up", "down")
 
 
-class Launch:
+class Launches:
     """Stands in for a kernel, to learn what it is launched with."""
 
     def __init__(self) -> None:
-        self.arguments: tuple[Any, ...] = ()
+        self.arguments: list[tuple[Any, ...]] = []
 
     def __getitem__(self, grid: Any) -> Any:
         def keep(*arguments: Any) -> None:
-            self.arguments = arguments
+            self.arguments.append(arguments)
 
         return keep
 
 
 def launches(packing: str) -> dict[str, tuple[Any, ...]]:
-    """Kernel → its arguments for one canvas of the real model."""
-    kept = {name: Launch() for name in KERNELS}
-    for name, launch in kept.items():
-        setattr(MODULES[packing], name, launch)
+    """Product → the kernel's arguments for one canvas of the real model."""
+    kept = MODULES[packing]._multiply = Launches()
     config: Any = DiffusionGemmaConfig.from_pretrained(catalogue.GEMMA_26B.describes).text_config
     with torch.device("meta"):
         experts: Any = DiffusionGemmaTextExperts(config)
@@ -62,7 +60,7 @@ def launches(packing: str) -> dict[str, tuple[Any, ...]]:
         routed = torch.empty(256, config.top_k_experts)
         hidden = torch.empty(256, config.hidden_size, dtype=torch.bfloat16)
         module(hidden, routed.long(), routed)
-    return {name: launch.arguments for name, launch in kept.items()}
+    return dict(zip(PRODUCTS, kept.arguments, strict=True))
 
 
 def compiled(kernel: Any, arguments: tuple[Any, ...], capability: int) -> dict[str, int]:
@@ -95,11 +93,11 @@ def spilled_bytes(cubin: bytes) -> int:
 
 if __name__ == "__main__":
     packing, *capabilities = sys.argv[1:]
-    kernels = {name: getattr(MODULES[packing], name) for name in KERNELS}
+    kernel = MODULES[packing]._multiply
     launched = launches(packing)
     needs = {
         capability: {
-            name: compiled(kernels[name], arguments, int(capability)) for name, arguments in launched.items()
+            name: compiled(kernel, arguments, int(capability)) for name, arguments in launched.items()
         }
         for capability in capabilities
     }

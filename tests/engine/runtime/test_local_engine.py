@@ -258,7 +258,7 @@ def test_a_missing_file_is_named(broken_copy: Callable[..., Path], name: str) ->
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "4-bit"])
 def test_a_load_tells_what_its_weights_take_there(tiny_folder: Path, precision: Precision) -> None:
-    planned = memory_estimate.weights_bytes(model_shape.read_shape(tiny_folder), precision)
+    planned = memory_estimate.MemoryEstimate(model_shape.read_shape(tiny_folder), precision).weights_bytes
     ready = load(LocalEngine(), model=str(tiny_folder), precision=precision)[-1]
     assert isinstance(ready, Ready)
     assert planned <= ready.memory_bytes < 1.05 * planned

@@ -42,9 +42,11 @@ from app.models.ui.model_row import ModelRow
 from app.models.ui.models_page import ModelsPage
 from app.settings.store import SettingsStore
 from app.worker.device_monitor import DeviceMonitor, MemorySnapshot
-from engine.checkpoints import memory_estimate, model_shape, units
+from engine.checkpoints import memory_estimate, units
 from engine.checkpoints.catalogue import GEMMA_26B, STARTER, models_folder, packed_models_folder
 from engine.checkpoints.files import packed_copy_folder
+from engine.checkpoints.memory_estimate import MemoryEstimate
+from engine.checkpoints.model_shape import read_shape
 from engine.hardware.device_groups import combined_device
 from engine.protocol.errors import Fault
 from engine.protocol.events import Device, Loading, Ready
@@ -252,7 +254,7 @@ def test_cards_together_are_judged_as_what_they_are(desk: Desk) -> None:
     desk.store.change(device="GPU-4090+GPU-3061")
     choose(desk.gemma, "bf16")
     assert "more than your RTX 4090 + RTX 3060 have free" in desk.gemma.verdict.text()
-    needed = memory_estimate.needed_bytes(model_shape.read_shape(GEMMA_26B.describes), "bf16", 2048, cards=2)
+    needed = MemoryEstimate(read_shape(GEMMA_26B.describes), "bf16", 2048).needed_bytes(2)
     lack = units.memory_text(needed - memory_estimate.usable_bytes(devices[2]))
     assert desk.gemma.verdict.text().startswith(unbroken(f"Needs {lack} more"))
 
