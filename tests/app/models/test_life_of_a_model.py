@@ -28,7 +28,7 @@ from engine.protocol.events import Device, Loading
 from tests.app.conftest import Run
 from tests.app.models.desk import CPU, RTX_3060, RTX_4090, finish_scan, install
 from tests.app.window.conftest import Open, open_window, settle, window
-from tests.fakes import finished, ready
+from tests.fakes import finished, nvidia_card, ready
 
 __all__ = ["open_window", "window"]  # fixtures
 
