@@ -48,6 +48,7 @@ def test_enter_and_f3_go_round_and_esc_gives_the_keys_back(
     qtbot.keyClick(bar.text, KEY.Key_Return, MOD.ShiftModifier)
     qtbot.keyClick(bar.text, KEY.Key_F3, MOD.ShiftModifier)
     assert (chosen(window), bar.count.text()) == ((39, 42), "3 of 3")
+    window.notice.show_message("A message.", "", ("Do something", bar.update))
     qtbot.keyClick(bar.text, KEY.Key_Escape)
     assert bar.isHidden()
     assert window.view.page.hasFocus()
@@ -160,6 +161,21 @@ def test_only_what_is_in_view_is_marked(window: MainWindow, bar: FindBar, qtbot:
     qtbot.waitUntil(lambda: 0 < len(marks(window)) < 60)
     put_caret(window.view.page, 9 * 1999)
     qtbot.waitUntil(lambda: (9 * 1999 + 4, 9 * 1999 + 7) in marks(window))
+
+
+def test_scrolling_before_it_is_searched_anew_marks_nothing_else(
+    window: MainWindow, bar: FindBar, qtbot: QtBot
+) -> None:
+    page = window.view.page
+    set_document_text(page.document(), "The sea.\n" * 2000)
+    bar.text.setText("sea")
+    qtbot.waitUntil(lambda: bar.search.is_complete and bool(marks(window)))
+    put_caret(page, 0)
+    qtbot.keyClicks(page, "A word. ")
+    page.verticalScrollBar().setValue(30)
+    QApplication.processEvents()
+    assert bar.search.is_stale
+    assert {mark.cursor.selectedText() for mark in page.extraSelections()} == {"sea"}
 
 
 def test_the_bar_fits_the_narrowest_window(window: MainWindow, bar: FindBar, qtbot: QtBot) -> None:

@@ -96,6 +96,10 @@ def test_full_screen_and_back(window: MainWindow, page: Page, qtbot: QtBot) -> N
     assert window.isFullScreen()
     window.view_menu.aboutToShow.emit()
     assert full.isChecked()
+    window.showNormal()  # by the desktop
+    window.view_menu.aboutToShow.emit()
+    assert not full.isChecked()
+    qtbot.keyClick(page, KEY.Key_F11)
     qtbot.keyClick(page, KEY.Key_F11)
     assert not window.isFullScreen()
 
