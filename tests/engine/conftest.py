@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -31,6 +32,12 @@ from tests.fakes import draft_request
 
 PROCESSOR = Device(id="cpu", name="A processor", total_bytes=0, free_bytes=0)
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_widgets_left() -> None:
+    """Of other tests: a load may collect garbage in its own thread, where no widget may be destroyed."""
+    gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)
