@@ -203,10 +203,12 @@ class DraftOverlay(QObject):
     # ---------------------------------------------------------------- frames and fades
 
     def _on_frame_due(self) -> None:
-        tokens, self._pending = self._pending, None
-        if tokens is None:
+        if self._pending is None:
             return
         self._frame_timer.start()
+        if not self.is_in_view():  # nobody sees it: the newest frame waits
+            return
+        tokens, self._pending = self._pending, None
         metrics = QFontMetricsF(self._page.font())
         pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens])
         self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())

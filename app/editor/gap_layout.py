@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -71,6 +73,7 @@ class GapLayout(QPlainTextDocumentLayout):
         self._top_block: QTextBlock | None = None
         self._gap_lines_above = 0
         self._scrolls = False
+        self._waits = False
 
     # ---------------------------------------------------------------- gaps
 
@@ -85,6 +88,16 @@ class GapLayout(QPlainTextDocumentLayout):
         gap.height, gap.continues_line = height, continues_line
         self._update()
 
+    @contextmanager
+    def one_update(self) -> Iterator[None]:
+        """Gaps that are resized inside are laid out together."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+            self._update()
+
     def close_gap(self, gap: Gap) -> None:
         self._gaps.remove(gap)
         self._update()
@@ -97,6 +110,8 @@ class GapLayout(QPlainTextDocumentLayout):
         return self.text_bottom(gap.block) + sum(other.height for other in above[: above.index(gap)])
 
     def _update(self) -> None:
+        if self._waits:
+            return
         self._top_block, self._gap_lines_above = None, 0  # all gaps count for how far can be scrolled
         self._scrolls = not self._everything_fits()
         blocks = {block.blockNumber(): block for block in (gap.block for gap in self._gaps)}

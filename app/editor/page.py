@@ -83,8 +83,10 @@ class Page(TextEdit):
         self.geometry_changed.emit()
 
     def _relayout_overlays(self) -> None:
-        for overlay in self._overlays:
-            overlay.relayout()
+        if self._overlays:
+            with self.gaps.one_update():
+                for overlay in self._overlays:
+                    overlay.relayout()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
