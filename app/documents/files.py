@@ -41,8 +41,7 @@ class OpenedFile:
 def read(path: Path) -> OpenedFile:
     """Raises FaultError for what is not a UTF-8 text file of at most MAX_BYTES."""
     data = _bytes_of(path)
-    if kind := _OTHER_KINDS.get(path.suffix.lower()):
-        raise _fault(f"“{path.name}” is {kind}.", "Save it there as plain text, and open that.")
+    _check_kind(path, "is", "Save it there as plain text, and open that.")
     if b"\0" in data:
         raise _fault(
             f"“{path.name}” is not a text file (it has a zero byte at byte {data.index(0):,}).",
@@ -62,12 +61,13 @@ def read(path: Path) -> OpenedFile:
 def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | None = None) -> str:
     """Put the text in the file's place at once or not at all, and return its digest.
 
-    text: line endings as they shall be in the file; lone surrogates become U+FFFD, for UTF-8 has no place for
-    them. expected_digest: of the bytes that may be replaced; None replaces whatever is there. Raises
-    FaultError, with the old file intact.
+    What read() refuses is not written. text: line endings as they shall be in the file; zero bytes and lone
+    surrogates, which UTF-8 has no place for, become U+FFFD. expected_digest: of the bytes that may be
+    replaced; None replaces whatever is there. Raises FaultError, with the old file intact.
     """
     data = _BOM * bom + _utf8(text)
     _check_writable(path)
+    _check_size(path, len(data))
 
     def check() -> None:
         if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
@@ -117,9 +117,7 @@ def _bytes_of(path: Path) -> bytes:
             raise _fault(f"“{path.name}” is a folder.", "Choose a file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise _fault(f"“{path.name}” is not an ordinary file.", "Choose a text file.")
-        if status.st_size > MAX_BYTES:
-            size, limit = f"{status.st_size / 2**20:,.0f} MB", f"{MAX_BYTES // 2**20} MB"
-            raise _fault(f"“{path.name}” has {size}; the limit is {limit}.", "Split it into smaller files.")
+        _check_size(path, status.st_size)
         return path.read_bytes()
     except FileNotFoundError as error:
         moved = "It may have been moved or renamed; look for it and open it again."
@@ -143,9 +141,21 @@ def _check_name(path: Path) -> None:
         ) from error
 
 
+def _check_kind(path: Path, verb: str, remedy: str) -> None:
+    if kind := _OTHER_KINDS.get(path.suffix.lower()):
+        raise _fault(f"“{path.name}” {verb} {kind}.", remedy)
+
+
+def _check_size(path: Path, size_bytes: int) -> None:
+    if size_bytes > MAX_BYTES:
+        size, limit = f"{size_bytes / 2**20:,.0f} MB", f"{MAX_BYTES // 2**20} MB"
+        raise _fault(f"“{path.name}” has {size}; the limit is {limit}.", "Split it into smaller files.")
+
+
 def _check_writable(path: Path) -> None:
     elsewhere = "Save it under another name or in another folder; your text is still here."
     _check_name(path)
+    _check_kind(path, "would be", "Save it under a name that ends in .md or .txt; your text is still here.")
     try:
         if path.is_dir():
             raise _fault(f"“{path.name}” is a folder.", elsewhere)
@@ -169,6 +179,7 @@ def _fault(message: str, remedy: str) -> FaultError:
 
 
 def _utf8(text: str) -> bytes:
+    text = text.replace("\0", "\ufffd")
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

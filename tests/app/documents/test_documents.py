@@ -196,6 +196,28 @@ def test_faults_of_writing_leave_the_old_file(tmp_path: Path) -> None:
         files.write(tmp_path / "gone" / "a.txt", "new")
 
 
+@pytest.mark.parametrize("name", ["a.docx", "a.DOC", "a.odt", "a.pages", "a.pdf", "a.rtf"])
+def test_what_may_not_be_opened_is_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FaultError):
+        files.write(tmp_path / name, "text")
+    assert not (tmp_path / name).exists()
+
+
+def test_a_text_too_large_to_be_opened_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_BYTES", 3)
+    with pytest.raises(FaultError):
+        files.write(tmp_path / "a.txt", "four")
+    assert not (tmp_path / "a.txt").exists()
+    files.write(tmp_path / "a.txt", "txt")
+
+
+def test_a_zero_byte_does_not_make_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    files.write(tmp_path / "a.txt", "a\0b")
+    assert files.read(tmp_path / "a.txt").text == "a\ufffdb"
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
