@@ -59,7 +59,13 @@ class Document(QObject):
         path = path.absolute()
         expected = self._digest if path == self.path and not overwrite else None
         text = document_text(self._document)
-        self._digest = files.write(path, text, bom=self._bom, expected_digest=expected)
+        self._digest = files.write(
+            path,
+            text,
+            bom=self._bom,
+            expected_digest=expected,
+            before_in_place=self._recovery.write_at_once,
+        )
         if path != self.path:
             self.path = path
             self._take_lock(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 from PySide6.QtCore import QLockFile
 
-from app.documents.atomic_file import write_atomically
+from app.documents.atomic_file import Step, write_atomically
 from engine.protocol.errors import FaultError
 
 MAX_BYTES = 50 * 2**20
@@ -58,12 +58,20 @@ def read(path: Path) -> OpenedFile:
     return OpenedFile(path=path, text=text[1:] if bom else text, bom=bom, digest=_digest(data))
 
 
-def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | None = None) -> str:
+def write(
+    path: Path,
+    text: str,
+    *,
+    bom: bool = False,
+    expected_digest: str | None = None,
+    before_in_place: Step | None = None,
+) -> str:
     """Put the text in the file's place at once or not at all, and return its digest.
 
     What read() refuses is not written. text: line endings as they shall be in the file; zero bytes and lone
     surrogates, which UTF-8 has no place for, become U+FFFD. expected_digest: of the bytes that may be
-    replaced; None replaces whatever is there. Raises FaultError, with the old file intact.
+    replaced; None replaces whatever is there. before_in_place: see write_atomically. Raises FaultError,
+    with the old file intact.
     """
     data = _BOM * bom + _utf8(text)
     _check_writable(path)
@@ -78,9 +86,12 @@ def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | No
             )
 
     try:
-        write_atomically(path, data, check)
-    except OSError as error:
-        raise _unwritable(path, str(error)) from error
+        write_atomically(path, data, check, before_in_place)
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: no copy of lone surrogates
+        raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from error
     return _digest(data)
 
 
@@ -161,7 +172,10 @@ def _check_writable(path: Path) -> None:
             raise _fault(f"“{path.name}” is a folder.", elsewhere)
         if not path.parent.is_dir():
             raise _fault(f"The folder “{path.parent}” is not there.", elsewhere)
-        if path.exists() and not path.stat().st_mode & 0o222:
+        if not path.exists():
+            if not os.access(path.parent, os.W_OK):
+                raise _fault(f"You have no permission to write to the folder “{path.parent}”.", elsewhere)
+        elif not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
             raise _fault(f"“{path.name}” is read-only.", elsewhere)
     except OSError as error:  # a name that is too long, say
         raise _unwritable(path, error.strerror or str(error)) from error
@@ -170,7 +184,7 @@ def _check_writable(path: Path) -> None:
 def _unwritable(path: Path, reason: str) -> FaultError:
     return _fault(
         f"“{path.name}” could not be saved: {reason}.",
-        "Make room or save it in another folder; your text is still here and the file is as it was.",
+        "Make room or save it in another folder; your text is still here.",
     )
 
 
