@@ -96,6 +96,8 @@ def start() -> int:
         if not starts_anew:
             window.closed.connect(SingleInstance(window.take, window).close)
         QTimer.singleShot(0, window, partial(window.start, options.file))  # a fault of it is told
+        if settings.set_aside:  # told last: a file that opens takes an earlier message away
+            QTimer.singleShot(0, window, partial(window.notice.show_fault, settings.set_aside))
         QTimer.singleShot(0, window.model, window.model.load)
         loop.run_until_complete(_until_closed(window, worker, recovery))
     return 0
