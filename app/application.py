@@ -32,7 +32,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
     )
-    parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open")
+    parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open or to begin")
     parser.add_argument(
         "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
     )

@@ -58,6 +58,12 @@ def read(path: Path) -> OpenedFile:
     return OpenedFile(path=path, text=text[1:] if bom else text, bom=bom, digest=_digest(data))
 
 
+def new(path: Path) -> OpenedFile:
+    """The empty text of a file to be. Raises FaultError where it could not be saved."""
+    _check_writable(path, "Give it another name, or choose another folder.")
+    return OpenedFile(path=path, text="", bom=False, digest=_digest(b""))
+
+
 def write(
     path: Path,
     text: str,
@@ -74,7 +80,7 @@ def write(
     with the old file intact.
     """
     data = _BOM * bom + _utf8(text)
-    _check_writable(path)
+    _check_writable(path, "Save it under another name or in another folder; your text is still here.")
     _check_size(path, len(data))
 
     def check() -> None:
@@ -163,10 +169,10 @@ def _check_size(path: Path, size_bytes: int) -> None:
         raise _fault(f"“{path.name}” has {size}; the limit is {limit}.", "Split it into smaller files.")
 
 
-def _check_writable(path: Path) -> None:
-    elsewhere = "Save it under another name or in another folder; your text is still here."
+def _check_writable(path: Path, elsewhere: str) -> None:
+    """elsewhere: the remedy."""
     _check_name(path)
-    _check_kind(path, "would be", "Save it under a name that ends in .md or .txt; your text is still here.")
+    _check_kind(path, "would be", "Choose a name that ends in .md or .txt.")
     try:
         if path.is_dir():
             raise _fault(f"“{path.name}” is a folder.", elsewhere)
