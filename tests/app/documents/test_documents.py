@@ -254,7 +254,10 @@ def closed_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
         (folder / "a.txt").chmod(0o666)
         folder.chmod(mode)
         if is_root:
-            os.setresuid(65534, 65534, 0)
+            try:
+                os.setresuid(65534, 65534, 0)
+            except OSError:
+                pytest.skip("root may not become another user here")
         try:
             yield folder
         finally:
