@@ -32,7 +32,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
     )
-    parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open")
+    parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open or to begin")
     parser.add_argument(
         "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
     )
@@ -96,6 +96,8 @@ def start() -> int:
         if not starts_anew:
             window.closed.connect(SingleInstance(window.take, window).close)
         QTimer.singleShot(0, window, partial(window.start, options.file))  # a fault of it is told
+        if settings.set_aside:  # told last: a file that opens takes an earlier message away
+            QTimer.singleShot(0, window, partial(window.notice.show_fault, settings.set_aside))
         QTimer.singleShot(0, window.model, window.model.load)
         loop.run_until_complete(_until_closed(window, worker, recovery))
     return 0

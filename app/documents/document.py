@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -43,9 +44,10 @@ class Document(QObject):
         """Where a dialog begins."""
         return str(self.path.parent if self.path else platformdirs.user_documents_path())
 
-    def read(self, path: Path) -> files.OpenedFile:
-        """Raises FaultError; nothing is changed then."""
-        return files.read(path.absolute())
+    def read(self, path: Path, or_new: bool = False) -> files.OpenedFile:
+        """or_new: a file that is not there is an empty one. Raises FaultError; nothing is changed then."""
+        path = path.absolute()
+        return files.read(path) if not or_new or os.path.lexists(path) else files.new(path)
 
     def show(self, opened: files.OpenedFile) -> None:
         self._replace(opened.text, opened.path, opened.bom, opened.digest)
@@ -59,7 +61,13 @@ class Document(QObject):
         path = path.absolute()
         expected = self._digest if path == self.path and not overwrite else None
         text = document_text(self._document)
-        self._digest = files.write(path, text, bom=self._bom, expected_digest=expected)
+        self._digest = files.write(
+            path,
+            text,
+            bom=self._bom,
+            expected_digest=expected,
+            before_in_place=self._recovery.write_at_once,
+        )
         if path != self.path:
             self.path = path
             self._take_lock(path)

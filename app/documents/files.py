@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 from PySide6.QtCore import QLockFile
 
-from app.documents.atomic_file import write_atomically
+from app.documents.atomic_file import Step, write_atomically
 from engine.protocol.errors import FaultError
 
 MAX_BYTES = 50 * 2**20
@@ -41,8 +41,7 @@ class OpenedFile:
 def read(path: Path) -> OpenedFile:
     """Raises FaultError for what is not a UTF-8 text file of at most MAX_BYTES."""
     data = _bytes_of(path)
-    if kind := _OTHER_KINDS.get(path.suffix.lower()):
-        raise _fault(f"“{path.name}” is {kind}.", "Save it there as plain text, and open that.")
+    _check_kind(path, "is", "Save it there as plain text, and open that.")
     if b"\0" in data:
         raise _fault(
             f"“{path.name}” is not a text file (it has a zero byte at byte {data.index(0):,}).",
@@ -59,15 +58,30 @@ def read(path: Path) -> OpenedFile:
     return OpenedFile(path=path, text=text[1:] if bom else text, bom=bom, digest=_digest(data))
 
 
-def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | None = None) -> str:
+def new(path: Path) -> OpenedFile:
+    """The empty text of a file to be. Raises FaultError where it could not be saved."""
+    _check_writable(path, "Give it another name, or choose another folder.")
+    return OpenedFile(path=path, text="", bom=False, digest=_digest(b""))
+
+
+def write(
+    path: Path,
+    text: str,
+    *,
+    bom: bool = False,
+    expected_digest: str | None = None,
+    before_in_place: Step | None = None,
+) -> str:
     """Put the text in the file's place at once or not at all, and return its digest.
 
-    text: line endings as they shall be in the file; lone surrogates become U+FFFD, for UTF-8 has no place for
-    them. expected_digest: of the bytes that may be replaced; None replaces whatever is there. Raises
-    FaultError, with the old file intact.
+    What read() refuses is not written. text: line endings as they shall be in the file; zero bytes and lone
+    surrogates, which UTF-8 has no place for, become U+FFFD. expected_digest: of the bytes that may be
+    replaced; None replaces whatever is there. before_in_place: see write_atomically. Raises FaultError,
+    with the old file intact.
     """
     data = _BOM * bom + _utf8(text)
-    _check_writable(path)
+    _check_writable(path, "Save it under another name or in another folder; your text is still here.")
+    _check_size(path, len(data))
 
     def check() -> None:
         if expected_digest is not None and path.exists() and digest_on_disk(path) != expected_digest:
@@ -78,9 +92,12 @@ def write(path: Path, text: str, *, bom: bool = False, expected_digest: str | No
             )
 
     try:
-        write_atomically(path, data, check)
-    except OSError as error:
-        raise _unwritable(path, str(error)) from error
+        write_atomically(path, data, check, before_in_place)
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: no copy of lone surrogates
+        raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from error
     return _digest(data)
 
 
@@ -117,9 +134,7 @@ def _bytes_of(path: Path) -> bytes:
             raise _fault(f"“{path.name}” is a folder.", "Choose a file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise _fault(f"“{path.name}” is not an ordinary file.", "Choose a text file.")
-        if status.st_size > MAX_BYTES:
-            size, limit = f"{status.st_size / 2**20:,.0f} MB", f"{MAX_BYTES // 2**20} MB"
-            raise _fault(f"“{path.name}” has {size}; the limit is {limit}.", "Split it into smaller files.")
+        _check_size(path, status.st_size)
         return path.read_bytes()
     except FileNotFoundError as error:
         moved = "It may have been moved or renamed; look for it and open it again."
@@ -143,15 +158,30 @@ def _check_name(path: Path) -> None:
         ) from error
 
 
-def _check_writable(path: Path) -> None:
-    elsewhere = "Save it under another name or in another folder; your text is still here."
+def _check_kind(path: Path, verb: str, remedy: str) -> None:
+    if kind := _OTHER_KINDS.get(path.suffix.lower()):
+        raise _fault(f"“{path.name}” {verb} {kind}.", remedy)
+
+
+def _check_size(path: Path, size_bytes: int) -> None:
+    if size_bytes > MAX_BYTES:
+        size, limit = f"{size_bytes / 2**20:,.0f} MB", f"{MAX_BYTES // 2**20} MB"
+        raise _fault(f"“{path.name}” has {size}; the limit is {limit}.", "Split it into smaller files.")
+
+
+def _check_writable(path: Path, elsewhere: str) -> None:
+    """elsewhere: the remedy."""
     _check_name(path)
+    _check_kind(path, "would be", "Choose a name that ends in .md or .txt.")
     try:
         if path.is_dir():
             raise _fault(f"“{path.name}” is a folder.", elsewhere)
         if not path.parent.is_dir():
             raise _fault(f"The folder “{path.parent}” is not there.", elsewhere)
-        if path.exists() and not path.stat().st_mode & 0o222:
+        if not path.exists():
+            if not os.access(path.parent, os.W_OK):
+                raise _fault(f"You have no permission to write to the folder “{path.parent}”.", elsewhere)
+        elif not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
             raise _fault(f"“{path.name}” is read-only.", elsewhere)
     except OSError as error:  # a name that is too long, say
         raise _unwritable(path, error.strerror or str(error)) from error
@@ -160,7 +190,7 @@ def _check_writable(path: Path) -> None:
 def _unwritable(path: Path, reason: str) -> FaultError:
     return _fault(
         f"“{path.name}” could not be saved: {reason}.",
-        "Make room or save it in another folder; your text is still here and the file is as it was.",
+        "Make room or save it in another folder; your text is still here.",
     )
 
 
@@ -169,6 +199,7 @@ def _fault(message: str, remedy: str) -> FaultError:
 
 
 def _utf8(text: str) -> bytes:
+    text = text.replace("\0", "\ufffd")
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

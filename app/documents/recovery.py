@@ -159,6 +159,15 @@ class Recovery(QObject):
             self._latest.start()
             return
         self._latest.stop()
+        self._job = self._store.submit(self._write_job())
+
+    def write_at_once(self) -> None:
+        """The copy is on the disk when this returns, changes or not. Raises OSError."""
+        self._store.submit(lambda: None).result()  # an older one must not come after it
+        self._write_job()()
+
+    def _write_job(self) -> Callable[[], None]:
+        """Writes the text of this moment."""
         copy = RecoveryCopy(
             path=str(self._path) if self._path else None,
             bom=self._bom,
@@ -167,7 +176,7 @@ class Recovery(QObject):
             text=document_text(self._document),
         )
         file = self._file
-        self._job = self._store.submit(lambda: write_atomically(file, msgspec.json.encode(copy)))
+        return lambda: write_atomically(file, msgspec.json.encode(copy))
 
     def _on_contents_changed(self) -> None:
         if not self._latest.isActive():

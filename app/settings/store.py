@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,15 @@ class SettingsStore(QObject):
 
     changed = Signal(Settings)
     failed = Signal(Fault)
-    """They hold for this run, but were not saved."""
+    """They hold for this run, but were not saved; or the file was damaged meanwhile and was set aside."""
 
     def __init__(self, path: Path, parent: QObject | None = None, **overrides: Any) -> None:
         """overrides: values of the command line, for this run alone."""
         super().__init__(parent)
         self._path = path
         self._unsaved: dict[str, Any] = {}
-        self._stored = _load(path, Settings())
+        self._stored, self.set_aside = _load(path, Settings())
+        """set_aside: told once somebody listens, if there was a file that could not be read."""
         self.current = replace(self._stored, **overrides)
 
     def change(self, **values: Any) -> None:
@@ -54,7 +57,10 @@ class SettingsStore(QObject):
 
     def _save(self) -> None:
         """What another window has saved stays."""
-        stored = replace(_load(self._path, self._stored), **self._unsaved)
+        read, set_aside = _load(self._path, self._stored)
+        if set_aside:
+            self.failed.emit(set_aside)
+        stored = replace(read, **self._unsaved)
         data = msgspec.json.format(msgspec.json.encode(asdict(stored)), indent=2)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,17 +73,23 @@ class SettingsStore(QObject):
         self._unsaved.clear()
 
 
-def _load(path: Path, otherwise: Settings) -> Settings:
-    """otherwise: if there is no file that can be read."""
+def _load(path: Path, otherwise: Settings) -> tuple[Settings, Fault | None]:
+    """otherwise: if there is no file that can be read; one that cannot is set aside, never written over."""
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return otherwise
+        return from_stored(msgspec.json.decode(path.read_bytes(), type=dict[str, Any])), None
+    except (FileNotFoundError, NotADirectoryError):
+        return otherwise, None
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        _log.warning("The settings file %s could not be read: %s", path, error)
+    try:
+        kept = path.rename(_free_name(path))
     except OSError as error:
-        _log.warning("The settings file could not be read: %s", error)
-        return otherwise
-    try:
-        return from_stored(msgspec.json.decode(data))
-    except (msgspec.DecodeError, RecursionError) as error:
-        _log.warning("The settings file %s is damaged: %s", path, error)
-        return otherwise
+        _log.error("It could not be set aside: %s", error)
+        return otherwise, Fault("settings", f"Your settings in {path} could not be read.")
+    remedy = f"The old file is kept as {kept.name} in the same folder; your settings begin anew."
+    return otherwise, Fault("settings", f"Your settings in {path} could not be read.", remedy)
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}.unreadable{n or ''}") for n in count())
+    return next(name for name in names if not os.path.lexists(name))

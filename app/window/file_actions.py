@@ -59,10 +59,12 @@ class FileActions(QObject):
         """The first of them: one document at a time."""
         self.when_saved(lambda: self.open_path(Path(paths[0])))
 
-    def open_path(self, path: Path) -> None:
-        """A file that cannot be opened leaves the open text, and a draft in it, as they are."""
+    def open_path(self, path: Path, or_new: bool = False) -> None:
+        """or_new: a file that is not there is an empty page of that name, made when it is saved. A file that
+        cannot be opened leaves the open text, and a draft in it, as they are.
+        """
         try:
-            opened = self._document.read(path)
+            opened = self._document.read(path, or_new)
         except FaultError as error:
             self._notice.show_fault(error.fault)
             return
@@ -76,10 +78,10 @@ class FileActions(QObject):
         page.scroll_to_line_of(cursor)
         self.remember_caret()
 
-    def take(self, path: Path | None) -> None:
-        """Another start's file; one that is open already stays as it is."""
+    def take(self, path: Path | None, or_new: bool = False) -> None:
+        """What was asked for elsewhere; a file that is open already stays as it is."""
         if path is not None and path != self._document.path:
-            self.when_saved(partial(self.open_path, path))
+            self.when_saved(partial(self.open_path, path, or_new))
 
     # ---------------------------------------------------------------- recent files
 

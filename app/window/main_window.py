@@ -161,7 +161,7 @@ class MainWindow(QMainWindow):
     def start(self, path: Path | None) -> None:
         """Open what the command line named, and offer what an earlier run left."""
         if path is not None:
-            self.files.open_path(path)
+            self.files.open_path(path, or_new=True)
         self.files.offer_restore()
         self.model_notices.start(may_offer=self.offer.isHidden())  # one thing at a time
         self.files.offer_last()
@@ -172,7 +172,7 @@ class MainWindow(QMainWindow):
         self.show()
         self.raise_()
         self.activateWindow()
-        self.files.take(path)
+        self.files.take(path, or_new=True)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.view.page.document().isModified():

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -196,6 +199,28 @@ def test_faults_of_writing_leave_the_old_file(tmp_path: Path) -> None:
         files.write(tmp_path / "gone" / "a.txt", "new")
 
 
+@pytest.mark.parametrize("name", ["a.docx", "a.DOC", "a.odt", "a.pages", "a.pdf", "a.rtf"])
+def test_what_may_not_be_opened_is_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FaultError):
+        files.write(tmp_path / name, "text")
+    assert not (tmp_path / name).exists()
+
+
+def test_a_text_too_large_to_be_opened_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_BYTES", 3)
+    with pytest.raises(FaultError):
+        files.write(tmp_path / "a.txt", "four")
+    assert not (tmp_path / "a.txt").exists()
+    files.write(tmp_path / "a.txt", "txt")
+
+
+def test_a_zero_byte_does_not_make_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    files.write(tmp_path / "a.txt", "a\0b")
+    assert files.read(tmp_path / "a.txt").text == "a\ufffdb"
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
@@ -209,6 +234,109 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.glob("a*")] == ["a.txt"]
+
+
+@pytest.fixture(params=[0o555, 0o1777], ids=["no new files", "no file replaced"])
+def closed_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """One may write to the file `a.txt` in it, and neither replace it nor, mostly, make another. Root may do
+    all, and gives that up for the test; another user cannot make a file that belongs to somebody else.
+    """
+    if not hasattr(os, "setresuid"):
+        pytest.skip("no users and modes as on Linux here")
+    is_root, mode = os.geteuid() == 0, request.param
+    if mode == 0o1777 and not is_root:
+        pytest.skip("needs root, to make another user's file")
+    with tempfile.TemporaryDirectory(prefix="mz") as name:  # all may enter it, unlike tmp_path
+        Path(name).chmod(0o777)
+        folder = Path(name) / "folder"
+        folder.mkdir()
+        (folder / "a.txt").write_text("old")
+        (folder / "a.txt").chmod(0o666)
+        folder.chmod(mode)
+        if is_root:
+            try:
+                os.setresuid(65534, 65534, 0)
+            except OSError:
+                pytest.skip("root may not become another user here")
+        try:
+            yield folder
+        finally:
+            if is_root:
+                os.setresuid(0, 0, 0)
+            folder.chmod(0o777)
+
+
+def test_a_writable_file_is_saved_where_it_cannot_be_replaced(qapp: object, closed_folder: Path) -> None:
+    path = closed_folder / "a.txt"
+    inode = path.stat().st_ino
+    store = RecoveryStore(closed_folder.parent / "recovery")
+    text = QTextDocument()
+    document = Document(text, store)
+    document.show(document.read(path))
+    for new in ("a longer text", "b", ""):
+        set_document_text(text, new)
+        document.save(path)
+        assert path.read_text() == new
+    assert path.stat().st_ino == inode
+    assert [entry.name for entry in closed_folder.iterdir()] == ["a.txt"]
+    document.close()
+    store.close()
+    assert copies(closed_folder.parent / "recovery") == []
+
+
+def test_nothing_is_written_in_place_without_a_copy(closed_folder: Path) -> None:
+    path = closed_folder / "a.txt"
+
+    def no_room() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FaultError, match=os.strerror(errno.ENOSPC)):
+        files.write(path, "new", before_in_place=no_room)
+    with pytest.raises(FaultError):
+        files.write(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_what_changed_meanwhile_is_not_written_over_in_place(closed_folder: Path) -> None:
+    path = closed_folder / "a.txt"
+    with pytest.raises(FaultError) as caught:
+        files.write(path, "new", expected_digest="another", before_in_place=lambda: None)
+    assert caught.value.fault.kind == "changed-on-disk"
+    assert path.read_text() == "old"
+
+
+@pytest.fixture
+def fill_the_disk() -> Iterator[Callable[[], None]]:
+    """No file can grow past 4 KiB then."""
+    resource = pytest.importorskip("resource", reason="no way to limit a file's size here")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fills_up_in_place_gives_the_old_text_back(
+    fill_the_disk: Callable[[], None], closed_folder: Path
+) -> None:
+    path = closed_folder / "a.txt"
+    with pytest.raises(FaultError):
+        files.write(path, "new " * 10_000, before_in_place=fill_the_disk)
+    assert path.read_text() == "old"
+
+
+def test_the_copy_is_on_the_disk_before_a_file_is_written_in_place(qapp: object, root: Path) -> None:
+    store, text = RecoveryStore(root), QTextDocument("typed")
+    kept = Recovery(text, store)
+    kept.write_at_once()
+    (copy,) = copies(root)
+    assert b"typed" in copy.read_bytes()
+    kept.close()
+    store.close()
+
+
+@pytest.mark.parametrize("closed_folder", [0o555], indirect=True)
+def test_a_folder_that_takes_no_file_is_named(closed_folder: Path) -> None:
+    with pytest.raises(FaultError, match=re.escape(str(closed_folder))):
+        files.write(closed_folder / "b.txt", "new")
 
 
 def test_permissions_and_links_are_kept(tmp_path: Path) -> None:

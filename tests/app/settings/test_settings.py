@@ -70,6 +70,58 @@ def test_a_damaged_file_gives_the_defaults(
     caplog.clear()
 
 
+@pytest.mark.parametrize("data", [b"{", b"", b"[]", b"\xff\xfe", b'{"theme": "dark"} // mine'])
+def test_a_damaged_file_is_kept_and_told_once(
+    tmp_path: Path, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "settings.json"
+    for number in ("", "1", "2"):
+        path.write_bytes(data)
+        store = SettingsStore(path)
+        assert store.set_aside is not None
+        store.change(theme="light")
+        assert (tmp_path / f"settings.json.unreadable{number}").read_bytes() == data
+    again = SettingsStore(path)
+    assert again.set_aside is None
+    assert again.current == Settings(theme="light")
+    caplog.clear()
+
+
+def test_a_file_that_may_not_be_read_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"theme": "dark"}')
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)  # root may read all
+        store = SettingsStore(path)
+    assert store.set_aside is not None
+    store.change(theme="light")
+    assert json.loads((tmp_path / "settings.json.unreadable").read_bytes()) == {"theme": "dark"}
+    caplog.clear()
+
+
+def test_a_file_damaged_meanwhile_is_kept_and_told(
+    qtbot: QtBot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "settings.json"
+    store = SettingsStore(path)
+    path.write_bytes(b"{")
+    with qtbot.waitSignal(store.failed):
+        store.change(theme="dark")
+    assert (tmp_path / "settings.json.unreadable").read_bytes() == b"{"
+    assert SettingsStore(path).current == Settings(theme="dark")
+    caplog.clear()
+
+
+def test_a_file_that_is_missing_is_nothing_to_tell(tmp_path: Path) -> None:
+    assert SettingsStore(tmp_path / "settings.json").set_aside is None
+
+
 def test_one_bad_value_costs_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"max_steps": 999, "canvases": 3, "theme": "pink", "of_the_future": 1}))

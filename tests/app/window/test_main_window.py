@@ -71,6 +71,51 @@ def test_a_file_that_cannot_be_opened_is_told_and_the_open_text_stays(
     assert window.view.drafts.state is DraftState.SETTLED
 
 
+@pytest.mark.parametrize("name", ["new.md", "brüder 🌊.txt", "no suffix"])
+def test_a_named_file_that_is_not_there_is_begun(window: MainWindow, tmp_path: Path, name: str) -> None:
+    window.start(tmp_path / name)
+    assert window.notice.isHidden()
+    assert window.view.document.path == tmp_path / name
+    assert (window.view.page.text(), window.view.page.document().isModified()) == ("", False)
+    assert not (tmp_path / name).exists()
+    window.view.page.insertPlainText("Dear text.")
+    window.files.save()
+    assert (tmp_path / name).read_text(encoding="utf-8") == "Dear text."
+
+
+def test_a_file_that_somebody_else_began_meanwhile_is_not_replaced(
+    window: MainWindow, tmp_path: Path
+) -> None:
+    window.start(tmp_path / "new.md")
+    (tmp_path / "new.md").write_text("theirs")
+    window.view.page.insertPlainText("mine")
+    window.files.save()
+    assert (tmp_path / "new.md").read_text() == "theirs"
+    assert window.notice.isVisible()
+
+
+@pytest.mark.parametrize("name", ["gone/new.md", "new.docx", "n" * 300 + ".md"])
+def test_a_named_file_that_could_not_be_saved_is_not_begun(
+    window: MainWindow, tmp_path: Path, name: str
+) -> None:
+    window.start(tmp_path / name)
+    assert window.notice.isVisible()
+    assert window.view.document.path is None
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support raise")
+def test_a_second_start_begins_a_file_too(window: MainWindow, tmp_path: Path) -> None:
+    window.take(tmp_path / "new.md")
+    assert window.notice.isHidden()
+    assert window.view.document.path == tmp_path / "new.md"
+
+
+def test_a_recent_file_that_has_gone_meanwhile_is_told(window: MainWindow, tmp_path: Path) -> None:
+    window.files.take(tmp_path / "gone.md")
+    assert window.notice.isVisible()
+    assert window.view.document.path is None
+
+
 def test_saving_over_a_file_that_another_program_changed_is_refused(window: MainWindow, file: Path) -> None:
     window.files.open_path(file)
     window.view.page.insertPlainText("Mine. ")
