@@ -87,9 +87,8 @@ class BenchSetup:
         return _unbroken(self._engine.draft(request, threading.Event()))
 
     def prompt_ids(self, before: str) -> list[int]:
-        return prompt.build_prompt(
-            self.model.tokenizer, before, "", "", self.model.default_context_tokens
-        ).ids
+        place = DraftPlace(before=before)
+        return prompt.build_prompt(self.model.tokenizer, place, self.model.default_context_tokens).ids
 
     def text(self, beginning: str) -> str:
         """At least text_tokens tokens; texts with different beginnings have no prefix in common."""

@@ -22,6 +22,10 @@ UNIFORM_BITS = 24  # as many as fp32 holds exactly
 class CanvasBatch(Protocol):
     """The canvases of a batch. See engine.model.canvas_cache."""
 
+    @property
+    def tokens(self) -> int:
+        """Positions of each canvas."""
+
     def narrow(self, indices: Tensor) -> None: ...
 
 
@@ -34,13 +38,11 @@ class Denoiser(Protocol[BatchT]):
     @property
     def device(self) -> torch.device: ...
     @property
-    def canvas_tokens(self) -> int: ...
-    @property
     def vocab_size(self) -> int: ...
 
-    def denoise(self, canvases: BatchT, ids: Tensor, soft: Tensor | None) -> Tensor:
-        """ids: (batch, canvas); soft: (batch · canvas, hidden) → (batch · canvas, vocab) fp32, the caller's
-        until the next call.
+    def denoise(self, canvases: BatchT, ids: Tensor, soft: Tensor | None, places: Tensor | None) -> Tensor:
+        """ids: (batch, canvas); soft: (batch · canvas, hidden); places: (rows,), the positions to predict,
+        counted through the batch, None for all → (rows, vocab) fp32, the caller's until the next call.
         """
 
     def soft_embedding(self, draft: Tensor, spread: Tensor, probabilities: Tensor, rows: Tensor) -> Tensor:
@@ -75,14 +77,14 @@ def denoise_canvases(
     Stages: 1 start from noise; then for each step 2 decode, 3 predict, 4 accept, 5 stop or go on, 6 sample
     and renoise. All draws come from the CPU generators and do not depend on what the model says. What is as
     large as the vocabulary stays on the device: each step takes ids in and three numbers a position out.
+    Pinned positions are seen by the others and not predicted.
     """
-    size, vocab, device = model.canvas_tokens, model.vocab_size, model.device
+    size, vocab, device = canvases.tokens, model.vocab_size, model.device
     stability, confidence = sampler.stability_threshold, sampler.confidence_threshold
     batch = _Batch(canvases, generators, constraints, size, device)
 
-    # 1. Noise, or the text to begin from, except where the writer's tokens stand.
-    starts = [_start(*each, size, vocab) for each in zip(constraints, generators, strict=True)]
-    ids, free = batch.held.write_pins(torch.stack(starts)), batch.held.free
+    # 1. Noise, except where pins stand.
+    ids, free = batch.held.write_pins(batch.draw(vocab)), batch.held.free
     ignorance, last = free * math.log(vocab), ~free.any(-1)
     for canvas in batch.going:
         yield DenoisingStep(canvas, 0, ids[canvas], ignorance[canvas], ~free[canvas], bool(last[canvas]))
@@ -95,16 +97,15 @@ def denoise_canvases(
             return
 
         # 2. Logits, soft-capped by the model.
-        logits = model.denoise(canvases, inward.view(-1, size), soft)
-        batch.held.ban(logits)
+        held = batch.held
+        logits = model.denoise(canvases, inward.view(-1, size), soft, held.places)
+        held.ban(logits)
 
         # 3. Probabilities, entropies and draft at this step's temperature.
         steps_left = sampler.max_steps - number + 1
         tau = sampling.temperature(sampler.t_min, sampler.t_max, steps_left, sampler.max_steps)
         prediction = sampling.predict(logits, tau)
-        batch.held.pin(prediction)
-        outward = torch.stack((prediction.draft, prediction.entropy, prediction.top)).cpu().view(3, -1, size)
-        draft, entropy = outward[0].long(), outward[1]
+        draft, entropy, top = held.whole(prediction)
         _refuse_nan(entropy)
 
         # 4. Accept the positions of lowest entropy.
@@ -112,7 +113,7 @@ def denoise_canvases(
 
         # 5. Stop where the draft is stable and its free positions are certain.
         drafts = [*drafts, draft][-1 - stability :]
-        settled = sampling.settled(drafts, stability, batch.held.mean_over_free(entropy), confidence)
+        settled = sampling.settled(drafts, stability, held.mean_over_free(entropy), confidence)
         last = settled & sampler.early_stop | (number == sampler.max_steps)
         for row, canvas in enumerate(batch.going):
             yield DenoisingStep(canvas, number, draft[row], entropy[row], accepted[row], bool(last[row]))
@@ -121,7 +122,8 @@ def denoise_canvases(
 
         # 6. Sample what was accepted, renoise the rest, write the writer's tokens back.
         if batch.going:
-            inward, soft = _renoise(model, batch, prediction, staying, outward[:, staying], accepted[staying])
+            kept = (each[staying] for each in (held.row_of, draft, entropy, top, accepted))
+            inward, soft = _renoise(model, batch, prediction, *kept)
 
 
 class _Batch:
@@ -162,23 +164,21 @@ def _renoise(
     model: Denoiser[BatchT],
     batch: _Batch,
     prediction: sampling.Prediction,
-    rows: Tensor,
-    outward: Tensor,
+    row_of: Tensor,
+    draft: Tensor,
+    entropy: Tensor,
+    top: Tensor,
     accepted: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """The next canvases' ids, flat, and their self-conditioning, on the device.
 
-    rows: (batch,), of the prediction, that go on; outward: (3, batch, canvas), their draft, entropy and top;
-    accepted: (batch, canvas).
+    Of the canvases that go on, (batch, canvas) each. row_of: which row of the prediction is a position's.
     """
-    size = model.canvas_tokens
-    draft, entropy, top = outward
-    draft = draft.long()
     noise, uniform = batch.draw(model.vocab_size), batch.draw(2**UNIFORM_BITS)
     ids = batch.held.write_pins(torch.where(accepted, draft, noise))
     beyond = (accepted & (uniform / 2**UNIFORM_BITS >= top)).flatten().nonzero().squeeze(-1)
     spread = (entropy > CERTAIN).flatten().nonzero().squeeze(-1)
-    row_of = (rows[:, None] * size + torch.arange(size)).flatten()
+    row_of = row_of.flatten()
     parts = (ids, draft, spread, row_of[spread], beyond, row_of[beyond], uniform.flatten()[beyond])
     moved = torch.cat([part.flatten() for part in parts]).to(model.device)  # at once: each transfer is a wait
     inward, drafted, spread, spread_rows, beyond, beyond_rows, drawn = torch.split(
@@ -193,13 +193,3 @@ def _refuse_nan(entropy: Tensor) -> None:
     if entropy.isnan().any():
         remedy = "Try again, or choose another device or precision in the settings."
         raise FaultError("output", "The model’s output is not a number.", remedy)
-
-
-def _start(given: CanvasConstraints, generator: torch.Generator, size: int, vocab: int) -> Tensor:
-    noise = torch.randint(vocab, (size,), generator=generator)
-    if given.start is None:
-        return noise
-    renoised = torch.randperm(size, generator=generator)[: round(given.renoise_share * size)]
-    ids = torch.tensor(given.start)
-    ids[renoised] = noise[renoised]
-    return ids

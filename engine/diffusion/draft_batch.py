@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
 
-from engine.diffusion.constraints import CanvasConstraints
+from engine.diffusion.canvas_plan import AFTER_TOKENS, CanvasPlan, JoiningPlan, OpenPlan
 from engine.diffusion.denoising import DenoisingStep, denoise_canvases
-from engine.diffusion.validation import at_each_place, check_constraints, sampler_for, start_ids
+from engine.diffusion.ranking import Candidate, ranks
+from engine.diffusion.validation import at_each_place, check_constraints, sampler_for
 from engine.hardware import torch_devices
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache
 from engine.model.loaded_model import LoadedModel
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Committed, Device, DraftEvent, Finished, Frame, Prefilled, Stats, Token
-from engine.protocol.requests import DraftRequest
+from engine.protocol.requests import DraftRequest, Span
 from engine.text.detokenizer import StreamingDetokenizer
 
 if TYPE_CHECKING:
@@ -41,57 +43,85 @@ class DraftBatch:
         self._check_cancelled = check_cancelled
         self._sampler = sampler_for(request.sampling, model.sampler)
         at_each_place(request, lambda place: check_constraints(place, request.canvases, model))
-        self._starts = at_each_place(request, lambda place: start_ids(place, model))
 
     def events(self) -> Iterator[DraftEvent]:
-        request = self._request
         torch_devices.reset_peak(self._loaded.device)
         drafts: list[_Draft] = []
-        for number, place in enumerate(request.places):
-            began = time.perf_counter()
-            given = self._loaded.prompt(place, request.context_tokens)
-            cache, reused = self._loaded.prefix.read(given.ids, self._check_cancelled)
-            prefill_s = time.perf_counter() - began
-            yield Prefilled(
-                request_id=request.request_id,
-                place=number,
-                prompt_tokens=len(given.ids),
-                reused_tokens=reused,
-                prefill_s=prefill_s,
-                prompt=given.text,
-                cut_chars=given.cut_chars,
-            )
-            for variant in range(request.variants):
-                generator = torch.Generator().manual_seed((request.seed + len(drafts)) % 2**63)
-                reader = StreamingDetokenizer(self._model.detokenizer, self._model.end_ids, given.lead)
-                drafts.append(_Draft(number, variant, generator, fork_cache(cache), reader, prefill_s))
-        for canvas in range(request.canvases):
-            yield from self._canvases(canvas, drafts)
-            drafts = [draft for draft in drafts if not draft.ended]
-            if not drafts:
-                return
-            for draft in drafts:
+        for number in range(len(self._request.places)):
+            drafts += yield from self._open(number, len(drafts))
+        canvas, going = 0, drafts
+        while going:
+            yield from self._canvases(canvas, going)
+            going = [draft for draft in going if not draft.ended]
+            for draft in going:
                 draft.read_committed(self._model, self._check_cancelled)
+            canvas += 1
+        for _, group in groupby(drafts, key=lambda draft: draft.place):
+            if (of_place := list(group))[0].plan.ranks:
+                self._check_cancelled()
+                yield from self._ranked(of_place)
+
+    def _open(self, number: int, count: int) -> Generator[DraftEvent, None, list[_Draft]]:
+        """Read a place's prompt, and begin its drafts. count: of the drafts before them."""
+        request, model, place = self._request, self._model, self._request.places[number]
+        began, seed = time.perf_counter(), request.seed + count
+        given = self._loaded.prompt(place, request.context_tokens)
+        cache, reused = self._loaded.prefix.read(given.ids, self._check_cancelled)
+        prefill_s = time.perf_counter() - began
+        yield Prefilled(
+            request_id=request.request_id,
+            place=number,
+            prompt_tokens=len(given.ids),
+            reused_tokens=reused,
+            prefill_s=prefill_s,
+            prompt=given.text,
+            cut_chars=given.cut_chars,
+        )
+        plan: OpenPlan | JoiningPlan
+        if place.joins_after:
+            plan = JoiningPlan(model, place, given, cache, seed)
+        else:
+            plan = OpenPlan(model, place, request.canvases, cache, seed)
+        self._check_cancelled()
+        return [
+            _Draft(
+                number,
+                variant,
+                torch.Generator().manual_seed((seed + variant) % 2**63),
+                plan,
+                cache,
+                given.ids[-1],
+                fork_cache(cache),
+                StreamingDetokenizer(model.detokenizer, model.end_ids, given.lead),
+                prefill_s,
+            )
+            for variant in range(request.variants)
+        ]
 
     def _canvases(self, canvas: int, drafts: Sequence[_Draft]) -> Iterator[DraftEvent]:
         """One canvas of each draft, in one batch."""
         began = time.perf_counter()
+        tokens = max(draft.plan.tokens for draft in drafts)
         for draft in drafts:
-            draft.constraints = self._constraints(canvas, draft.place)
+            draft.canvas = draft.plan.canvas(canvas, draft.variant, tokens)
+            draft.accepted = {}
+            draft.corrected = set()
         steps = denoise_canvases(
             self._model,
-            self._model.open_canvases([draft.cache for draft in drafts]),
+            self._model.open_canvases([draft.cache for draft in drafts], tokens),
             self._sampler,
             [draft.generator for draft in drafts],
-            [draft.constraints for draft in drafts],
+            [draft.canvas.constraints for draft in drafts],
         )
         for step in steps:
             draft, elapsed = drafts[step.canvas], time.perf_counter() - began
             ids = step.draft.tolist()
+            draft.note_accepted(step, ids)
             if step.last:
                 yield from self._commit(canvas, draft, step, ids, elapsed)
             else:
-                texts = draft.reader.show(ids) if step.number else draft.reader.noise(ids)
+                own = ids[draft.canvas.own]
+                texts = draft.reader.show(own) if step.number else draft.reader.noise(own)
                 yield self._frame(canvas, draft, step, elapsed, texts)
             if not all(draft.ended for draft in drafts):
                 self._check_cancelled()
@@ -100,42 +130,52 @@ class DraftBatch:
         self, canvas: int, draft: _Draft, step: DenoisingStep, ids: list[int], elapsed_s: float
     ) -> Iterator[DraftEvent]:
         request_id, place, variant = self._request.request_id, draft.place, draft.variant
-        reading = draft.reader.finish(ids)
+        own = draft.canvas.own
+        reading = draft.reader.finish(ids[own])
         text = "".join(reading.texts)
-        self._refuse_empty(ids, text, canvas)
+        if len(self._request.places) * self._request.variants == 1:
+            self._refuse_empty(ids, text, canvas)
         yield self._frame(canvas, draft, step, elapsed_s, reading.texts)
         yield Committed(request_id=request_id, place=place, variant=variant, canvas=canvas, text=text)
-        draft.committed = ids
-        draft.texts.append(text)
-        draft.steps += step.number
-        draft.tokens += reading.tokens
+        draft.take(ids, reading.texts, step.number, reading.tokens)
         draft.denoise_s += elapsed_s
         draft.stopped_early &= step.number < self._sampler.max_steps
-        draft.ended = reading.ended or canvas == self._request.canvases - 1
-        if draft.ended:
-            text, stats = "".join(draft.texts), draft.stats(self._loaded.device, self._model.precision)
-            yield Finished(request_id=request_id, place=place, variant=variant, text=text, stats=stats)
+        draft.ended = reading.ended or canvas == draft.plan.canvases - 1
+        if draft.ended and not draft.plan.ranks:
+            yield self._finished(draft)
 
-    def _constraints(self, canvas: int, place_number: int) -> CanvasConstraints:
-        """Of a draft's canvas of that number. Lengths are the draft's."""
-        place, model = self._request.places[place_number], self._model
-        begins = canvas * model.canvas_tokens
-        pins = {} if canvas else {pin.position: pin.token_id for pin in place.pins}
-        end = -1 if place.length_tokens is None else place.length_tokens - begins
-        if 0 <= end < model.canvas_tokens:
-            pins[end] = model.end_id
-        return CanvasConstraints(
-            pins=pins,
-            banned=model.end_ids,
-            banned_before=min(max(0, place.min_tokens - begins), model.canvas_tokens),
-            start=None if canvas else self._starts[place_number],
-            renoise_share=place.renoise_share,
+    def _ranked(self, drafts: Sequence[_Draft]) -> Iterator[DraftEvent]:
+        """The drafts of one place that joins what follows."""
+        first, place = drafts[0], self._request.places[drafts[0].place]
+        assert isinstance(first.plan, JoiningPlan)
+        order = ranks(
+            self._model,
+            first.prompt_cache,
+            first.last_id,
+            [Candidate(first.plan.lead_ids + draft.ids, draft.text) for draft in drafts],
+            first.plan.after_ids[:AFTER_TOKENS],
+            place.start_text,
+            place.renoise_share,
+        )
+        for draft, rank in zip(drafts, order, strict=True):
+            yield self._finished(draft, rank)
+
+    def _finished(self, draft: _Draft, rank: int = 0) -> Finished:
+        return Finished(
+            request_id=self._request.request_id,
+            place=draft.place,
+            variant=draft.variant,
+            text=draft.text,
+            stats=draft.stats(self._loaded.device, self._model.precision),
+            rank=rank,
+            corrected=tuple(draft.corrections),
         )
 
     def _frame(
         self, canvas: int, draft: _Draft, step: DenoisingStep, elapsed_s: float, texts: list[str]
     ) -> Frame:
-        columns = zip(texts, step.entropy.tolist(), step.accepted.tolist(), strict=True)
+        own, pins = draft.canvas.own, draft.canvas.constraints.pins
+        columns = zip(texts, step.entropy[own].tolist(), step.accepted[own].tolist(), strict=True)
         return Frame(
             request_id=self._request.request_id,
             place=draft.place,
@@ -145,8 +185,8 @@ class DraftBatch:
             max_steps=self._sampler.max_steps,
             elapsed_s=elapsed_s,
             tokens=tuple(
-                Token(text, round(entropy, 4), accepted, position in draft.constraints.pins)
-                for position, (text, entropy, accepted) in enumerate(columns)
+                Token(text, round(entropy, 4), accepted, position in pins)
+                for position, (text, entropy, accepted) in enumerate(columns, own.start)
             ),
         )
 
@@ -166,12 +206,24 @@ class _Draft:
     place: int
     variant: int
     generator: torch.Generator
+    plan: OpenPlan | JoiningPlan
+    prompt_cache: DynamicCache
+    """Never written: `cache` is, by each canvas."""
+    last_id: int
+    """Of the prompt."""
     cache: DynamicCache
     reader: StreamingDetokenizer
     prefill_s: float
-    constraints: CanvasConstraints = field(default_factory=CanvasConstraints)
-    """Of the canvas that it is at."""
-    texts: list[str] = field(default_factory=list)
+    canvas: CanvasPlan = field(init=False)
+    """The one that it is at."""
+    accepted: dict[int, int] = field(default_factory=dict)
+    """Ids that a step of this canvas accepted, by position: the latest."""
+    corrected: set[int] = field(default_factory=set)
+    """Positions of this canvas that were accepted as one id and became another."""
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    """Of the text."""
+    corrections: list[Span] = field(default_factory=list)
     stopped_early: bool = True
     ended: bool = False
     committed: list[int] = field(default_factory=list)
@@ -179,6 +231,26 @@ class _Draft:
     steps: int = 0
     tokens: int = 0
     denoise_s: float = 0.0
+
+    def note_accepted(self, step: DenoisingStep, ids: list[int]) -> None:
+        """The draft of an accepted position is what the model was sure of."""
+        if not step.number:
+            return
+        self.corrected.update(at for at, index in self.accepted.items() if ids[at] != index)
+        for at in step.accepted.nonzero().flatten().tolist():
+            self.accepted[at] = ids[at]
+
+    def take(self, ids: list[int], texts: list[str], steps: int, tokens: int) -> None:
+        """A canvas is finished. texts: of its own positions, of which `tokens` come before the end."""
+        own = self.canvas.own
+        for position, text in enumerate(texts, own.start):
+            if text and position in self.corrected:
+                self.corrections.append(Span(len(self.text), len(self.text) + len(text)))
+            self.text += text
+        self.ids += ids[own][:tokens]
+        self.committed = ids[: own.stop]
+        self.steps += steps
+        self.tokens += tokens
 
     def read_committed(self, model: DiffusionGemma, check_cancelled: Callable[[], None]) -> None:
         """Prefill the canvas before the next one."""

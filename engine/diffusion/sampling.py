@@ -58,15 +58,6 @@ def predict(logits: Tensor, tau: float) -> Prediction:
     return Prediction(logits, entropy, draft, top)
 
 
-def pin(prediction: Prediction, rows: Tensor, ids: Tensor) -> None:
-    """Force pinned rows one-hot. rows, ids: (pins,)."""
-    prediction.probabilities[rows] = 0.0
-    prediction.probabilities[rows, ids] = 1.0
-    prediction.entropy[rows] = 0.0
-    prediction.draft[rows] = ids.to(prediction.draft.dtype)
-    prediction.top[rows] = 1.0
-
-
 def accept(entropy: Tensor, bound: float) -> Tensor:
     """The positions to accept in each canvas, at least one free one. entropy: (batch, canvas).
 

@@ -23,6 +23,7 @@ def check_ranges(request: DraftRequest, max_batch: int) -> None:
     """What can be told without the model. Raises input, naming the value and the range."""
     drafts, sampling = len(request.places) * request.variants, request.sampling
     _within("The number of steps", sampling.max_steps, 1, 128)
+    _within("The share of the steps", sampling.steps_share, 0.0, 1.0)
     _within("The number of canvases", request.canvases, 1, MAX_CANVASES)
     _within("The number of variants", request.variants, 1, 4)
     _within("The number of drafts in one batch", drafts, 1, max_batch)
@@ -37,6 +38,11 @@ def check_ranges(request: DraftRequest, max_batch: int) -> None:
 def _check_place_ranges(place: DraftPlace) -> None:
     _within("The least length in tokens", place.min_tokens, 0, place.length_tokens or 2**20)
     _within("The share to renoise", place.renoise_share, 0.0, 1.0)
+    for share in place.length_shares:
+        _within("The share of the length", share, 0.1, 4.0)
+    for span in place.held:
+        _within("The end of a part to hold", span.end, 1, len(place.start_text))
+        _within("The start of a part to hold", span.start, 0, span.end - 1)
 
 
 def _within(name: str, value: float | None, lowest: float, highest: float) -> None:
@@ -62,6 +68,13 @@ def at_each_place(request: DraftRequest, check: Callable[[DraftPlace], T]) -> li
 def check_constraints(place: DraftPlace, canvases: int, model: DiffusionGemma) -> None:
     """Pins and lengths. Raises input."""
     taken = _pins(place, model)
+    if place.joins_after:
+        if place.pins or place.min_tokens or not (place.start_text or place.length_tokens):
+            message = "A draft that joins the text after it needs a length, and holds no positions."
+            raise FaultError("input", message, "Give start_text or length_tokens, and held in place of pins.")
+    elif (tokens := len(model.tokenizer.encode(place.start_text))) > model.canvas_tokens:
+        message = f"The text to begin from has {tokens} tokens."
+        raise FaultError("input", message, f"Choose a passage of at most {model.canvas_tokens} tokens.")
     most = canvases * model.canvas_tokens
     length = most if place.length_tokens is None else place.length_tokens
     _within("The length in tokens", length, 1, most)
@@ -89,25 +102,12 @@ def _pins(place: DraftPlace, model: DiffusionGemma) -> dict[int, int]:
     return taken
 
 
-def start_ids(place: DraftPlace, model: DiffusionGemma) -> list[int] | None:
-    """The canvas to begin from: the text, an end token, and what the model fills the rest with.
-
-    Raises input for a text that is longer.
-    """
-    if not place.start_text:
-        return None
-    ids = model.tokenizer.encode(place.start_text)
-    room = model.canvas_tokens - len(ids)
-    if room < 0:
-        message = f"The text to begin from has {len(ids)} tokens."
-        raise FaultError("input", message, f"Choose a passage of at most {model.canvas_tokens} tokens.")
-    return (ids + [model.end_id] + [model.fill_id] * room)[: model.canvas_tokens]
-
-
 def sampler_for(overrides: SamplingOverrides, defaults: SamplerConfig) -> SamplerConfig:
     """Raises input."""
     given = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
+    share = given.pop("steps_share")
     sampler = replace(defaults, **given)
+    sampler = replace(sampler, max_steps=max(1, round(share * sampler.max_steps)))
     if sampler.t_min > sampler.t_max:
         message = f"The lower temperature ({sampler.t_min}) is above the upper one ({sampler.t_max})."
         raise FaultError("input", message, "Lower the first or raise the second.")

@@ -19,6 +19,7 @@ class CanvasCache:
     def __init__(self, caches: Sequence[Any], layer_types: Sequence[str], window: int, tokens: int) -> None:
         """caches: one DynamicCache a canvas; window: of the sliding layers, which see the last window - 1."""
         self.layer_types = layer_types
+        self.tokens = tokens
         lengths = [cache.get_seq_length() for cache in caches]
         device = caches[0].layers[0].keys.device
         self.positions = torch.tensor(lengths, device=device)[:, None] + torch.arange(tokens, device=device)
@@ -27,7 +28,6 @@ class CanvasCache:
         }
         self.masks = {kind: _mask(shown, tokens, device) for kind, shown in seen.items()}
         self.logits: Tensor | None = None
-        self._tokens = tokens
         self._keys, self._values = (
             [
                 _joined([getattr(cache.layers[n], name) for cache in caches], seen[kind], tokens)
@@ -40,7 +40,7 @@ class CanvasCache:
         """The canvas's keys and values, (batch, heads, canvas, size), behind their prefixes'."""
         both = self._keys[layer], self._values[layer]
         for joined, new in zip(both, (keys, values), strict=True):
-            joined[:, :, -self._tokens :] = new
+            joined[:, :, -self.tokens :] = new
         return both
 
     def narrow(self, indices: Tensor) -> None:

@@ -55,6 +55,7 @@ class DiffusionGemma:
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = generation_defaults(self.text_model)
         self.end_id = self.tokenizer.end_id
+        self.newline_ids = self.detokenizer.ids_with("\n")
         self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id
 
     def held_bytes(self) -> int:
@@ -88,14 +89,18 @@ class DiffusionGemma:
         hidden: Tensor = output.last_hidden_state
         return hidden
 
-    def open_canvases(self, caches: Sequence[DynamicCache]) -> CanvasCache:
-        """Room for one canvas after each cache. The caches are not written."""
+    def open_canvases(self, caches: Sequence[DynamicCache], tokens: int | None = None) -> CanvasCache:
+        """Room for one canvas after each cache. The caches are not written. tokens: a canvas's; None: the
+        model's own.
+        """
         text = text_config(self.text_model.config)
-        return CanvasCache(caches, text.layer_types, text.sliding_window, self.canvas_tokens)
+        return CanvasCache(caches, text.layer_types, text.sliding_window, tokens or self.canvas_tokens)
 
-    def denoise(self, canvases: CanvasCache, ids: Tensor, soft: Tensor | None) -> Tensor:
-        """ids: (batch, canvas); soft: (batch · canvas, hidden), None at first → logits
-        (batch · canvas, vocab) fp32.
+    def denoise(
+        self, canvases: CanvasCache, ids: Tensor, soft: Tensor | None, places: Tensor | None = None
+    ) -> Tensor:
+        """ids: (batch, canvas); soft: (batch · canvas, hidden), None at first; places: (rows,), positions
+        counted through the batch, None for all → logits (rows, vocab) fp32.
 
         The library's decoder forward, save that the soft embedding comes from outside: it would take a second
         softmax over logits.
@@ -115,7 +120,8 @@ class DiffusionGemma:
                 position_ids=canvases.positions,
                 past_key_values=canvases,
             )
-        logits = self._logits(canvases, decoder.norm(hidden).flatten(0, 1))
+        hidden = decoder.norm(hidden).flatten(0, 1)
+        logits = self._logits(canvases, hidden if places is None else hidden[places])
         # cap · tanh(x / cap), by way of tanh(x) = 2 σ(2x) − 1: on a processor σ takes a third of the time.
         cap = self.text_model.final_logit_softcapping
         capped: Tensor = logits.mul_(2 / cap).sigmoid_().mul_(2 * cap).sub_(cap)

@@ -20,4 +20,4 @@ class LoadedModel:
     def prompt(self, place: DraftPlace, context_tokens: int | None) -> prompt.Prompt:
         wanted = self.model.default_context_tokens if context_tokens is None else context_tokens
         budget = min(wanted, self.model.max_context_tokens)
-        return prompt.build_prompt(self.model.tokenizer, place.before, place.after, place.instruction, budget)
+        return prompt.build_prompt(self.model.tokenizer, place, budget)

@@ -7,6 +7,7 @@ import msgspec
 from engine.protocol.capabilities import OF_OLD, EngineCapabilities
 from engine.protocol.errors import Fault
 from engine.protocol.message import Message
+from engine.protocol.requests import Span
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +125,11 @@ class Finished(Message, frozen=True, kw_only=True, tag="finished"):
     variant: int
     text: str
     stats: Stats
+    rank: int = 0
+    """Among the place's variants, 0 for the best, where the draft joins the text after it: by the likelihood
+    of the draft and of what follows, copies of the passage and broken texts last."""
+    corrected: tuple[Span, ...] = ()
+    """Parts of the text that had been accepted as something else, and were corrected by a later step."""
 
 
 class Cancelled(Message, frozen=True, kw_only=True, tag="cancelled"):

@@ -28,6 +28,14 @@ class Pin(msgspec.Struct, frozen=True, array_like=True):
     token_id: int
 
 
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """Part of a text, in characters (code points)."""
+
+    start: int
+    end: int
+    """Behind its last one."""
+
+
 class DraftPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A place in a text where a draft should come, with the draft's constraints."""
 
@@ -38,9 +46,16 @@ class DraftPlace(msgspec.Struct, frozen=True, kw_only=True):
     instruction: str = ""
     pins: tuple[Pin, ...] = ()
     start_text: str = ""
-    """What the first canvas begins from instead of noise."""
+    """A passage of the text, or a draft, that the draft comes in the place of."""
+    held: tuple[Span, ...] = ()
+    """Parts of start_text that stay to the letter: in their order, at the same share of the way."""
     renoise_share: float = 1.0
-    """Of the positions of start_text's canvas: how many are noise at first, 0 … 1."""
+    """Of start_text's words that are not held: how many are drafted anew, the least likely first, 0 … 1."""
+    joins_after: bool = False
+    """`after` is pinned behind the draft, which has exactly its length: it leads up to it."""
+    length_shares: tuple[float, ...] = ()
+    """Lengths to try where it joins_after: variant v has the share v mod their number of start_text's tokens,
+    or without such a text of length_tokens. Its drafts are ranked."""
     min_tokens: int = 0
     """No end token comes before."""
     length_tokens: int | None = None
@@ -51,6 +66,8 @@ class SamplingOverrides(msgspec.Struct, frozen=True, kw_only=True):
     """The sampler's settings. None: the model's own."""
 
     max_steps: int | None = None
+    steps_share: float = 1.0
+    """Of max_steps: how many are allowed, 0 … 1."""
     t_min: float | None = None
     """The temperatures of the last step and, t_max, of the first."""
     t_max: float | None = None

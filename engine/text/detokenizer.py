@@ -35,6 +35,10 @@ class Detokenizer:
     def id_of(self, added_token: str) -> int | None:
         return self._added.get(added_token)
 
+    def ids_with(self, text: str) -> frozenset[int]:
+        """Of the tokens that hold it."""
+        return frozenset(index for index, spelled in self._bytes.items() if text.encode() in spelled)
+
     def texts(self, ids: Sequence[int], pending: bytes = b"") -> tuple[list[str], bytes]:
         """One text per id, and the bytes of a character that the last tokens left half finished.
 

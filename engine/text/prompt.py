@@ -11,28 +11,35 @@ from engine.protocol.errors import FaultError
 from engine.text.detokenizer import ALL_LEADING_SPACE, LeadingSpace
 
 if TYPE_CHECKING:
+    from engine.protocol.requests import DraftPlace
     from engine.text.tokenizer import Tokenizer
 
+_LEAD_CHARACTERS = 120
 _CHARACTERS_PER_TOKEN = 5  # generous: a text that takes more tokens is cut again
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """text: what the model is given, in words; cut_chars: left out of the text before the caret;
-    lead: whitespace that stands before the caret already and comes off the draft's beginning.
-    """
+    """What a model is given, and what of it a draft goes on from."""
 
     ids: list[int]
     text: str
+    """In words."""
     cut_chars: int
+    """Left out of the text before the caret."""
     lead: LeadingSpace
+    """White space that stands before the caret already and comes off the draft's beginning."""
+    blanks: str = ""
+    """At the end of the text before the caret, and not in ids."""
+    answer_lead: str = ""
+    """The last words before a draft that joins the text after it: a chat model's answer begins with them."""
 
 
-def build_prompt(tokenizer: Tokenizer, before: str, after: str, instruction: str, budget: int) -> Prompt:
+def build_prompt(tokenizer: Tokenizer, place: DraftPlace, budget: int) -> Prompt:
     """A chat turn where the model has a template, else the text to continue. Raises input."""
     if tokenizer.chats:
-        return chat_prompt(tokenizer, before, after, instruction, budget)
-    return continuation_prompt(tokenizer, before, budget)
+        return chat_prompt(tokenizer, place, budget)
+    return continuation_prompt(tokenizer, place.before, budget)
 
 
 def continuation_prompt(tokenizer: Tokenizer, before: str, budget: int) -> Prompt:
@@ -41,7 +48,8 @@ def continuation_prompt(tokenizer: Tokenizer, before: str, budget: int) -> Promp
     start = tokenizer.start_ids
     cut = cut_start(kept, lambda text: len(start) + len(tokenizer.encode(text)) <= budget, budget)
     text = kept[cut:]
-    return Prompt(start + tokenizer.encode(text), text, cut, LeadingSpace(len(before) - len(kept)))
+    blanks = before[len(kept) :]
+    return Prompt(start + tokenizer.encode(text), text, cut, LeadingSpace(len(blanks)), blanks)
 
 
 def _without_trailing_blanks(tokenizer: Tokenizer, text: str) -> str:
@@ -58,40 +66,65 @@ def _without_trailing_blanks(tokenizer: Tokenizer, text: str) -> str:
     return kept
 
 
-def chat_prompt(tokenizer: Tokenizer, before: str, after: str, instruction: str, budget: int) -> Prompt:
+def chat_prompt(tokenizer: Tokenizer, place: DraftPlace, budget: int) -> Prompt:
     """What rarely changes comes first: the document, the text after the caret, then the instruction.
 
     Raises input for an instruction that does not fit.
     """
     head, tail = tokenizer.turn
     head_ids, tail_ids = tokenizer.encode_template(head), tokenizer.encode_template(tail)
-    after = after[: _cut_end(tokenizer, after, budget // 4)]
+    after = place.after[: _cut_end(tokenizer, place.after, budget // 4)]
+    kept = place.before.rstrip(" \t")
+    lead = kept[_answer_lead(kept) :] if place.joins_after else ""
+    task = _task(place, lead)
 
     def message(text: str) -> str:
         parts = [
             f"This is a document, up to the place where new text should come:\n<before>\n{text}\n</before>"
         ]
+        if place.joins_after and place.start_text:
+            parts.append(f"At that place stands this passage:\n<passage>\n{place.start_text}\n</passage>")
         if after.strip():
             parts.append(f"After that place it goes on:\n<after>\n{after}\n</after>")
-        parts.append(
-            "Write the one paragraph that comes at that place, in the document's language, style and format. "
-            "Do not repeat what stands there. Output only the paragraph."
-        )
-        if instruction.strip():
-            parts.append(f"The writer asks: {instruction.strip()}")
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *task])
 
     def fits(text: str) -> bool:
         return len(head_ids) + len(tokenizer.encode(message(text))) + len(tail_ids) <= budget
 
     if not fits(""):
         fault = f"The instruction is too long: it does not fit into {budget} tokens of context."
+        if place.joins_after and place.start_text:
+            fault = f"The passage and the instruction do not fit into {budget} tokens of context."
         raise FaultError("input", fault, "Shorten it, or raise the context size in the settings.")
-    cut = cut_start(before, fits, budget)
-    content = message(before[cut:])
-    return Prompt(
-        head_ids + tokenizer.encode(content) + tail_ids, head + content + tail, cut, ALL_LEADING_SPACE
-    )
+    cut = cut_start(place.before, fits, budget)
+    content = message(place.before[cut:])
+    ids = head_ids + tokenizer.encode(content) + tail_ids
+    blanks = place.before[len(kept) :] if place.joins_after else ""
+    return Prompt(ids, head + content + tail, cut, ALL_LEADING_SPACE, blanks, lead)
+
+
+def _task(place: DraftPlace, lead: str) -> list[str]:
+    """What the model is to do, and what the writer asks."""
+    manner = "in the document's language, style and format."
+    if not place.joins_after:
+        task = f"Write the one paragraph that comes at that place, {manner} "
+        task += "Do not repeat what stands there. Output only the paragraph."
+    else:
+        what = "Rewrite that passage" if place.start_text else "Write what leads from the one to the other"
+        begins = f"Begin your output with the words before it, “{lead}”, and end it" if lead else "End it"
+        task = f"{what}, {manner} {begins} with the words that stand after it, unchanged."
+    asked = place.instruction.strip()
+    return [task, f"The writer asks: {asked}"] if asked else [task]
+
+
+def _answer_lead(text: str) -> int:
+    """Where the last sentence of the text's last line begins, or the last words of a long one."""
+    line = text.rfind("\n") + 1
+    first = max(line, len(text) - _LEAD_CHARACTERS)
+    ends = list(re.finditer(r"[.!?…][\"'”’)]*\s+(?=\S)", text[first:]))
+    if ends:
+        return first + ends[-1].end()
+    return first if first == line else first + max(0, text[first:].find(" ") + 1)
 
 
 def cut_start(text: str, fits: Callable[[str], bool], budget: int) -> int:

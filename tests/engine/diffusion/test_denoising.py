@@ -41,16 +41,15 @@ constraints_of_a_canvas = st.builds(
     pins=pins_of_a_canvas | st.just(dict.fromkeys(range(SIZE), 3)),
     banned=st.sampled_from([(), (7, 8), (1,)]),
     banned_before=st.integers(0, SIZE),
-    start=st.none() | st.just([6] * SIZE),
-    renoise_share=st.floats(0.0, 1.0),
 )
 
 
 class Rows:
     """A batch: which canvases are left."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, tokens: int = SIZE) -> None:
         self.left = list(range(count))
+        self.tokens = tokens
 
     def narrow(self, indices: Tensor) -> None:
         self.left = [self.left[n] for n in indices.tolist()]
@@ -69,12 +68,13 @@ class Table:
         self.seen: list[dict[int, Tensor]] = []  # of each step: ids by canvas
         self.soft: list[dict[int, Tensor] | None] = []
 
-    def denoise(self, canvases: Rows, ids: Tensor, soft: Tensor | None) -> Tensor:
+    def denoise(self, canvases: Rows, ids: Tensor, soft: Tensor | None, places: Tensor | None) -> Tensor:
         assert len(ids) == len(canvases.left)
         self.seen.append(dict(zip(canvases.left, ids.clone(), strict=True)))
         soft = None if soft is None else soft.view(len(ids), self.canvas_tokens, -1)
         self.soft.append(None if soft is None else dict(zip(canvases.left, soft.clone(), strict=True)))
-        return self.logits(self._base[canvases.left], ids, soft).flatten(0, 1).contiguous()
+        logits = self.logits(self._base[canvases.left], ids, soft).flatten(0, 1)
+        return logits.contiguous() if places is None else logits[places]
 
     def logits(self, base: Tensor, ids: Tensor, soft: Tensor | None) -> Tensor:
         logits = base.clone()
@@ -112,7 +112,9 @@ def run_batch(
     """given: of all canvases, or of each."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     each = [given] * len(seeds) if isinstance(given, CanvasConstraints) else given
-    return list(denoise_canvases(table, Rows(len(seeds)), settings(**changes), generators, each))
+    return list(
+        denoise_canvases(table, Rows(len(seeds), table.canvas_tokens), settings(**changes), generators, each)
+    )
 
 
 def run(
@@ -275,35 +277,6 @@ def test_a_pin_stands_though_its_token_is_banned() -> None:
     steps = run_batch(Table(certain()), [0], given)
     assert all(step.draft[1] == 4 for step in steps)
     assert steps[-1].draft[4] != 4
-
-
-# ------------------------------------------------------------------ a canvas to begin from
-
-
-@pytest.mark.parametrize(("strength", "kept"), [(0.0, 8), (0.1, 7), (0.5, 4), (0.8, 2), (1.0, 0)])
-def test_so_many_positions_of_the_start_are_kept(strength: float, kept: int) -> None:
-    """No noise is like this start, so it can be counted."""
-    given = CanvasConstraints(start=[-1] * SIZE, renoise_share=strength)
-    places = set()
-    for seed in range(9):
-        start = run_batch(Table(certain()), [seed], given, max_steps=1)[0].draft
-        assert (start == -1).sum() == kept
-        assert ((start >= 0) & (start < VOCAB)).sum() == SIZE - kept
-        places.add(tuple((start == -1).tolist()))
-    assert len(places) > 1 or kept in (0, SIZE)
-
-
-def test_the_start_stands_at_its_places_with_the_pins_in_it() -> None:
-    given = CanvasConstraints(pins={3: 9}, start=[10, 0, 1, 2, 3, 4, 5, 6], renoise_share=0.0)
-    table = Table(certain())
-    first = run_batch(table, [5], given)[0].draft
-    assert first.tolist() == [10, 0, 1, 9, 3, 4, 5, 6]
-    assert torch.equal(canvases(table)[0], first)
-
-
-def test_a_start_renoised_throughout_leaves_nothing_of_it() -> None:
-    ours = run_batch(Table(certain()), [5], CanvasConstraints(start=[-1] * SIZE, renoise_share=1.0))[0].draft
-    assert torch.equal(ours, run_batch(Table(certain()), [5])[0].draft)
 
 
 # ------------------------------------------------------------------ draws
@@ -527,7 +500,11 @@ class Library:
 def assert_a_run_is_the_librarys(table: Table, batch: list[int], sampler: SamplerConfig) -> bool:
     """False where a difference in the last bits could decide: from there on there is nothing to compare."""
     generators = [torch.Generator().manual_seed(seed) for seed in batch]
-    steps = list(denoise_canvases(table, Rows(len(batch)), sampler, generators, [NOTHING] * len(batch)))
+    steps = list(
+        denoise_canvases(
+            table, Rows(len(batch), table.canvas_tokens), sampler, generators, [NOTHING] * len(batch)
+        )
+    )
     theirs = Library(table, sampler, Draws(batch, table.canvas_tokens, table.vocab_size), len(batch))
     for number in range(1, sampler.max_steps + 1):
         going = (~theirs.finished).nonzero().squeeze(-1).tolist()

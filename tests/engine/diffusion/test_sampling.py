@@ -205,17 +205,6 @@ def test_a_certain_row_leaves_next_to_nothing_to_other_tokens(peak: float, vocab
 # ------------------------------------------------------------------ pins
 
 
-def test_pins_are_exact_and_cost_nothing() -> None:
-    prediction = sampling.predict(torch.zeros(4, 5), 1.0)
-    sampling.pin(prediction, torch.tensor([0, 2]), torch.tensor([4, 1]))
-    assert prediction.probabilities[[0, 2]].tolist() == [[0, 0, 0, 0, 1], [0, 1, 0, 0, 0]]
-    assert prediction.draft[[0, 2]].tolist() == [4, 1]
-    assert prediction.top[[0, 2]].tolist() == [1, 1]
-    assert prediction.entropy.tolist() == pytest.approx([0, math.log(5), 0, math.log(5)])
-    assert prediction.probabilities[1].tolist() == pytest.approx([0.2] * 5)
-    assert sampling.accept(prediction.entropy, 0.0).tolist() == [True, True, True, False]
-
-
 @given(entropies, st.integers(1, 10), st.floats(0.0, 5.0))
 def test_pins_take_nothing_of_the_entropy_budget(values: list[float], pins: int, bound: float) -> None:
     alone = sampling.accept(torch.tensor(values), bound)

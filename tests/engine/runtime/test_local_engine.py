@@ -43,7 +43,7 @@ from engine.protocol.events import (
     Ready,
     Token,
 )
-from engine.protocol.requests import DraftPlace, LoadRequest, Pin
+from engine.protocol.requests import DraftPlace, LoadRequest, Pin, Span
 from engine.quantization import packed_copy
 from engine.quantization.packed_experts import PackedExperts
 from engine.runtime.local_engine import STARTED, LocalEngine
@@ -603,9 +603,9 @@ def test_places_are_drafted_in_one_batch_each_with_its_own_prompt(
     denoise = tiny_session.model.denoise
     alone = [draft(tiny_session, before, seed=n, max_steps=3) for n, before in enumerate(befores)]
 
-    def spy(canvases: Any, ids: torch.Tensor, soft: Any) -> torch.Tensor:
+    def spy(canvases: Any, ids: torch.Tensor, *others: Any) -> torch.Tensor:
         passes.append(len(ids))
-        return denoise(canvases, ids, soft)
+        return denoise(canvases, ids, *others)
 
     monkeypatch.setattr(tiny_session.model, "denoise", spy)
     places = tuple(DraftPlace(before=before) for before in befores)
@@ -675,14 +675,13 @@ def test_a_length_ends_the_draft_and_a_least_length_keeps_it_going(tiny_session:
     assert pinned == [position == 3 for position in range(16)]
 
 
-def test_a_draft_can_begin_from_a_text(tiny_session: LocalEngine) -> None:
-    first = frames_of(draft(tiny_session, start_text="HELLO", renoise_share=0.0, max_steps=2))[0]
-    assert text_of(first) == "HELLO"
-    half = frames_of(draft(tiny_session, start_text="A" * 16, renoise_share=0.5, max_steps=2))[0]
-    assert 8 <= text_of(half).count("A") <= 10
-    noise = frames_of(draft(tiny_session, max_steps=2))[0]
-    whole = frames_of(draft(tiny_session, start_text="HELLO", renoise_share=1.0, max_steps=2))[0]
-    assert text_of(whole) == text_of(noise)
+def test_a_draft_keeps_what_is_held_of_the_text_before_it(tiny_session: LocalEngine) -> None:
+    held = {"start_text": "HELLO", "held": (Span(1, 3),)}
+    for frame in frames_of(draft(tiny_session, max_steps=2, **held)):
+        assert text_of(frame)[1:3] == "EL"
+        assert [token.pinned for token in frame.tokens] == [False, True, True] + [False] * 13
+    whole = frames_of(draft(tiny_session, start_text="HELLO", renoise_share=0.0, max_steps=2))[-1]
+    assert text_of(whole)[:5] == "HELLO"
 
 
 def test_what_was_read_before_is_reused_and_changes_nothing(
@@ -940,7 +939,7 @@ def test_temperatures_in_the_wrong_order_are_refused(tiny_session: LocalEngine) 
 
 
 def logits_of(token: int | None = None, fill: float = 0.0) -> Callable[..., torch.Tensor]:
-    def denoise(canvases: object, ids: torch.Tensor, soft: object) -> torch.Tensor:
+    def denoise(canvases: object, ids: torch.Tensor, *_others: object) -> torch.Tensor:
         logits = torch.full((ids.numel(), 99), fill)
         if token is not None:
             logits[:, token] = 50.0

@@ -77,7 +77,7 @@ def test_a_thought_and_what_follows_the_turn_are_never_shown(
     said = model.tokenizer.encode_template("<|channel>hidden<channel|>\nIt was raining.<turn|>")
     ids = torch.tensor(said + [model.pad_id] * (256 - len(said)))
 
-    def denoise(_canvases: object, canvas: torch.Tensor, _soft: object) -> torch.Tensor:
+    def denoise(_canvases: object, canvas: torch.Tensor, *_others: object) -> torch.Tensor:
         return torch.nn.functional.one_hot(ids.repeat(len(canvas)), model.vocab_size).float() * 50
 
     monkeypatch.setattr(model, "denoise", denoise)

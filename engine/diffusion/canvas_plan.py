@@ -1,0 +1,142 @@
+"""What the canvases of a draft hold: the draft's own positions, and pins around and among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers.cache_utils import DynamicCache
+
+from engine.diffusion.constraints import CanvasConstraints
+from engine.diffusion.passage import REPHRASED_SHARE, Passage
+from engine.model import likelihood
+from engine.model.diffusion_gemma import DiffusionGemma
+from engine.model.kv_cache import fork_cache
+from engine.protocol.requests import DraftPlace
+from engine.text.prompt import Prompt
+
+AFTER_TOKENS = 32
+"""Of the text behind a draft: so many are seen from the canvas, and their likelihood ranks the draft."""
+_BLOCK = 16
+_CHARACTERS_PER_TOKEN = 10
+
+
+@dataclass(frozen=True)
+class CanvasPlan:
+    """One canvas of a draft."""
+
+    constraints: CanvasConstraints
+    own: slice
+    """The draft's own positions."""
+
+
+class OpenPlan:
+    """A draft that ends where the model ends it, or at a length: as many canvases as are asked for."""
+
+    ranks = False
+
+    def __init__(
+        self, model: DiffusionGemma, place: DraftPlace, canvases: int, cache: DynamicCache, seed: int
+    ) -> None:
+        self._model, self._place = model, place
+        self.canvases = canvases
+        self.tokens = model.canvas_tokens
+        self._held: dict[int, int] = {}
+        if place.start_text:
+            ids = model.tokenizer.encode(place.start_text)
+            passage = Passage.of(ids, place.held, 0, model.detokenizer)
+            passage = _with_likely_words(model, cache, passage, [], place.renoise_share, seed)
+            self._held = {position: ids[position] for position in passage.held}
+
+    def canvas(self, number: int, _variant: int, _tokens: int) -> CanvasPlan:
+        place, model = self._place, self._model
+        begins = number * model.canvas_tokens
+        pins = {} if number else self._held | {pin.position: pin.token_id for pin in place.pins}
+        end = -1 if place.length_tokens is None else place.length_tokens - begins
+        if 0 <= end < model.canvas_tokens:
+            pins[end] = model.end_id
+        least = max(place.min_tokens - begins, 0 if number else max(self._held, default=-1) + 1)
+        given = CanvasConstraints(pins, model.end_ids, min(least, model.canvas_tokens))
+        return CanvasPlan(given, slice(0, model.canvas_tokens))
+
+
+class JoiningPlan:
+    """A draft between two texts, in place of a passage or of nothing. Windows of a long passage have a canvas
+    each, which what comes behind the window follows.
+    """
+
+    ranks = True
+
+    def __init__(
+        self, model: DiffusionGemma, place: DraftPlace, prompt: Prompt, cache: DynamicCache, seed: int
+    ) -> None:
+        """cache: of the prompt. Raises input."""
+        self._model = model
+        self._shares = place.length_shares or (1.0,)
+        self._length = place.length_tokens
+        self.lead_ids = model.tokenizer.encode(prompt.answer_lead)
+        reach = _CHARACTERS_PER_TOKEN * model.canvas_tokens
+        self.after_ids = model.tokenizer.encode(place.after[:reach])
+        if len(place.after) <= reach:
+            self.after_ids.append(model.end_id)
+        least_after = min(AFTER_TOKENS, model.canvas_tokens // 4)
+        self._room = model.canvas_tokens - len(self.lead_ids) - least_after
+        ids = model.tokenizer.encode(prompt.blanks + place.start_text) if place.start_text else []
+        self.passage = Passage.of(ids, place.held, len(prompt.blanks), model.detokenizer)
+        capacity = max(1, int(self._room / max(1.0, *self._shares)))
+        windows = self.passage.windows(capacity, model.detokenizer)
+        self._windows: list[Passage] = []
+        read = fork_cache(cache)
+        for number, window in enumerate(windows):
+            behind = [index for later in windows[number + 1 :] for index in later.ids] + self.after_ids
+            self._windows.append(
+                _with_likely_words(model, read, window, behind, place.renoise_share, seed + number)
+            )
+            if number + 1 < len(windows) and place.renoise_share < 1:
+                model.prefill(read, window.ids)
+        self.canvases = len(windows)
+        self._one_line = "\n" not in place.start_text and bool(place.start_text)
+        least = [self._own(window, share)[0] for window in self._windows for share in self._shares]
+        needed = len(self.lead_ids) + max(least) + AFTER_TOKENS
+        self.tokens = min(model.canvas_tokens, -(-needed // _BLOCK) * _BLOCK)
+
+    def _own(self, window: Passage, share: float) -> tuple[int, dict[int, int]]:
+        """The length of a draft of the window, and what is pinned in it."""
+        base = len(window.ids) if self.passage.ids else self._length or AFTER_TOKENS
+        return window.placed(min(max(1, round(share * base)), self._room))
+
+    def canvas(self, number: int, variant: int, tokens: int) -> CanvasPlan:
+        """tokens: of the canvas, at least self.tokens."""
+        model, lead = self._model, [] if number else self.lead_ids
+        length, held = self._own(self._windows[number], self._shares[variant % len(self._shares)])
+        own = slice(len(lead), len(lead) + length)
+        behind = [index for window in self._windows[number + 1 :] for index in window.ids] + self.after_ids
+        behind += [model.fill_id] * tokens
+        pins = dict(enumerate(lead))
+        pins.update((own.start + position, token) for position, token in held.items())
+        same = self._windows[number] if length == len(self._windows[number].ids) else Passage()
+        refused = {own.start + position: same.ids[position] for position in same.unlikely}
+        pins.update(zip(range(own.stop, tokens), behind, strict=False))
+        banned = {*model.end_ids, model.pad_id} | (model.newline_ids if self._one_line else frozenset())
+        return CanvasPlan(CanvasConstraints(pins, banned, own.stop, refused), own)
+
+
+def _with_likely_words(
+    model: DiffusionGemma, cache: DynamicCache, passage: Passage, behind: list[int], share: float, seed: int
+) -> Passage:
+    """The passage with its words held, save for the share of them that are the least likely here.
+
+    A passage that is fluent as it is would come back as it was: of many words, some have to change.
+    """
+    free = [word for word in passage.words if not passage.held.issuperset(word)]
+    if share >= 1 or not free:
+        return passage
+    tokens = min(model.canvas_tokens, -(-(len(passage.ids) + AFTER_TOKENS) // _BLOCK) * _BLOCK)
+    canvas = ([*passage.ids, *behind, model.end_id] + [model.fill_id] * tokens)[:tokens]
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    told = likelihood.of_words(model, cache, canvas, free, generator)
+    ascending = [word for _, word in sorted(zip(told, free, strict=True), key=lambda each: each[0])]
+    count = max(1, round(share * len(free))) if share else 0
+    return passage.redrafting(
+        ascending[:count], changed=max(1, count // 6) if share >= REPHRASED_SHARE else 0
+    )

@@ -1,0 +1,122 @@
+"""The passage that a draft replaces: its words, what of them stays, and windows of it that fit a canvas."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, groupby, pairwise
+from typing import TYPE_CHECKING
+
+from engine.protocol.requests import Span
+
+if TYPE_CHECKING:
+    from engine.text.detokenizer import Detokenizer
+
+REPHRASED_SHARE = 0.5
+"""Where as many of the words are drafted anew, the passage is to read otherwise."""
+_IN_WORD = "'’-_"
+_SENTENCE_END = re.compile(r"(?:[.!?…。！？][\"'”’»」』)\]*_]*|\n)\s*$")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Tokens of a text, `held` ones of which stay to the letter."""
+
+    ids: list[int] = field(default_factory=list)
+    words: list[range] = field(default_factory=list)
+    """The tokens of each word, with the white space before it."""
+    held: frozenset[int] = frozenset()
+    """Positions."""
+    text: str = ""
+    unlikely: frozenset[int] = frozenset()
+    """Positions where a draft may not have the same token again."""
+
+    @classmethod
+    def of(cls, ids: list[int], spans: Collection[Span], blanks: int, detokenizer: Detokenizer) -> Passage:
+        """ids: of a text that has `blanks` characters before the first one that spans, in characters, count.
+
+        A token that a span touches is held, save for one whose white space alone it touches.
+        """
+        texts = detokenizer.texts(ids)[0]
+        ends = list(accumulate(map(len, texts), initial=-blanks))
+        touched = {
+            index
+            for index, ((start, end), text) in enumerate(zip(pairwise(ends), texts, strict=True))
+            if any(start + _lead(text) < span.end and span.start < end for span in spans)
+        }
+        return cls(ids, words_of(texts), frozenset(touched), "".join(texts))
+
+    def windows(self, capacity: int, detokenizer: Detokenizer) -> list[Passage]:
+        """Parts of at most `capacity` tokens, cut at sentences' ends where there are any, else at words."""
+        texts = detokenizer.texts(self.ids)[0]
+        cuts = [0]
+        while len(self.ids) - cuts[-1] > capacity:
+            start = cuts[-1]
+            words = [word.start for word in self.words if start < word.start <= start + capacity]
+            sentences = [at for at in words if _SENTENCE_END.search("".join(texts[start:at]))]
+            cuts.append((sentences or words or [start + capacity])[-1])
+        return [self._part(start, end, texts) for start, end in pairwise((*cuts, len(self.ids)))]
+
+    def _part(self, start: int, end: int, texts: list[str]) -> Passage:
+        words = [
+            range(max(word.start, start) - start, min(word.stop, end) - start)
+            for word in self.words
+            if word.start < end and start < word.stop
+        ]
+        held = {at - start for at in self.held if start <= at < end}
+        if not any(map(str.isalnum, texts[end - 1])):
+            held.add(end - 1 - start)  # a sentence ends as it did
+        return Passage(self.ids[start:end], words, frozenset(held), "".join(texts[start:end]))
+
+    def redrafting(self, words: Sequence[range], *, changed: int) -> Passage:
+        """With all but these words held. The first `changed` of them become others."""
+        drafted = {position for word in words for position in word}
+        held = self.held | (frozenset(range(len(self.ids))) - drafted)
+        unlikely = frozenset(next(at for at in word if at not in self.held) for word in words[:changed])
+        return replace(self, held=held, unlikely=unlikely)
+
+    def placed(self, length: int) -> tuple[int, dict[int, int]]:
+        """Where what is held stands in a draft of about `length` tokens: in its order, at the same share of
+        the way, with room for at least one token wherever there was any → the length, and ids by position.
+        """
+        parts = groupby(range(len(self.ids)), key=self.held.__contains__)
+        runs = [list(run) for held, run in parts if held]
+        if not runs:
+            return max(1, length), {}
+        gaps_before = [int(run[0] > 0) for run in runs]
+        needed = [gap + len(run) for gap, run in zip(gaps_before, runs, strict=True)]
+        behind = int(runs[-1][-1] + 1 < len(self.ids))
+        length = max(length, sum(needed) + behind)
+        pins: dict[int, int] = {}
+        least, most = 0, length - behind - sum(needed)
+        for gap, run, room in zip(gaps_before, runs, needed, strict=True):
+            wanted = round(run[0] * length / len(self.ids))
+            start = min(max(wanted, least + gap), most + gap)
+            pins.update((start + n, self.ids[at]) for n, at in enumerate(run))
+            least, most = start + len(run), most + room
+        return length, pins
+
+
+def words_of(texts: Sequence[str]) -> list[range]:
+    """The words that tokens make, by their texts. Scripts without spaces have a word for each token."""
+    starts, pending, before = [0], None, ""
+    for index, text in enumerate(texts):
+        if not text:  # a part of a character, which the next one completes
+            pending = index if pending is None else pending
+            continue
+        if before and not (_is_in_word(before[-1]) and _is_in_word(text[0])):
+            starts.append(index if pending is None else pending)
+        pending, before = None, text
+    return [range(start, end) for start, end in pairwise((*starts, len(texts))) if start < end]
+
+
+def _is_in_word(char: str) -> bool:
+    return (char.isalnum() or char in _IN_WORD or unicodedata.combining(char) > 0) and (
+        unicodedata.east_asian_width(char) not in "WF"
+    )
+
+
+def _lead(text: str) -> int:
+    return len(text) - len(text.lstrip())
