@@ -13,9 +13,11 @@ from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor
 from app.documents.text import text_between, utf16_length
 from app.drafting.draft_requests import DraftRequests
 from app.drafting.draft_session import DraftSession, DraftState, Variant
+from app.drafting.verbs import BRIDGE, DRAFT, FILL_IN_LINE, Verb
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
-from app.editor.placement import Placement, end_of_word
+from app.editor.passages import crosses_a_fence, whole_words, writer_gaps
+from app.editor.placement import PassagePlacement, Placement, ReplacingPlacement, end_of_word
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
@@ -23,6 +25,19 @@ from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
 from engine.protocol.events import Stats
 
+NOTHING_SELECTED = Fault("input", "There are no words in the selection.", "Select a phrase or a paragraph.")
+HALF_A_CODE_BLOCK = Fault(
+    "input",
+    "The selection has one end of a code block.",
+    "Select text on one side of it, or the whole block.",
+)
+NOTHING_TO_BRIDGE = Fault(
+    "input", "A bridge needs text on both sides.", "Put the caret between two passages."
+)
+NO_GAPS = Fault(
+    "input", "There are no gaps to draft.", "Write [[what belongs there]] where text should come."
+)
+PASSAGE_CHANGED = Fault("input", "You changed the passage, so its new version was let go.", "")
 FIRST_RESERVED_LINES = 4
 """Lines kept free for a draft before the first one has told how long they are."""
 
@@ -56,6 +71,7 @@ class DraftController(QObject):
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
         page.cursorPositionChanged.connect(self._on_caret_moved)
+        page.document().contentsChanged.connect(self._on_contents_changed)
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
             QShortcut(QKeySequence(keys), page, self.draft)
 
@@ -109,7 +125,74 @@ class DraftController(QObject):
         """Draft at several places in one batch. What a cursor selects is all that its draft is given; the
         draft goes behind it.
         """
-        drafts = [self._open(cursor) for cursor in cursors]
+        drafts = []
+        for cursor in cursors:
+            at, selection = QTextCursor(cursor), ""
+            if cursor.hasSelection():
+                start, end = cursor.selectionStart(), cursor.selectionEnd()
+                selection = text_between(self._page.document(), start, end).rstrip("\n")
+                at.setPosition(start + utf16_length(selection))
+            at = end_of_word(at)
+            if cursor == self._page.textCursor():
+                self._page.setTextCursor(at)
+            drafts.append(self._open(Placement(at), DRAFT, selection))
+        self._send(drafts)
+
+    def redraft_selection(self, verb: Verb) -> None:
+        """Draft the selected passage anew, in its place."""
+        passage = whole_words(self._page.textCursor())
+        if passage is None:
+            self.failed.emit(NOTHING_SELECTED)
+            return
+        placement = PassagePlacement(passage)
+        start, end = placement.bounds
+        for draft in self.overlays:
+            first, last = draft.placement.bounds
+            if first < end and start < last or start < first == last < end:
+                self._page.setTextCursor(QTextCursor(draft.placement.cursor))
+                self.go_to_draft()
+                return
+        if crosses_a_fence(placement.passage):
+            self.failed.emit(HALF_A_CODE_BLOCK)
+            return
+        self._page.setTextCursor(QTextCursor(placement.cursor))
+        self._send([self._open(placement, verb)])
+
+    def bridge(self) -> None:
+        """Draft what leads from the text before the caret to the text behind it."""
+        at = end_of_word(self._page.textCursor())
+        placement = Placement(at)
+        context = placement.context()
+        if not (context.before.strip() and context.after.strip()):
+            self.failed.emit(NOTHING_TO_BRIDGE)
+            return
+        self._page.setTextCursor(at)
+        self._send([self._open(placement, BRIDGE)])
+
+    def draft_all_gaps(self) -> None:
+        """Draft all places that the writer has marked, as many at a time as the engine takes."""
+        document, taken = self._page.document(), {draft.placement.bounds for draft in self.overlays}
+        gaps = [gap for gap in writer_gaps(document) if (gap.start, gap.end) not in taken]
+        if not gaps:
+            self.failed.emit(NO_GAPS)
+            return
+        ready = self._model.ready
+        most = ready.capabilities.max_batch if ready else 1
+        drafts = []
+        for gap in gaps:
+            cursor = QTextCursor(document)
+            cursor.setPosition(gap.start)
+            cursor.setPosition(gap.end, QTextCursor.MoveMode.KeepAnchor)
+            draft = self._open(ReplacingPlacement(cursor), DRAFT if gap.fills_its_line else FILL_IN_LINE)
+            draft.instruction = gap.note
+            drafts.append(draft)
+        self._page.setTextCursor(QTextCursor(drafts[0].placement.cursor))
+        for verb in (DRAFT, FILL_IN_LINE):
+            of_verb = [draft for draft in drafts if draft.verb is verb]
+            for start in range(0, len(of_verb), most):
+                self.requests.send(of_verb[start : start + most])
+
+    def _send(self, drafts: list[DraftSession]) -> None:
         self.overlays[drafts[0]].scroll_into_view()
         self.requests.send(drafts)
 
@@ -127,8 +210,9 @@ class DraftController(QObject):
 
     def bring_back(self) -> None:
         """The draft that was discarded last, at its place."""
-        if (dropped := self.dropped) and not self.overlays:
-            self._open(dropped.placement.cursor).restore(dropped.variants, dropped.shown_variant)
+        if (dropped := self.dropped) and not self.overlays and dropped.placement.is_intact:
+            again = self._open(dropped.placement.again(), dropped.verb, dropped.selection)
+            again.restore(dropped.variants, dropped.shown_variant)
             self.go_to_draft()
 
     def go_to_draft(self) -> None:
@@ -157,20 +241,14 @@ class DraftController(QObject):
 
     # ---------------------------------------------------------------- the life of a draft
 
-    def _open(self, cursor: QTextCursor) -> DraftSession:
-        at, selection = QTextCursor(cursor), ""
-        if cursor.hasSelection():
-            start, end = cursor.selectionStart(), cursor.selectionEnd()
-            selection = text_between(self._page.document(), start, end).rstrip("\n")
-            at.setPosition(start + utf16_length(selection))
-        at = end_of_word(at)
-        if cursor == self._page.textCursor():
-            self._page.setTextCursor(at)
+    def _open(self, placement: Placement, verb: Verb = DRAFT, selection: str = "") -> DraftSession:
         draft = DraftSession(
-            Placement(at), lambda draft: self.requests.send([draft]), self.requests.cancel, self, selection
+            placement, lambda draft: self.requests.send([draft]), self.requests.cancel, self, verb, selection
         )
         chosen = self._settings.current
         lines = statistics.median(self._recent_lines) if self._recent_lines else FIRST_RESERVED_LINES
+        if verb.joins_after:
+            lines = self._page.lines_of(placement.passage) / chosen.canvases
         reduced = reduces_motion(chosen.reduced_motion)
         overlay = DraftOverlay(
             self._page, draft.placement, round(lines) * chosen.canvases, reduced_motion=reduced
@@ -190,7 +268,8 @@ class DraftController(QObject):
         if is_new:
             if watched:
                 overlay.scroll_into_view()  # the bar may have grown out of the view
-            self._recent_lines.append(max(1, overlay.line_count / self._settings.current.canvases))
+            if not draft.verb.joins_after:
+                self._recent_lines.append(max(1, overlay.line_count / self._settings.current.canvases))
             self._page.announce("The draft is ready. Its facts are unchecked.")
 
     def _on_changed(self, draft: DraftSession) -> None:
@@ -201,6 +280,13 @@ class DraftController(QObject):
                 if ended and ended is not self.dropped:
                     ended.deleteLater()
         self.changed.emit()
+
+    def _on_contents_changed(self) -> None:
+        """A passage that the writer changes is the writer's: what would have replaced it goes."""
+        for draft in list(self.overlays):
+            if not draft.placement.is_intact:
+                draft.discard()
+                self.failed.emit(PASSAGE_CHANGED)
 
     def _on_model_leaving(self) -> None:
         for draft in list(self.overlays):

@@ -10,6 +10,7 @@ from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_session import DraftSession
 from app.editor.join import TextContext
+from app.editor.passages import protected
 from app.editor.placement import end_of_word, text_context
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
@@ -39,17 +40,20 @@ class DraftRequests(QObject):
         worker.stalled.connect(self._on_stalled)
 
     def send(self, drafts: Sequence[DraftSession]) -> None:
-        """One request for all of them, by the text as it is now."""
-        contexts = [
-            TextContext(draft.selection + draft.placement.separator, "")
-            if draft.selection
-            else draft.placement.context()
-            for draft in drafts
-        ]
-        request = self._request(contexts, drafts[0].retries)
+        """One request for all of them, by the text as it is now. All have the first one's verb."""
+        first = drafts[0]
+        variants = len(first.verb.length_shares) or (
+            self._settings.current.variants if len(drafts) == 1 else 1
+        )
+        if first.pinned:
+            variants = 1
+        places = tuple(map(_place, drafts))
+        request = self._request(places, variants, first.verb.steps_share, first.retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))
-        for place, draft in enumerate(drafts):
-            draft.begin(request.request_id, (request.seed + place) % 2**63, request.sampling.max_steps or 0)
+        for number, draft in enumerate(drafts):
+            begins = request.seed + number * variants
+            seeds = [(begins + variant) % 2**63 for variant in range(variants)]
+            draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)
         self._tasks.spawn(self._run(request))
 
     def cancel(self, draft: DraftSession) -> None:
@@ -64,22 +68,27 @@ class DraftRequests(QObject):
     def at(self, cursor: QTextCursor) -> DraftRequest:
         """What a draft that begins there would ask for."""
         around = text_context(cursor.document(), end_of_word(cursor).position())
-        return self._request([TextContext(around.before + around.join.lead(around), around.after)])
+        place = DraftPlace(before=around.before + around.join.lead(around), after=around.after)
+        return self._request((place,), self._settings.current.variants)
 
     async def close(self) -> None:
         await self._tasks.close()
 
-    def _request(self, contexts: Sequence[TextContext], retries: int = 0) -> DraftRequest:
+    def _request(
+        self, places: tuple[DraftPlace, ...], variants: int, steps_share: float = 1.0, retries: int = 0
+    ) -> DraftRequest:
         """By the settings as they are now."""
         chosen = self._settings.current
-        seed = secrets.randbits(63) if chosen.seed is None else (chosen.seed + retries) % 2**63
+        seed = secrets.randbits(63) if chosen.seed is None else (chosen.seed + retries * variants) % 2**63
         return DraftRequest(
             request_id=secrets.token_hex(16),
-            places=tuple(DraftPlace(before=context.before, after=context.after) for context in contexts),
+            places=places,
+            variants=variants,
             canvases=chosen.canvases,
             seed=seed,
             sampling=SamplingOverrides(
                 max_steps=chosen.max_steps,
+                steps_share=steps_share,
                 t_min=chosen.t_min,
                 t_max=chosen.t_max,
                 entropy_bound=chosen.entropy_bound,
@@ -110,8 +119,10 @@ class DraftRequests(QObject):
                 if draft := waiting.get(event.place):
                     draft.on_event(event)
             case Finished():
-                if draft := waiting.pop(event.place, None):
+                if draft := waiting.get(event.place):
                     draft.on_event(event)
+                    if draft.request_id is None:
+                        del waiting[event.place]
             case Failed() | Cancelled():
                 ended = list(waiting.values())
                 waiting.clear()
@@ -123,3 +134,26 @@ class DraftRequests(QObject):
     def _on_stalled(self, request_id: str) -> None:
         for draft in self._waiting.get(request_id, {}).values():
             draft.set_stalled(True)
+
+
+def _place(draft: DraftSession) -> DraftPlace:
+    """What the draft is asked for, by the text as it is now."""
+    placement, verb = draft.placement, draft.verb
+    context = placement.context()
+    if draft.selection:
+        context = TextContext(draft.selection + placement.separator, "")
+    passage, held = placement.passage, protected(placement.passage) if draft.holds_names else ()
+    share, lengths = verb.renoise_share, verb.length_shares
+    if draft.pinned:
+        passage, held, share, lengths = draft.pinned_text, draft.pinned, 1.0, lengths[:1]
+    return DraftPlace(
+        before=context.before,
+        after=context.after,
+        instruction="\n".join(filter(None, (verb.instruction, draft.instruction))),
+        start_text=passage,
+        held=held,
+        renoise_share=share,
+        joins_after=verb.joins_after,
+        length_shares=lengths,
+        length_tokens=verb.length_tokens if verb.joins_after else None,
+    )

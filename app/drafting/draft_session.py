@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
@@ -11,6 +11,7 @@ from typing import assert_never
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
+from app.drafting.verbs import DRAFT, Verb
 from app.editor.placement import Placement
 from engine.protocol.errors import Fault
 from engine.protocol.events import (
@@ -26,6 +27,7 @@ from engine.protocol.events import (
     Stats,
     Token,
 )
+from engine.protocol.requests import Span
 
 NOTHING_TO_ADD = Fault(
     "output", "The model had nothing to add here.", "Try again, or write a few more words first."
@@ -62,6 +64,37 @@ class Variant:
     """None where the writer stopped it: it is unfinished."""
     tokens: tuple[Token, ...] = ()
     """Of an unfinished one: what stood when it was stopped."""
+    corrected: tuple[Span, ...] = ()
+    """As in Finished."""
+
+
+@dataclass
+class _Developing:
+    """A variant that the engine works at."""
+
+    seed: int
+    committed: str = ""
+    tokens: tuple[Token, ...] = ()
+    """Of the newest frame, with what is committed before them as the first one."""
+    shown: bool = False
+    """Past its noise."""
+    step: int = 0
+    finished: Finished | None = None
+
+    def take(self, event: Frame | Committed) -> None:
+        if isinstance(event, Frame):
+            self.step = event.step
+            self.shown = bool(event.step or event.canvas)
+            tokens = event.tokens
+        else:
+            self.committed += event.text
+            tokens = ()
+        self.tokens = (Token(self.committed, 0.0, True, False), *tokens)
+
+    @property
+    def text(self) -> str:
+        """In the model's own characters."""
+        return "".join(token.text for token in self.tokens) if self.shown else ""
 
 
 class DraftSession(QObject):
@@ -88,12 +121,20 @@ class DraftSession(QObject):
         send: Callable[[DraftSession], None],
         cancel: Callable[[DraftSession], None],
         parent: QObject,
+        verb: Verb = DRAFT,
         selection: str = "",
     ) -> None:
         """selection: the text to draft from, in place of what stands around."""
         super().__init__(parent)
         self.placement = placement
+        self.verb = verb
         self.selection = selection
+        self.instruction = ""
+        """What the writer asks for, in words."""
+        self.holds_names = True
+        """Quotations, names and numbers of a passage stay."""
+        self.pinned_text, self.pinned = "", tuple[Span, ...]()
+        """A draft, and the parts of it that stay in the next one."""
         self.kept = False
         self.request_id: str | None = None
         """What the engine was asked for and has not ended yet."""
@@ -108,14 +149,17 @@ class DraftSession(QObject):
         self.shown_variant = 0
         self.asked_at_s = self.settled_at_s = 0.0
         """By the monotonic clock."""
-        self._seed = 0
-        self._committed = self._standing = ""
-        self._tokens: tuple[Token, ...] = ()
+        self._developing: list[_Developing] = []
 
     @property
     def shown(self) -> Variant | None:
         """What is settled and shown."""
         return self.variants[self.shown_variant] if self.state is DraftState.SETTLED else None
+
+    @property
+    def count(self) -> int:
+        """Of the variants, those that develop included."""
+        return len(self.variants) + len(self._developing)
 
     @property
     def text(self) -> str | None:
@@ -127,10 +171,13 @@ class DraftSession(QObject):
 
     # ---------------------------------------------------------------- what the writer does
 
-    def retry(self) -> None:
-        """Another draft in the same place; those before it stay within reach."""
-        if self.state is DraftState.SETTLED:
+    def retry(self, pinned: tuple[Span, ...] = ()) -> None:
+        """Another draft in the same place; those before it stay within reach. pinned: parts of the shown one
+        that stay.
+        """
+        if shown := self.shown:
             self.retries += 1
+            self.pinned_text, self.pinned = shown.text if pinned else "", pinned
             self.restarted.emit()
             self._send(self)
 
@@ -152,10 +199,15 @@ class DraftSession(QObject):
 
     def show(self, index: int) -> None:
         """Another variant."""
-        if self.state is DraftState.SETTLED and 0 <= index < len(self.variants):
-            self.shown_variant, self.settled_at_s = index, monotonic()
+        if self.state is DraftState.ENDED or not 0 <= index < self.count:
+            return
+        self.shown_variant, self.settled_at_s = index, monotonic()
+        if index < len(self.variants):
             self.settled.emit(self.variants[index], False)
-            self.changed.emit()
+        else:
+            self.restarted.emit()
+            self.developed.emit(self._developing[index - len(self.variants)].tokens)
+        self.changed.emit()
 
     def give_up(self) -> None:
         """Without a draft: it failed, or its model goes."""
@@ -169,11 +221,14 @@ class DraftSession(QObject):
 
     # ---------------------------------------------------------------- what the engine does
 
-    def begin(self, request_id: str, seed: int, max_steps: int) -> None:
-        """A draft was asked for. max_steps: 0 while it is the model's own."""
-        self.request_id, self._seed = request_id, seed
+    def begin(self, request_id: str, seeds: Sequence[int], max_steps: int) -> None:
+        """A draft was asked for, in as many variants as there are seeds. max_steps: 0 while it is the model's
+        own.
+        """
+        self.request_id = request_id
+        self._developing = [_Developing(seed) for seed in seeds]
+        self.shown_variant = len(self.variants)
         self.step, self.max_steps = 0, max_steps
-        self._committed, self._standing, self._tokens = "", "", ()
         self.asked_at_s = monotonic()
         self.stalled = False
         self._set_state(DraftState.PREPARING)
@@ -182,25 +237,20 @@ class DraftSession(QObject):
         """An event of this session's request and place."""
         self.stalled = False
         match event:
-            case Frame():
-                self.step, self.max_steps = event.step, event.max_steps
-                tokens = (Token(self._committed, 0.0, True, False), *event.tokens)
-                if event.step:
-                    self._take(tokens)
-                self.developed.emit(tokens)
-                self._set_state(DraftState.DENOISING)
-            case Committed():
-                self._committed += event.text
-                self._take((Token(self._committed, 0.0, True, False),))
-                self.developed.emit(self._tokens)
+            case Frame() | Committed():
+                developing = self._developing[event.variant]
+                developing.take(event)
+                if self.shown_variant == len(self.variants) + event.variant:
+                    self.developed.emit(developing.tokens)
+                    self.step = developing.step
+                if isinstance(event, Frame):
+                    self.max_steps = event.max_steps
+                    self._set_state(DraftState.DENOISING)
             case Finished():
-                self.request_id = None
-                if text := self.placement.shown(event.text):
-                    self.finished.emit(event.stats)
-                    self.end(Outcome.FINISHED, text, event.stats)
-                else:
-                    self.end(Outcome.GIVEN_UP)
-                    self.failed.emit(NOTHING_TO_ADD)
+                self._developing[event.variant].finished = event
+                if all(developing.finished for developing in self._developing):
+                    self.request_id = None
+                    self._on_finished()
             case Failed() | Cancelled():
                 self.request_id = None
                 self.end(Outcome.GIVEN_UP)
@@ -209,34 +259,50 @@ class DraftSession(QObject):
             case _:
                 assert_never(event)
 
-    def _take(self, tokens: tuple[Token, ...]) -> None:
-        """What stands now, in the model's own characters."""
-        self._tokens, self._standing = tokens, "".join(token.text for token in tokens)
+    def _on_finished(self) -> None:
+        """All variants, the best first."""
+        events = [developing.finished for developing in self._developing if developing.finished]
+        new = []
+        for event, developing in sorted(
+            zip(events, self._developing, strict=True), key=lambda each: each[0].rank
+        ):
+            if text := self.placement.shown(event.text):
+                new.append(Variant(text, developing.seed, event.stats, corrected=event.corrected))
+        if new:
+            self.finished.emit(events[0].stats)
+            self.end(Outcome.FINISHED, new)
+        else:
+            self.end(Outcome.GIVEN_UP)
+            self.failed.emit(NOTHING_TO_ADD)
 
     def set_stalled(self, stalled: bool) -> None:
         self.stalled = stalled
         self.changed.emit()
 
-    def end(self, outcome: Outcome, text: str = "", stats: Stats | None = None) -> None:
-        """The one way out of every state. What develops is given up; what is settled afterwards is the text,
-        or the variant before it, unless the place is to be bare.
+    def end(self, outcome: Outcome, new: Sequence[Variant] = ()) -> None:
+        """The one way out of every state. What develops is given up; what is settled afterwards is the first
+        of the new variants, or the one before them, unless the place is to be bare.
         """
         if self.request_id is not None:
             self._cancel(self)
             self.request_id = None
-        stopped = outcome is Outcome.STOPPED
-        if stopped:
-            text = self.placement.shown(self._standing)
-        is_new = bool(text.strip())
-        if is_new:
-            self.variants.append(Variant(text, self._seed, stats, self._tokens if stopped else ()))
-            self.shown_variant = len(self.variants) - 1
+        if outcome is Outcome.STOPPED:
+            texts = [self.placement.shown(developing.text) for developing in self._developing]
+            new = [
+                Variant(text, developing.seed, None, developing.tokens)
+                for text, developing in zip(texts, self._developing, strict=True)
+                if text.strip()
+            ]
+        self._developing = []
+        last = len(self.variants) - 1
+        self.shown_variant = last + 1 if new else max(0, min(self.shown_variant, last))
+        self.variants += new
         self.kept = outcome is Outcome.KEPT
         if self.kept or outcome is Outcome.DISCARDED or not self.variants:
             self._set_state(DraftState.ENDED)
             return
         self.settled_at_s = monotonic()
-        self.settled.emit(self.variants[self.shown_variant], is_new)
+        self.settled.emit(self.variants[self.shown_variant], bool(new))
         self._set_state(DraftState.SETTLED)
 
     def _set_state(self, state: DraftState) -> None:

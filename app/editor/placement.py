@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 from PySide6.QtGui import QTextCursor, QTextDocument, QTextLine
 
-from app.documents.text import text_between, utf16_length
+from app.documents.text import LINE_END, insertable, text_between, utf16_length
 from app.editor.anchor import Anchor
 from app.editor.join import JoinMode, TextContext, rest_of_word
 
@@ -39,15 +40,31 @@ def end_of_word(cursor: QTextCursor) -> QTextCursor:
 class Placement:
     """A place that follows the writer's edits, and how a draft joins the text there."""
 
+    replaced = ""
+    """The text that the draft comes in the place of."""
+    passage = ""
+    """What of it the draft is to say otherwise."""
+    is_intact = True
+    """Whether that text stands there as it was."""
+
     def __init__(self, cursor: QTextCursor) -> None:
         self._anchor = Anchor(cursor)
         self._document = cursor.document()
-        self._join = text_context(self._document, cursor.position()).join
+        self._join = self._around(CONTEXT_CHARACTERS).join
 
     @property
     def cursor(self) -> QTextCursor:
         """Where the draft stands."""
         return self._anchor.cursor
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """UTF-16 positions of what the draft replaces."""
+        return self.cursor.position(), self.cursor.position()
+
+    def again(self) -> Placement:
+        """Such a place where this one is now."""
+        return type(self)(self._range())
 
     @property
     def mode(self) -> JoinMode:
@@ -60,7 +77,7 @@ class Placement:
 
     def context(self) -> TextContext:
         """The text before the draft, as the draft finds it, and the text after it."""
-        around = text_context(self._document, self.cursor.position())
+        around = self._around(CONTEXT_CHARACTERS)
         return TextContext(around.before + self.separator, around.after)
 
     @property
@@ -89,9 +106,10 @@ class Placement:
         """Put the text in, as one edit block and so one undo → a cursor behind it."""
         near = self._near()
         insertion = self._join.lead(near) + text
-        cursor = QTextCursor(self.cursor)
-        start = cursor.position()
+        cursor = self._range()
+        start = cursor.selectionStart()
         cursor.beginEditBlock()
+        cursor.removeSelectedText()
         # As two commands: Qt merges what is typed next into a lone one.
         cursor.insertText(insertion[-1:] + self._join.tail(near))
         cursor.setPosition(start)
@@ -100,5 +118,81 @@ class Placement:
         cursor.setPosition(start + utf16_length(insertion))
         return cursor
 
+    def _range(self) -> QTextCursor:
+        """Selects what the draft replaces."""
+        return QTextCursor(self.cursor)
+
+    def _around(self, reach: int) -> TextContext:
+        return text_context(self._document, self.cursor.position(), reach)
+
     def _near(self) -> TextContext:
-        return text_context(self._document, self.cursor.position(), NEAR_CHARACTERS)
+        return self._around(NEAR_CHARACTERS)
+
+
+class ReplacingPlacement(Placement):
+    """In place of some text. The draft stands below it; the text stays until the draft is kept."""
+
+    mode = JoinMode.WITHIN
+
+    def __init__(self, replaced: QTextCursor) -> None:
+        """replaced: selects it. What is typed at its edges stays outside."""
+        self._start = Anchor(_at(replaced, replaced.selectionStart()))
+        self.replaced = text_between(replaced.document(), replaced.selectionStart(), replaced.selectionEnd())
+        super().__init__(_at(replaced, replaced.selectionEnd()))
+        self.cursor.setKeepPositionOnInsert(True)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return self._start.cursor.position(), self.cursor.position()
+
+    @property
+    def is_intact(self) -> bool:  # type: ignore[override]
+        return text_between(self._document, *self.bounds) == self.replaced
+
+    def lead(self, line: QTextLine) -> str:  # noqa: ARG002
+        return ""
+
+    def _range(self) -> QTextCursor:
+        cursor = _at(self.cursor, self.bounds[0])
+        cursor.setPosition(self.bounds[1], QTextCursor.MoveMode.KeepAnchor)
+        return cursor
+
+    def _around(self, reach: int) -> TextContext:
+        start, end = self.bounds
+        before = text_context(self._document, start, reach)
+        return TextContext(before.before, text_context(self._document, end, reach).after, before.is_markdown)
+
+
+class PassagePlacement(ReplacingPlacement):
+    """In place of a passage, which the draft says otherwise: whatever stands around it stays as it is."""
+
+    separator = ""
+
+    def __init__(self, passage: QTextCursor) -> None:
+        super().__init__(passage)
+        self.passage = self.replaced
+
+    def shown_pieces(self, pieces: Sequence[str]) -> list[str]:
+        """Without white space at the ends, and in one line where the passage is."""
+        pieces = [LINE_END.sub("\n", insertable(piece)) for piece in pieces]
+        if "\n" not in self.passage:
+            pieces = [piece.replace("\n", " ") for piece in pieces]
+        text = "".join(pieces)
+        first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+        ends = list(accumulate(map(len, pieces), initial=0))
+        return [text[max(start, first) : min(end, last)] for start, end in pairwise(ends)]
+
+    def apply(self, text: str) -> QTextCursor:
+        cursor = self._range()
+        start = cursor.selectionStart()
+        cursor.beginEditBlock()
+        cursor.insertText(text)
+        cursor.endEditBlock()
+        cursor.setPosition(start + utf16_length(text))
+        return cursor
+
+
+def _at(cursor: QTextCursor, position: int) -> QTextCursor:
+    moved = QTextCursor(cursor)
+    moved.setPosition(position)
+    return moved

@@ -26,6 +26,7 @@ class Settings:
     offered: Annotated[bool, Meta(title="The real model was offered")] = False
     max_steps: Annotated[int, Meta(title="Steps", ge=1, le=128)] | None = None
     canvases: Annotated[int, Meta(title="Length", ge=1, le=4)] = 1
+    variants: Annotated[int, Meta(title="Drafts at once", ge=1, le=4)] = 1
     context_tokens: Annotated[int, Meta(title="Context", ge=256, le=32768)] = 2048
     seed: Annotated[int, Meta(title="Seed", ge=0, le=2**63 - 1)] | None = None
     t_max: Annotated[float, Meta(title="Temperature at the start", ge=0.01, le=2.0)] | None = None
@@ -46,6 +47,7 @@ _log = logging.getLogger(__name__)
 _EXPLAINED = {
     "max_steps": "More steps take longer and read better; a draft that has settled stops before.",
     "canvases": "How many paragraphs of up to about 200 words a draft has.",
+    "variants": "Several drafts of a place develop together; more take memory and time.",
     "context_tokens": "How much of your text before the caret the model reads; more takes memory.",
     "seed": "The same number and the same text give the same draft.",
     "t_max": "Higher is more surprising, while the first words are found.",
