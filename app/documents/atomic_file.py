@@ -1,7 +1,8 @@
-"""Write a file at once or not at all."""
+"""Read an ordinary file; write one at once or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from io import FileIO
@@ -10,6 +11,13 @@ from pathlib import Path
 from PySide6.QtCore import QIODevice, QSaveFile
 
 Step = Callable[[], object]
+
+
+def read_ordinary(path: Path) -> bytes:
+    """Raises OSError for what is none: to open a pipe is to wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+    return path.read_bytes()
 
 
 def write_atomically(

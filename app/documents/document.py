@@ -10,7 +10,7 @@ from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtGui import QTextDocument
 
 from app.documents import files
-from app.documents.recovery import Recovery, RecoveryCopy, RecoveryStore
+from app.documents.recovery import LeftCopy, Recovery, RecoveryStore
 from app.documents.text import document_text, set_document_text
 from engine.protocol.errors import Fault
 
@@ -31,7 +31,7 @@ class Document(QObject):
         self._bom = False
         self._digest: str | None = None
         self._lock: QLockFile | None = None
-        self._offered: tuple[Path, RecoveryCopy] | None = None
+        self._offered: LeftCopy | None = None
         self._recovery = Recovery(document, store)
         store.failed.connect(self.failed)
         self.changed.connect(self._on_changed)
@@ -80,18 +80,18 @@ class Document(QObject):
         self._recovery.close()
         self._lock = None
 
-    def left_behind(self) -> RecoveryCopy | None:
+    def left_behind(self) -> LeftCopy | None:
         """The newest copy of an earlier run that ended without saving, for restore and throw_away."""
         self._offered = next(iter(self._store.pending()), None)
-        return self._offered[1] if self._offered else None
+        return self._offered
 
     def restore(self) -> None:
         """Open that copy as the unsaved text it was."""
         if self._offered is None:
             return
-        file, copy = self._offered
+        copy = self._offered.copy
         try:
-            claimed = self._store.claim(file)
+            claimed = self._store.claim(self._offered.file)
             if claimed is None:
                 return
         except OSError:
@@ -107,7 +107,7 @@ class Document(QObject):
         if self._offered is None:
             return
         try:
-            if claimed := self._store.claim(self._offered[0]):
+            if claimed := self._store.claim(self._offered.file):
                 self._store.discard(claimed)
         except OSError as error:
             self.failed.emit(Fault("recovery", f"It could not be thrown away: {error.strerror}."))
@@ -130,7 +130,7 @@ class Document(QObject):
         self._lock = None  # it may be the same file by another name
         try:
             self._lock = files.lock(path)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name with a zero byte
             return
         if self._lock is None:
             self.failed.emit(
