@@ -75,6 +75,15 @@ class Document(QObject):
         self._recovery.saved(path, self._digest)
         self.changed.emit()
 
+    def keep_copy(self) -> None:
+        """What is not saved is in a copy, whatever happens to the app. Raises OSError or ValueError."""
+        if self._document.isModified():
+            self._recovery.write_at_once()
+
+    def leave(self) -> None:
+        """The app ends now: what is not saved is offered at the next start. Raises OSError or ValueError."""
+        self._recovery.leave()
+
     def close(self) -> None:
         """The document was saved or given up."""
         self._recovery.close()

@@ -172,8 +172,16 @@ class Recovery(QObject):
         self._latest.stop()
         self._job = self._store.submit(self._write_job())
 
+    def leave(self) -> None:
+        """The app ends now: what is not saved stays for the next start. Raises OSError or ValueError."""
+        if self._document.isModified():
+            self.write_at_once()
+            self._closed = True
+            self._latest.stop()
+            self._document.contentsChanged.disconnect(self._on_contents_changed)
+
     def write_at_once(self) -> None:
-        """The copy is on the disk when this returns, changes or not. Raises OSError."""
+        """The copy is on the disk when this returns, changes or not. Raises OSError or ValueError."""
         self._store.submit(lambda: None).result()  # an older one must not come after it
         self._write_job()()
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from PySide6.QtGui import QTextCursor, QTextDocument
 
-from app.documents import recovery
+from app.documents import files, recovery
 from app.documents.document import Document
 from app.documents.recovery import Recovery, RecoveryCopy, RecoveryStore
 from app.settings.store import SettingsStore
@@ -106,11 +106,10 @@ def test_another_start_that_is_faster_changes_nothing(
 ) -> None:
     """The other one takes a dead run's folder away while this one looks at it."""
     store = RecoveryStore(root)
-    held_lock = recovery.held_lock
 
     def overtaken(path: Path) -> object:
         shutil.rmtree(path.with_suffix(""))
-        return held_lock(path)
+        return files.held_lock(path)
 
     monkeypatch.setattr(recovery, "held_lock", overtaken)
     assert store.pending() == []
