@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -61,18 +62,15 @@ class Document(QObject):
         path = path.absolute()
         expected = self._digest if path == self.path and not overwrite else None
         text = document_text(self._document)
+        copy_first = partial(self._recovery.write_at_once, before_in_place=path == self.path)
         self._digest = files.write(
-            path,
-            text,
-            bom=self._bom,
-            expected_digest=expected,
-            before_in_place=self._recovery.write_at_once,
+            path, text, bom=self._bom, expected_digest=expected, before_in_place=copy_first
         )
         if path != self.path:
             self.path = path
             self._take_lock(path)
         self._document.setModified(False)
-        self._recovery.saved(path, self._digest)
+        self._recovery.rebase(path, self._digest)
         self.changed.emit()
 
     def keep_copy(self) -> None:

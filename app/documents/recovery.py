@@ -36,7 +36,7 @@ class RecoveryCopy(msgspec.Struct, frozen=True, kw_only=True):
     """None if it never had one."""
     bom: bool
     digest: str | None
-    """Of the file when it was read."""
+    """Of the file when it was read; None if it may be replaced whatever it holds."""
     text: str
 
 
@@ -150,10 +150,10 @@ class Recovery(QObject):
         self._latest = timer(self, self.write_now, LATEST_MS, single_shot=True)
         document.contentsChanged.connect(self._on_contents_changed)
 
-    def saved(self, path: Path, digest: str) -> None:
-        """The text stands in this file now: the copy goes."""
+    def rebase(self, path: Path, digest: str) -> None:
+        """The file holds this now; where that is the document's text, the copy goes."""
         self._path, self._digest = path, digest
-        self._remove()
+        self.write_now()
 
     def close(self) -> None:
         """The document was saved, or its writer gave it up: the copy goes and none comes after it."""
@@ -180,17 +180,20 @@ class Recovery(QObject):
             self._latest.stop()
             self._document.contentsChanged.disconnect(self._on_contents_changed)
 
-    def write_at_once(self) -> None:
-        """The copy is on the disk when this returns, changes or not. Raises OSError or ValueError."""
-        self._store.submit(lambda: None).result()  # an older one must not come after it
-        self._write_job()()
+    def write_at_once(self, before_in_place: bool = False) -> None:
+        """The copy is on the disk when this returns, changes or not. Raises OSError or ValueError.
 
-    def _write_job(self) -> Callable[[], None]:
+        before_in_place: a crash may leave a part of the text in the document's file, to be replaced then.
+        """
+        self._store.submit(lambda: None).result()  # an older one must not come after it
+        self._write_job(before_in_place)()
+
+    def _write_job(self, before_in_place: bool = False) -> Callable[[], None]:
         """Writes the text of this moment."""
         copy = RecoveryCopy(
             path=str(self._path) if self._path else None,
             bom=self._bom,
-            digest=self._digest,
+            digest=None if before_in_place else self._digest,
             text=document_text(self._document),
         )
         file = self._file
