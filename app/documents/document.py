@@ -12,7 +12,7 @@ from PySide6.QtGui import QTextDocument
 
 from app.documents import files
 from app.documents.recovery import LeftCopy, Recovery, RecoveryStore
-from app.documents.text import document_text, set_document_text
+from app.documents.text import change_document_text, document_text, set_document_text
 from engine.protocol.errors import Fault
 
 
@@ -70,8 +70,38 @@ class Document(QObject):
             self.path = path
             self._take_lock(path)
         self._document.setModified(False)
-        self._recovery.rebase(path, self._digest)
+        self._rebase()
         self.changed.emit()
+
+    # ---------------------------------------------------------------- changed by another program
+
+    def matches(self, found: files.OpenedFile) -> bool:
+        """Whether the file still is what the text came from, or holds just that text: it is saved then."""
+        if found.bom == self._bom and found.text == document_text(self._document):
+            self._digest = found.digest
+            self._document.setModified(False)
+            self._rebase()
+            return True
+        return self._digest in (None, found.digest)
+
+    def reload(self, found: files.OpenedFile) -> None:
+        """Take the file's text, in one undo step that keeps the caret's place."""
+        change_document_text(self._document, found.text)
+        self._bom, self._digest = found.bom, found.digest
+        self._document.setModified(False)
+        self._rebase()
+
+    def keep(self, found: files.OpenedFile | None = None) -> None:
+        """The text is not saved: its file is gone, or holds what was found, which the next save replaces."""
+        if found:
+            self._digest = found.digest
+        self._document.setModified(True)
+        self._rebase()
+
+    def _rebase(self) -> None:
+        self._recovery.rebase(self.path, self._bom, self._digest)
+
+    # ---------------------------------------------------------------- its end
 
     def keep_copy(self) -> None:
         """What is not saved is in a copy, whatever happens to the app. Raises OSError or ValueError."""

@@ -150,9 +150,9 @@ class Recovery(QObject):
         self._latest = timer(self, self.write_now, LATEST_MS, single_shot=True)
         document.contentsChanged.connect(self._on_contents_changed)
 
-    def rebase(self, path: Path, digest: str) -> None:
+    def rebase(self, path: Path | None, bom: bool, digest: str | None) -> None:
         """The file holds this now; where that is the document's text, the copy goes."""
-        self._path, self._digest = path, digest
+        self._path, self._bom, self._digest = path, bom, digest
         self.write_now()
 
     def close(self) -> None:

@@ -53,10 +53,9 @@ def change_document_text(document: QTextDocument, text: str) -> None:
         document.setProperty(_MAIN_END, ends[0])
     cursor = QTextCursor(document)
     cursor.beginEditBlock()
+    before, after = document.toRawText().replace(_PARAGRAPH_MARK, "\n"), LINE_END.sub("\n", text)
     position = 0
-    for old, new in differences(
-        document.toRawText().replace(_PARAGRAPH_MARK, "\n"), LINE_END.sub("\n", text)
-    ):
+    for old, new in differences(before, after):
         if old != new:
             cursor.setPosition(position)
             cursor.setPosition(position + utf16_length(old), QTextCursor.MoveMode.KeepAnchor)

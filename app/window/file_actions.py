@@ -11,6 +11,7 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
 from app.widgets.message_bar import MessageBar
+from app.window.disk_changes import DiskChanges
 from app.window.document_view import DocumentView
 from app.window.recent_files import RecentFiles
 from engine.protocol.errors import FaultError
@@ -40,6 +41,7 @@ class FileActions(QObject):
         self._offer = offer
         self._window = window
         self.recent = RecentFiles()
+        self.changes = DiskChanges(view, self, notice, window)
 
     def new(self) -> None:
         self.when_saved(self._new_now)
@@ -142,7 +144,8 @@ class FileActions(QObject):
         try:
             self._document.save(path, overwrite=anew)
         except FaultError as error:
-            self._notice.show_fault(error.fault, ("Save as…", self.save_as))
+            if error.fault.kind != "changed-on-disk" or not self.changes.watch.check(anew=True):
+                self._notice.show_fault(error.fault, ("Save as…", self.save_as))
             return False
         self.remember_caret()
         return True
@@ -195,6 +198,7 @@ class FileActions(QObject):
         self._view.drafts.discard_all()
         self._document.restore()
         self.offer_restore()
+        self.changes.watch.check(anew=True)
         self._view.page.setFocus()
 
     def _ask_throw_away(self) -> None:

@@ -487,7 +487,7 @@ def test_an_edit_is_copied_and_a_save_removes_the_copy(qtbot: QtBot, root: Path,
     qtbot.waitUntil(lambda: len(copies(root)) == 1)
     assert store.pending() == []
     document.setModified(False)
-    kept.rebase(root / "a.txt", "digest")
+    kept.rebase(root / "a.txt", False, "digest")
     store.close()
     assert copies(root) == []
     assert list(root.iterdir()) == []
