@@ -87,15 +87,20 @@ class DiskChanges(QObject):
 
         palette = self._window.palette()
         mark = palette.color(QPalette.ColorRole.Highlight).name()
+        pale = palette.color(QPalette.ColorRole.PlaceholderText).name()
         pairs = differences(*(LINE_END.sub("\n", text) for text in (self._view.page.text(), found.text)))
         shown = "".join(
-            _alike(old) if old == new else f"<s>{escape(old)}</s>{_marked(new, mark)}" for old, new in pairs
+            _alike(old) if old == new else _struck(old, pale) + _marked(new, mark) for old, new in pairs
         )
         if all(old == new for old, new in pairs):
             shown = "The words are the same; the ends of lines, or the mark at the start, differ."
-        legend = f"<p><s>Only in your text</s> · {_marked('only in the file', mark)}</p>"
+        legend = f"<p>{_struck('Only in your text', pale)} · {_marked('only in the file', mark)}</p>"
         html = f'{legend}<p style="white-space: pre-wrap">{shown}</p>'
         TextDialog(f"“{found.path.name}” and your text", html, "", self._window).open()
+
+
+def _struck(text: str, colour: str) -> str:
+    return f'<s style="color: {colour}">{escape(text)}</s>'
 
 
 def _marked(text: str, colour: str) -> str:

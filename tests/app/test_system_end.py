@@ -56,6 +56,13 @@ def test_a_signal_ends_it_in_order(qapp: object, name: str) -> None:
     assert offered(f"os.kill(os.getpid(), signal.{name})", before="import signal\n") == (0, "the last key")
 
 
+def test_signals_that_come_together_end_it_once(qapp: object) -> None:
+    if not hasattr(signal, "SIGHUP"):
+        pytest.skip("no SIGHUP here")
+    twice = "window.close(); os.kill(os.getpid(), signal.SIGHUP); os.kill(os.getpid(), signal.SIGTERM)"
+    assert offered(twice, before="import signal\n") == (0, "the last key")  # while it asks whether to save
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_a_signal_that_is_ignored_stays_ignored(qapp: object, name: str) -> None:
     if not hasattr(signal, name):
