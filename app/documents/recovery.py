@@ -163,6 +163,8 @@ class Recovery(QObject):
             self._remove()
 
     def write_now(self) -> None:
+        if self._closed:
+            return
         if not self._document.isModified():
             self._remove()
             return

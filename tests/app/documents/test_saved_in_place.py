@@ -39,8 +39,13 @@ class Open:
             self.store.close()
 
     def die(self) -> None:
-        """Without closing the document."""
+        """As without closing the document: its copy stays."""
         self.dead = True
+        (copy,) = self.copies
+        data = copy.read_bytes()
+        self.document.close()
+        assert self.copies == []
+        copy.write_bytes(data)
         self.store.close()
 
     @property

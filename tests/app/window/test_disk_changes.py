@@ -284,3 +284,13 @@ def test_a_restored_text_is_compared_with_its_file(window: MainWindow, file: Pat
     assert window.view.page.text() == "mine, " + TEXT
     press(window, "Reload")
     assert window.view.page.text() == TEXT
+
+
+def test_nothing_comes_after_the_end(
+    window: MainWindow, watch: DiskWatch, file: Path, own_folders: Path
+) -> None:
+    window.close()
+    file.unlink()
+    watch.check()
+    window.view.document.keep()
+    assert list(own_folders.glob("state/mezzotint/recovery/*/*")) == []
