@@ -40,7 +40,7 @@ def write_atomically(
             raise OSError(file.errorString())
         if check:
             check()
-        if opened and not _hand_on(path, file.handle()) and before_in_place is not None:
+        if opened and not _hand_on(path, file) and before_in_place is not None:
             opened = False
             file.cancelWriting()
     except BaseException:
@@ -55,20 +55,22 @@ def write_atomically(
     _write_in_place(path, data)
 
 
-def _hand_on(path: Path, new: int) -> bool:
-    """Give the new file, by its handle, what the old one has. False where only the old one can have it."""
+def _hand_on(path: Path, file: QSaveFile) -> bool:
+    """Give the new file what the old one has. False where only the old one can have it."""
     if not path.exists():
         return True
     old = path.stat()
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.fchown(new, old.st_uid, old.st_gid)
-            os.fchmod(new, stat.S_IMODE(old.st_mode))
+    if sys.platform == "win32" or old.st_nlink > 1:
+        return old.st_nlink == 1
+    new = file.handle()
+    with contextlib.suppress(OSError):
+        os.fchown(new, old.st_uid, old.st_gid)
+        os.fchmod(new, stat.S_IMODE(old.st_mode))
     if sys.platform == "linux":
         for name, value in _attributes(path).items():
             with contextlib.suppress(OSError):
                 os.setxattr(new, name, value)
-    return old.st_nlink == 1 and _traits(old, path) == _traits(os.fstat(new), new)
+    return _traits(old, path) == _traits(os.fstat(new), new)
 
 
 def _traits(status: os.stat_result, file: Path | int) -> tuple[object, ...]:
