@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QPalette, QTextCursor
+from PySide6.QtGui import QGuiApplication, QPalette, QTextCursor
 from PySide6.QtWidgets import QWidget
 
 from app.documents.disk_watch import DiskWatch
@@ -85,7 +85,7 @@ class DiskChanges(QObject):
         from app.documents.differences import differences
         from app.window.help_menu import TextDialog
 
-        palette = self._window.palette()
+        palette = QGuiApplication.palette()  # a stylesheet has changed the window's
         mark = palette.color(QPalette.ColorRole.Highlight).name()
         pale = palette.color(QPalette.ColorRole.PlaceholderText).name()
         pairs = differences(*(LINE_END.sub("\n", text) for text in (self._view.page.text(), found.text)))
