@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.crash_handler import log_to, report_faults
 from app.documents.recovery import RecoveryStore
 from app.garbage_collector import GarbageCollector
 from app.settings.store import SettingsStore, default_path
+from app.system_end import SystemEnd
 from app.widgets import resources
 from app.widgets.theme import ui_font
 from app.window.main_window import MainWindow
@@ -59,10 +59,10 @@ def make_application(arguments: list[str]) -> QApplication:
     return app
 
 
-async def _until_closed(window: MainWindow, worker: EngineThread, recovery: RecoveryStore) -> None:
-    gone = asyncio.Event()
-    window.closed.connect(gone.set)
-    await gone.wait()
+async def _until(
+    closed: asyncio.Event, window: MainWindow, worker: EngineThread, recovery: RecoveryStore
+) -> None:
+    await closed.wait()
     await window.view.drafts.close()
     await window.model.close()
     ended = worker.close()
@@ -90,7 +90,9 @@ def start() -> int:
 
     with qasync.QEventLoop(app) as loop:
         report_faults(loop, window.notice.show_message)
-        signal.signal(signal.SIGINT, lambda *_: window.close())
+        closed = asyncio.Event()
+        window.closed.connect(closed.set)
+        SystemEnd(app, window)
         GarbageCollector(window)
         worker.start()
         if not starts_anew:
@@ -99,5 +101,5 @@ def start() -> int:
         if settings.set_aside:  # told last: a file that opens takes an earlier message away
             QTimer.singleShot(0, window, partial(window.notice.show_fault, settings.set_aside))
         QTimer.singleShot(0, window.model, window.model.load)
-        loop.run_until_complete(_until_closed(window, worker, recovery))
+        loop.run_until_complete(_until(closed, window, worker, recovery))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -10,8 +11,8 @@ from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtGui import QTextDocument
 
 from app.documents import files
-from app.documents.recovery import Recovery, RecoveryCopy, RecoveryStore
-from app.documents.text import document_text, set_document_text
+from app.documents.recovery import LeftCopy, Recovery, RecoveryStore
+from app.documents.text import change_document_text, document_text, set_document_text
 from engine.protocol.errors import Fault
 
 
@@ -31,7 +32,7 @@ class Document(QObject):
         self._bom = False
         self._digest: str | None = None
         self._lock: QLockFile | None = None
-        self._offered: tuple[Path, RecoveryCopy] | None = None
+        self._offered: LeftCopy | None = None
         self._recovery = Recovery(document, store)
         store.failed.connect(self.failed)
         self.changed.connect(self._on_changed)
@@ -61,37 +62,73 @@ class Document(QObject):
         path = path.absolute()
         expected = self._digest if path == self.path and not overwrite else None
         text = document_text(self._document)
+        copy_first = partial(self._recovery.write_at_once, before_in_place=path == self.path)
         self._digest = files.write(
-            path,
-            text,
-            bom=self._bom,
-            expected_digest=expected,
-            before_in_place=self._recovery.write_at_once,
+            path, text, bom=self._bom, expected_digest=expected, before_in_place=copy_first
         )
         if path != self.path:
             self.path = path
             self._take_lock(path)
         self._document.setModified(False)
-        self._recovery.saved(path, self._digest)
+        self._rebase()
         self.changed.emit()
+
+    # ---------------------------------------------------------------- changed by another program
+
+    def matches(self, found: files.OpenedFile) -> bool:
+        """Whether the file still is what the text came from, or holds just that text: it is saved then."""
+        if found.bom == self._bom and found.text == document_text(self._document):
+            self._digest = found.digest
+            self._document.setModified(False)
+            self._rebase()
+            return True
+        return self._digest in (None, found.digest)
+
+    def reload(self, found: files.OpenedFile) -> None:
+        """Take the file's text, in one undo step that keeps the caret's place."""
+        change_document_text(self._document, found.text)
+        self._bom, self._digest = found.bom, found.digest
+        self._document.setModified(False)
+        self._rebase()
+
+    def keep(self, found: files.OpenedFile | None = None) -> None:
+        """The text is not saved: its file is gone, or holds what was found, which the next save replaces."""
+        if found:
+            self._digest = found.digest
+        self._document.setModified(True)
+        self._rebase()
+
+    def _rebase(self) -> None:
+        self._recovery.rebase(self.path, self._bom, self._digest)
+
+    # ---------------------------------------------------------------- its end
+
+    def keep_copy(self) -> None:
+        """What is not saved is in a copy, whatever happens to the app. Raises OSError or ValueError."""
+        if self._document.isModified():
+            self._recovery.write_at_once()
+
+    def leave(self) -> None:
+        """The app ends now: what is not saved is offered at the next start. Raises OSError or ValueError."""
+        self._recovery.leave()
 
     def close(self) -> None:
         """The document was saved or given up."""
         self._recovery.close()
         self._lock = None
 
-    def left_behind(self) -> RecoveryCopy | None:
+    def left_behind(self) -> LeftCopy | None:
         """The newest copy of an earlier run that ended without saving, for restore and throw_away."""
         self._offered = next(iter(self._store.pending()), None)
-        return self._offered[1] if self._offered else None
+        return self._offered
 
     def restore(self) -> None:
         """Open that copy as the unsaved text it was."""
         if self._offered is None:
             return
-        file, copy = self._offered
+        copy = self._offered.copy
         try:
-            claimed = self._store.claim(file)
+            claimed = self._store.claim(self._offered.file)
             if claimed is None:
                 return
         except OSError:
@@ -107,7 +144,7 @@ class Document(QObject):
         if self._offered is None:
             return
         try:
-            if claimed := self._store.claim(self._offered[0]):
+            if claimed := self._store.claim(self._offered.file):
                 self._store.discard(claimed)
         except OSError as error:
             self.failed.emit(Fault("recovery", f"It could not be thrown away: {error.strerror}."))
@@ -130,7 +167,7 @@ class Document(QObject):
         self._lock = None  # it may be the same file by another name
         try:
             self._lock = files.lock(path)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name with a zero byte
             return
         if self._lock is None:
             self.failed.emit(

@@ -115,6 +115,8 @@ def lock(path: Path) -> QLockFile | None:
 
 def held_lock(path: Path) -> QLockFile | None:
     """The lock, or None while a living process holds it. Raises OSError where no lock can be kept."""
+    if path.exists() and not path.is_file():  # QLockFile would wait for a pipe
+        raise OSError(f"no lock can be kept at {path}")
     result = QLockFile(str(path))
     result.setStaleLockTime(0)
     # Asks the system, which knows whether a holder lives; process ids are used again, in sandboxes at once.

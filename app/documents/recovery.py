@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import platformdirs
 from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtGui import QTextDocument
 
-from app.documents.atomic_file import write_atomically
+from app.documents.atomic_file import read_ordinary, write_atomically
 from app.documents.files import held_lock
 from app.documents.text import document_text
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault
 
-LATEST_MS = 1000
-"""A change is in the copy after so long."""
+LATEST_MS = 500
+"""A change is being copied after so long: with the time that this takes, it is kept within a second."""
+_AGAIN_MS = 20
 SAVE_YOURSELF = "Save your text yourself, and often, until there is room again."
 _SUFFIX = ".recovery"
 _log = logging.getLogger(__name__)
@@ -34,9 +36,17 @@ class RecoveryCopy(msgspec.Struct, frozen=True, kw_only=True):
     """None if it never had one."""
     bom: bool
     digest: str | None
-    """Of the file when it was read."""
-    written_at: datetime
+    """Of the file when it was read; None if it may be replaced whatever it holds."""
     text: str
+
+
+class LeftCopy(NamedTuple):
+    """A copy that a dead run left."""
+
+    file: Path
+    copy: RecoveryCopy
+    written_at: float
+    """The file's own time, in seconds since 1970."""
 
 
 class RecoveryStore(QObject):
@@ -59,7 +69,7 @@ class RecoveryStore(QObject):
             _log.error("No recovery copies can be kept in %s: %s", self._root, error)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recovery")
 
-    def pending(self) -> list[tuple[Path, RecoveryCopy]]:
+    def pending(self) -> list[LeftCopy]:
         """What dead runs left, the newest first. A damaged copy is logged and left alone."""
         found = []
         for folder in self._root.glob("*/"):
@@ -72,13 +82,14 @@ class RecoveryStore(QObject):
                 continue
             for file in folder.glob(f"*{_SUFFIX}"):
                 try:
-                    found.append((file, msgspec.json.decode(file.read_bytes(), type=RecoveryCopy)))
-                except (OSError, msgspec.DecodeError) as error:
+                    copy = msgspec.json.decode(read_ordinary(file), type=RecoveryCopy)
+                    found.append(LeftCopy(file, copy, file.stat().st_mtime))
+                except (OSError, msgspec.DecodeError, RecursionError) as error:
                     _log.warning("The recovery copy %s cannot be read: %s", file, error)
-            if not any(folder.iterdir()):
+            with contextlib.suppress(OSError):  # another start was faster, or it is not empty
                 folder.rmdir()
             lock.unlock()
-        return sorted(found, key=lambda pair: pair[1].written_at, reverse=True)
+        return sorted(found, key=lambda left: left.written_at, reverse=True)
 
     def claim(self, file: Path) -> Path | None:
         """Move a dead run's copy to this run; None if another run was faster. Raises OSError."""
@@ -102,7 +113,7 @@ class RecoveryStore(QObject):
     def close(self) -> None:
         """Wait for what is being written. Copies of documents that were not closed stay for the next run."""
         self._writer.shutdown()
-        if self._folder.is_dir() and not any(self._folder.iterdir()):
+        with contextlib.suppress(OSError):  # it is not empty, or could not be made
             self._folder.rmdir()
         self._lock = None
 
@@ -139,10 +150,10 @@ class Recovery(QObject):
         self._latest = timer(self, self.write_now, LATEST_MS, single_shot=True)
         document.contentsChanged.connect(self._on_contents_changed)
 
-    def saved(self, path: Path, digest: str) -> None:
-        """The text stands in this file now: the copy goes."""
-        self._path, self._digest = path, digest
-        self._remove()
+    def rebase(self, path: Path | None, bom: bool, digest: str | None) -> None:
+        """The file holds this now; where that is the document's text, the copy goes."""
+        self._path, self._bom, self._digest = path, bom, digest
+        self.write_now()
 
     def close(self) -> None:
         """The document was saved, or its writer gave it up: the copy goes and none comes after it."""
@@ -152,27 +163,39 @@ class Recovery(QObject):
             self._remove()
 
     def write_now(self) -> None:
+        if self._closed:
+            return
         if not self._document.isModified():
             self._remove()
             return
         if self._job is not None and not self._job.done():
-            self._latest.start()
+            self._latest.start(_AGAIN_MS)
             return
         self._latest.stop()
         self._job = self._store.submit(self._write_job())
 
-    def write_at_once(self) -> None:
-        """The copy is on the disk when this returns, changes or not. Raises OSError."""
-        self._store.submit(lambda: None).result()  # an older one must not come after it
-        self._write_job()()
+    def leave(self) -> None:
+        """The app ends now: what is not saved stays for the next start. Raises OSError or ValueError."""
+        if self._document.isModified():
+            self.write_at_once()
+            self._closed = True
+            self._latest.stop()
+            self._document.contentsChanged.disconnect(self._on_contents_changed)
 
-    def _write_job(self) -> Callable[[], None]:
+    def write_at_once(self, before_in_place: bool = False) -> None:
+        """The copy is on the disk when this returns, changes or not. Raises OSError or ValueError.
+
+        before_in_place: a crash may leave a part of the text in the document's file, to be replaced then.
+        """
+        self._store.submit(lambda: None).result()  # an older one must not come after it
+        self._write_job(before_in_place)()
+
+    def _write_job(self, before_in_place: bool = False) -> Callable[[], None]:
         """Writes the text of this moment."""
         copy = RecoveryCopy(
             path=str(self._path) if self._path else None,
             bom=self._bom,
-            digest=self._digest,
-            written_at=datetime.now(UTC),
+            digest=None if before_in_place else self._digest,
             text=document_text(self._document),
         )
         file = self._file
@@ -180,7 +203,7 @@ class Recovery(QObject):
 
     def _on_contents_changed(self) -> None:
         if not self._latest.isActive():
-            self._latest.start()
+            self._latest.start(LATEST_MS)
 
     def _remove(self) -> None:
         self._latest.stop()

@@ -44,6 +44,33 @@ def set_document_text(document: QTextDocument, text: str) -> None:
     document.setModified(False)
 
 
+def change_document_text(document: QTextDocument, text: str) -> None:
+    """Make it this text in one undo step that touches only what differs: cursors elsewhere stay."""
+    from app.documents.differences import differences  # the first paint does not need it
+
+    ends = LINE_END.findall(text)
+    if document.blockCount() == 1 and ends:
+        document.setProperty(_MAIN_END, ends[0])
+    cursor = QTextCursor(document)
+    cursor.beginEditBlock()
+    before, after = document.toRawText().replace(_PARAGRAPH_MARK, "\n"), LINE_END.sub("\n", text)
+    position = 0
+    for old, new in differences(before, after):
+        if old != new:
+            cursor.setPosition(position)
+            cursor.setPosition(position + utf16_length(old), QTextCursor.MoveMode.KeepAnchor)
+            cursor.insertText("." + new)
+            cursor.setPosition(position)
+            cursor.setPosition(position + 1, QTextCursor.MoveMode.KeepAnchor)
+            cursor.removeSelectedText()
+        position += utf16_length(new)
+    main = document.property(_MAIN_END) or "\n"
+    if document.property(_MIXED) or any(end != main for end in ends):
+        document.setProperty(_MIXED, True)
+        _mark_blocks(document, ends, main)
+    cursor.endEditBlock()
+
+
 def document_text(document: QTextDocument) -> str:
     """The text with each line's own ending: what belongs into the file."""
     raw = document.toRawText()
@@ -64,9 +91,9 @@ def _mark_blocks(document: QTextDocument, ends: list[str], main: str) -> None:
     cursor.beginEditBlock()
     block = document.firstBlock().next()
     for end in ends:
-        if end != main:
+        block_format = block.blockFormat()
+        if end != (block_format.property(_OWN_END) or main):
             cursor.setPosition(block.position())
-            block_format = block.blockFormat()
             block_format.setProperty(_OWN_END, end)
             cursor.setBlockFormat(block_format)
         block = block.next()

@@ -13,7 +13,7 @@ import msgspec
 import platformdirs
 from PySide6.QtCore import QObject, Signal
 
-from app.documents.atomic_file import write_atomically
+from app.documents.atomic_file import read_ordinary, write_atomically
 from app.settings.schema import HINTS, Settings, from_stored, problem
 from engine.protocol.errors import Fault
 
@@ -76,7 +76,7 @@ class SettingsStore(QObject):
 def _load(path: Path, otherwise: Settings) -> tuple[Settings, Fault | None]:
     """otherwise: if there is no file that can be read; one that cannot is set aside, never written over."""
     try:
-        return from_stored(msgspec.json.decode(path.read_bytes(), type=dict[str, Any])), None
+        return from_stored(msgspec.json.decode(read_ordinary(path), type=dict[str, Any])), None
     except (FileNotFoundError, NotADirectoryError):
         return otherwise, None
     except (OSError, msgspec.DecodeError, RecursionError) as error:

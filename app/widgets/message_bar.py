@@ -16,7 +16,7 @@ Choice = tuple[str, Callable[[], object]]
 
 
 class MessageBar(QFrame):
-    """Shows a message, with up to two things to do."""
+    """Shows a message, with up to three things to do."""
 
     turned = Signal()
     """It is shown now, or hidden."""
@@ -35,7 +35,7 @@ class MessageBar(QFrame):
         self._text.setContentsMargins(0, 3, 0, 0)  # its first line on one with the cross
         close = tool_button("×", "Close the message", self.hide)
         close.setProperty("bare", True)
-        self.buttons = [self._button(0), self._button(1)]
+        self.buttons = [self._button(index) for index in range(3)]
         ways = QHBoxLayout()
         ways.setSpacing(18)
         for button in self.buttons:
@@ -59,13 +59,13 @@ class MessageBar(QFrame):
         self.show_message(fault.message, fault.remedy, *ways)
 
     def show_message(self, message: str, remedy: str = "", *ways: Choice) -> None:
-        """ways: at most two buttons that do what the remedy says, the better one first."""
+        """ways: at most three buttons that do what the remedy says, the better one first."""
         from app.widgets.panel import breakable  # the first paint does not need it
 
         self._text.setText(breakable(f"{message} {remedy}".strip()))
         self._acts = [act for _, act in ways]
         labels = [label for label, _ in ways]
-        for button, label in zip(self.buttons, [*labels, "", ""], strict=False):
+        for button, label in zip(self.buttons, [*labels, "", "", ""], strict=False):
             button.setText(label)
             button.setAccessibleName(label or "Nothing to do")
             button.setVisible(bool(label))

@@ -6,17 +6,28 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QDateTime, QLocale, QObject, Qt
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
 from app.widgets.message_bar import MessageBar
+from app.window.disk_changes import DiskChanges
 from app.window.document_view import DocumentView
 from app.window.recent_files import RecentFiles
 from engine.protocol.errors import FaultError
 
 # The dialogs are imported where they are asked for: the first paint does not need them.
 _FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
+_BEGIN_CHARS = 60
+
+
+def _begin_of(text: str) -> str:
+    """Its first words, in quotation marks."""
+    words = " ".join(text[: 10 * _BEGIN_CHARS].split())
+    if len(words) > _BEGIN_CHARS:
+        cut = words[: _BEGIN_CHARS + 1].rpartition(" ")[0] or words[:_BEGIN_CHARS]
+        words = f"{cut} …"
+    return words and f"“{words}”"
 
 
 class FileActions(QObject):
@@ -30,6 +41,7 @@ class FileActions(QObject):
         self._offer = offer
         self._window = window
         self.recent = RecentFiles()
+        self.changes = DiskChanges(view, self, notice, window)
 
     def new(self) -> None:
         self.when_saved(self._new_now)
@@ -132,7 +144,8 @@ class FileActions(QObject):
         try:
             self._document.save(path, overwrite=anew)
         except FaultError as error:
-            self._notice.show_fault(error.fault, ("Save as…", self.save_as))
+            if error.fault.kind != "changed-on-disk" or not self.changes.watch.check(anew=True):
+                self._notice.show_fault(error.fault, ("Save as…", self.save_as))
             return False
         self.remember_caret()
         return True
@@ -169,10 +182,13 @@ class FileActions(QObject):
         if left is None:
             self._offer.hide()
             return
-        name = f"“{Path(left.path).name}”" if left.path else "A text without a name"
-        when = f"It was last written on {left.written_at.astimezone():%d %B %Y at %H:%M}."
+        name = f"“{Path(left.copy.path).name}”" if left.copy.path else "A text without a name"
+        written_at = QDateTime.fromSecsSinceEpoch(int(left.written_at))
+        when = QLocale(QLocale.Language.English).toString(written_at, "d MMMM yyyy 'at' HH:mm")
         ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
-        self._offer.show_message(f"{name} was not saved.", when, *ways)
+        self._offer.show_message(
+            f"{name} was not saved. {_begin_of(left.copy.text)}", f"It was last written on {when}.", *ways
+        )
 
     def _restore(self) -> None:
         self.when_saved(self._restore_now)
@@ -182,6 +198,7 @@ class FileActions(QObject):
         self._view.drafts.discard_all()
         self._document.restore()
         self.offer_restore()
+        self.changes.watch.check(anew=True)
         self._view.page.setFocus()
 
     def _ask_throw_away(self) -> None:

@@ -174,6 +174,17 @@ class MainWindow(QMainWindow):
         self.activateWindow()
         self.files.take(path, or_new=True)
 
+    def end(self) -> None:
+        """The system ends the app: what is not saved is offered at the next start. Asked about only where no
+        copy of it can be kept.
+        """
+        try:
+            self.view.document.leave()
+        except (OSError, ValueError):
+            self.close()
+        else:
+            self._close_now()
+
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.view.page.document().isModified():
             event.ignore()

@@ -10,6 +10,8 @@ import msgspec
 import platformdirs
 from PySide6.QtCore import QIODevice, QSaveFile
 
+from app.documents.atomic_file import read_ordinary
+
 MOST = 10
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class RecentFiles:
     def _read(self) -> list[RecentFile]:
         """What another window has put there counts."""
         try:
-            self._kept = msgspec.json.decode(self._file.read_bytes(), type=list[RecentFile])
+            self._kept = msgspec.json.decode(read_ordinary(self._file), type=list[RecentFile])
         except FileNotFoundError:
             pass
         except (OSError, msgspec.DecodeError) as error:

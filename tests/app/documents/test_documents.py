@@ -436,7 +436,7 @@ def test_what_is_restored_or_thrown_away_is_what_was_offered(
     else:
         document.throw_away()
         store.submit(lambda: None).result()
-    assert [copy.text for _, copy in store.pending()] == ["newer"]
+    assert [left.copy.text for left in store.pending()] == ["newer"]
     document.close()
     store.close()
 
@@ -487,7 +487,7 @@ def test_an_edit_is_copied_and_a_save_removes_the_copy(qtbot: QtBot, root: Path,
     qtbot.waitUntil(lambda: len(copies(root)) == 1)
     assert store.pending() == []
     document.setModified(False)
-    kept.saved(root / "a.txt", "digest")
+    kept.rebase(root / "a.txt", False, "digest")
     store.close()
     assert copies(root) == []
     assert list(root.iterdir()) == []
@@ -521,20 +521,21 @@ def test_the_next_run_offers_what_a_dead_one_left(qapp: object, root: Path) -> N
     dead_run(root, "untitled")
     store, other = RecoveryStore(root), RecoveryStore(root)
     pending = store.pending()
-    assert [copy.text for _, copy in pending] == ["untitled", "first\u00a0text"]
-    assert pending[0][1].path is None
-    assert (pending[1][1].path, pending[1][1].bom, pending[1][1].digest) == ("/somewhere/a.txt", True, "d")
+    assert [left.copy.text for left in pending] == ["untitled", "first\u00a0text"]
+    assert pending[0].copy.path is None
+    named = pending[1].copy
+    assert (named.path, named.bom, named.digest) == ("/somewhere/a.txt", True, "d")
 
-    claimed = store.claim(pending[0][0])
+    claimed = store.claim(pending[0].file)
     assert claimed is not None
-    assert other.claim(pending[0][0]) is None
-    assert [copy.text for _, copy in other.pending()] == ["first\u00a0text"]
+    assert other.claim(pending[0].file) is None
+    assert [left.copy.text for left in other.pending()] == ["first\u00a0text"]
     document = QTextDocument()
-    set_document_text(document, pending[0][1].text)
+    set_document_text(document, pending[0].copy.text)
     kept = Recovery(document, store, copy=claimed)
     kept.close()
     kept.close()
-    store.discard(pending[1][0])
+    store.discard(pending[1].file)
     store.close()
     assert copies(root) == []
     assert other.pending() == []

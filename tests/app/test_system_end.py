@@ -1,0 +1,83 @@
+"""Whatever the system ends the app by, the last key is offered at the next start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QTextDocument
+
+from app.documents.document import Document
+from app.documents.recovery import RecoveryStore
+
+DRIVE = """
+import os, sys
+from PySide6.QtCore import qWarning
+from app import application
+from app.__main__ import main
+from app.window.main_window import MainWindow
+from tests.fakes import FakeEngine
+
+start = MainWindow.start
+
+def type_and_end(window, path):
+    start(window, path)
+    window.view.page.insertPlainText("the last key")
+    END
+
+MainWindow.start = type_and_end
+application.open_local_engine = FakeEngine
+sys.exit(main())
+"""
+
+
+def offered(code: str, *arguments: str, before: str = "") -> tuple[int, str | None]:
+    """How a run that ended so ended, and what the next one offers."""
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    command = [sys.executable, "-c", before + DRIVE.replace("END", code), "--in-thread", *arguments]
+    done = subprocess.run(command, env=environment, timeout=60, stderr=subprocess.DEVNULL)
+    store = RecoveryStore()
+    document = Document(QTextDocument(), store)
+    left = document.left_behind()
+    document.close()
+    store.close()
+    return done.returncode, left and left.copy.text
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it_in_order(qapp: object, name: str) -> None:
+    if not hasattr(signal, name):
+        pytest.skip(f"no {name} here")
+    assert offered(f"os.kill(os.getpid(), signal.{name})", before="import signal\n") == (0, "the last key")
+
+
+def test_signals_that_come_together_end_it_once(qapp: object) -> None:
+    if not hasattr(signal, "SIGHUP"):
+        pytest.skip("no SIGHUP here")
+    twice = "window.close(); os.kill(os.getpid(), signal.SIGHUP); os.kill(os.getpid(), signal.SIGTERM)"
+    assert offered(twice, before="import signal\n") == (0, "the last key")  # while it asks whether to save
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_a_signal_that_is_ignored_stays_ignored(qapp: object, name: str) -> None:
+    if not hasattr(signal, name):
+        pytest.skip(f"no {name} here")
+    before = f"import signal\nsignal.signal(signal.{name}, signal.SIG_IGN)\n"
+    saved = "window.view.page.document().setModified(False)"
+    end = f"os.kill(os.getpid(), signal.{name}); assert window.isVisible(); {saved}; window.close()"
+    assert offered(end, before=before) == (0, None)
+
+
+@pytest.mark.parametrize("said", ["The X11 connection broke (error 1).", "The Wayland connection broke."])
+def test_the_display_goes_away(qapp: object, said: str) -> None:
+    assert offered(f"qWarning({said!r})") == (1, "the last key")
+
+
+def test_a_log_out_that_is_called_off_leaves_the_window(qapp: object) -> None:
+    asked = "application.QApplication.instance().commitDataRequest.emit(None)"
+    assert offered(f"{asked}; assert window.isVisible(); os._exit(3)") == (3, "the last key")
