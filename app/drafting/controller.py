@@ -25,11 +25,11 @@ from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
 from engine.protocol.events import Stats
 
-NOTHING_SELECTED = Fault("input", "There are no words in the selection.", "Select a phrase or a paragraph.")
+NOTHING_SELECTED = Fault("input", "There are no words to draft anew.", "Select a phrase or a paragraph.")
 HALF_A_CODE_BLOCK = Fault(
     "input",
     "The selection has one end of a code block.",
-    "Select text on one side of it, or the whole block.",
+    "Select it whole, or text beside it.",
 )
 NOTHING_TO_BRIDGE = Fault(
     "input", "A bridge needs text on both sides.", "Put the caret between two passages."
@@ -148,7 +148,7 @@ class DraftController(QObject):
         start, end = placement.bounds
         for draft in self.overlays:
             first, last = draft.placement.bounds
-            if first < end and start < last or start < first == last < end:
+            if (first < end and start < last) or start < first == last < end:
                 self._page.setTextCursor(QTextCursor(draft.placement.cursor))
                 self.go_to_draft()
                 return

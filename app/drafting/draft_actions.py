@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QKeySequence
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.verbs import OF_SELECTION, Verb
 
 
 class DraftActions(QObject):
@@ -37,6 +38,13 @@ class DraftActions(QObject):
         self.bring_back = self._action(
             "Bring back the last draft", "Bring back the draft that was discarded last", drafts.bring_back
         )
+        self.of_selection = [self._verb(verb, drafts) for verb in OF_SELECTION]
+        self.bridge = self._action(
+            "Bridge", "Lead from the text before to the text behind", drafts.bridge, "Ctrl+Shift+B"
+        )
+        self.gaps = self._action(
+            "Draft all gaps", "Draft every [[…]] in the text", drafts.draft_all_gaps, "Ctrl+Shift+G"
+        )
         drafts.changed.connect(self._on_changed)
         self._on_changed()
 
@@ -47,6 +55,11 @@ class DraftActions(QObject):
         action.setShortcut(QKeySequence(key))
         action.triggered.connect(lambda: act())
         return action
+
+    def _verb(self, verb: Verb, drafts: DraftController) -> QAction:
+        number = OF_SELECTION.index(verb) + 1
+        tool_tip = f"{verb.label} the selected passage"
+        return self._action(verb.label, tool_tip, lambda: drafts.redraft_selection(verb), f"Alt+{number}")
 
     def _on_current(self, act: Callable[[DraftSession], None]) -> Callable[[], None]:
         def on_current() -> None:
@@ -65,6 +78,6 @@ class DraftActions(QObject):
         for action in (self.discard, self.go_to):
             action.setEnabled(draft is not None)
         self.bring_back.setEnabled(self._drafts.dropped is not None and draft is None)
-        shown, count = (draft.shown_variant, len(draft.variants)) if draft and settled else (0, 0)
+        shown, count = (draft.shown_variant, draft.count) if draft else (0, 0)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)

@@ -74,7 +74,7 @@ class DraftBar(QFrame):
             self.hide()
             return
         settled = draft.state is DraftState.SETTLED
-        several = settled and len(draft.variants) > 1
+        several = draft.count > 1
         shown: dict[QWidget, bool] = {
             self.label: not settled,
             self.keep: settled,
@@ -89,7 +89,7 @@ class DraftBar(QFrame):
         for widget, visible in shown.items():
             widget.setVisible(visible)
         self.setAccessibleDescription(draft.text or "")
-        self.variant.setText(f"{draft.shown_variant + 1} of {len(draft.variants)}")
+        self.variant.setText(f"{draft.shown_variant + 1} of {draft.count}")
         self.label.setText("The engine is not moving" if stalled else self._progress_text(draft))
         self.progress.set_share(self._share(draft))
         self.label.setMinimumWidth(self._label_width(draft))

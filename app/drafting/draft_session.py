@@ -150,6 +150,7 @@ class DraftSession(QObject):
         self.asked_at_s = self.settled_at_s = 0.0
         """By the monotonic clock."""
         self._developing: list[_Developing] = []
+        self._shown_before = 0
 
     @property
     def shown(self) -> Variant | None:
@@ -227,7 +228,7 @@ class DraftSession(QObject):
         """
         self.request_id = request_id
         self._developing = [_Developing(seed) for seed in seeds]
-        self.shown_variant = len(self.variants)
+        self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
         self.step, self.max_steps = 0, max_steps
         self.asked_at_s = monotonic()
         self.stalled = False
@@ -294,8 +295,10 @@ class DraftSession(QObject):
                 if text.strip()
             ]
         self._developing = []
-        last = len(self.variants) - 1
-        self.shown_variant = last + 1 if new else max(0, min(self.shown_variant, last))
+        if new:
+            self.shown_variant = len(self.variants)
+        elif self.shown_variant >= len(self.variants):
+            self.shown_variant = self._shown_before
         self.variants += new
         self.kept = outcome is Outcome.KEPT
         if self.kept or outcome is Outcome.DISCARDED or not self.variants:

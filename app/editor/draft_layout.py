@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby, pairwise
 
@@ -61,6 +61,18 @@ def _legible(char: str, accepted: bool, metrics: QFontMetricsF) -> str:
     return char
 
 
+def line_rects(layout: QTextLayout, start: int, end: int) -> list[QRectF]:
+    """Of the text between two UTF-16 units of the layout, line by line."""
+    rects = []
+    for number in range(layout.lineCount()):
+        line = layout.lineAt(number)
+        first, last = max(start, line.textStart()), min(end, line.textStart() + line.textLength())
+        if first < last:
+            edges = sorted(line.cursorToX(unit)[0] for unit in (first, last))  # type: ignore[index]
+            rects.append(QRectF(edges[0], line.y(), edges[1] - edges[0], line.height()))
+    return rects
+
+
 class DraftText:
     """A draft's text laid out at one width, exactly as the document will lay it out once it is kept.
 
@@ -79,7 +91,8 @@ class DraftText:
         lead: str = "",
     ) -> None:
         self._lines: list[_Line] = []  # the lead's own included
-        self._layouts: list[QTextLayout] = []
+        self._layouts: list[tuple[QTextLayout, list[int]]] = []
+        """Each paragraph's, and the token of each of its UTF-16 units."""
         self._bottoms = [0.0] * (len(pieces) + 1)  # for each token; the last one is the lead's, -1
         owners: list[int] = []
         for index, piece in enumerate(pieces):
@@ -89,9 +102,10 @@ class DraftText:
             head = lead if index == 0 else ""
             layout = QTextLayout(head + paragraph, font)
             layout.setTextOption(text_option(option, head + paragraph))
-            self._layouts.append(layout)
             end = start + utf16_length(paragraph)
-            y = self._lay_out(layout, [-1] * utf16_length(head) + owners[start:end], y, width, margin)
+            of_layout = [-1] * utf16_length(head) + owners[start:end]
+            self._layouts.append((layout, of_layout))
+            y = self._lay_out(layout, of_layout, y, width, margin)
             start = end + 1
             self.height = y
             y += space_after(head + paragraph, line_height)
@@ -111,6 +125,16 @@ class DraftText:
                 self._bottoms[owner] = y
         layout.endLayout()
         return y
+
+    def rects_of(self, tokens: Collection[int]) -> list[QRectF]:
+        """Of these tokens' text, line by line."""
+        rects: list[QRectF] = []
+        for layout, owners in self._layouts:
+            for wanted, run in groupby(range(len(owners)), key=lambda unit: owners[unit] in tokens):
+                if wanted:
+                    units = list(run)
+                    rects += line_rects(layout, units[0], units[-1] + 1)
+        return rects
 
     def bottom_of(self, token: int) -> float:
         """Bottom of the last line that the token stands on; 0 where it has no text."""

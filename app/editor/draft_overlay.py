@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QRectF
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
 
+from app.documents.differences import Pair, differences
+from app.documents.text import utf16_length
 from app.editor.draft_layout import DraftText, ink, legible, mix
 from app.editor.fade import FADE_S, Fade
 from app.editor.gap_layout import space_after
 from app.editor.join import JoinMode, is_right_to_left
-from app.editor.marks import paint_insertion_mark, paint_placeholder, paint_unkept
+from app.editor.marks import (
+    paint_difference,
+    paint_insertion_mark,
+    paint_passage,
+    paint_placeholder,
+    paint_unkept,
+)
 from app.editor.placement import Placement
 from app.widgets.timers import timer
 from engine.protocol.events import Token
@@ -52,6 +61,10 @@ class DraftOverlay(QObject):
         self._text: DraftText | None = None
         self._laid_out: tuple[object, ...] = ()
         """What the layout was made from."""
+        self._changed: frozenset[int] = frozenset()
+        """Pieces that the passage has not."""
+        self._dropped: list[tuple[int, int]] = []
+        """Parts of the passage that the draft has not, in UTF-16 units of it."""
         self._tallest = 0.0
         """Height of the tallest settled draft in this column, px."""
         self._fade = Fade(0.0 if reduced_motion else FADE_S)
@@ -79,6 +92,10 @@ class DraftOverlay(QObject):
         self._pending = None
         self._frame_timer.stop()
         self._settled = True
+        self._changed, self._dropped = frozenset(), []
+        if self._placement.passage and not tokens:
+            self._settle_beside_passage(text)
+            return
         pieces = self._placement.shown_pieces([token.text for token in tokens])
         inks = [max(PALE_INK, ink(token, 0)) for token in tokens]
         if not text.startswith(whole := "".join(pieces)) or not whole:
@@ -86,9 +103,20 @@ class DraftOverlay(QObject):
         self._fade.settle([*pieces, text[len(whole) :]], [*inks, 1.0], monotonic())
         self._after_change()
 
+    def _settle_beside_passage(self, text: str) -> None:
+        """With the words that differ marked on both sides."""
+        pairs = _by_phrases(differences(self._placement.passage, text))
+        pieces = [new for _, new in pairs]
+        self._changed = frozenset(n for n, (old, new) in enumerate(pairs) if old != new)
+        ends = list(accumulate((utf16_length(old) for old, _ in pairs), initial=0))
+        self._dropped = [span for n, span in enumerate(pairwise(ends)) if n in self._changed]
+        self._fade.settle(pieces, [1.0] * len(pieces), monotonic())
+        self._after_change()
+
     def restart(self) -> None:
         """The same place, a new draft: the gap stays as high as it is."""
         self._settled = False
+        self._changed, self._dropped = frozenset(), []
         self._lines = max(self.line_count, round(self._tallest / self._page.line_height))
         self._fade.show([], [], monotonic())
         self._after_change()
@@ -241,7 +269,13 @@ class DraftOverlay(QObject):
 
     def paint(self, painter: QPainter, clip: QRectF) -> None:
         theme, mode = self._page.theme, self._placement.mode
-        if mode is JoinMode.WITHIN or (mode is JoinMode.BEFORE and not self._gap.is_above):
+        start, end = self._placement.bounds
+        paint_passage(painter, self._page.text_rects(start, end), QColor(theme.accent))
+        for from_unit, to_unit in self._dropped:
+            rects = self._page.text_rects(start + from_unit, start + to_unit)
+            paint_difference(painter, rects, QColor(theme.accent))
+        stands_below = mode is JoinMode.WITHIN or (mode is JoinMode.BEFORE and not self._gap.is_above)
+        if stands_below and start == end:
             caret = QRectF(self._page.cursorRect(self._placement.cursor))
             paint_insertion_mark(painter, caret, QColor(theme.accent))
         shown = self._rect()
@@ -263,5 +297,20 @@ class DraftOverlay(QObject):
             colour, height = mix(paper, ink_colour, 0.1), self._page.line_height
             paint_placeholder(painter, column, self._lines, height, lead_width, colour, from_right=from_right)
             return
+        if self._changed:
+            rects = [rect.translated(shown.topLeft()) for rect in self._text.rects_of(self._changed)]
+            paint_difference(painter, rects, QColor(theme.accent))
         inks = self._fade.inks(monotonic())
         self._text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))
+
+
+def _by_phrases(pairs: Sequence[Pair]) -> list[Pair]:
+    """Words that differ next to each other are one difference."""
+    phrases: list[Pair] = []
+    for number, (old, new) in enumerate(pairs):
+        is_between = old == new and not old.strip() and 0 < number < len(pairs) - 1
+        if phrases and (is_between or (old != new and phrases[-1][0] != phrases[-1][1])):
+            phrases[-1] = (phrases[-1][0] + old, phrases[-1][1] + new)
+        else:
+            phrases.append((old, new))
+    return phrases

@@ -29,6 +29,20 @@ def paint_unkept(painter: QPainter, first: QRectF, rest: QRectF, colour: QColor)
     painter.fillRect(QRectF(rest.left(), rest.top(), 2, rest.height()), rule)
 
 
+def paint_passage(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
+    """The mark of a passage that a draft is to replace: a quiet line under it."""
+    colour.setAlphaF(0.55)
+    for rect in rects:
+        painter.fillRect(QRectF(rect.left(), rect.bottom() - 2, rect.width(), 1.5), colour)
+
+
+def paint_difference(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
+    """The mark of words that the other version has not."""
+    colour.setAlphaF(0.16)
+    for rect in rects:
+        painter.fillRect(rect.adjusted(-1, 1, 1, -1), colour)
+
+
 def paint_placeholder(
     painter: QPainter,
     column: QRectF,

@@ -18,6 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QWidget
 
+from app.editor.draft_layout import line_rects
 from app.editor.gap_layout import GapLayout
 from app.editor.text_edit import TextEdit
 from app.widgets.theme import LIGHT, Theme
@@ -153,6 +154,24 @@ class Page(TextEdit):
     def block_top(self, block: QTextBlock) -> float:
         """Viewport y of the block's top."""
         return self.blockBoundingGeometry(block).translated(self.contentOffset()).top()
+
+    def text_rects(self, start: int, end: int) -> list[QRectF]:
+        """Of the text between two UTF-16 positions, line by line, where it is in view; viewport px."""
+        rects: list[QRectF] = []
+        block = max(self.document().findBlock(start), self.firstVisibleBlock(), key=QTextBlock.position)
+        while block.isValid() and block.position() < end:
+            top = self.block_top(block)
+            if top > self.viewport().height():
+                break
+            first, last = start - block.position(), end - block.position()
+            rects += [rect.translated(0, top) for rect in line_rects(block.layout(), first, last)]
+            block = block.next()
+        return rects
+
+    def lines_of(self, text: str) -> int:
+        """About how many lines of the column it takes."""
+        metrics, width = QFontMetricsF(self.font()), self.viewport().width() - 2 * MARGIN_PX
+        return sum(1 + int(metrics.horizontalAdvance(line) / max(1, width)) for line in text.split("\n"))
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         if self.gaps.scroll_to(self.verticalScrollBar().value()):

@@ -549,7 +549,7 @@ def open_session(desk: Desk) -> DraftSession:
     """A draft that was asked for, without an engine."""
     placement = Placement(desk.page.textCursor())
     draft = DraftSession(placement, send=lambda _: None, cancel=lambda _: None, parent=desk.page)
-    draft.begin("a", seed=0, max_steps=9)
+    draft.begin("a", seeds=[0], max_steps=9)
     return draft
 
 
