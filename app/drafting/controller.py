@@ -16,6 +16,7 @@ from app.drafting.draft_session import DraftSession, DraftState, Variant
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
 from app.editor.placement import Placement, end_of_word
+from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
@@ -55,6 +56,7 @@ class DraftController(QObject):
         self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
+        settings.changed.connect(self._on_settings)
         page.cursorPositionChanged.connect(self._on_caret_moved)
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
             QShortcut(QKeySequence(keys), page, self.draft)
@@ -205,6 +207,10 @@ class DraftController(QObject):
     def _on_model_leaving(self) -> None:
         for draft in list(self.overlays):
             draft.give_up()
+
+    def _on_settings(self, chosen: Settings) -> None:
+        for overlay in self.overlays.values():
+            overlay.set_reduced_motion(reduces_motion(chosen.reduced_motion))
 
     def _on_caret_moved(self) -> None:
         if len(self.overlays) > 1:  # another one may be the current one now
