@@ -14,7 +14,7 @@ from app.settings.fields import Fields
 from app.settings.schema import Settings, explanation, problem
 from app.settings.store import SettingsStore
 from app.widgets.device_label import device_label
-from app.widgets.panel import SHORT_TEXT, heading, link, named, page_rows, title_row
+from app.widgets.panel import SHORT_TEXT, go_round, heading, link, named, page_rows, title_row
 from engine.hardware.selection import device_named, device_setting
 from engine.protocol.events import Device, Ready
 
@@ -202,6 +202,9 @@ class SettingsPanel(QWidget):
     def _on_seed_edited(self, text: str) -> None:
         if text and problem("seed", int(text)) is None:
             self._store.change(seed=int(text))
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return go_round(self, forward)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:

@@ -90,6 +90,8 @@ class SidePanel(QObject):
         self._settings.change(panel_open=opened)
         if opened:
             self.panel.focus_first()
+        else:
+            self.closed.emit()
 
     def set_shown(self, shown: bool) -> None:
         """As the settings have it. What the window had to grow for the panel, it gives back."""
