@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QLineEdit
+from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.widgets import resources, theme
@@ -72,15 +72,6 @@ def test_what_a_field_asks_for_can_be_read(qtbot: QtBot, qapp: QApplication) -> 
     field.setStyleSheet(theme.stylesheet(LIGHT))
     field.ensurePolished()
     assert field.palette().placeholderText().color() == QColor(LIGHT.secondary)
-
-
-def test_a_number_field_leaves_room_for_its_number(qtbot: QtBot, qapp: QApplication) -> None:
-    spin = QDoubleSpinBox()
-    qtbot.addWidget(spin)
-    spin.setStyleSheet(theme.stylesheet(LIGHT))
-    spin.resize(72, 32)
-    spin.show()
-    assert spin.lineEdit().width() > 60
 
 
 def test_the_bundled_faces_are_used(qapp: QApplication) -> None:
