@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -25,8 +25,9 @@ from app.models.notices import ModelNotices
 from app.settings.schema import Settings, load_settings
 from app.settings.store import SettingsStore
 from app.widgets.message_bar import MessageBar
+from app.widgets.screen import room_on_screen
 from app.widgets.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
-from app.window.document_view import DocumentView
+from app.window.document_view import NARROWEST_PX, DocumentView
 from app.window.file_actions import FileActions
 from app.window.help_menu import HelpMenu
 from app.window.menus import DraftMenu, EditMenu, FileMenu, ViewMenu
@@ -38,6 +39,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 
 _MESSAGE_PX = 720
+_SIZE = QSize(1180, 780)
 
 
 class MainWindow(QMainWindow):
@@ -90,8 +92,9 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
         self.top = TopRow()
         self.setMenuWidget(self.top)
-        self.resize(1180, 780)
+        self.resize(_SIZE)
         self.restoreGeometry(QByteArray.fromBase64(self._settings.current.window_geometry.encode()))
+        self.resize(self.size().boundedTo(room_on_screen(self)))
         return row
 
     def _messages(self) -> QWidget:
@@ -193,6 +196,8 @@ class MainWindow(QMainWindow):
             or (shown.context_tokens != settings.context_tokens and self._needs_another_precision(settings))
         ):
             self.model.reload()
+        beside = self.side_panel.panel.width() if settings.panel_open else 0
+        self.view.set_narrowest(min(NARROWEST_PX, room_on_screen(self).width() - beside))
         self.side_panel.set_shown(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
 
