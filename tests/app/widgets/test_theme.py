@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QLineEdit
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QLineEdit, QProxyStyle, QStyle
 from pytestqt.qtbot import QtBot
 
 from app.widgets import resources, theme
@@ -64,6 +64,23 @@ def test_motion_is_the_writers_choice(monkeypatch: pytest.MonkeyPatch, qapp: QAp
     monkeypatch.setattr(theme, "_system_reduces_motion", lambda: True)
     assert theme.reduces_motion("system")
     assert not theme.reduces_motion("off")
+
+
+class WithIcons(QProxyStyle):
+    """As desktops have it that put icons into buttons."""
+
+    def styleHint(self, hint: QStyle.StyleHint, *_rest: object) -> int:
+        return int(hint is QStyle.StyleHint.SH_DialogButtonBox_ButtonsHaveIcons)
+
+
+@pytest.mark.parametrize("sheet", ["", theme.stylesheet(LIGHT)])
+def test_the_buttons_of_dialogs_have_no_icons(qtbot: QtBot, sheet: str) -> None:
+    box, style = QDialogButtonBox(), WithIcons("fusion")
+    qtbot.addWidget(box)
+    box.setStyle(style)
+    box.setStyleSheet(sheet)
+    button = box.addButton(QDialogButtonBox.StandardButton.Save)
+    assert button.icon().isNull() is bool(sheet)
 
 
 def test_what_a_field_asks_for_can_be_read(qtbot: QtBot, qapp: QApplication) -> None:

@@ -41,7 +41,6 @@ def test_unsaved_text_is_saved_or_not_or_nothing_happens(window: MainWindow) -> 
     buttons = {button.text().replace("&", ""): button for button in box_of(window).findChildren(QPushButton)}
     assert set(buttons) == {"Save", "Don’t save", "Cancel"}
     assert buttons["Save"].isDefault()
-    assert all(button.icon().isNull() or not button.icon().availableSizes() for button in buttons.values())
     QTest.keyClick(box_of(window), Qt.Key.Key_Escape)
     assert window.isVisible()
     assert window.view.page.text() == "x"
@@ -55,11 +54,6 @@ def test_a_name_is_taken_as_it_is(window: MainWindow, tmp_path: Path) -> None:
     assert "<b>x<br>y.md" in box.text()
     assert box.sizeHint().height() < 200
     assert box.textFormat().name == "PlainText"
-
-
-def test_no_dialog_of_qts_own_shows_icons_in_its_buttons(window: MainWindow) -> None:
-    dialog = asked(window)
-    assert [b.text() for b in dialog.findChildren(QPushButton) if b.icon().availableSizes()] == []
 
 
 @pytest.mark.parametrize("there", [0, 1, 3])
