@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QDialogButtonBox, QLineEdit, QProxyStyle, QStyle
+from PySide6.QtWidgets import QApplication, QComboBox, QDialogButtonBox, QLineEdit, QProxyStyle, QStyle
 from pytestqt.qtbot import QtBot
 
 from app.widgets import resources, theme
@@ -38,6 +38,25 @@ def test_text_can_be_read(colours: Theme, ground: str, text: str) -> None:
 def test_selected_and_filled_text_can_be_read(colours: Theme) -> None:
     assert contrast(colours.ink, colours.selection) >= 4.5
     assert contrast(colours.paper, colours.accent) >= 4.5
+
+
+@ALL
+@pytest.mark.parametrize("ground", ["paper", "panel"])
+def test_fields_and_what_is_selected_stand_out_from_their_ground(colours: Theme, ground: str) -> None:
+    selected = theme.palette(colours).color(QPalette.ColorRole.Highlight).name()
+    text = theme.palette(colours).color(QPalette.ColorRole.HighlightedText).name()
+    assert contrast(theme.field_border(colours), getattr(colours, ground)) >= 3
+    assert contrast(selected, getattr(colours, ground)) >= 3
+    assert contrast(text, selected) >= 4.5
+
+
+@ALL
+def test_each_field_has_that_border(colours: Theme, qtbot: QtBot, qapp: QApplication) -> None:
+    for field in (QLineEdit(), QComboBox()):
+        qtbot.addWidget(field)
+        field.setStyleSheet(theme.stylesheet(colours))
+        field.resize(80, 30)
+        assert field.grab().toImage().pixelColor(40, 0) == QColor(theme.field_border(colours))
 
 
 def test_system_follows_the_system() -> None:
