@@ -18,6 +18,7 @@ from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
 from app.editor.passages import crosses_a_fence, whole_words, writer_gaps
 from app.editor.placement import PassagePlacement, Placement, ReplacingPlacement, end_of_word
+from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
@@ -70,6 +71,7 @@ class DraftController(QObject):
         self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
+        settings.changed.connect(self._on_settings)
         page.cursorPositionChanged.connect(self._on_caret_moved)
         page.document().contentsChanged.connect(self._on_contents_changed)
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
@@ -291,6 +293,10 @@ class DraftController(QObject):
     def _on_model_leaving(self) -> None:
         for draft in list(self.overlays):
             draft.give_up()
+
+    def _on_settings(self, chosen: Settings) -> None:
+        for overlay in self.overlays.values():
+            overlay.set_reduced_motion(reduces_motion(chosen.reduced_motion))
 
     def _on_caret_moved(self) -> None:
         if len(self.overlays) > 1:  # another one may be the current one now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_actions import DraftActions
@@ -59,6 +59,9 @@ class DraftBar(QFrame):
         self.facts = quiet_label("What to do with it")
         self.facts.setText("Check facts.")
         self.facts.setContentsMargins(4, 0, 4, 0)
+        self.text = QLabel(self, textFormat=Qt.TextFormat.PlainText)
+        """For screen readers: what is settled; too small to be seen."""
+        self.text.setFixedSize(1, 1)
         parts: list[QWidget] = [self.progress, self.label, self.keep, self.retry, self.previous, self.variant]
         parts += [self.next, self.wait, self.restart, self.stop, self.discard, self.facts, self.go_to]
         for widget in parts:
@@ -89,6 +92,8 @@ class DraftBar(QFrame):
         for widget, visible in shown.items():
             widget.setVisible(visible)
         self.setAccessibleDescription(draft.text or "")
+        self.text.setText(draft.text or "")
+        self.text.setVisible(settled)
         self.variant.setText(f"{draft.shown_variant + 1} of {draft.count}")
         self.label.setText("The engine is not moving" if stalled else self._progress_text(draft))
         self.progress.set_share(self._share(draft))

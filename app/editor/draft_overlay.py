@@ -56,7 +56,7 @@ class DraftOverlay(QObject):
         self._page = page
         self._placement = placement
         self._lines = reserved_lines
-        self._reduced_motion = reduced_motion
+        self._reduced_motion = False
         self._settled = False
         self._text: DraftText | None = None
         self._laid_out: tuple[object, ...] = ()
@@ -67,19 +67,26 @@ class DraftOverlay(QObject):
         """Parts of the passage that the draft has not, in UTF-16 units of it."""
         self._tallest = 0.0
         """Height of the tallest settled draft in this column, px."""
-        self._fade = Fade(0.0 if reduced_motion else FADE_S)
+        self._fade = Fade()
         self._pending: Sequence[Token] | None = None
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
         self._fade_timer = timer(self, self._on_fade_tick, FADE_TICK_MS)
         self._gap = page.gaps.open_gap(placement.cursor)
         page.add_overlay(self)
+        self.set_reduced_motion(reduced_motion)
         self.relayout()
+
+    def set_reduced_motion(self, reduced: bool) -> None:
+        """Still lines until the draft has settled, and no fade."""
+        self._reduced_motion = reduced
+        self._fade.duration_s = 0.0 if reduced else FADE_S
+        self._page.viewport().update()
 
     # ---------------------------------------------------------------- life of a draft
 
     def show(self, tokens: Sequence[Token]) -> None:
         """Show the newest frame, six times a second at the most."""
-        if self._settled:
+        if self._settled or self._reduced_motion:
             return
         self._pending = tokens
         if not self._frame_timer.isActive():
@@ -117,7 +124,7 @@ class DraftOverlay(QObject):
         """The same place, a new draft: the gap stays as high as it is."""
         self._settled = False
         self._changed, self._dropped = frozenset(), []
-        self._lines = max(self.line_count, round(self._tallest / self._page.line_height))
+        self._lines = max(self.line_count, int(self._tallest / self._page.line_height))
         self._fade.show([], [], monotonic())
         self._after_change()
 
@@ -174,14 +181,13 @@ class DraftOverlay(QObject):
         return top + self._page.gaps.gap_top(self._gap) + self._offset()
 
     def _shown_height(self) -> float:
-        """Height of the lines that are shown or reserved."""
+        """Height of the lines that are shown or reserved; never less than of the tallest draft here."""
         bottoms = self._text.line_bottoms if self._text is not None else []
-        if self._settled:
+        if self._settled or not self._lines:
             return self._tallest
-        count = self._lines
-        if count <= len(bottoms):
-            return bottoms[count - 1] if count else 0.0
-        return (bottoms[-1] if bottoms else 0.0) + (count - len(bottoms)) * self._page.line_height
+        more = max(0, self._lines - len(bottoms))
+        shown = bottoms[self._lines - more - 1] if bottoms else 0.0
+        return max(self._tallest, shown + more * self._page.line_height)
 
     def _rect(self) -> QRectF:
         return QRectF(0, self._origin_y(), self._page.viewport().width(), self._shown_height())
@@ -294,8 +300,8 @@ class DraftOverlay(QObject):
             column = shown.adjusted(margin, 0, -margin, 0)
             lead = column.right() - caret.left() if from_right else caret.right() - column.left()
             lead_width = lead + 6.0 if mode is JoinMode.INLINE else 0.0
-            colour, height = mix(paper, ink_colour, 0.1), self._page.line_height
-            paint_placeholder(painter, column, self._lines, height, lead_width, colour, from_right=from_right)
+            colour, font = mix(paper, ink_colour, 0.1), self._page.font()
+            paint_placeholder(painter, column, self._lines, font, lead_width, colour, from_right=from_right)
             return
         if self._changed:
             rects = [rect.translated(shown.topLeft()) for rect in self._text.rects_of(self._changed)]

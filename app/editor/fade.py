@@ -12,8 +12,8 @@ SETTLING_INK = 0.6
 class Fade:
     """Ink is a share of the full text colour, 0 … 1, for each piece of text. Times are in seconds."""
 
-    def __init__(self, duration_s: float = FADE_S) -> None:
-        self._duration_s = duration_s
+    def __init__(self) -> None:
+        self.duration_s = FADE_S
         self.pieces: list[str] = []
         self._from: list[float] = []
         self._to: list[float] = []
@@ -40,8 +40,8 @@ class Fade:
         self._began_s = now_s
 
     def inks(self, now_s: float) -> list[float]:
-        share = 1.0 if self.is_over(now_s) else (now_s - self._began_s) / self._duration_s
+        share = 1.0 if self.is_over(now_s) else (now_s - self._began_s) / self.duration_s
         return [start + (end - start) * share for start, end in zip(self._from, self._to, strict=True)]
 
     def is_over(self, now_s: float) -> bool:
-        return now_s - self._began_s >= self._duration_s
+        return now_s - self._began_s >= self.duration_s

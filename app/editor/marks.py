@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 
 
 def paint_insertion_mark(painter: QPainter, caret: QRectF, colour: QColor) -> None:
@@ -47,26 +49,28 @@ def paint_placeholder(
     painter: QPainter,
     column: QRectF,
     lines: int,
-    line_height: float,
+    font: QFont,
     lead_width: float,
     colour: QColor,
     *,
     from_right: bool,
 ) -> None:
-    """Reduced motion: still lines at the column's bottom, where the text will stand. lead_width: of what the
-    first one continues; from_right: which side that stands on, and lines begin at.
+    """Reduced motion: still lines down the column, as high as letters without ascenders and where these will
+    stand. lead_width: of what the first one continues; from_right: which side that stands on, and lines
+    begin at.
     """
+    metrics = QFontMetricsF(font)
+    line_height = ceil(metrics.ascent() + metrics.descent())
     _fill(painter, colour)
     if from_right:
         painter.translate(column.left() + column.right(), 0)
         painter.scale(-1, 1)
-    top = column.bottom() - lines * line_height
+    top = column.top() + metrics.ascent() - metrics.xHeight()
     for line in range(lines):
         share = 0.62 if line + 1 == lines else 1.0
         left = column.left() + (lead_width if line == 0 else 0.0)
         width = max(0.0, column.width() * share - (left - column.left()))
-        y = top + (line + 0.38) * line_height
-        painter.drawRoundedRect(QRectF(left, y, width, 0.3 * line_height), 3, 3)
+        painter.drawRoundedRect(QRectF(left, top + line * line_height, width, metrics.xHeight()), 3, 3)
     painter.restore()
 
 

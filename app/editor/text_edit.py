@@ -30,6 +30,10 @@ _MOUSE_EVENTS = {
 }
 
 
+_KEY = QKeySequence.StandardKey
+_DELETING = (_KEY.Delete, _KEY.Backspace, _KEY.DeleteEndOfLine, _KEY.DeleteCompleteLine)
+
+
 class TextEdit(QPlainTextEdit):
     files_dropped = Signal(list)
     """Paths of files that were dropped on the text, or pasted."""
@@ -44,6 +48,7 @@ class TextEdit(QPlainTextEdit):
         super().__init__(parent)
         for part in (self, self.viewport()):
             part.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab writes here: it must not lead here unseen
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """The widget's actions, for the place that was clicked or for the caret."""
@@ -63,7 +68,10 @@ class TextEdit(QPlainTextEdit):
         if event.text():
             self._show_pointer(False)
             self.typed.emit()
-        if event.matches(QKeySequence.StandardKey.InsertLineSeparator):
+        is_letter = Qt.Key.Key_A <= event.key() <= Qt.Key.Key_Z
+        if is_letter and any(event.matches(key) for key in _DELETING):
+            event.ignore()  # Emacs's keys, such as Ctrl+K, which nobody was told of
+        elif event.matches(_KEY.InsertLineSeparator):
             self.textCursor().insertText("\n")  # a plain text has one kind of line break
             self.ensureCursorVisible()
         else:

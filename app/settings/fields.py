@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
+from app.settings.number_field import NumberField
 from app.settings.schema import Settings, explanation, label, limits
 from app.settings.store import SettingsStore
 from app.widgets.combo_box import ComboBox
@@ -105,27 +106,22 @@ class Fields:
 
         self._shows.append(show)
 
-    def number(self, name: str, own: Callable[[], float | None]) -> None:
-        """own: shown for None."""
-        low, high = limits(name)
-        spin = named(QDoubleSpinBox(), label(name))
-        spin.setRange(low - 0.01, high)
-        spin.setSingleStep(0.05)
-        spin.setSpecialValueText("own")
-        spin.setKeyboardTracking(False)
-        spin.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        spin.setFixedWidth(72)
-        spin.valueChanged.connect(
-            lambda at: self._store.change(**{name: round(at, 2) if at >= low else None})
-        )
+    def number_field(self, name: str) -> NumberField:
+        field = NumberField(name)
+        field.written.connect(lambda value: self._store.change(**{name: value}))
+        self._shows.append(lambda settings: field.show_value(getattr(settings, name)))
+        field.setToolTip(explanation(name))
+        return field
+
+    def number(self, name: str, own: Callable[[], float | None]) -> NumberField:
+        """own: the model's."""
+        field = self.number_field(name)
+        field.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        field.setFixedWidth(72)
         row = QHBoxLayout()
-        row.addWidget(self.caption(name, spin), 1)
-        row.addWidget(spin)
+        row.addWidget(self.caption(name, field), 1)
+        row.addWidget(field)
         self.rows.addLayout(row)
-
-        def show(settings: Settings) -> None:
-            values = (getattr(settings, name), own(), spin.minimum())
-            with QSignalBlocker(spin):
-                spin.setValue(next(value for value in values if value is not None))
-
-        self._shows.append(show)
+        self.rows.addWidget(field.problem)
+        self._shows.append(lambda _: field.let_be_empty(own()))
+        return field

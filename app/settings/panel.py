@@ -6,15 +6,15 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QRegularExpression, Qt, Signal
-from PySide6.QtGui import QFontDatabase, QKeyEvent, QRegularExpressionValidator, QShowEvent
-from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontDatabase, QKeyEvent, QShowEvent
+from PySide6.QtWidgets import QLabel, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from app.settings.fields import Fields
-from app.settings.schema import Settings, explanation, problem
+from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets.device_label import device_label
-from app.widgets.panel import SHORT_TEXT, heading, link, named, page_rows, title_row
+from app.widgets.panel import SHORT_TEXT, go_round, heading, link, named, page_rows, title_row
 from engine.hardware.selection import device_named, device_setting
 from engine.protocol.events import Device, Ready
 
@@ -107,13 +107,9 @@ class SettingsPanel(QWidget):
         fields.slider("max_steps", self._steps_text, own=lambda: self._own("max_steps") or _USUAL_STEPS)
         fields.slider("canvases", lambda count: f"{count} paragraph{'s' * (count != 1)}")
         fields.slider("context_tokens", self._context_text, _CONTEXTS)
-        self._seed = named(QLineEdit(), "Seed number")
-        self._seed.setMaxLength(19)
-        self._seed.setValidator(QRegularExpressionValidator(QRegularExpression("[0-9]+"), self._seed))
-        self._seed.setToolTip(explanation("seed"))
-        self._seed.textEdited.connect(self._on_seed_edited)
-        self._seed.editingFinished.connect(lambda: self._show_seed(self._store.current))
+        self._seed = named(fields.number_field("seed"), "Seed number")
         fields.combo("seed", _seed_choices, beside=self._seed)
+        rows.addWidget(self._seed.problem)
         rows.addSpacing(8)
         fields.check("read_ahead")
         fields.combo(
@@ -136,11 +132,11 @@ class SettingsPanel(QWidget):
         inner = self._fields.rows = QVBoxLayout(self._advanced)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(8)
-        for name in ("t_max", "t_min", "entropy_bound"):
-            self._fields.number(name, partial(self._own, name))
-        self._fields.check("early_stop")
         reset = QPushButton("Use the model’s own values")
         reset.clicked.connect(lambda: self._store.change(**_OWN_DEFAULTS))
+        for name in ("t_max", "t_min", "entropy_bound"):
+            reset.clicked.connect(self._fields.number(name, partial(self._own, name)).restore)
+        self._fields.check("early_stop")
         inner.addWidget(reset)
         self._fields.rows = rows
         self._disclosure.toggled.connect(self._on_disclosed)
@@ -154,7 +150,7 @@ class SettingsPanel(QWidget):
         label = self._model.label if self._model else ""
         self._models.setText(f"{label or 'Models'}  ›")
         self._models.setAccessibleDescription(label)
-        self._show_seed(settings)
+        self._seed.setVisible(settings.seed is not None)
         for index, device in enumerate(self._devices, start=1):
             self.device.setItemData(index, device_label(device), SHORT_TEXT)
         auto = settings.device == "auto"
@@ -194,14 +190,8 @@ class SettingsPanel(QWidget):
     def _fonts(self, current: str) -> dict[object, str]:
         return self._families | {current: self._families.get(current, _gone(current, self._families))}
 
-    def _show_seed(self, settings: Settings) -> None:
-        self._seed.setVisible(settings.seed is not None)
-        if settings.seed is not None and self._seed.text() != str(settings.seed):
-            self._seed.setText(str(settings.seed))
-
-    def _on_seed_edited(self, text: str) -> None:
-        if text and problem("seed", int(text)) is None:
-            self._store.change(seed=int(text))
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return go_round(self, forward)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:

@@ -63,6 +63,23 @@ class _WheelScrollsThePanel(QObject):
         return False
 
 
+def go_round(panel: QWidget, forward: bool) -> bool:
+    """What Tab does in the panel: on to its next control, from the last one to the first → whether there is
+    one. For focusNextPrevChild().
+    """
+    reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
+    on = QWidget.nextInFocusChain if forward else QWidget.previousInFocusChain
+    begin = panel.focusWidget() or panel
+    control = on(begin)
+    while control and control is not begin:
+        takes_tab = control.focusPolicy() & Qt.FocusPolicy.TabFocus and not control.focusProxy()
+        if takes_tab and panel.isAncestorOf(control) and control.isVisible() and control.isEnabled():
+            control.setFocus(reason)
+            return True
+        control = on(control)
+    return False
+
+
 def named(widget: W, name: str) -> W:
     widget.setAccessibleName(name)
     return widget

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QProgressBar, QWidget
+
+_WHOLE = 1000
 
 
-class ProgressLine(QWidget):
+class ProgressLine(QProgressBar):
     """A thin line that fills: share, 0 … 1."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.share = 0.0
+        self.setAccessibleName("Progress")
+        self.setTextVisible(False)
+        self.setRange(0, _WHOLE)
         self.setFixedSize(96, 4)
+        self.set_share(0)
+
+    @property
+    def share(self) -> float:
+        return self.value() / _WHOLE
 
     def set_share(self, share: float) -> None:
-        self.share = share
-        self.update()
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        for colour, width in (
-            (self.palette().mid().color(), float(self.width())),
-            (QColor(self.palette().accent().color()), self.share * self.width()),
-        ):
-            painter.setBrush(colour)
-            painter.drawRoundedRect(QRectF(0, 0, width, self.height()), 2, 2)
+        self.setValue(round(share * _WHOLE))

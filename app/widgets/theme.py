@@ -18,7 +18,8 @@ from engine.installation import RESOURCES
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """paper: the page; panel: beside it; secondary: small text, readable on both; hairline: decoration."""
+    """paper: the page; panel: beside it; secondary: small text, readable on both; hairline: decoration;
+    selection: the tint of what is found; what is selected has the accent's ground."""
 
     name: Literal["light", "dark", "sepia"]
     paper: str
@@ -119,8 +120,8 @@ def palette(theme: Theme) -> QPalette:
         role.Button: theme.panel,
         role.ButtonText: theme.ink,
         role.BrightText: theme.accent,
-        role.Highlight: theme.selection,
-        role.HighlightedText: theme.ink,
+        role.Highlight: theme.accent,
+        role.HighlightedText: theme.paper,
         role.Accent: theme.accent,
         role.Link: theme.accent,
         role.LinkVisited: theme.accent,
@@ -167,10 +168,15 @@ def stylesheet(theme: Theme) -> str:
         icons=ICONS.as_posix(),
         hover=_mixed(theme.ink, theme.panel, 0.07),
         border=_mixed(theme.ink, theme.panel, 0.16),
-        border_hover=_mixed(theme.ink, theme.panel, 0.3),
+        field=field_border(theme),
         faint=_mixed(theme.secondary, theme.panel, 0.6),
         accent_hover=_mixed(theme.ink, theme.accent, 0.15),
     )
+
+
+def field_border(theme: Theme) -> str:
+    """What tells a field from its ground: 3 : 1 at least."""
+    return _mixed(theme.ink, theme.panel, 0.56)
 
 
 def _mixed(top: str, bottom: str, share: float) -> str:

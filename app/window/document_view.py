@@ -25,6 +25,8 @@ from app.worker.model_session import ModelSession
 if TYPE_CHECKING:
     from app.window.find_bar import FindBar
 
+NARROWEST_PX = 560
+
 
 class DocumentView(QWidget):
     """What belongs to one text; the window around it shows its menus, its title and its state."""
@@ -39,7 +41,7 @@ class DocumentView(QWidget):
         super().__init__()
         chosen = settings.current
         self.page = Page(prose_font(chosen.font_family, chosen.font_size_px))
-        self.page.setMinimumSize(560, 200)  # the window's follows, with the settings or without
+        self.page.setMinimumSize(NARROWEST_PX, 200)  # the window's follows, with the settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
         self.draft_actions = DraftActions(self.drafts, self)
@@ -53,6 +55,11 @@ class DocumentView(QWidget):
         self._column.setSpacing(0)
         self._column.addWidget(self.page)
         self.setFocusProxy(self.page)
+
+    def set_narrowest(self, width: int) -> None:
+        """px. At once."""
+        self.page.setMinimumWidth(width)
+        self._column.activate()
 
     @cached_property
     def find_bar(self) -> FindBar:

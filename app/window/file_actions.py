@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import QDateTime, QLocale, QObject, Qt
@@ -125,10 +126,11 @@ class FileActions(QObject):
         """then: what to do once the text is saved."""
         from PySide6.QtWidgets import QFileDialog
 
-        begin = str(self._document.path or self._document.folder())
-        dialog = QFileDialog(self._window, "Save as", begin, _FILTER)
+        path = self._document.path or self._free_path()
+        dialog = QFileDialog(self._window, "Save as", str(path.parent), _FILTER)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("md")
+        dialog.setDefaultSuffix(path.suffix or "md")
+        dialog.selectFile(path.name)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def on_selected(path: str) -> None:
@@ -137,6 +139,16 @@ class FileActions(QObject):
 
         dialog.fileSelected.connect(on_selected)
         dialog.open()
+
+    def _free_path(self) -> Path:
+        """A name for this text that no file in the folder has."""
+        from app.window.file_name import proposed_name
+
+        folder = Path(self._document.folder())
+        folder = folder if folder.is_dir() else Path.home()
+        name = Path(proposed_name(self._view.page.text()))
+        names = (folder / f"{name.stem}{f' {n}' if n > 1 else ''}{name.suffix}" for n in count(1))
+        return next(path for path in names if not path.exists())
 
     def save_to(self, path: Path, anew: bool = False) -> bool:
         """Whether the text stands in the file now. anew: the writer chose this file just now."""
@@ -157,13 +169,14 @@ class FileActions(QObject):
             return
         from PySide6.QtWidgets import QMessageBox
 
+        from app.widgets.question import question, set_default
+
         buttons = QMessageBox.StandardButton
-        box = QMessageBox(self._window)
-        box.setText(f"Save the changes to “{self._document.name}”?")
-        box.setInformativeText("What you do not save is lost.")
-        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
-        box.setDefaultButton(buttons.Save)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        name = f"Save the changes to “{self._document.name}”?"
+        box = question(name, "What you do not save is lost.", self._window)
+        set_default(box, box.addButton(buttons.Save))
+        box.addButton(buttons.Discard).setText("Don’t save")
+        box.addButton(buttons.Cancel)
 
         def on_finished(answer: int) -> None:
             path = self._document.path
@@ -204,12 +217,11 @@ class FileActions(QObject):
     def _ask_throw_away(self) -> None:
         from PySide6.QtWidgets import QMessageBox
 
-        box = QMessageBox(self._window)
-        box.setText("Throw this text away?")
-        box.setInformativeText("It cannot be brought back.")
+        from app.widgets.question import question, set_default
+
+        box = question("Throw this text away?", "It cannot be brought back.", self._window)
         throw = box.addButton("Throw it away", QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton("Keep it", QMessageBox.ButtonRole.RejectRole))
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        set_default(box, box.addButton("Keep it", QMessageBox.ButtonRole.RejectRole))
         throw.clicked.connect(self._throw_away)
         box.open()
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.documents.text import text_between
 from app.editor.page import Page
 from app.widgets.labels import quiet_label, tool_button
+from app.widgets.panel import go_round
 from app.window.search import Query, Search, Span
 
 WIDTH_PX = 720
@@ -151,6 +152,9 @@ class FindBar(QFrame):
         self._page.setExtraSelections([])
         self._marked = None
         self.closed.emit()
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return go_round(self, forward)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """What the fields have no use for."""

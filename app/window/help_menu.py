@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from app.widgets.screen import room_on_screen
 
 _OWN_FILES = (
     ("Inter and Vollkorn, the typefaces", "OFL-1.1"),
@@ -55,7 +57,7 @@ class TextDialog(QDialog):
         super().__init__(window)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
-        self.resize(560, 520)
+        self.resize(QSize(560, 520).boundedTo(room_on_screen(window)))
         self.text = QTextBrowser()
         self.text.setAccessibleName(title)
         self.text.setFrameShape(QTextBrowser.Shape.NoFrame)

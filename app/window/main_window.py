@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
     QGuiApplication,
+    QKeyEvent,
     QKeySequence,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -24,21 +24,22 @@ from app.documents.recovery import RecoveryStore
 from app.models.notices import ModelNotices
 from app.settings.schema import Settings, load_settings
 from app.settings.store import SettingsStore
-from app.widgets.labels import quiet_label, tool_button
 from app.widgets.message_bar import MessageBar
+from app.widgets.screen import room_on_screen
 from app.widgets.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
-from app.window.document_view import DocumentView
+from app.window.document_view import NARROWEST_PX, DocumentView
 from app.window.file_actions import FileActions
 from app.window.help_menu import HelpMenu
 from app.window.menus import DraftMenu, EditMenu, FileMenu, ViewMenu
 from app.window.side_panel import SidePanel
 from app.window.status_bar import StatusBar
+from app.window.top_row import TopRow
 from app.worker.device_monitor import DeviceMonitor
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 
-_TITLE_PX = (60, 260)
 _MESSAGE_PX = 720
+_SIZE = QSize(1180, 780)
 
 
 class MainWindow(QMainWindow):
@@ -63,7 +64,6 @@ class MainWindow(QMainWindow):
         self._build_actions()
         self._connect()
         self._shown_settings: Settings | None = None
-        self._title = ""
         self._on_settings(settings.current)
         self._on_title()
         self.view.page.setFocus()
@@ -90,8 +90,11 @@ class MainWindow(QMainWindow):
         centre.setLayout(row)
         self.setCentralWidget(centre)
         self.setStatusBar(self.status)
-        self.resize(1180, 780)
+        self.top = TopRow()
+        self.setMenuWidget(self.top)
+        self.resize(_SIZE)
         self.restoreGeometry(QByteArray.fromBase64(self._settings.current.window_geometry.encode()))
+        self.resize(self.size().boundedTo(room_on_screen(self)))
         return row
 
     def _messages(self) -> QWidget:
@@ -120,29 +123,14 @@ class MainWindow(QMainWindow):
         self.free_action.setEnabled(False)
         self.view_menu = ViewMenu(self._settings, self.panel_action, self)
         file, edit = FileMenu(self.files, self), EditMenu(self.view, self)
-        help_menu = HelpMenu(self.menuBar(), self._diagnostics, self)
+        help_menu = HelpMenu(self.top.menus, self._diagnostics, self)
         for menu in (file, edit, self.draft_menu, self.view_menu, help_menu):
-            self.menuBar().addMenu(menu)
+            self.top.menus.addMenu(menu)
         divider = QAction(self)
         divider.setSeparator(True)
         self.view.page.addActions([divider, *self.draft_menu.of_draft])
-        self._corner = self._toolbar()
-        self.menuBar().setCornerWidget(self._corner)
-
-    def _toolbar(self) -> QWidget:
-        corner = QWidget(self.menuBar())
-        row = QHBoxLayout(corner)
-        row.setContentsMargins(0, 0, 0, 1)  # on one line with the menus
-        row.setSpacing(4)
-        self.title = quiet_label("Document")
-        self.title.setContentsMargins(0, 0, 15, 0)
-        row.addWidget(self.title)
-        for action in (self.view.draft_actions.draft, self.panel_action):
-            button = tool_button(action.iconText(), action.iconText())
-            button.setDefaultAction(action)
-            button.setProperty("accent", action is not self.panel_action)
-            row.addWidget(button)
-        return corner
+        self.top.add_button(self.view.draft_actions.draft).setProperty("accent", True)
+        self.top.add_button(self.panel_action)
 
     def _connect(self) -> None:
         document = self.view.document
@@ -219,6 +207,8 @@ class MainWindow(QMainWindow):
             or (shown.context_tokens != settings.context_tokens and self._needs_another_precision(settings))
         ):
             self.model.reload()
+        beside = self.side_panel.panel.width() if settings.panel_open else 0
+        self.view.set_narrowest(min(NARROWEST_PX, room_on_screen(self).width() - beside))
         self.side_panel.set_shown(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
 
@@ -257,23 +247,13 @@ class MainWindow(QMainWindow):
 
     def _on_title(self) -> None:
         mark = "•" if self.view.page.document().isModified() else ""
-        self.title.setToolTip(str(self.view.document.path or ""))
         self.setWindowTitle(f"{self.view.document.name}{mark} – Mezzotint")
-        self._title = f"{self.view.document.name} {mark}".strip()
-        self._fit_title()
+        self.top.title.setText(f"{self.view.document.name} {mark}".strip())
+        self.top.title.told = str(self.view.document.path or "")
 
-    def _fit_title(self) -> None:
-        """As much of the name as the menus leave room for."""
-        bar = self.menuBar()
-        self.title.clear()
-        taken = bar.sizeHint().width() + 24
-        room = min(_TITLE_PX[1], self.width() - taken)
-        self.title.setText(
-            self.title.fontMetrics().elidedText(self._title, Qt.TextElideMode.ElideMiddle, room)
-        )
-        self.title.setVisible(room >= _TITLE_PX[0])
-        bar.setCornerWidget(self._corner)  # it gives the corner a new width only when asked to
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit_title()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """What nothing has a use for: Esc leads back to the text from everywhere."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.view.page.setFocus()
+        else:
+            super().keyPressEvent(event)

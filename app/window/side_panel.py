@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow
 
 from app.models.notices import ModelNotices
 from app.settings.store import SettingsStore
+from app.widgets.screen import keep_on_screen
 from app.window.status_bar import name_in_list
 from app.worker.device_monitor import DeviceMonitor
 from app.worker.model_session import ModelSession
@@ -90,6 +91,8 @@ class SidePanel(QObject):
         self._settings.change(panel_open=opened)
         if opened:
             self.panel.focus_first()
+        else:
+            self.closed.emit()
 
     def set_shown(self, shown: bool) -> None:
         """As the settings have it. What the window had to grow for the panel, it gives back."""
@@ -98,15 +101,21 @@ class SidePanel(QObject):
         if shown:
             self._width_before = self._window.width()
             self.panel.show()
+            self._lay_out()
+            keep_on_screen(self._window)
             return
         width = self._window.width()
         grown = self._width_before < width == self._window.minimumSizeHint().width()
         self.panel.hide()
         if grown:
-            self._row.activate()  # the least width is another one now
-            if layout := self._window.layout():
-                layout.activate()
+            self._lay_out()
             self._window.resize(self._width_before, self._window.height())
+
+    def _lay_out(self) -> None:
+        """At once: the least width is another one now."""
+        self._row.activate()
+        if layout := self._window.layout():
+            layout.activate()
 
     def close(self) -> None:
         if "downloads" in vars(self):

@@ -37,6 +37,25 @@ def test_what_a_draft_took_is_told_with_the_model(desk: Desk, engine: ScriptedEn
     assert told[-2:] == [0, 5]
 
 
+@pytest.mark.parametrize("reduced", ["on", "off"])
+def test_motion_is_reduced_for_retry_too(
+    desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch, reduced: str
+) -> None:
+    still: list[object] = []
+    monkeypatch.setattr("app.editor.draft_overlay.paint_placeholder", lambda *_, **__: still.append(1))
+
+    async def scenario() -> None:
+        desk.settings.change(reduced_motion="off" if reduced == "on" else "on")
+        await desk.settled()
+        still.clear()
+        desk.settings.change(reduced_motion=reduced)
+        desk.draft.retry()
+        desk.page.viewport().grab()
+
+    run(scenario())
+    assert bool(still) is (reduced == "on")
+
+
 @pytest.mark.parametrize("watched", [True, False])
 def test_the_bar_of_a_long_draft_comes_into_view_for_who_waits_for_it(
     desk: Desk, engine: ScriptedEngine, run: Run, watched: bool

@@ -24,7 +24,7 @@ SECRETS = (
 
 
 def test_every_key_of_the_menus_is_listed(window: MainWindow) -> None:
-    listed = shortcuts(window.menuBar())
+    listed = shortcuts(window.top.menus)
     assert listed["Edit"][-1] == ("Replace…", "Ctrl+H")
     assert ("Keep", "Enter") in listed["Draft"]
     assert ("Full screen", "F11") in listed["View"]
@@ -50,7 +50,7 @@ def test_without_a_log_the_diagnostics_say_so(qapp: object) -> None:
 
 
 def test_the_dialogs_show_and_copy(window: MainWindow) -> None:
-    menu = window.menuBar().actions()[-1].menu()
+    menu = window.top.menus.actions()[-1].menu()
     assert isinstance(menu, QMenu)
     for action in menu.actions():
         action.trigger()

@@ -253,16 +253,15 @@ def test_a_long_name_leaves_the_menus_in_view(window: MainWindow, tmp_path: Path
     long.write_text("x", encoding="utf-8")
     window.files.open_path(long)
     QApplication.processEvents()
-    corner = window.menuBar().cornerWidget()
-    assert corner.geometry().left() > window.menuBar().actionGeometry(window.menuBar().actions()[-1]).right()
+    menus = window.top.menus
+    assert window.top.title.x() > menus.actionGeometry(menus.actions()[-1]).right()
 
 
 @pytest.mark.parametrize("pixels", [14, 20])
 def test_the_narrowest_window_shows_every_menu(window: MainWindow, tmp_path: Path, pixels: int) -> None:
     font = QApplication.font()
     font.setPixelSize(pixels)
-    window.menuBar().setFont(font)
-    for part in window._corner.findChildren(QWidget):
+    for part in window.top.findChildren(QWidget):
         part.setFont(font)
     named = tmp_path / "Letter to Clara about the summer house.md"
     named.write_text("x", encoding="utf-8")
@@ -270,14 +269,14 @@ def test_the_narrowest_window_shows_every_menu(window: MainWindow, tmp_path: Pat
     window.resize(1100 if pixels == 20 else 560, 500)
     window.resize(720 if pixels == 20 else 560, 500)
     QApplication.processEvents()
-    bar = window.menuBar()
+    bar = window.top.menus
     assert [action.text() for action in bar.actions() if bar.actionGeometry(action).isEmpty()] == []
-    assert window._corner.geometry().left() > bar.actionGeometry(bar.actions()[-1]).right()
+    assert window.top.title.x() > bar.actionGeometry(bar.actions()[-1]).right()
 
 
 def test_the_toolbar_and_the_menu_draft_and_never_keep(window: MainWindow, run: Run, qtbot: QtBot) -> None:
     put_caret(window.view.page, 0)
-    button = next(b for b in window._corner.findChildren(QToolButton) if b.text() == "Draft paragraph")
+    button = next(b for b in window.top.findChildren(QToolButton) if b.text() == "Draft paragraph")
     states = (
         window.view.draft_actions.retry,
         window.view.draft_actions.keep,
@@ -569,7 +568,9 @@ def test_a_screen_reader_says_what_is_written(window: MainWindow, run: Run) -> N
     ]
     assert "The disk is full. Make room on it." in said
     status, bar = window.status, window.view.bar
-    texts = [label.text() for label in (status.model, status.state, status.words, bar.label, window.title)]
+    texts = [
+        label.text() for label in (status.model, status.state, status.words, bar.label, window.top.title)
+    ]
     assert all(texts)
     assert set(texts) <= set(said)
 
