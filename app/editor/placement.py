@@ -43,6 +43,9 @@ class Placement:
         self._anchor = Anchor(cursor)
         self._document = cursor.document()
         self._join = text_context(self._document, cursor.position()).join
+        self._around = TextContext("", "")
+        self._around_at: tuple[int, ...] = ()
+        """The state of the text that it was read in."""
 
     @property
     def cursor(self) -> QTextCursor:
@@ -101,4 +104,8 @@ class Placement:
         return cursor
 
     def _near(self) -> TextContext:
-        return text_context(self._document, self.cursor.position(), NEAR_CHARACTERS)
+        now = self._document.revision(), self._document.characterCount(), self.cursor.position()
+        if now != self._around_at:
+            self._around = text_context(self._document, self.cursor.position(), NEAR_CHARACTERS)
+            self._around_at = now
+        return self._around
