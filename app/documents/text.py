@@ -15,6 +15,15 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QTextCursor, QTextDocument, QTextFormat
 
 LINE_END = re.compile("\r\n|[\n\r\u2029\ufdd0\ufdd1]")
+_ENDS = {
+    "\n": "(?<!\r)\n",
+    "\r\n": "\r\n",
+    "\r": "\r(?!\n)",
+    "\u2029": "\u2029",
+    "\ufdd0": "\ufdd0",
+    "\ufdd1": "\ufdd1",
+}
+"""Each with the pattern that finds it alone."""
 _PARAGRAPH_MARK = "\u2029"
 _MAIN_END = "mezzotint_line_end"
 _OWN_END = int(QTextFormat.Property.UserProperty) + 1
@@ -30,23 +39,35 @@ def set_document_text(document: QTextDocument, text: str) -> None:
     """Replace all of the text; the document is unmodified then and its undo history empty."""
     if former := document.findChild(_OwnEnds):
         former.setParent(None)
-    counts = {end: text.count(end) for end in ("\n", "\r\n", "\r", "\u2029", "\ufdd0", "\ufdd1")}
+    counts = {end: text.count(end) for end in _ENDS}
     counts["\n"] -= counts["\r\n"]
     counts["\r"] -= counts["\r\n"]
     main = max(counts, key=lambda end: counts[end])
-    is_mixed = counts[main] < sum(counts.values())
-    plain = LINE_END.sub("\n", text) if is_mixed else text.replace(main, "\n")
+    others = [end for end in _ENDS if counts[end] and end != main]
+    plain = text
+    for end in ("\r\n", "\r", main, *others):
+        plain = plain.replace(end, "\n")
     document.setPlainText("." + plain)
     document.setProperty(_MAIN_END, main)
     document.setUndoRedoEnabled(False)
     cursor = QTextCursor(document)
     cursor.setPosition(1, QTextCursor.MoveMode.KeepAnchor)
     cursor.removeSelectedText()  # deleteChar() would take a combining mark along
-    if is_mixed:
-        ends = enumerate(LINE_END.findall(text), start=1)
-        _OwnEnds(document, {number: end for number, end in ends if end != main})
+    if others:
+        _OwnEnds(document, _numbered(text, main, others))
     document.setUndoRedoEnabled(True)
     document.setModified(False)
+
+
+def _numbered(text: str, main: str, others: list[str]) -> dict[int, str]:
+    """What ends otherwise than most, by the number of the line after it."""
+    odd = sorted((found.start(), end) for end in others for found in re.finditer(_ENDS[end], text))
+    numbered, number, place = {}, 0, 0
+    for start, end in odd:
+        number += text.count(main, place, start) + 1
+        place = start + len(end)
+        numbered[number] = end
+    return numbered
 
 
 def document_text(document: QTextDocument) -> str:

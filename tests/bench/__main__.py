@@ -108,6 +108,24 @@ def keys() -> list[Figure]:
     ]
 
 
+def long_texts() -> list[Figure]:
+    figures = []
+    for name, found in measured("long_texts").items():
+        figures += [
+            Figure(
+                name=f"{name}, opening",
+                unit="ms",
+                ours=found["open_ms"],
+                peer=found["bare_ms"],
+                peer_name="bare QPlainTextEdit",
+                at_most=1.5,
+                of_ratio=True,
+            ),
+            Figure(name=f"{name}, longest stall while typing", unit="ms", ours=found["stall_ms"], at_most=50),
+        ]
+    return figures
+
+
 def frames() -> list[Figure]:
     found = measured("frames")
     return [
@@ -177,7 +195,8 @@ def step() -> list[Figure]:
 
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
-    measure.__name__: measure for measure in (first_paint, stall, keys, frames, cancels, step, memory)
+    measure.__name__: measure
+    for measure in (first_paint, stall, keys, long_texts, frames, cancels, step, memory)
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPaintEvent, QTextBlock, QTextCursor
+from PySide6.QtWidgets import QPlainTextEdit
 
 from app import application as app_main
 from app.crash_handler import report_faults
@@ -105,10 +106,8 @@ async def draft_to_step(window: MainWindow, step: int) -> None:
 
 async def stall(window: MainWindow) -> Found:
     """The longest time that the event loop stood still, from the first paint until the model is ready."""
-    beats = paints[:1]
-    timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
-    timer.timeout.connect(lambda: beats.append(perf_counter()))
-    timer.start()
+    beats = _beats(window)
+    beats[:0] = paints[:1]
     await ready(window)
     await asyncio.sleep(0.3)
     gaps = [after - before for before, after in pairwise(beats)]
@@ -144,6 +143,42 @@ async def keys(window: MainWindow) -> Found:
     await asyncio.sleep(1.0)
     idle += await _type(page, KEYS // 2)
     return {"idle_ms": idle, "drafting_ms": found}
+
+
+async def long_texts(window: MainWindow) -> Found:
+    """How long a text takes to be opened, in a bare editor and in the page, and how long the window stands
+    still at the longest while that is typed in and rests: words are counted then, and a copy is kept.
+    """
+    line = "A line of some sixty characters that ends as most lines end.\n"
+    texts = {
+        "3,000,000 empty lines": "\n" * 3_000_000,
+        "450,000 short lines": "A short line.\n" * 450_000,
+        "one CRLF among 83,333 LF": line * 83_333 + "One.\r\nTwo.",
+        "5 MB": TEXT * (5_000_000 // len(TEXT)),
+    }
+    await ready(window)
+    page, found = window.view.page, {}
+    for name, text in texts.items():
+        bare = QPlainTextEdit()
+        bare.resize(page.size())
+        bare.show()
+        began = perf_counter()
+        bare.setPlainText(text)
+        bare.viewport().repaint()
+        bare_ms = 1000 * (perf_counter() - began)
+        bare.deleteLater()
+        await asyncio.sleep(0.5)
+        began = perf_counter()
+        set_document_text(page.document(), text)
+        page.viewport().repaint()
+        open_ms = 1000 * (perf_counter() - began)
+        await asyncio.sleep(1.0)
+        beats = _beats(window)
+        await _type(page, KEYS // 6)
+        await asyncio.sleep(2.0)
+        gaps = [after - before for before, after in pairwise(beats)]
+        found[name] = {"open_ms": open_ms, "bare_ms": bare_ms, "stall_ms": 1000 * max(gaps)}
+    return found
 
 
 async def frames(window: MainWindow) -> Found:
@@ -206,6 +241,15 @@ async def memory(window: MainWindow) -> Found:
 
 
 # ------------------------------------------------------------------ how
+
+
+def _beats(window: MainWindow) -> list[float]:
+    """When the event loop came by, from now on."""
+    beats: list[float] = []
+    timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
+    timer.timeout.connect(lambda: beats.append(perf_counter()))
+    timer.start()
+    return beats
 
 
 def _end_of(block: QTextBlock) -> QTextCursor:
@@ -303,7 +347,7 @@ def _kb_of(file: str, name: str) -> int:
     raise LookupError(name)
 
 
-PROBES = {probe.__name__: probe for probe in (stall, keys, frames, cancels, memory)}
+PROBES = {probe.__name__: probe for probe in (stall, keys, long_texts, frames, cancels, memory)}
 
 if __name__ == "__main__":
     print(json.dumps(drive(PROBES[sys.argv[1]])))
