@@ -10,14 +10,22 @@ cannot be kept: PySide drops it; and it reads U+FEFF or U+FFFE at a string's sta
 from __future__ import annotations
 
 import re
-from collections import Counter
 
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QTextCursor, QTextDocument, QTextFormat
 
 LINE_END = re.compile("\r\n|[\n\r\u2029\ufdd0\ufdd1]")
+_ENDS = {
+    "\n": "(?<!\r)\n",
+    "\r\n": "\r\n",
+    "\r": "\r(?!\n)",
+    "\u2029": "\u2029",
+    "\ufdd0": "\ufdd0",
+    "\ufdd1": "\ufdd1",
+}
+"""Each with the pattern that finds it alone."""
 _PARAGRAPH_MARK = "\u2029"
 _MAIN_END = "mezzotint_line_end"
-_MIXED = "mezzotint_mixed_line_ends"
 _OWN_END = int(QTextFormat.Property.UserProperty) + 1
 _NOT_TEXT = re.compile("[\0\ufeff\ufffe]")
 
@@ -29,17 +37,24 @@ def insertable(text: str) -> str:
 
 def set_document_text(document: QTextDocument, text: str) -> None:
     """Replace all of the text; the document is unmodified then and its undo history empty."""
-    ends = LINE_END.findall(text)
-    main = Counter(ends).most_common(1)[0][0] if ends else "\n"
-    document.setPlainText("." + LINE_END.sub("\n", text))
+    if former := document.findChild(_OwnEnds):
+        former.setParent(None)
+    counts = {end: text.count(end) for end in _ENDS}
+    counts["\n"] -= counts["\r\n"]
+    counts["\r"] -= counts["\r\n"]
+    main = max(counts, key=lambda end: counts[end])
+    others = [end for end in _ENDS if counts[end] and end != main]
+    plain = text
+    for end in ("\r\n", "\r", main, *others):
+        plain = plain.replace(end, "\n")
+    document.setPlainText("." + plain)
     document.setProperty(_MAIN_END, main)
-    document.setProperty(_MIXED, ends.count(main) != len(ends))
     document.setUndoRedoEnabled(False)
     cursor = QTextCursor(document)
     cursor.setPosition(1, QTextCursor.MoveMode.KeepAnchor)
     cursor.removeSelectedText()  # deleteChar() would take a combining mark along
-    if document.property(_MIXED):
-        _mark_blocks(document, ends, main)
+    if others:
+        _OwnEnds(document, _numbered(text, main, others))
     document.setUndoRedoEnabled(True)
     document.setModified(False)
 
@@ -64,40 +79,86 @@ def change_document_text(document: QTextDocument, text: str) -> None:
             cursor.setPosition(position + 1, QTextCursor.MoveMode.KeepAnchor)
             cursor.removeSelectedText()
         position += utf16_length(new)
-    main = document.property(_MAIN_END) or "\n"
-    if document.property(_MIXED) or any(end != main for end in ends):
-        document.setProperty(_MIXED, True)
-        _mark_blocks(document, ends, main)
+    main, own_ends = document.property(_MAIN_END) or "\n", document.findChild(_OwnEnds)
+    others = [end for end in _ENDS if end != main and end in ends]
     cursor.endEditBlock()
+    if others or own_ends is not None:  # the ends have been told of the edits only now
+        cursor.joinPreviousEditBlock() if before != after else cursor.beginEditBlock()
+        (own_ends or _OwnEnds(document, {})).mark(_numbered(text, main, others), main)
+        cursor.endEditBlock()
+
+
+def _numbered(text: str, main: str, others: list[str]) -> dict[int, str]:
+    """What ends otherwise than most, by the number of the line after it."""
+    odd = sorted((found.start(), end) for end in others for found in re.finditer(_ENDS[end], text))
+    numbered, number, place = {}, 0, 0
+    for start, end in odd:
+        number += text.count(main, place, start) + 1
+        place = start + len(end)
+        numbered[number] = end
+    return numbered
 
 
 def document_text(document: QTextDocument) -> str:
     """The text with each line's own ending: what belongs into the file."""
-    raw = document.toRawText()
-    main = document.property(_MAIN_END) or "\n"
-    if not document.property(_MIXED):
+    raw, main = document.toRawText(), document.property(_MAIN_END) or "\n"
+    own_ends = document.findChild(_OwnEnds)
+    if own_ends is None:
         return raw.replace(_PARAGRAPH_MARK, main)
-    lines = raw.split(_PARAGRAPH_MARK)
-    pieces = [lines[0]]
-    block = document.firstBlock().next()
-    for line in lines[1:]:
-        pieces += (block.blockFormat().property(_OWN_END) or main, line)
-        block = block.next()
-    return "".join(pieces)
+    lines, first = raw.split(_PARAGRAPH_MARK), 0
+    pieces: list[str] = []
+    for number, end in own_ends.find():
+        pieces += (main.join(lines[first:number]), end)
+        first = number
+    return "".join((*pieces, main.join(lines[first:])))
 
 
-def _mark_blocks(document: QTextDocument, ends: list[str], main: str) -> None:
-    cursor = QTextCursor(document)
-    cursor.beginEditBlock()
-    block = document.firstBlock().next()
-    for end in ends:
-        block_format = block.blockFormat()
-        if end != (block_format.property(_OWN_END) or main):
-            cursor.setPosition(block.position())
-            block_format.setProperty(_OWN_END, end)
-            cursor.setBlockFormat(block_format)
-        block = block.next()
-    cursor.endEditBlock()
+class _OwnEnds(QObject):
+    """The lines that end otherwise than most, found again without a walk over all of a long text.
+
+    Qt tells of changes only in a document that has a layout, as an editor's has.
+    """
+
+    def __init__(self, document: QTextDocument, ends: dict[int, str]) -> None:
+        """ends: of the line before the block of that number."""
+        super().__init__(document)
+        self._document = document
+        self._places: list[QTextCursor] = []
+        """What they select may hold such lines: each of them, and what has changed since."""
+        self.mark(ends, "")
+        document.contentsChange.connect(self._on_contents_change)
+
+    def mark(self, ends: dict[int, str], main: str) -> None:
+        """These lines end so, all others with main."""
+        joined = QTextCursor(self._document)
+        joined.beginEditBlock()
+        for number in {number for number, _ in self.find()} | ends.keys():
+            place = QTextCursor(self._document.findBlockByNumber(number))
+            block_format = place.blockFormat()
+            block_format.setProperty(_OWN_END, ends.get(number, main))
+            place.setBlockFormat(block_format)
+            self._places.append(place)
+        joined.endEditBlock()
+
+    def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
+        place = QTextCursor(self._document)
+        place.setPosition(position)
+        last = min(position + added, self._document.characterCount() - 1)
+        place.setPosition(last, QTextCursor.MoveMode.KeepAnchor)
+        self._places.append(place)
+
+    def find(self) -> list[tuple[int, str]]:
+        """In their order, by the number of the block after the line."""
+        found: dict[int, str] = {}
+        for place in self._places:
+            block, last = self._document.findBlock(place.selectionStart()), place.selectionEnd()
+            while block.isValid() and block.position() <= last:
+                if end := block.blockFormat().property(_OWN_END):
+                    found[block.blockNumber()] = end
+                block = block.next()
+        found.pop(0, None)  # no line is before it
+        self._places = [QTextCursor(self._document.findBlockByNumber(number)) for number in found]
+        return sorted(found.items())
 
 
 def text_between(document: QTextDocument, start: int, end: int) -> str:

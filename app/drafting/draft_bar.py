@@ -68,7 +68,7 @@ class DraftBar(QFrame):
             row.addWidget(widget)
         drafts.changed.connect(self.on_changed)
         keys.changed.connect(self.place)
-        page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
+        page.geometry_changed.connect(self.place)
         self.hide()
 
     def on_changed(self) -> None:

@@ -31,7 +31,7 @@ class DraftButton(QToolButton):
         self.setCursor(Qt.CursorShape.ArrowCursor)
         self.clicked.connect(drafts.draft)
         page.cursorPositionChanged.connect(self.place, Qt.ConnectionType.QueuedConnection)
-        page.geometry_changed.connect(self.place, Qt.ConnectionType.QueuedConnection)
+        page.geometry_changed.connect(self.place)
         drafts.changed.connect(self.place)
         self._rest = timer(self, self.place, TYPING_REST_MS, single_shot=True)
         page.typed.connect(self._on_typed)

@@ -39,7 +39,7 @@ class DraftKeys(QObject):
         self._rest = timer(self, self._look, round(1000 * SETTLED_KEY_DELAY_S) + 20, single_shot=True)
         page.document().contentsChanged.connect(self._on_edited)
         page.cursorPositionChanged.connect(self._look)
-        page.geometry_changed.connect(self._look, Qt.ConnectionType.QueuedConnection)
+        page.geometry_changed.connect(self._look)
         drafts.changed.connect(self._rest.start)
         drafts.reached.connect(self._on_reached)
         page.installEventFilter(self)

@@ -232,7 +232,7 @@ class DraftOverlay(QObject):
         self._page.gaps.resize_gap(self._gap, height, continues_line=mode is JoinMode.INLINE)
         if changed:
             self._page.viewport().update()
-            self._page.geometry_changed.emit()
+            self._page.tell_geometry()
 
     # ---------------------------------------------------------------- frames and fades
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -68,6 +69,8 @@ class GapLayout(QPlainTextDocumentLayout):
         self.view_height = 0.0
         """Of the viewport, px. Gaps that can be seen whole with all the text add nothing to scroll."""
         self._gaps: list[Gap] = []
+        self._by_block: dict[int, list[Gap]] | None = None
+        """The gaps under a block's text, from the top; None when they are to be found anew."""
         self._held: list[QTextBlock] = []
         """Blocks that have been given gaps' lines."""
         self._top_block: QTextBlock | None = None
@@ -81,11 +84,13 @@ class GapLayout(QPlainTextDocumentLayout):
         """A gap that has no height yet."""
         gap = Gap(anchor)
         self._gaps.append(gap)
+        self._by_block = None
         return gap
 
     def resize_gap(self, gap: Gap, height: float, *, continues_line: bool = False) -> None:
         """height: px. The caller repaints."""
         gap.height, gap.continues_line = height, continues_line
+        self._by_block = None
         self._update()
 
     @contextmanager
@@ -100,31 +105,46 @@ class GapLayout(QPlainTextDocumentLayout):
 
     def close_gap(self, gap: Gap) -> None:
         self._gaps.remove(gap)
+        self._by_block = None
         self._update()
 
     def gap_top(self, gap: Gap) -> float:
         """px below the top of the gap's block: under its text and under the gaps that come before."""
         if gap.opens_text:
             return 0.0
-        above = self._gaps_of(gap.block)
-        return self.text_bottom(gap.block) + sum(other.height for other in above[: above.index(gap)])
+        block = gap.block
+        above = takewhile(lambda other: other is not gap, self._gaps_of(block))
+        return self.text_bottom(block) + sum(other.height for other in above)
 
     def _update(self) -> None:
         if self._waits:
             return
         self._top_block, self._gap_lines_above = None, 0  # all gaps count for how far can be scrolled
         self._scrolls = not self._everything_fits()
-        blocks = {block.blockNumber(): block for block in (gap.block for gap in self._gaps)}
-        for block in (*blocks.values(), *(block for block in self._held if block.isValid())):
+        blocks = [self.document().findBlockByNumber(number) for number in self._gaps_by_block()]
+        for block in (*blocks, *(block for block in self._held if block.isValid())):
             self._mend(block)
-        self._held = list(blocks.values())
+        self._held = blocks
         self.documentSizeChanged.emit(self.documentSize())
 
+    def documentChanged(self, position: int, removed: int, added: int) -> None:
+        self._by_block = None
+        super().documentChanged(position, removed, added)
+
+    def _gaps_by_block(self) -> dict[int, list[Gap]]:
+        """By the number of each block that gaps stand at; found once after a change."""
+        if self._by_block is None:
+            self._by_block = {}
+            order = sorted(self._gaps, key=lambda gap: (not gap.continues_line, gap.anchor.position()))
+            for gap in order:
+                gaps = self._by_block.setdefault(gap.block.blockNumber(), [])
+                if gap.height > 0 and not gap.opens_text:
+                    gaps.append(gap)
+        return self._by_block
+
     def _gaps_of(self, block: QTextBlock) -> list[Gap]:
-        """Under its text, from the top. Comparing QTextBlock objects is cheap, and there are few gaps."""
-        gaps = self._gaps
-        found = [gap for gap in gaps if gap.height > 0 and gap.block == block and not gap.opens_text]
-        return sorted(found, key=lambda gap: (not gap.continues_line, gap.anchor.position()))
+        """Under its text, from the top."""
+        return self._gaps_by_block().get(block.blockNumber(), [])
 
     def _gap_over(self, block: QTextBlock) -> float:
         """Height of what opens the text, if that is the block; px."""
@@ -148,8 +168,8 @@ class GapLayout(QPlainTextDocumentLayout):
         """
         former = self._top_block, self._gap_lines_above
         self._top_block, self._gap_lines_above = None, 0
-        for gap in self._gaps:
-            block = gap.block
+        for number in self._gaps_by_block():
+            block = self.document().findBlockByNumber(number)
             above = top_line - block.firstLineNumber() - block.layout().lineCount()
             if 0 < above < self._gap_lines(block):
                 self._top_block, self._gap_lines_above = block, above
@@ -183,11 +203,6 @@ class GapLayout(QPlainTextDocumentLayout):
 
     # ---------------------------------------------------------------- blocks
 
-    @property
-    def paragraph_space(self) -> float:
-        """Space after a paragraph that is not blank, px."""
-        return space_after(".", self.line_height)
-
     def text_bottom(self, block: QTextBlock) -> float:
         """Bottom of the block's own text, px below the block's top."""
         layout = block.layout()
@@ -204,11 +219,11 @@ class GapLayout(QPlainTextDocumentLayout):
         text = block.text()
         if is_right_to_left(text):
             block.layout().setTextOption(text_option(self.document().defaultTextOption(), text))
-        if self._gaps and any(gap.block == block for gap in self._gaps):
+        if (gaps := self._gaps_by_block().get(block.blockNumber())) is not None:
             self._mend(block)
-            gaps = sum(gap.height for gap in self._gaps_of(block))
+            height = sum(gap.height for gap in gaps)
             margin = 0.0 if gaps or block.next().isValid() else self.document().documentMargin()
-            rect.setHeight(self.text_bottom(block) + gaps + margin)
+            rect.setHeight(self.text_bottom(block) + height + margin)
         rect.adjust(0, 0, 0, space_after(text, self.line_height))
         return rect
 
@@ -219,14 +234,11 @@ class GapLayout(QPlainTextDocumentLayout):
         if not count:
             return
         block.setLineCount(count + self._gap_lines(block))
-        top = self._gap_over(block)
+        first, top = layout.lineAt(0), self._gap_over(block)
         if block == self._top_block:
-            height = (
-                layout.lineAt(count - 1).naturalTextRect().bottom() - layout.lineAt(0).naturalTextRect().top()
-            )
-            top = -height - self._gap_lines_above * self.line_height
-        shift = top - layout.lineAt(0).y()
-        if shift:
+            top = first.naturalTextRect().top() - layout.lineAt(count - 1).naturalTextRect().bottom()
+            top -= self._gap_lines_above * self.line_height
+        if shift := top - first.y():
             for index in range(count):
                 line = layout.lineAt(index)
                 line.setPosition(line.position() + QPointF(0, shift))

@@ -43,7 +43,9 @@ class Page(TextEdit):
     """Edits the document; knows overlays, and nothing of what they show."""
 
     geometry_changed = Signal()
-    """Places in the page may be other ones."""
+    """Places in the page may be other ones. Told when Qt has done with what changed them: asking in its midst
+    disturbs it.
+    """
 
     def __init__(self, font: QFont, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,6 +58,7 @@ class Page(TextEdit):
         self.line_height = 1.0
         self.gaps = GapLayout(self.document(), 1.0)
         self._overlays: list[PageOverlay] = []
+        self._tells_geometry = False
         self.document().setDocumentLayout(self.gaps)
         self.document().setDocumentMargin(MARGIN_PX)
         self.document().clearUndoRedoStacks()  # Qt takes the margin for an edit
@@ -65,7 +68,7 @@ class Page(TextEdit):
         self.set_prose_font(font)
         self.document().contentsChange.connect(self._on_contents_change)
         self.document().contentsChanged.connect(self._on_contents_changed)
-        self.updateRequest.connect(self.geometry_changed)
+        self.updateRequest.connect(self.tell_geometry)
         self.verticalScrollBar().rangeChanged.connect(self._on_scroll_range)
 
     # ---------------------------------------------------------------- overlays
@@ -81,7 +84,7 @@ class Page(TextEdit):
     def _on_overlays(self) -> None:
         self.setPlaceholderText("" if self._overlays else PLACEHOLDER)
         self.viewport().update()
-        self.geometry_changed.emit()
+        self.tell_geometry()
 
     def _relayout_overlays(self) -> None:
         if self._overlays:
@@ -147,13 +150,23 @@ class Page(TextEdit):
         """The layout has seen the change; its gaps may stand elsewhere now."""
         self._relayout_overlays()
         self.ensureCursorVisible()
-        self.geometry_changed.emit()
+        self.tell_geometry()
 
     # ---------------------------------------------------------------- geometry
 
+    def tell_geometry(self) -> None:
+        """Whatever changes until then is told at once."""
+        if not self._tells_geometry:
+            self._tells_geometry = True
+            QTimer.singleShot(0, self, self._on_geometry_due)
+
+    def _on_geometry_due(self) -> None:
+        self._tells_geometry = False
+        self.geometry_changed.emit()
+
     def block_top(self, block: QTextBlock) -> float:
-        """Viewport y of the block's top."""
-        return self.blockBoundingGeometry(block).translated(self.contentOffset()).top()
+        """Viewport y of the block's top; far from the view it is only told that it is far."""
+        return self.blockBoundingGeometry(block).top() + self.contentOffset().y()
 
     def text_rects(self, start: int, end: int) -> list[QRectF]:
         """Of the text between two UTF-16 positions, line by line, where it is in view; viewport px."""
@@ -181,7 +194,7 @@ class Page(TextEdit):
             self.viewport().setUpdatesEnabled(True)
         else:
             super().scrollContentsBy(dx, dy)
-        self.geometry_changed.emit()
+        self.tell_geometry()
 
     def _on_scroll_range(self, _first: int, last: int) -> None:
         """A bar with nothing to scroll is not drawn; its room stays, so that no line wraps anew."""
@@ -214,5 +227,5 @@ class Page(TextEdit):
             return super().event(event)
         self._set_column()
         handled = super().event(event)
-        self.geometry_changed.emit()  # the column may have moved without getting another size
+        self.tell_geometry()  # the column may have moved without getting another size
         return handled

@@ -50,7 +50,10 @@ class Placement:
     def __init__(self, cursor: QTextCursor) -> None:
         self._anchor = Anchor(cursor)
         self._document = cursor.document()
-        self._join = self._around(CONTEXT_CHARACTERS).join
+        self._join = self._read(CONTEXT_CHARACTERS).join
+        self._context = TextContext("", "")
+        self._context_at: tuple[int, ...] = ()
+        """The state of the text that it was read in."""
 
     @property
     def cursor(self) -> QTextCursor:
@@ -77,7 +80,7 @@ class Placement:
 
     def context(self) -> TextContext:
         """The text before the draft, as the draft finds it, and the text after it."""
-        around = self._around(CONTEXT_CHARACTERS)
+        around = self._read(CONTEXT_CHARACTERS)
         return TextContext(around.before + self.separator, around.after)
 
     @property
@@ -122,11 +125,14 @@ class Placement:
         """Selects what the draft replaces."""
         return QTextCursor(self.cursor)
 
-    def _around(self, reach: int) -> TextContext:
+    def _read(self, reach: int) -> TextContext:
         return text_context(self._document, self.cursor.position(), reach)
 
     def _near(self) -> TextContext:
-        return self._around(NEAR_CHARACTERS)
+        now = self._document.revision(), self._document.characterCount(), *self.bounds
+        if now != self._context_at:
+            self._context, self._context_at = self._read(NEAR_CHARACTERS), now
+        return self._context
 
 
 class ReplacingPlacement(Placement):
@@ -157,7 +163,7 @@ class ReplacingPlacement(Placement):
         cursor.setPosition(self.bounds[1], QTextCursor.MoveMode.KeepAnchor)
         return cursor
 
-    def _around(self, reach: int) -> TextContext:
+    def _read(self, reach: int) -> TextContext:
         start, end = self.bounds
         before = text_context(self._document, start, reach)
         return TextContext(before.before, text_context(self._document, end, reach).after, before.is_markdown)

@@ -64,7 +64,7 @@ class FindBar(QFrame):
         self.text.textChanged.connect(self._on_query)
         self.search.changed.connect(self._on_found)
         page.selectionChanged.connect(self._on_selection)
-        page.geometry_changed.connect(self._mark, Qt.ConnectionType.QueuedConnection)
+        page.geometry_changed.connect(self._mark)
 
     def _build(self) -> None:
         for field, name in ((self.text, "Find"), (self.replacement, "Replace with")):

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QTextBlock
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit
 
 from app.documents.text import text_between
@@ -23,7 +23,9 @@ SLICE_S = 0.015
 
 
 class WordCount(QObject):
-    """Counts anew when the text and the selection have rested for a while. Paragraphs keep their counts."""
+    """Counts anew when the text and the selection have rested for a while. Paragraphs keep their counts, as
+    their blocks' user state.
+    """
 
     counted = Signal(int, int)
     """All words, and those that are selected."""
@@ -34,6 +36,8 @@ class WordCount(QObject):
         self._document = page.document()
         self._rest: Iterator[None] = iter(())
         """What is still to be counted."""
+        self._touched: QTextCursor | None = None
+        """From its position to its anchor the text may have changed since it was counted."""
         self._pause = timer(self, self.count, PAUSE_MS, single_shot=True)
         self._slices = timer(self, self._count_on, 0, single_shot=True)
         self._document.contentsChange.connect(self._on_contents_change)
@@ -51,13 +55,14 @@ class WordCount(QObject):
         self._pause.start()
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
-        """Forget the counts of the touched paragraphs; the others keep theirs."""
-        block, last = self._document.findBlock(position), self._document.findBlock(position + added)
-        while block.isValid():
-            block.setUserState(-1)
-            if block == last:
-                break
-            block = block.next()
+        """Only noted: it may be a long text that was put in."""
+        first, last = position, min(position + added, self._document.characterCount() - 1)
+        if self._touched is None:
+            self._touched = QTextCursor(self._document)
+        else:
+            first, last = min(first, self._touched.position()), max(last, self._touched.anchor())
+        self._touched.setPosition(last)
+        self._touched.setPosition(first, QTextCursor.MoveMode.KeepAnchor)
         self._wait()
 
     def _count_on(self) -> None:
@@ -69,27 +74,26 @@ class WordCount(QObject):
 
     def _count(self) -> Iterator[None]:
         """A step a paragraph."""
-        cursor = self._page.textCursor()
+        cursor, touched = self._page.textCursor(), self._touched
         start, end = cursor.selectionStart(), cursor.selectionEnd()
         words = selected = 0
         block = self._document.firstBlock()
         while block.isValid():
-            words += _words(block)
             first, last = block.position(), block.position() + block.length() - 1
+            is_touched = touched is not None and touched.position() <= last and first <= touched.anchor()
+            if is_touched or block.userState() < 0:
+                block.setUserState(count_words(block.text()))
+            if touched and is_touched:
+                touched.setPosition(min(last + 1, touched.anchor()), QTextCursor.MoveMode.KeepAnchor)
+            words += block.userState()
             if start <= first and last <= end:
-                selected += _words(block)
+                selected += block.userState()
             elif start < last and first < end:
                 selected += count_words(text_between(self._document, max(start, first), min(end, last)))
             block = block.next()
             yield
+        self._touched = None
         self.counted.emit(words, selected)
-
-
-def _words(block: QTextBlock) -> int:
-    """The paragraph's word count, kept as its user state."""
-    if block.userState() < 0:
-        block.setUserState(count_words(block.text()))
-    return int(block.userState())
 
 
 def count_words(text: str) -> int:

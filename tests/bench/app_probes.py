@@ -16,6 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPaintEvent, QTextBlock, QTextCursor
+from PySide6.QtWidgets import QPlainTextEdit
 
 from app import application as app_main
 from app.crash_handler import report_faults
@@ -105,10 +106,8 @@ async def draft_to_step(window: MainWindow, step: int) -> None:
 
 async def stall(window: MainWindow) -> Found:
     """The longest time that the event loop stood still, from the first paint until the model is ready."""
-    beats = paints[:1]
-    timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
-    timer.timeout.connect(lambda: beats.append(perf_counter()))
-    timer.start()
+    beats = _beats(window)
+    beats[:0] = paints[:1]
     await ready(window)
     await asyncio.sleep(0.3)
     gaps = [after - before for before, after in pairwise(beats)]
@@ -117,7 +116,7 @@ async def stall(window: MainWindow) -> Found:
 
 async def keys(window: MainWindow) -> Found:
     """From when a key is due until it is painted, in 100,000 words: idle, while a draft develops, and while
-    three do: under neighbouring paragraphs and above the view.
+    three or four do: under neighbouring paragraphs and above the view.
     """
     set_document_text(window.view.page.document(), TEXT * (100_000 // len(TEXT.split())))
     window._settings.change(**LONG_DRAFT)
@@ -130,38 +129,83 @@ async def keys(window: MainWindow) -> Found:
     page.moveCursor(QTextCursor.MoveOperation.PreviousBlock)
     page.moveCursor(QTextCursor.MoveOperation.EndOfBlock)
     drafting = await _type(page, KEYS, lambda: window.view.drafts.state is DraftState.DENOISING)
-    window.view.drafts.discard_all()
-    await asyncio.sleep(1.0)
-    block = page.textCursor().block()
-    places = [_end_of(one) for one in (block.next(), block.next().next(), page.document().firstBlock())]
-    window.view.drafts.draft_at(places)
-    await until(lambda: _step(window) >= 1)
-    page.setTextCursor(_end_of(block))
-    three = await _type(page, KEYS, lambda: window.view.drafts.state is DraftState.DENOISING)
+    found = {1: drafting}
+    for count in (3, 4):
+        window.view.drafts.discard_all()
+        await asyncio.sleep(1.0)
+        block = page.textCursor().block()
+        blocks = [block.next(), block.next().next(), page.document().firstBlock(), block.next().next().next()]
+        window.view.drafts.draft_at([_end_of(one) for one in blocks[:count]])
+        await until(lambda: _step(window) >= 1)
+        page.setTextCursor(_end_of(block))
+        found[count] = await _type(page, KEYS, lambda: window.view.drafts.state is DraftState.DENOISING)
     window.view.drafts.discard_all()
     await asyncio.sleep(1.0)
     idle += await _type(page, KEYS // 2)
-    return {"idle_ms": idle, "drafting_ms": drafting, "three_ms": three}
+    return {"idle_ms": idle, "drafting_ms": found}
+
+
+async def long_texts(window: MainWindow) -> Found:
+    """How long a text takes to be opened, in a bare editor and in the page, and how long the window stands
+    still at the longest while that is typed in and rests: words are counted then, and a copy is kept.
+    """
+    line = "A line of some sixty characters that ends as most lines end.\n"
+    texts = {
+        "3,000,000 empty lines": "\n" * 3_000_000,
+        "450,000 short lines": "A short line.\n" * 450_000,
+        "one CRLF among 83,333 LF": line * 83_333 + "One.\r\nTwo.",
+        "5 MB": TEXT * (5_000_000 // len(TEXT)),
+    }
+    await ready(window)
+    page, found = window.view.page, {}
+    for name, text in texts.items():
+        bare = QPlainTextEdit()
+        bare.resize(page.size())
+        bare.show()
+        began = perf_counter()
+        bare.setPlainText(text)
+        bare.viewport().repaint()
+        bare_ms = 1000 * (perf_counter() - began)
+        bare.deleteLater()
+        await asyncio.sleep(0.5)
+        began = perf_counter()
+        set_document_text(page.document(), text)
+        page.viewport().repaint()
+        open_ms = 1000 * (perf_counter() - began)
+        await asyncio.sleep(1.0)
+        beats = _beats(window)
+        await _type(page, KEYS // 6)
+        await asyncio.sleep(2.0)
+        gaps = [after - before for before, after in pairwise(beats)]
+        found[name] = {"open_ms": open_ms, "bare_ms": bare_ms, "stall_ms": 1000 * max(gaps)}
+    return found
 
 
 async def frames(window: MainWindow) -> Found:
-    """256 words, each in ink of its own: taken by the page, laid out, painted."""
+    """A step's frames, of one draft and of four: 256 words each, every word in ink of its own, taken by the
+    page, laid out, painted.
+    """
     await ready(window)
-    set_document_text(window.view.page.document(), TEXT * 3)
-    _put_caret(window.view.page, 2)
-    await asyncio.sleep(1.0)
-    page, wall_ms, processor_ms = window.view.page, [], []
-    overlay = DraftOverlay(page, Placement(page.textCursor()), 6, reduced_motion=False)
-    for frame in _made_up_frames():
-        overlay._frame_timer.stop()
-        await asyncio.sleep(0)
-        began, began_processor = perf_counter(), thread_time()
-        overlay.show(frame.tokens)
-        page.viewport().repaint()
-        wall_ms.append(1000 * (perf_counter() - began))
-        processor_ms.append(1000 * (thread_time() - began_processor))
-    overlay.close()
-    return {"wall_ms": wall_ms[10:], "processor_ms": processor_ms[10:]}
+    set_document_text(window.view.page.document(), TEXT * 5)
+    page, wall_ms, processor_ms = window.view.page, {}, {}
+    for count in (1, 4):
+        blocks = [page.document().findBlockByNumber(number) for number in range(count)]
+        overlays = [DraftOverlay(page, Placement(_end_of(one)), 6, reduced_motion=False) for one in blocks]
+        await asyncio.sleep(1.0)
+        taken = []
+        for frame in _made_up_frames():
+            for overlay in overlays:
+                overlay._frame_timer.stop()
+            await asyncio.sleep(0)
+            began, began_processor = perf_counter(), thread_time()
+            for overlay in overlays:
+                overlay.show(frame.tokens)
+            page.viewport().repaint()
+            taken.append((1000 * (perf_counter() - began), 1000 * (thread_time() - began_processor)))
+        wall_ms[count], processor_ms[count] = zip(*taken[10:], strict=True)
+        for overlay in overlays:
+            overlay.close()
+    return {"wall_ms": wall_ms, "processor_ms": processor_ms}
 
 
 async def cancels(window: MainWindow) -> Found:
@@ -197,6 +241,15 @@ async def memory(window: MainWindow) -> Found:
 
 
 # ------------------------------------------------------------------ how
+
+
+def _beats(window: MainWindow) -> list[float]:
+    """When the event loop came by, from now on."""
+    beats: list[float] = []
+    timer = QTimer(window, timerType=Qt.TimerType.PreciseTimer, interval=1)
+    timer.timeout.connect(lambda: beats.append(perf_counter()))
+    timer.start()
+    return beats
 
 
 def _end_of(block: QTextBlock) -> QTextCursor:
@@ -294,7 +347,7 @@ def _kb_of(file: str, name: str) -> int:
     raise LookupError(name)
 
 
-PROBES = {probe.__name__: probe for probe in (stall, keys, frames, cancels, memory)}
+PROBES = {probe.__name__: probe for probe in (stall, keys, long_texts, frames, cancels, memory)}
 
 if __name__ == "__main__":
     print(json.dumps(drive(PROBES[sys.argv[1]])))

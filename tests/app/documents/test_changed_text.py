@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PySide6.QtGui import QTextCursor, QTextDocument
+from PySide6.QtWidgets import QPlainTextDocumentLayout
 
 from app.documents import differences as compared
 from app.documents.differences import differences
@@ -18,6 +19,7 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES).map("".join)
 
 
+@pytest.mark.usefixtures("qapp")
 @given(TEXTS, TEXTS)
 @example("one", "one\r\ntwo")
 @example("one\ntwo", "one\r\ntwo")
@@ -25,6 +27,7 @@ TEXTS = st.lists(PIECES).map("".join)
 @example("🌊one", "🌊\u0301two")
 def test_any_text_becomes_any_other_and_goes_back(old: str, new: str) -> None:
     document = QTextDocument()
+    document.setDocumentLayout(QPlainTextDocumentLayout(document))
     set_document_text(document, old)
     change_document_text(document, new)
     assert document_text(document) == new

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PySide6.QtGui import QTextCursor, QTextDocument
-from PySide6.QtWidgets import QPlainTextEdit
+from PySide6.QtWidgets import QApplication, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from app.documents import files, recovery
@@ -74,6 +74,36 @@ def test_edit_undo_and_redo_keep_all_line_ends(qtbot: QtBot, text: str) -> None:
     cursor.movePosition(QTextCursor.MoveOperation.End)
     cursor.insertText("!")
     assert document_text(document) == text + "!"
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 20), st.integers(0, 8), st.sampled_from(["", "x", "\n", "y\nz\n"]), st.booleans()
+    )
+)
+
+
+@given(edits=EDITS)
+def test_line_ends_come_back_with_any_edits_that_are_undone_and_redone(
+    qapp: QApplication, edits: list[tuple[int, int, str, bool]]
+) -> None:
+    edit = QPlainTextEdit()
+    document, text = edit.document(), "one\r\n\ntwo\nthree\r\r\nfour\n"
+    set_document_text(document, text)
+    for position, length, put_in, is_read in edits:
+        cursor, end = QTextCursor(document), document.characterCount() - 1
+        cursor.setPosition(min(position, end))
+        cursor.setPosition(min(position + length, end), QTextCursor.MoveMode.KeepAnchor)
+        cursor.insertText(put_in)
+        if is_read:
+            document_text(document)
+    edited = document_text(document)
+    while document.isUndoAvailable():
+        document.undo()
+    assert document_text(document) == text
+    while document.isRedoAvailable():
+        document.redo()
+    assert document_text(document) == edited
 
 
 def test_a_new_line_gets_the_files_line_end() -> None:

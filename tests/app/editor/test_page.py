@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text, text_between, utf16_length
+from app.editor.gap_layout import space_after
 from app.editor.page import Page
 from engine.protocol.events import Token
 from tests.app import pages
@@ -640,7 +641,7 @@ def test_two_drafts_of_one_paragraph_stand_one_below_the_other(page: Page, first
     assert inline.bar_top + 30 < below._rect().top() < below._rect().bottom()
     assert below.bar_top + 30 < page.block_top(block) + page.gaps.blockBoundingRect(block).height()
     drafts[at_end].overlay.close()
-    assert abs(below._rect().top() - text_bottom - page.gaps.paragraph_space) < 1
+    assert abs(below._rect().top() - text_bottom - space_after(".", page.line_height)) < 1
 
 
 @pytest.mark.usefixtures("company")

@@ -1,6 +1,8 @@
 """Words are counted by Unicode's boundaries, all of them and those that are selected."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit
 from pytestqt.qtbot import QtBot
@@ -83,3 +85,42 @@ def test_an_edit_and_a_selection_are_counted_when_they_rest(page: QPlainTextEdit
     with qtbot.waitSignal(count.counted) as counted:
         page.selectAll()
     assert counted.args == [8, 8]
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["put in", "take out", "undo", "redo", "count"]),
+        st.integers(0, 30),
+        st.integers(0, 12),
+        st.sampled_from(["a", " b c\nd", "\n", "\n\n"]),
+    ),
+    max_size=12,
+)
+
+
+@given(edits=EDITS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_paragraphs_are_counted_anew_wherever_they_were_touched(
+    page: QPlainTextEdit, monkeypatch: pytest.MonkeyPatch, edits: list[tuple[str, int, int, str]]
+) -> None:
+    monkeypatch.setattr(word_count, "SLICE_S", 0.0)  # a count may be interrupted by the next edit
+    page.setPlainText("One two three.\n\nFour five.\nSix.")
+    found: list[int] = []
+    count = WordCount(page, page)
+    count.counted.connect(lambda words, _selected: found.append(words))
+    cursor = page.textCursor()
+    for what, position, length, text in edits:
+        end = page.document().characterCount() - 1
+        cursor.setPosition(min(position, end))
+        if what == "put in":
+            cursor.insertText(text)
+        elif what == "take out":
+            cursor.setPosition(min(position + length, end), QTextCursor.MoveMode.KeepAnchor)
+            cursor.removeSelectedText()
+        elif what == "count":
+            count.count()
+        else:
+            getattr(page, what)()
+    monkeypatch.setattr(word_count, "SLICE_S", 10.0)
+    count.count()
+    assert found[-1] == count_words(page.toPlainText())
