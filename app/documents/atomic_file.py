@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -25,7 +27,7 @@ def write_atomically(
     opened = file.open(QIODevice.OpenModeFlag.WriteOnly)
     try:
         if opened and (file.write(data) != len(data) or not file.flush()):
-            raise OSError(file.errorString())
+            raise _error(file, path, len(data))
         if check:
             check()
     except BaseException:
@@ -35,9 +37,15 @@ def write_atomically(
     if opened and file.commit():
         return
     if before_in_place is None or not (path.is_file() and os.access(path, os.W_OK)):
-        raise OSError(file.errorString())
+        raise _error(file, path, len(data))
     before_in_place()
     _write_in_place(path, data)
+
+
+def _error(file: QSaveFile, path: Path, size_bytes: int) -> OSError:
+    """Qt tells no number, and of a full disk nothing at all."""
+    full = shutil.disk_usage(path.parent).free < size_bytes
+    return OSError(errno.ENOSPC if full else 0, file.errorString())
 
 
 def _write_in_place(path: Path, data: bytes) -> None:

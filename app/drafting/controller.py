@@ -21,7 +21,6 @@ from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
-from engine.protocol.events import Stats
 
 FIRST_RESERVED_LINES = 4
 """Lines kept free for a draft before the first one has told how long they are."""
@@ -33,8 +32,6 @@ class DraftController(QObject):
     changed = Signal()
     """A draft, or which one is the current one."""
     failed = Signal(Fault)
-    finished = Signal(Stats)
-    """What a draft cost."""
     reached = Signal()
     """The writer went to the current draft."""
 
@@ -181,7 +178,6 @@ class DraftController(QObject):
         draft.settled.connect(partial(self._on_settled, draft))
         draft.changed.connect(partial(self._on_changed, draft))
         draft.failed.connect(self.failed)
-        draft.finished.connect(self.finished)
         return draft
 
     def _on_settled(self, draft: DraftSession, variant: Variant, is_new: bool) -> None:

@@ -79,8 +79,6 @@ class DraftSession(QObject):
     restarted = Signal()
     failed = Signal(Fault)
     """The model had nothing to add. What fails otherwise is the request's, for all its places."""
-    finished = Signal(Stats)
-    """What the draft cost."""
 
     def __init__(
         self,
@@ -196,7 +194,6 @@ class DraftSession(QObject):
             case Finished():
                 self.request_id = None
                 if text := self.placement.shown(event.text):
-                    self.finished.emit(event.stats)
                     self.end(Outcome.FINISHED, text, event.stats)
                 else:
                     self.end(Outcome.GIVEN_UP)

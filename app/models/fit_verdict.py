@@ -24,7 +24,6 @@ from engine.protocol.events import Device
 PRECISION_LABELS: dict[str, str] = {
     "auto": "Automatic",
     **{precision: name.capitalize() for precision, name in PRECISION_NAMES.items()},
-    "fp8": "8-bit (FP8)",
 }
 """As lists have them."""
 _LARGE_BYTES = 4_000_000_000
@@ -97,7 +96,7 @@ def _words(plan: MemoryPlan, device: Device, instead: bool) -> str:
         lack = memory_text(max(2**20, -plan.spare_bytes))
         even = " even without the model in use" * instead
         told = f"needs {lack} more than {place} {have} free{even}: {_ways(plan)}"
-    limited = f" (this model reads at most {plan.limit_tokens:,} tokens)"
+    limited = f" (this model reads at most about {round(0.75 * plan.limit_tokens, -2):,.0f} words)"
     return told + limited * (plan.context_tokens > plan.limit_tokens)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPainter, QPaintEvent
@@ -20,21 +21,29 @@ def tool_button(text: str, name: str, act: Callable[[], object] | None = None) -
     return button
 
 
+L = TypeVar("L", bound=QLabel)
+
+
 class ElidedLabel(QLabel):
-    """One line in the width that it gets; a text that is cut stands in the tooltip."""
+    """One line in the width that it gets; a text that is cut stands in the tooltip, above the details."""
+
+    details = ""
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         room = self.contentsRect()
         shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
-        self.setToolTip("" if shown == self.text() else self.text())
+        self.setToolTip("\n".join(filter(None, ("" if shown == self.text() else self.text(), self.details))))
         QPainter(self).drawText(room, Qt.AlignmentFlag.AlignVCenter, shown)
 
 
-def quiet_label(what: str, *, elided: bool = False) -> QLabel:
+def quiet_label(what: str) -> QLabel:
     """Small secondary text, taken as it is: never as rich text. what: said after the text by a screen
     reader, which would say a label's name in place of its text.
     """
-    label = ElidedLabel() if elided else QLabel()
+    return quiet(QLabel(), what)
+
+
+def quiet(label: L, what: str) -> L:
     label.setAccessibleDescription(what)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setProperty("quiet", True)

@@ -163,4 +163,4 @@ def test_progress_of_a_load() -> None:
     assert (shown.moves, shown.progress.share) == (True, 0.5)
     ready = msgspec.structs.replace(on_card(RTX_4090, "fp8"))
     shown = row_state(INSTALLED, replace(UNUSED, ready=ready), ROOMY, "auto")
-    assert (shown.moves, shown.progress.text) == (False, "In use on RTX 4090 · 8-bit (FP8)")
+    assert (shown.moves, shown.progress.text) == (False, "In use on RTX 4090 · 8-bit")

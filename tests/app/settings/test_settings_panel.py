@@ -112,7 +112,7 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
     slider(panel, "Size").setValue(24)
     number(panel, "Temperature at the start").setValue(0.9)
     number(panel, "Temperature at the end").setValue(0.2)
-    number(panel, "Entropy bound").setValue(0.1)
+    number(panel, "Boldness").setValue(0.1)
     check(panel, "Stop once").setChecked(False)
     check(panel, "Read along").setChecked(False)
     choose(combo(panel, "Free the memory when idle"), 2)
@@ -261,10 +261,10 @@ def test_the_bundled_face_is_among_them(qtbot: QtBot, store: SettingsStore) -> N
 
 def test_the_models_own_values_are_shown_and_come_back(panel: SettingsPanel, store: SettingsStore) -> None:
     assert "Steps: the model’s own" in captions(panel)
-    assert number(panel, "Entropy bound").text() == "own"
+    assert number(panel, "Boldness").text() == "own"
     panel.show_model(READY)
     assert "Steps: up to 96" in captions(panel)
-    assert number(panel, "Entropy bound").value() == 0.05
+    assert number(panel, "Boldness").value() == 0.05
     assert store.current == Settings()
     slider(panel, "Steps").setValue(12)
     number(panel, "Temperature at the start").setValue(0.9)
@@ -305,7 +305,7 @@ def test_a_seed_out_of_range_or_no_number_changes_nothing(panel: SettingsPanel, 
     assert edit.text() == "1"
 
 
-@pytest.mark.parametrize("name", ["Steps", "Length", "Context", "Temperature at the start", "Entropy bound"])
+@pytest.mark.parametrize("name", ["Steps", "Length", "Context", "Temperature at the start", "Boldness"])
 def test_what_a_label_does_not_say_is_in_the_tooltip(panel: SettingsPanel, name: str) -> None:
     control = next(part for part in panel.findChildren(QWidget) if part.accessibleName() == name)
     assert control.toolTip().endswith(".")
@@ -313,9 +313,9 @@ def test_what_a_label_does_not_say_is_in_the_tooltip(panel: SettingsPanel, name:
 
 
 def test_advanced_opens_on_demand(panel: SettingsPanel) -> None:
-    assert not number(panel, "Entropy bound").isVisible()
+    assert not number(panel, "Boldness").isVisible()
     button(panel, "Advanced").click()
-    assert number(panel, "Entropy bound").isVisible()
+    assert number(panel, "Boldness").isVisible()
 
 
 def test_close_and_escape_ask_to_close(qtbot: QtBot, panel: SettingsPanel) -> None:
@@ -328,7 +328,7 @@ def test_close_and_escape_ask_to_close(qtbot: QtBot, panel: SettingsPanel) -> No
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
 def test_return_presses_every_button(qtbot: QtBot, panel: SettingsPanel, key: Qt.Key) -> None:
     QTest.keyClick(button(panel, "Advanced"), key)
-    assert number(panel, "Entropy bound").isVisible()
+    assert number(panel, "Boldness").isVisible()
     assert all(button.autoDefault() for button in panel.findChildren(QPushButton))
     with qtbot.waitSignal(panel.closed):
         QTest.keyClick(panel.findChildren(QToolButton)[0], key)

@@ -360,7 +360,7 @@ def test_a_precision_that_is_asked_for_is_the_one_that_is_loaded(
         request = LoadRequest(request_id="l", model="starter", device="cpu", precision=precision)
         ready = list(session.load(request, threading.Event()))[-1]
         assert isinstance(ready, Ready), ready
-        assert (ready.precision, ready.label) == ("4-bit", "Starter model (stand-in)")
+        assert (ready.precision, ready.label) == ("4-bit", "Starter model")
         assert finished_of(draft(session, BEFORE, max_steps=4)).stats.precision == "4-bit"
     assert [*(tmp_path / "packed").iterdir()] == [
         files.packed_copy_folder(catalogue.STARTER.folder, "4-bit", tmp_path / "packed")

@@ -138,7 +138,7 @@ def test_the_window_s_thread_does_not_touch_a_folder_that_was_added(
     page.show()
     finish_scan(page)
     assert page.models.rows[folder].state.text().startswith("In use on ")
-    assert page.models.rows[folder].verdict.text().startswith("Full (bf16) fits")
+    assert page.models.rows[folder].verdict.text().startswith("Full precision (16-bit) fits")
 
 
 def test_until_it_is_known_what_is_here_the_page_shows_what_it_knew(
@@ -208,7 +208,7 @@ def test_a_model_that_can_be_had(desk: Desk) -> None:
     page = "https://huggingface.co/google/diffusiongemma-26B-A4B-it"
     assert row.source.text() == f'<a href="{page}">{page}</a>'
     assert row.source.openExternalLinks()
-    packed = "A packed copy, which loads faster, takes {}\u00a0GB more"
+    packed = "A smaller copy, which loads faster, takes {}\u00a0GB more"
     assert row.state.text().splitlines()[1:] == [packed.format(16.6)]
     choose(row, "4-bit-tight")
     assert row.state.text().splitlines()[1:] == [packed.format(14.9)]
@@ -350,7 +350,7 @@ def test_a_token_is_asked_for_only_where_the_repository_does(desk: Desk) -> None
 def test_in_use_loading_unloaded_and_failed(desk: Desk) -> None:
     row = desk.starter
     desk.model.stand(on_card(RTX_4090, "bf16"))
-    assert row.state.text() == "In use on RTX 4090 · Full (bf16)"
+    assert row.state.text() == "In use on RTX 4090 · Full precision (16-bit)"
     assert acts(row) == ["Free the memory now"]
     row.free.click()
     assert desk.model.asked == ["unload"]
@@ -428,7 +428,7 @@ def test_the_precision_of_the_model_in_use_is_a_setting(desk: Desk) -> None:
         (RTX_4090, "bf16", "Needs 25.", "Try anyway"),
         (RTX_4090, "4-bit-tight", "Fits with ", "Use"),
         (RTX_3060, "auto", "Tight 4-bit needs 6.4\u00a0GB more than your RTX 3060 has free", "Try anyway"),
-        (RTX_5090, "auto", "8-bit (FP8) fits with ", "Use"),
+        (RTX_5090, "auto", "8-bit fits with ", "Use"),
         (
             RTX_5090,
             "bf16",
@@ -460,11 +460,11 @@ def test_8_bit_is_offered_where_its_kernels_are_and_judged_where_it_was_chosen(d
         box = desk.gemma.precision
         return [box.itemText(index) for index in range(box.count())]
 
-    assert offered(RTX_5090) == ["Automatic", "Full (bf16)", "8-bit (FP8)", "4-bit", "Tight 4-bit"]
-    assert offered(RTX_4090) == ["Automatic", "Full (bf16)", "4-bit", "Tight 4-bit"]
-    assert "8-bit (FP8)" not in offered()
+    assert offered(RTX_5090) == ["Automatic", "Full precision (16-bit)", "8-bit", "4-bit", "Tight 4-bit"]
+    assert offered(RTX_4090) == ["Automatic", "Full precision (16-bit)", "4-bit", "Tight 4-bit"]
+    assert "8-bit" not in offered()
     desk.store.change(model=GEMMA_26B.name, precision="fp8")
-    assert "8-bit (FP8)" in offered(RTX_4090)
+    assert "8-bit" in offered(RTX_4090)
     assert desk.gemma.verdict.text().startswith("Needs 5.")
 
 
@@ -533,7 +533,7 @@ def test_a_name_of_the_catalogue_is_no_folder(
     assert acts(desk.page.models.rows[folder]) == ["Use", "Take off the list"]
 
 
-@pytest.mark.parametrize(("precision", "name"), [("4-bit", "4-bit"), ("fp8", "8-bit (FP8)")])
+@pytest.mark.parametrize(("precision", "name"), [("4-bit", "4-bit"), ("fp8", "8-bit")])
 def test_a_packed_copy_is_offered_as_it_is_packed(
     desk: Desk, tmp_path: Path, precision: str, name: str
 ) -> None:
@@ -889,7 +889,7 @@ def test_a_missing_model_that_is_there_again_when_the_page_is_seen_is_not_missed
 @pytest.mark.parametrize(
     ("kind", "precision", "message"),
     [
-        ("input", "bf16", "It is packed as tight 4-bit, not full (bf16)."),
+        ("input", "bf16", "It is packed as tight 4-bit, not full precision (16-bit)."),
         ("weights-broken", "auto", "Its weights do not fit."),
     ],
 )
