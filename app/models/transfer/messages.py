@@ -51,7 +51,6 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     """How far a stage is."""
 
     stage: Stage
-    file: str
     done_bytes: int
     total_bytes: int
     elapsed_s: float

@@ -517,7 +517,7 @@ def test_no_room_for_the_models_folder_itself(own_folders: Path) -> None:
 def test_what_is_here_is_told_after_an_end(hub: Hub, downloads: DownloadQueue, qtbot: QtBot) -> None:
     """Not how far the check was, and no file that was wrong."""
     item = downloads.download(REPO)
-    item.on_report(Progress(stage="verifying", file="", done_bytes=1, total_bytes=9, elapsed_s=0))
+    item.on_report(Progress(stage="verifying", done_bytes=1, total_bytes=9, elapsed_s=0))
     item.pause()
     until_gone(qtbot, item)
     partial = installation.partial(item.folder)
@@ -538,9 +538,7 @@ def test_what_no_longer_moves_has_no_rate(downloads: DownloadQueue, qtbot: QtBot
     item.enter(DownloadState.CHECKING)
     for second in range(3):
         item.on_report(
-            Progress(
-                stage="downloading", file="", done_bytes=100 * second, total_bytes=1000, elapsed_s=second
-            )
+            Progress(stage="downloading", done_bytes=100 * second, total_bytes=1000, elapsed_s=second)
         )
     assert (item.rate.bytes_per_s, item.seconds_left) == (100, 8)
     with qtbot.waitSignal(item.progressed, timeout=TIMEOUT_MS):
@@ -550,7 +548,7 @@ def test_what_no_longer_moves_has_no_rate(downloads: DownloadQueue, qtbot: QtBot
 
 def test_what_a_process_said_before_it_was_ended_counts_no_more(downloads: DownloadQueue) -> None:
     item = DownloadJob(HubOrder(folder="/nowhere/gemma", repo=REPO), None, downloads)
-    late = Progress(stage="downloading", file="", done_bytes=1, total_bytes=2, elapsed_s=0)
+    late = Progress(stage="downloading", done_bytes=1, total_bytes=2, elapsed_s=0)
     for state in (DownloadState.QUEUED, DownloadState.PAUSED, DownloadState.CANCELLED):
         item.enter(state)
         item.on_report(late)
