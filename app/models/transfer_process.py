@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
-from app.models.transfer.messages import Order, Report, decode_report, encode
+from app.models.transfer.messages import Order, Report, encode
 from engine.installation import package_environment, python_command
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class TransferProcess(QProcess):
         while self.canReadLine():
             line = bytes(self.readLine().data())
             try:
-                report: Report = decode_report(line)
+                report: Report = msgspec.json.decode(line, type=Report)
             except ValueError as error:
                 self.garbled.emit(f"{error}\n{line[:500]!r}")
                 self.kill()

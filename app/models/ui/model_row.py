@@ -44,8 +44,9 @@ class ModelRow(QFrame):
         self.source = text_label("Where it comes from", quiet=True)
         self.precision = named(ComboBox(), f"Precision of {entry.label}")
         self.precision.setToolTip(
-            "How exactly the model’s numbers are kept. Full precision is as it was trained; 8-bit needs "
-            "little more than half of the memory, 4-bit a good third. Automatic is the most exact that fits."
+            "How exactly the model’s numbers are kept. Full precision is as it was trained, 32-bit is finer "
+            "still; 8-bit needs little more than half of the memory, 4-bit a good third. Automatic is the "
+            "most exact that fits."
         )
         self.precision.activated.connect(self._on_precision)
         self.precision.settled.connect(self._on_precision_settled)

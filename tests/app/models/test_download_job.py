@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 from PySide6.QtCore import QProcess
 from pytestqt.qtbot import QtBot
@@ -23,7 +24,7 @@ from app.models.download_queue import DownloadQueue
 from app.models.model_entry import catalogue_name, model_entries
 from app.models.transfer import disk_space, installation
 from app.models.transfer.file_names import RECORD
-from app.models.transfer.messages import Done, Failed, HubOrder, Progress, Stage, decode_report, encode
+from app.models.transfer.messages import Done, Failed, HubOrder, Progress, Report, Stage, encode
 from app.models.transfer.process import endpoint as hub_address
 from engine.checkpoints.catalogue import GEMMA_26B, models_folder
 from engine.protocol.errors import Fault, FaultError
@@ -432,7 +433,7 @@ def test_an_address_of_the_hub_that_is_none_is_told(address: str, tmp_path: Path
         assert process.stdout is not None
         process.stdin.write(order)
         process.stdin.flush()
-        report = decode_report(process.stdout.readline())
+        report = msgspec.json.decode(process.stdout.readline(), type=Report)
         process.stdin.close()
     assert isinstance(report, Failed)
     assert report.fault.kind == "network"
