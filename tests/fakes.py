@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -123,6 +124,9 @@ class FakeEngine:
             case "half":
                 os.write(self._out, b'{"type":"frame","requ')
                 os._exit(0)
+            case "fall silent":
+                _close_all(os.fstat(self._out))
+                threading.Event().wait()
             case "noise":
                 os.write(self._out, b"\xff\x00 Segmentation soup\n")
             case "unknown":
@@ -204,6 +208,14 @@ def with_instruction(request: DraftRequest, instruction: str) -> DraftRequest:
 
 def prepare_request(before: str, instruction: str = "") -> PrepareRequest:
     return PrepareRequest(request_id="ahead", place=DraftPlace(before=before, instruction=instruction))
+
+
+def _close_all(pipe: os.stat_result) -> None:
+    """Every descriptor of it."""
+    for descriptor in range(3, 64):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), pipe):
+                os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -37,7 +38,7 @@ def write_atomically(
     opened = file.open(QIODevice.OpenModeFlag.WriteOnly)
     try:
         if opened and (file.write(data) != len(data) or not file.flush()):
-            raise OSError(file.errorString())
+            raise _error(file, path, len(data))
         if check:
             check()
         if opened and not _hand_on(path, file) and before_in_place is not None:
@@ -50,7 +51,7 @@ def write_atomically(
     if file.commit() and opened:
         return
     if before_in_place is None or not (path.is_file() and os.access(path, os.W_OK)):
-        raise OSError(file.errorString())
+        raise _error(file, path, len(data))
     before_in_place()
     _write_in_place(path, data)
 
@@ -83,6 +84,12 @@ def _attributes(file: Path | int) -> dict[str, bytes]:
         with contextlib.suppress(OSError):  # a file system without any
             return {name: os.getxattr(file, name) for name in os.listxattr(file)}
     return {}
+
+
+def _error(file: QSaveFile, path: Path, size_bytes: int) -> OSError:
+    """Qt tells no number, and of a full disk nothing at all."""
+    full = shutil.disk_usage(path.parent).free < size_bytes
+    return OSError(errno.ENOSPC if full else 0, file.errorString())
 
 
 def _write_in_place(path: Path, data: bytes) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,10 @@ import platformdirs
 from PySide6.QtCore import QLockFile
 
 from app.documents.atomic_file import Step, write_atomically
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import FaultError, reason_of
 
 MAX_BYTES = 50 * 2**20
+LOCK_BYTES = 2**16
 _OTHER_KINDS = {
     ".doc": "a Word document",
     ".docx": "a Word document",
@@ -97,7 +100,7 @@ def write(
         OSError,
         ValueError,
     ) as error:  # ValueError: no copy of lone surrogates
-        raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from error
+        raise _unwritable(path, error) from error
     return _digest(data)
 
 
@@ -125,7 +128,10 @@ def held_lock(path: Path) -> QLockFile | None:
         return result
     if result.error() is QLockFile.LockError.LockFailedError:
         return None
-    raise OSError(f"no lock can be kept at {path}: {result.error().name}")
+    path.open("ab").close()  # raises what Qt does not tell
+    free = shutil.disk_usage(path.parent).free
+    number = errno.ENOSPC if free < LOCK_BYTES else errno.EIO
+    raise OSError(number, f"no lock can be kept at {path}: {result.error().name}")
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -145,7 +151,10 @@ def _bytes_of(path: Path) -> bytes:
         ask = "Ask its owner, or copy it to a folder of your own."
         raise _fault(f"You have no permission to read “{path}”.", ask) from error
     except (OSError, ValueError) as error:
-        raise _fault(f"“{path}” could not be read: {error}.", "Check the disk and try again.") from error
+        reason, remedy = reason_of(error)
+        raise _fault(
+            f"“{path}” could not be read: {reason}.", remedy or "Check the disk and try again."
+        ) from error
 
 
 def _check_name(path: Path) -> None:
@@ -186,14 +195,13 @@ def _check_writable(path: Path, elsewhere: str) -> None:
         elif not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
             raise _fault(f"“{path.name}” is read-only.", elsewhere)
     except OSError as error:  # a name that is too long, say
-        raise _unwritable(path, error.strerror or str(error)) from error
+        raise _unwritable(path, error) from error
 
 
-def _unwritable(path: Path, reason: str) -> FaultError:
-    return _fault(
-        f"“{path.name}” could not be saved: {reason}.",
-        "Make room or save it in another folder; your text is still here.",
-    )
+def _unwritable(path: Path, error: Exception) -> FaultError:
+    reason, remedy = reason_of(error)
+    remedy = remedy or "Save it in another folder."
+    return _fault(f"“{path.name}” could not be saved: {reason}.", f"{remedy} Your text is still here.")
 
 
 def _fault(message: str, remedy: str) -> FaultError:

@@ -19,7 +19,7 @@ from app.documents.atomic_file import read_ordinary, write_atomically
 from app.documents.files import held_lock
 from app.documents.text import document_text
 from app.widgets.timers import timer
-from engine.protocol.errors import Fault
+from engine.protocol.errors import Fault, reason_of
 
 LATEST_MS = 500
 """A change is being copied after so long: with the time that this takes, it is kept within a second."""
@@ -122,7 +122,7 @@ class RecoveryStore(QObject):
             job()
         except (OSError, ValueError) as error:
             _log.error("A recovery copy could not be kept in %s: %s", self._folder, error)
-            message = f"No recovery copy of your text could be kept: {error}"
+            message = f"No recovery copy of your text could be kept: {reason_of(error)[0]}."
             self.failed.emit(Fault("recovery", message, SAVE_YOURSELF))
 
 

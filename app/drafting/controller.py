@@ -24,7 +24,6 @@ from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
-from engine.protocol.events import Stats
 
 NOTHING_SELECTED = Fault("input", "There are no words to draft anew.", "Select a phrase or a paragraph.")
 HALF_A_CODE_BLOCK = Fault(
@@ -49,8 +48,6 @@ class DraftController(QObject):
     changed = Signal()
     """A draft, or which one is the current one."""
     failed = Signal(Fault)
-    finished = Signal(Stats)
-    """What a draft cost."""
     reached = Signal()
     """The writer went to the current draft."""
 
@@ -261,7 +258,6 @@ class DraftController(QObject):
         draft.settled.connect(partial(self._on_settled, draft))
         draft.changed.connect(partial(self._on_changed, draft))
         draft.failed.connect(self.failed)
-        draft.finished.connect(self.finished)
         return draft
 
     def _on_settled(self, draft: DraftSession, variant: Variant, is_new: bool) -> None:

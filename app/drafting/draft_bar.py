@@ -11,7 +11,7 @@ from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.page import Page
-from app.widgets.labels import quiet_label, tool_button
+from app.widgets.labels import ElidedLabel, quiet, quiet_label, tool_button
 from app.widgets.progress_line import ProgressLine
 from app.worker.model_session import ModelSession
 
@@ -43,7 +43,7 @@ class DraftBar(QFrame):
         row.setContentsMargins(9, 4, 9, 4)
         row.setSpacing(4)
         self.progress = ProgressLine()
-        self.label = quiet_label("Progress", elided=True)
+        self.label = quiet(ElidedLabel(), "Progress")
         self.label.setContentsMargins(8, 0, 4, 0)
         self.keep = _button(actions.keep)
         self.keep.setProperty("primary", True)

@@ -112,8 +112,6 @@ class DraftSession(QObject):
     restarted = Signal()
     failed = Signal(Fault)
     """The model had nothing to add. What fails otherwise is the request's, for all its places."""
-    finished = Signal(Stats)
-    """What the draft cost."""
 
     def __init__(
         self,
@@ -270,7 +268,6 @@ class DraftSession(QObject):
             if text := self.placement.shown(event.text):
                 new.append(Variant(text, developing.seed, event.stats, corrected=event.corrected))
         if new:
-            self.finished.emit(events[0].stats)
             self.end(Outcome.FINISHED, new)
         else:
             self.end(Outcome.GIVEN_UP)

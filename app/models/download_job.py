@@ -27,7 +27,7 @@ from app.models.transfer.messages import (
     Report,
     Waiting,
 )
-from app.models.transfer_process import TransferProcess
+from app.models.transfer_process import AGAIN, TransferProcess
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault, FaultError
 
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 
 QUIET_MS = 3000
 """Without a report for so long, nothing is moving."""
-AGAIN = "Try again: it goes on from where it was."
 
 
 class DownloadState(Enum):
@@ -160,7 +159,6 @@ class DownloadJob(QObject):
             return
         self._process = TransferProcess(self._order, self)
         self._process.reported.connect(self.on_report)
-        self._process.garbled.connect(self._on_garbled)
         self._process.gone.connect(self._on_gone)
         self._process.begin()
 
@@ -210,10 +208,6 @@ class DownloadJob(QObject):
     def _on_second(self) -> None:
         self.waiting_s = max(self.waiting_s - 1, 0.0)
         self.progressed.emit()
-
-    def _on_garbled(self, details: str) -> None:
-        if self.state in RUNNING:
-            self.fail(Fault("died", "The download said what cannot be understood.", AGAIN, details))
 
     def _on_gone(self, details: str) -> None:
         if self.state in RUNNING:

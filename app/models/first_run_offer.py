@@ -9,15 +9,21 @@ from app.models.fit_verdict import device_taken, judge
 from app.models.model_entry import ModelEntry
 from app.settings.schema import Settings
 from app.widgets.device_label import device_label
-from engine.checkpoints.catalogue import GEMMA_26B
+from engine.checkpoints.catalogue import GEMMA_26B, STARTER
 from engine.checkpoints.units import PRECISION_NAMES, disk_text, memory_text
 from engine.protocol.events import Device
 
+STARTER_SHOWS = "The starter model only shows how drafting works; it is too small to write well."
 CARD = "a graphics card with 24 GB"
 
 
 def first_run_offer(settings: Settings, devices: tuple[Device, ...]) -> str:
     """Empty where the model is here or in use already, or nothing can be said."""
+    offer = _offer(settings, devices)
+    return f"{STARTER_SHOWS} {offer}" if offer and settings.model == STARTER.name else offer
+
+
+def _offer(settings: Settings, devices: tuple[Device, ...]) -> str:
     entry = ModelEntry(known=GEMMA_26B)
     device = device_taken(settings.device, devices, entry.shape, "auto", settings.context_tokens)
     if entry.shape is None or device is None or settings.model == GEMMA_26B.name:

@@ -13,7 +13,7 @@ from engine.checkpoints.memory_estimate import (
     planned_context,
     usable_bytes,
 )
-from engine.checkpoints.memory_plan import MemoryPlan, memory_plans
+from engine.checkpoints.memory_plan import MemoryPlan, memory_plans, plan_words
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import LOADABLE_PRECISIONS, Precision, suitable_precisions
 from engine.checkpoints.units import PRECISION_NAMES, memory_text
@@ -24,7 +24,6 @@ from engine.protocol.events import Device
 PRECISION_LABELS: dict[str, str] = {
     "auto": "Automatic",
     **{precision: name.capitalize() for precision, name in PRECISION_NAMES.items()},
-    "fp8": "8-bit (FP8)",
 }
 """As lists have them."""
 _LARGE_BYTES = 4_000_000_000
@@ -73,7 +72,8 @@ def judge(
     context, cards = planned_context(shape, context_tokens), len(card_ids(device))
     plans = memory_plans(shape, planned, usable_bytes(device), device.total_bytes, cards)
     plan = next(plan for plan in plans if (plan.precision, plan.context_tokens) == (taken, context))
-    told = _words(plan, device, instead)
+    place = "this computer" if device.id == "cpu" else f"your {device_label(device)}"
+    told = plan_words(plan, place, several=cards > 1, names=PRECISION_NAMES, instead=instead)
     words = (
         f"{told[0].upper()}{told[1:]}."
         if chosen in offered
@@ -82,37 +82,6 @@ def judge(
     if plan.fits and device.id == "cpu" and plan.weights_bytes > _LARGE_BYTES:
         words += " Without a graphics card it is very slow."
     return FitVerdict(plan, words)
-
-
-def _words(plan: MemoryPlan, device: Device, instead: bool) -> str:
-    place = "this computer" if device.id == "cpu" else f"your {device_label(device)}"
-    several = len(card_ids(device)) > 1
-    have = "have" if several else "has"
-    if not plan.free_bytes:
-        told = f"needs {memory_text(plan.total_bytes)}; how much {place} {have} free is not known"
-    elif plan.fits:
-        where = f" on {place}" * several + " in place of the model in use" * instead
-        told = f"fits with {memory_text(plan.spare_bytes)} to spare{where}"
-    else:
-        lack = memory_text(max(2**20, -plan.spare_bytes))
-        even = " even without the model in use" * instead
-        told = f"needs {lack} more than {place} {have} free{even}: {_ways(plan)}"
-    limited = f" (this model reads at most {plan.limit_tokens:,} tokens)"
-    return told + limited * (plan.context_tokens > plan.limit_tokens)
-
-
-def _ways(plan: MemoryPlan) -> str:
-    """To make it fit."""
-    choices = ["a smaller context"] * plan.smaller_context_fits
-    if plan.fitting_precision:
-        choices.append(PRECISION_NAMES[plan.fitting_precision])
-    elif plan.fitting_precision_with_smaller_context and not choices:
-        choices.append(
-            f"{PRECISION_NAMES[plan.fitting_precision_with_smaller_context]} and a smaller context"
-        )
-    ways = ["close other programs"] * plan.fits_once_emptied
-    ways += [f"choose {' or '.join(choices)}"] * bool(choices)
-    return ", or ".join(ways) or "choose a smaller model"
 
 
 def need(plan: MemoryPlan, label: str, device: Device) -> str:

@@ -16,7 +16,7 @@ from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.files import packed_copy_folder
 from engine.checkpoints.model_shape import ModelShape, read_shape
 from engine.checkpoints.precision import Precision
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import FaultError, reason_of
 
 _Files = tuple[tuple[str, int, int], ...]
 
@@ -102,7 +102,7 @@ def local_model(folder: Path) -> LocalModel:
     try:
         return _read_model(folder)
     except OSError as error:  # one that nobody may look into, say, or on a server that is gone
-        problem = f"The folder “{folder}” cannot be read: {error.strerror}."
+        problem = f"The folder “{folder}” cannot be read: {reason_of(error)[0]}."
         return LocalModel(model=str(folder), label=folder.name, folder=folder, problem=problem)
 
 

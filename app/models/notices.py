@@ -122,8 +122,9 @@ class ModelNotices(QObject):
         self._forget_failure()
         if ready.unsaved_bytes and ready.request_id != self._unsaved:
             self._unsaved = ready.request_id  # once for each load
-            packed = f"The packed model ({disk_text(ready.unsaved_bytes)}) could not be kept on this disk."
-            self._notice.show_message(packed, "The next load packs it again. To make it faster, make room.")
+            size = disk_text(ready.unsaved_bytes)
+            copy = f"A smaller copy of the model ({size}) could not be kept on this disk."
+            self._notice.show_message(copy, "Loading takes longer without it: make room on the disk.")
 
     def _forget_failure(self) -> None:
         if self._fault:

@@ -53,7 +53,7 @@ def disk_room_text(needed_bytes: int, free_bytes: int, packed_bytes: int) -> str
     if not packed_bytes:
         return free
     enough = "" if has_room(needed_bytes + packed_bytes, free_bytes) else ": not enough for it"
-    return f"{free}\nA packed copy, which loads faster, takes {disk_text(packed_bytes)} more{enough}"
+    return f"{free}\nA smaller copy, which loads faster, takes {disk_text(packed_bytes)} more{enough}"
 
 
 def has_room(needed_bytes: int, free_bytes: int) -> bool:

@@ -39,18 +39,8 @@ class LoadConditions:
 
 
 @dataclass(frozen=True)
-class RowProgress:
-    """Of a download or a load."""
-
-    text: str
-    warns: bool
-    """There is too little room on the disk."""
-    share: float
-
-
-@dataclass(frozen=True)
 class RowState:
-    """What a row shows. An empty text is not shown; that of an act is its button's."""
+    """What a row shows. An empty text is not shown, nor the button that has it."""
 
     size: str
     licence: str
@@ -61,21 +51,17 @@ class RowState:
     plans: bool
     """The precision can be chosen, and the verdict is told."""
     verdict: str
-    use: str
-    download: str
-    resume: str
-    pause: str
-    free: str
-    cancel: str
-    remove: str
-    forget: str
+    acts: dict[str, str]
+    """By the names of ModelRow's buttons."""
     asks_token: bool
     fault: str
+    progress: str
+    """Of a download or a load."""
+    warns: bool
+    """There is too little room on the disk."""
     moves: bool
-    """A line shows the share of `progress`."""
-    packed_bytes: int
-    """Of the copy that the first load would keep."""
-    progress: RowProgress
+    """A line shows the share."""
+    share: float
 
 
 def row_state(
@@ -107,6 +93,7 @@ def row_state(
     can_remove = bool(entry.local and entry.local.removable) and use is None and download is None
     is_probe = bool(download and download.is_probe)
     packed_bytes = plan.weights_bytes if plan and plan.precision in PACKED_PRECISIONS else 0
+    progress, share, warns = _progress(entry, use, packed_bytes, conditions.free_disk_bytes)
     return RowState(
         size=size or ("Size not known yet" if download else ""),
         licence=f"{entry.licence} licence" if entry.licence and entry.licence_file else "",
@@ -115,41 +102,45 @@ def row_state(
         chosen=chosen,
         plans=entry.shape is not None and not (problem and not download),
         verdict=unbroken(verdict.words) if verdict else "Whether it fits is not known yet.",
-        use=(("Load it now" if use else "Use") if fits else "Try anyway") if can_use else "",
-        download=(f"Download {size}".strip() if fits else "Download anyway") if can_download else "",
-        resume=("Try again" if failed else "Resume") if resumable and not probed else "",
-        pause="Pause" if moving and not is_probe else "",
-        free="Stop loading" if loading else "Free the memory now" if ready else "",
-        cancel=("Remove" if is_probe and not moving else "Cancel") if moving or resumable else "",
-        remove="Remove…" if can_remove else "",
-        forget="Take off the list" if entry.is_added and use is None else "",
+        acts={
+            "use": (("Load it now" if use else "Use") if fits else "Try anyway") if can_use else "",
+            "download": (f"Download {size}".strip() if fits else "Download anyway") if can_download else "",
+            "resume": ("Try again" if failed else "Resume") if resumable and not probed else "",
+            "pause": "Pause" if moving and not is_probe else "",
+            "free": "Stop loading" if loading else "Free the memory now" if ready else "",
+            "cancel": ("Remove" if is_probe and not moving else "Cancel") if moving or resumable else "",
+            "remove": "Remove…" if can_remove else "",
+            "forget": "Take off the list" if entry.is_added and use is None else "",
+        },
         asks_token=bool(failed and fault and fault.kind == "access"),
         fault=unbroken(told),
+        progress=unbroken(progress),
+        warns=warns,
         moves=moving or loading is not None,
-        packed_bytes=packed_bytes,
-        progress=row_progress(entry, use, packed_bytes, conditions.free_disk_bytes),
+        share=share,
     )
 
 
-def row_progress(
+def _progress(
     entry: ModelEntry, use: ModelUse | None, packed_bytes: int, free_disk_bytes: int
-) -> RowProgress:
-    download, text, share, warns = entry.download, "", 0.0, False
+) -> tuple[str, float, bool]:
+    """How far it is, in words and as a share, and whether there is too little room for it."""
+    download = entry.download
     if download and download.state is not DownloadState.PROBED:
-        text = progress_text(download)
         share = download.done_bytes / download.total_bytes if download.total_bytes else 0.0
-    elif use and use.loading:
-        text, share = f"{use.loading.stage} · {use.loading.fraction:.0%}", use.loading.fraction
-    elif use and use.ready:
+        return progress_text(download), share, False
+    if use and use.loading:
+        return f"{use.loading.stage} · {use.loading.fraction:.0%}", use.loading.fraction, False
+    if use and use.ready:
         precision = PRECISION_LABELS.get(use.ready.precision, use.ready.precision)
-        text, share = f"In use on {device_label(use.ready.device)} · {precision}", 1.0
-    elif entry.is_here:
+        return f"In use on {device_label(use.ready.device)} · {precision}", 1.0, False
+    if entry.is_here:
         idle = "Not loaded" if use and use.fault else "Not loaded · the next draft loads it"
-        text = idle if use else "On this computer"
-    elif entry.repo:
+        return idle if use else "On this computer", 0.0, False
+    if entry.repo:
         text = disk_room_text(entry.size_bytes, free_disk_bytes, packed_bytes)
-        warns = not has_room(entry.size_bytes, free_disk_bytes)
-    return RowProgress(unbroken(text), warns, share)
+        return text, 0.0, not has_room(entry.size_bytes, free_disk_bytes)
+    return "", 0.0, False
 
 
 def _judged(

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
-from app.models.transfer.messages import Order, Report, decode_report, encode
+from app.models.transfer.messages import Failed, Order, Report, encode
 from engine.installation import package_environment, python_command
+from engine.protocol.errors import Fault
 
 log = logging.getLogger(__name__)
+
+AGAIN = "Try again: it goes on from where it was."
 
 
 class TransferProcess(QProcess):
     """Starts when it is made; `gone` comes once, whatever becomes of it."""
 
     reported = Signal(object)
-    """A Report."""
-    garbled = Signal(str)
-    """It said what is no report: the details. It is killed."""
+    """A Report; after one that is none, a failure, and it is killed."""
     gone = Signal(str)
     """How it ended, and its last words."""
 
@@ -45,9 +47,10 @@ class TransferProcess(QProcess):
         while self.canReadLine():
             line = bytes(self.readLine().data())
             try:
-                report: Report = decode_report(line)
+                report: Report = msgspec.json.decode(line, type=Report)
             except ValueError as error:
-                self.garbled.emit(f"{error}\n{line[:500]!r}")
+                garbled = "The download said what cannot be understood."
+                self.reported.emit(Failed(fault=Fault("died", garbled, AGAIN, f"{error}\n{line[:500]!r}")))
                 self.kill()
                 return
             self.reported.emit(report)

@@ -31,7 +31,7 @@ class Settings:
     seed: Annotated[int, Meta(title="Seed", ge=0, le=2**63 - 1)] | None = None
     t_max: Annotated[float, Meta(title="Temperature at the start", ge=0.01, le=2.0)] | None = None
     t_min: Annotated[float, Meta(title="Temperature at the end", ge=0.01, le=2.0)] | None = None
-    entropy_bound: Annotated[float, Meta(title="Entropy bound", ge=0.0, le=10.0)] | None = None
+    entropy_bound: Annotated[float, Meta(title="Boldness", ge=0.0, le=10.0)] | None = None
     early_stop: Annotated[bool, Meta(title="Stop once the draft has settled")] = True
     read_ahead: Annotated[bool, Meta(title="Read along while I pause")] = True
     theme: Annotated[Literal["system", "light", "dark", "sepia"], Meta(title="Theme")] = "system"

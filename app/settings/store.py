@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.documents.atomic_file import read_ordinary, write_atomically
 from app.settings.schema import HINTS, Settings, from_stored, problem
-from engine.protocol.errors import Fault
+from engine.protocol.errors import Fault, reason_of
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,9 @@ class SettingsStore(QObject):
             write_atomically(self._path, data)
         except OSError as error:
             _log.error("The settings could not be saved to %s: %s", self._path, error)
-            self.failed.emit(Fault("settings", f"Your settings could not be saved to {self._path}: {error}"))
+            reason, remedy = reason_of(error)
+            told = f"Your settings could not be saved to {self._path}: {reason}."
+            self.failed.emit(Fault("settings", told, remedy or "They hold until you quit."))
             return
         self._stored = stored
         self._unsaved.clear()

@@ -24,16 +24,15 @@ def tool_button(text: str, name: str, act: Callable[[], object] | None = None) -
 
 
 class ElidedLabel(QLabel):
-    """One line in the width that it gets; a text that is cut stands in the tooltip."""
+    """One line in the width that it gets; a text that is cut stands in the tooltip, above the details."""
 
+    details = ""
     mode = Qt.TextElideMode.ElideRight
-    told = ""
-    """What the tooltip says whether or not the text is cut."""
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         room = self.contentsRect()
         shown = self.fontMetrics().elidedText(self.text(), self.mode, room.width())
-        self.setToolTip(self.told or ("" if shown == self.text() else self.text()))
+        self.setToolTip("\n".join(filter(None, ("" if shown == self.text() else self.text(), self.details))))
         QPainter(self).drawText(room, Qt.AlignmentFlag.AlignVCenter, shown)
 
 

@@ -249,7 +249,7 @@ class MainWindow(QMainWindow):
         mark = "•" if self.view.page.document().isModified() else ""
         self.setWindowTitle(f"{self.view.document.name}{mark} – Mezzotint")
         self.top.title.setText(f"{self.view.document.name} {mark}".strip())
-        self.top.title.told = str(self.view.document.path or "")
+        self.top.title.details = str(self.view.document.path or "")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """What nothing has a use for: Esc leads back to the text from everywhere."""

@@ -1,4 +1,4 @@
-"""The status bar: model, precision, device, memory; what happened last; word count."""
+"""The status bar: what drafts, and where; what it does; word count. Figures stand in the tooltips."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
-from app.drafting.draft_session import DraftState
+from app.drafting.draft_session import DraftState, Variant
 from app.widgets.device_label import device_label
-from app.widgets.labels import quiet_label
+from app.widgets.labels import ElidedLabel, quiet, quiet_label
 from app.window.document_view import DocumentView
 from app.window.word_count import WordCount
 from app.worker.model_session import ModelSession
 from engine.checkpoints.units import PRECISION_NAMES
-from engine.protocol.events import Ready, Stats
+from engine.protocol.events import Ready
 
 GIB = 2**30
 
@@ -24,11 +24,10 @@ class StatusBar(QStatusBar):
         super().__init__(parent)
         self._drafts = view.drafts
         self._model = model
-        self._last = ""
         self.setSizeGripEnabled(False)
         self.setContentsMargins(24, 0, 24, 0)
-        self.model = quiet_label("Model and device", elided=True)
-        self.state = quiet_label("State", elided=True)
+        self.model = quiet(ElidedLabel(), "Model")
+        self.state = quiet(ElidedLabel(), "State")
         self.words = quiet_label("Word count")
         self.model.setMinimumWidth(1)  # however long they grow, the window keeps its width
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -39,43 +38,29 @@ class StatusBar(QStatusBar):
         self.word_count.counted.connect(self._on_counted)
         view.document.changed.connect(self.word_count.count)
         view.drafts.changed.connect(self.show_state)
-        view.drafts.finished.connect(self._on_finished)
-        view.drafts.failed.connect(self._on_failed)
-        model.failed.connect(self._on_failed)
         self.show_state()
         self.word_count.count()
 
     def show_state(self) -> None:
         draft, ready, loading = self._drafts.current, self._model.ready, self._model.loading
         state = draft.state if draft else None
-        if state is DraftState.PREPARING or ready is None:
-            self._last = ""
-        elif draft and state is DraftState.DENOISING:  # until it finishes, this is what will be told of it
-            self._last = f"stopped at step {draft.step} of up to {draft.max_steps}"
         if ready is not None:
-            self.model.setText(proof(ready))
+            self.model.setText(f"{name_in_list(ready)} · on {ready.capabilities.where}")
         elif loading is not None:
             self.model.setText(f"{loading.stage} · {loading.fraction:.0%}")
         else:
             again = "tries again" if self._model.fault else "loads it"
             self.model.setText(f"No model is loaded · the next draft {again}")
+        self.model.details = proof(ready) if ready else ""
         if state is DraftState.PREPARING:
             self.state.setText("reading your text" if loading is None else "waiting for the model")
         elif state is DraftState.DENOISING:
             self.state.setText("drafting")
+        elif state is DraftState.SETTLED:
+            self.state.setText("draft ready")
         else:
-            self.state.setText(self._last or ("ready" if ready is not None else ""))
-
-    def _on_finished(self, stats: Stats) -> None:
-        most = self._drafts.current.max_steps if self._drafts.current else stats.steps
-        steps = f"settled in {stats.steps} of up to {most}" if stats.stopped_early else f"used all {most}"
-        seconds = stats.prefill_s + stats.denoise_s
-        self._last = f"{steps} steps · {seconds:.1f} s · {stats.tokens_per_s:.0f} tokens/s"
-
-    def _on_failed(self) -> None:
-        """A message tells of it."""
-        self._last = ""
-        self.show_state()
+            self.state.setText("ready" if ready is not None else "")
+        self.state.details = cost(draft.shown) if draft and draft.shown else ""
 
     def _on_counted(self, words: int, selected: int) -> None:
         of_all = f"{selected:,} of " if selected else ""
@@ -83,13 +68,21 @@ class StatusBar(QStatusBar):
 
 
 def proof(ready: Ready) -> str:
-    """What drafts, how and where: `DiffusionGemma 26B · 4-bit · RTX 4090 · 17.9 of 24 GB`."""
+    """How and where it drafts: `4-bit · RTX 4090 · 17.9 of 24 GB`."""
     if ready.memory_bytes < GIB:
         memory = f"{ready.memory_bytes / 2**20:.0f} MB"
     else:
         memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
-    precision = PRECISION_NAMES.get(ready.precision, ready.precision)
-    return f"{name_in_list(ready)} · {precision} · {device_label(ready.device)} · {memory}"
+    precision = PRECISION_NAMES.get(ready.precision, ready.precision).capitalize()
+    return f"{precision} · {device_label(ready.device)} · {memory}"
+
+
+def cost(variant: Variant) -> str:
+    """The steps and the time that a draft took."""
+    if (stats := variant.stats) is None:
+        return "It was stopped before it had settled."
+    how = "It settled after" if stats.stopped_early else "It took all"
+    return f"{how} {stats.steps} steps, in {stats.prefill_s + stats.denoise_s:.1f} s."
 
 
 @lru_cache(maxsize=1)

@@ -41,6 +41,7 @@ class EngineThread(QThread):
     # request_id; nothing moved for hang_s or 20 median steps, or, before the first step, for first_hang_s.
     # Told again each time that long has passed.
     stalled = Signal(str)
+    lost = Signal()  # the engine's process has gone, and its model with it
 
     def __init__(
         self,
@@ -162,6 +163,8 @@ class EngineThread(QThread):
         request = job.request
         try:
             self._engine = self._engine or self._open_engine()
+            if isinstance(self._engine, ProcessEngine):
+                self._engine.on_lost = self.lost.emit
             for event in _events(self._engine, request, job.cancelled):
                 if event.request_id == request.request_id:
                     job.post(event)

@@ -15,6 +15,9 @@ from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, Loading, Ready
 from engine.protocol.requests import LoadRequest
 
+_LOST = ("engine-died", "engine-garbled", "device-lost")
+"""Kinds of faults after which the engine starts afresh."""
+
 
 class ModelSession(QObject):
     """The one model of the app, as the settings name it, in the worker thread's engine."""
@@ -43,6 +46,7 @@ class ModelSession(QObject):
         self.stalled = False
         """The load does not move."""
         worker.stalled.connect(self._on_stalled)
+        worker.lost.connect(self._on_lost)
 
     # ---------------------------------------------------------------- load and unload
 
@@ -122,12 +126,17 @@ class ModelSession(QObject):
                 self.ready, self.loading = event, None
             case Failed() | Cancelled():
                 self.loading = None
-                if isinstance(event, Failed) and event.kind == "engine-died":
+                if isinstance(event, Failed) and event.kind in _LOST:
                     self.ready = None
             case Finished() if self.ready and event.stats.peak_bytes > self.ready.memory_bytes:
                 # A draft takes more than the weights; not every device tells how much.
                 self.ready = msgspec.structs.replace(self.ready, memory_bytes=event.stats.peak_bytes)
         if (self.ready, self.loading) != former:
+            self.changed.emit()
+
+    def _on_lost(self) -> None:
+        if self.ready:
+            self.ready = None
             self.changed.emit()
 
     def _on_stalled(self, request_id: str) -> None:

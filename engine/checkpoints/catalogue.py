@@ -50,7 +50,7 @@ class KnownModel:
 
 STARTER = KnownModel(
     name="starter",
-    label="Starter model (stand-in)",
+    label="Starter model",
     source="bundled",
     licence="Apache-2.0",
     good_at="Shows on any computer how drafting works; its everyday English is often clumsy.",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.checkpoints.memory_estimate import CONTEXTS, MemoryEstimate
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
+from engine.checkpoints.units import memory_text
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,8 @@ class MemoryPlan:
     limit_tokens: int
     """The most that the model reads; a larger context is planned as this one."""
     weights_bytes: int
-    kv_bytes: int
-    step_bytes: int
     total_bytes: int
-    """All of these together."""
+    """With the KV cache and a step."""
     free_bytes: int
     """What the place has for it; 0: not known."""
     fits: bool
@@ -60,8 +59,6 @@ def memory_plans(
             context_tokens=context,
             limit_tokens=shape.limit_tokens,
             weights_bytes=estimate.weights_bytes,
-            kv_bytes=estimate.kv_bytes,
-            step_bytes=estimate.step_bytes,
             total_bytes=(need := needs[precision, context]),
             free_bytes=free_bytes,
             fits=not free_bytes or need <= free_bytes,
@@ -72,3 +69,34 @@ def memory_plans(
         )
         for (precision, context), estimate in estimates.items()
     ]
+
+
+def plan_words(
+    plan: MemoryPlan, place: str, *, several: bool, names: Mapping[str, str], instead: bool = False
+) -> str:
+    """The verdict, to be said after the precision. place: the device's name, or that of several cards; names:
+    of the precisions; instead: what the model in use holds counts as free.
+    """
+    have = "have" if several else "has"
+    if not plan.free_bytes:
+        told = f"needs {memory_text(plan.total_bytes)}; how much {place} {have} free is not known"
+    elif plan.fits:
+        where = f" on {place}" * several + " in place of the model in use" * instead
+        told = f"fits with {memory_text(plan.spare_bytes)} to spare{where}"
+    else:
+        lack = memory_text(max(2**20, -plan.spare_bytes))
+        even = " even without the model in use" * instead
+        told = f"needs {lack} more than {place} {have} free{even}: {_ways(plan, names)}"
+    limited = f" (this model reads at most about {round(0.75 * plan.limit_tokens, -2):,.0f} words)"
+    return told + limited * (plan.context_tokens > plan.limit_tokens)
+
+
+def _ways(plan: MemoryPlan, names: Mapping[str, str]) -> str:
+    """To make it fit."""
+    smaller, packed = plan.fitting_precision_with_smaller_context, plan.fitting_precision
+    choices = ["a smaller context"] * plan.smaller_context_fits + ([names[packed]] if packed else [])
+    if smaller and not choices:
+        choices = [f"{names[smaller]} and a smaller context"]
+    ways = ["close other programs"] * plan.fits_once_emptied
+    ways += [f"choose {' or '.join(choices)}"] * bool(choices)
+    return ", or ".join(ways) or "choose a smaller model"

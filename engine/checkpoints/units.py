@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 PRECISION_NAMES: dict[str, str] = {
-    "fp32": "full (fp32)",
-    "bf16": "full (bf16)",
+    "fp32": "32-bit",
+    "bf16": "full precision",
     "fp8": "8-bit",
     "4-bit": "4-bit",
     "4-bit-tight": "tight 4-bit",

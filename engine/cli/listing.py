@@ -10,7 +10,6 @@ from typing import Any, TextIO
 
 from engine.checkpoints import catalogue, files, memory_estimate, memory_plan, model_shape, units
 from engine.checkpoints.catalogue import KnownModel
-from engine.checkpoints.memory_plan import MemoryPlan
 from engine.checkpoints.precision import suitable_precisions
 from engine.cli.console import print_rows
 from engine.hardware.device_groups import card_ids
@@ -91,22 +90,6 @@ def _plans(known: KnownModel, device: Device) -> Rows:
     place = "this computer" if device.id == "cpu" else f"the {device.name}" if device.name else "this card"
     shape, precisions = model_shape.read_shape(known.describes), suitable_precisions(known.precisions, device)
     plans = memory_plan.memory_plans(shape, precisions, free, total, cards)
-    return [asdict(plan) | {"verdict": _verdict(plan, place, cards)} for plan in plans]
-
-
-def _verdict(plan: MemoryPlan, place: str, cards: int) -> str:
-    have, need = "has" if cards == 1 else "have", units.memory_text(plan.total_bytes)
-    if not plan.free_bytes:
-        verdict = f"needs {need}; how much {place} {have} free is not known"
-    elif plan.fits:
-        verdict = f"fits with {units.memory_text(plan.spare_bytes)} to spare" + f" on {place}" * (cards > 1)
-    else:
-        smaller, packed = plan.fitting_precision_with_smaller_context, plan.fitting_precision
-        choices: list[str] = ["a smaller context"] * plan.smaller_context_fits + ([packed] if packed else [])
-        choices = choices or [f"{smaller} and a smaller context"] * bool(smaller)
-        ways = ["close other programs"] * plan.fits_once_emptied
-        ways += ["choose " + " or ".join(choices)] * bool(choices)
-        lack = f"needs {units.memory_text(max(2**20, -plan.spare_bytes))} more than {place} {have} free"
-        verdict = f"{lack}: {', or '.join(ways) or 'choose a smaller model'}"
-    limited = f" (this model reads at most {plan.limit_tokens:,} tokens)"
-    return verdict + limited * (plan.context_tokens > plan.limit_tokens)
+    names: dict[str, str] = {precision: precision for precision in known.precisions}
+    verdicts = (memory_plan.plan_words(plan, place, several=cards > 1, names=names) for plan in plans)
+    return [asdict(plan) | {"verdict": verdict} for plan, verdict in zip(plans, verdicts, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 
 import msgspec
@@ -10,14 +11,24 @@ from engine.installation import REPAIR_COMMAND
 
 _NO_MEMORY = (
     "out of memory",
-    "can't allocate memory",
+    "can't allocate",
     "Cannot allocate memory",
+    "bad_alloc",
+    "could not create a primitive",
+    "not enough memory",
+    "paging file is too small",
     "STATUS_ALLOC_FAILED",
     "CUBLAS_STATUS_NOT_INITIALIZED",
     "OUT_OF_DEVICE_MEMORY",
 )
 _NO_CODE = ("no kernel image is available", "invalid device function")
 _LOST = ("CUDA error", "HIP error", "Triton Error", "DEVICE_LOST")
+_FULL = ("the disk is full", "Make room on it and try again.")
+_OF_FILES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter name."),
+}
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -25,7 +36,7 @@ class Fault(msgspec.Struct, frozen=True):
 
     kind: str
     """The engine's: input, weights-missing, weights-broken, out-of-memory, device-missing, device-lost,
-    engine-died, engine-garbled, output, bug.
+    engine-died, engine-garbled, output, disk, bug.
     """
     message: str
     """Names the offending value."""
@@ -62,10 +73,21 @@ def fault_of(error: Exception) -> Fault:
     )
 
 
+def reason_of(error: Exception) -> tuple[str, str]:
+    """Why a file cannot be read or written, to be said within a sentence, and what to do about it, which is
+    empty where the reason does not tell.
+    """
+    number, told = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
+    return _OF_FILES.get(number or 0, (told, ""))
+
+
 def machine_fault(error: Exception) -> FaultError | None:
-    """What torch tells in words only: memory that ran out, a device that was lost."""
+    """What torch tells in words only: memory that ran out, a device that was lost. And a full disk."""
     text = str(error)
-    if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
+    if isinstance(error, OSError) and error.errno in _OF_FILES:
+        reason, remedy = reason_of(error)
+        kind, message = "disk", f"Mezzotint could not write a file: {reason}."
+    elif isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
         kind, message = "out-of-memory", "There is not enough memory."
         remedy = "Close other programs, or choose 4-bit, a smaller context or another device."
     elif any(words in text for words in _NO_CODE):

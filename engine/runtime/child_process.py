@@ -10,12 +10,12 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO
 
 from engine.installation import package_environment
 from engine.protocol.codec import decode_event, encode
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import FaultError, reason_of
 from engine.protocol.events import Event
 from engine.protocol.requests import Request
 
@@ -35,8 +35,12 @@ ENVIRONMENT = {
 class ChildProcess:
     """One child process and the two threads that read what it says."""
 
-    def __init__(self, command: Sequence[str], device_environment: dict[str, str]) -> None:
-        """device_environment: variables that it has besides this process's own."""
+    def __init__(
+        self, command: Sequence[str], device_environment: dict[str, str], on_lost: Callable[[], None]
+    ) -> None:
+        """device_environment: variables that it has besides this process's own. on_lost: called, in another
+        thread, once it can say no more.
+        """
         self.device_environment = device_environment
         try:
             self._process = subprocess.Popen(
@@ -49,13 +53,16 @@ class ChildProcess:
                 start_new_session=True,  # Ctrl+C in the app's terminal is the app's
             )
         except OSError as error:
-            message = f"The engine cannot be started: {error}"
-            raise FaultError("engine-died", message, RESTART_REMEDY) from error
+            reason, remedy = reason_of(error)
+            message = f"The engine cannot be started: “{command[0]}”: {reason}."
+            raise FaultError("engine-died", message, remedy or RESTART_REMEDY, str(error)) from error
         log.info("engine process %d started", self._process.pid)
         self.loaded = False
         self.used_card = False
         self.killed = False
+        self._on_lost = on_lost
         self._output_ended = False
+        self._fell_silent = False
         self._events: queue.SimpleQueue[Event | FaultError] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=20)
         readers = ((self._read_events, self._process.stdout), (self._read_stderr, self._process.stderr))
@@ -103,16 +110,19 @@ class ChildProcess:
         try:
             code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
+            self._fell_silent = True
             self._process.kill()
             code = self._process.wait()
         self._threads[1].join(0.5)
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        message = f"The engine stopped unexpectedly ({how})."
+        kind, message = "engine-died", "The engine stopped unexpectedly."
         if self.killed:
             message = "The engine was stopped."
+        elif self._fell_silent:
+            kind, message = "engine-garbled", "The engine closed its output while it still ran."
         elif code == -9:
             message += " The system may have ended it because memory ran out."
-        return FaultError("engine-died", message, RESTART_REMEDY, "\n".join(self._stderr))
+        return FaultError(kind, message, RESTART_REMEDY, "\n".join((*self._stderr, how)))
 
     def kill(self) -> None:
         self.killed = True
@@ -133,18 +143,21 @@ class ChildProcess:
             thread.join(0.5)
 
     def _read_events(self, stdout: IO[bytes]) -> None:
+        self._events.put(self._read_to_end(stdout))
+        self._on_lost()
+
+    def _read_to_end(self, stdout: IO[bytes]) -> FaultError:
+        """Why there are no more events."""
         with stdout:
             while (line := stdout.readline(MAX_LINE_BYTES)).endswith(b"\n"):
                 try:
                     self._events.put(decode_event(line))
                 except ValueError as error:
-                    self._events.put(_garbled(line, str(error)))
-                    return
+                    return _garbled(line, str(error))
             if len(line) == MAX_LINE_BYTES:
-                self._events.put(_garbled(line, "the line is too long"))
-                return
+                return _garbled(line, "the line is too long")
         self._output_ended = True
-        self._events.put(self.death())
+        return self.death()
 
     def _read_stderr(self, stderr: IO[bytes]) -> None:
         with stderr:

@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import msgspec
 
@@ -41,6 +41,9 @@ class ProcessEngine:
     start more and more. A child that does not end a cancelled request within cancel_grace_s or 20 steps is
     killed.
     """
+
+    on_lost: Callable[[], object] | None = None
+    """Called, in a thread of its own, when a child has gone, and its model with it."""
 
     def __init__(self, command: Sequence[str] | None = None, *, cancel_grace_s: float = 30.0) -> None:
         self._command = command or python_command("engine", "serve")
@@ -115,7 +118,7 @@ class ProcessEngine:
                 yield Cancelled(request_id=request.request_id)
                 return None
             device = self._last_load.device if self._last_load else "auto"
-            self._child = ChildProcess(self._command, engine_environment(device))
+            self._child = ChildProcess(self._command, engine_environment(device), self._tell_lost)
         return self._child
 
     def _load(
@@ -162,6 +165,10 @@ class ProcessEngine:
             if unfinished and kill_at == math.inf:
                 with contextlib.suppress(FaultError):
                     child.send(CancelRequest(request_id=request.request_id))
+
+    def _tell_lost(self) -> None:
+        if self.on_lost:
+            self.on_lost()
 
     def _failed(self, error: FaultError, request: LoadRequest | DraftRequest) -> Failed:
         if error.fault.kind in ("engine-died", "engine-garbled"):

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.checkpoints.units import disk_text
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import FaultError, reason_of
 
 SPARE_BYTES = 10**9
-LOCK_BYTES = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -39,8 +38,7 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 
 def _fault(error: OSError, folder: Path) -> FaultError:
-    # A lock's error has no number.
-    if error.errno in FULL or (error.errno is None and shutil.disk_usage(folder.parent).free < LOCK_BYTES):
+    if error.errno in FULL:
         return FaultError(
             "disk",
             "The disk is full. What is there so far is kept.",
@@ -51,9 +49,6 @@ def _fault(error: OSError, folder: Path) -> FaultError:
         return FaultError(
             "disk", "This disk cannot hold files as large as this model’s.", "Use another disk.", str(error)
         )
-    return FaultError(
-        "folder",
-        f"“{folder.parent}” cannot be written to: {error.strerror or error}.",
-        "Allow Mezzotint to write there, then try again.",
-        str(error),
-    )
+    reason, remedy = reason_of(error)
+    told = f"“{folder if remedy else folder.parent}” cannot be written to: {reason}."
+    return FaultError("folder", told, remedy or "Allow Mezzotint to write there, then try again.", str(error))

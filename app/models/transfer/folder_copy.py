@@ -46,7 +46,7 @@ def copy_model(order: ImportOrder, on_report: OnReport) -> None:
             with (grown / name).open("wb") as out:
                 for chunk in _chunks(source / name):
                     out.write(chunk)
-                    meter.add(len(chunk), name)
+                    meter.add(len(chunk))
                 if out.tell() != files[name].st_size:
                     raise _lost(source / name, "it has changed while it was copied")
                 out.flush()

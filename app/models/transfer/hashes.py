@@ -39,5 +39,5 @@ def _is_right(path: Path, expected: str, meter: ProgressReporter) -> bool:
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
-            meter.add(len(chunk), path.name)
+            meter.add(len(chunk))
     return digest.hexdigest() == expected

@@ -51,7 +51,6 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     """How far a stage is."""
 
     stage: Stage
-    file: str
     done_bytes: int
     total_bytes: int
     elapsed_s: float
@@ -82,20 +81,6 @@ Report = Checked | Progress | Waiting | Done | Failed
 OnReport = Callable[[Report], None]
 
 
-_order_decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
-_report_decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
-
-
 def encode(message: Order | Report) -> bytes:
     """One line, newline included."""
     return msgspec.json.encode(message) + b"\n"
-
-
-def decode_order(line: bytes) -> Order:
-    """Raises ValueError for anything that is not an order."""
-    return _order_decoder.decode(line)
-
-
-def decode_report(line: bytes) -> Report:
-    """Raises ValueError for anything that is not a report."""
-    return _report_decoder.decode(line)

@@ -13,6 +13,8 @@ import sys
 import threading
 from typing import assert_never
 
+import msgspec
+
 from app.models.transfer.folder_copy import copy_model
 from app.models.transfer.messages import (
     Failed,
@@ -21,7 +23,6 @@ from app.models.transfer.messages import (
     OnReport,
     Order,
     Report,
-    decode_order,
     encode,
 )
 from engine.protocol.errors import FaultError, fault_of
@@ -67,7 +68,7 @@ def main() -> None:
     os.environ.update(ENVIRONMENT | plain_proxies() | {"HF_ENDPOINT": endpoint()})
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    order = decode_order(sys.stdin.buffer.readline())
+    order: Order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
 
     def on_report(report: Report) -> None:

@@ -22,20 +22,19 @@ class ProgressReporter:
 
     def start(self, stage: Stage, done_bytes: int, total_bytes: int) -> None:
         self._stage, self.done_bytes, self._total_bytes = stage, done_bytes, total_bytes
-        self._report("")
+        self._report()
 
-    def add(self, count: int, file: str) -> None:
+    def add(self, count: int) -> None:
         self.done_bytes += count
         late = time.monotonic() - self._told_s >= EVERY_S
         if self._total_bytes and (late or self.done_bytes == self._total_bytes):
-            self._report(file)
+            self._report()
 
-    def _report(self, file: str) -> None:
+    def _report(self) -> None:
         self._told_s = time.monotonic()
         self._on_report(
             Progress(
                 stage=self._stage,
-                file=file,
                 done_bytes=self.done_bytes,
                 total_bytes=self._total_bytes,
                 elapsed_s=self._told_s - self._began_s,

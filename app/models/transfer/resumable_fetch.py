@@ -111,7 +111,7 @@ class ResumableFetch:
                     raise self._wrong_size(file)
                 out.write(new)
                 out.flush()  # a kill costs no byte that was told
-                self._meter.add(len(new), file.name)
+                self._meter.add(len(new))
             os.fsync(out.fileno())
         if here < file.size_bytes:
             raise httpx2.RemoteProtocolError(f"{file.name} ended after {here} bytes")

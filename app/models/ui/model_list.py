@@ -161,7 +161,7 @@ class ModelList(QWidget):
     def _on_progressed(self) -> None:
         for row in self.rows.values():
             if row.entry.download:
-                row.show_progress()
+                row.refresh()
 
     def _on_finished(self, item: DownloadJob) -> None:
         self._arriving[item.folder] = item

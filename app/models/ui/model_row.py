@@ -7,7 +7,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.models.model_entry import ModelEntry
-from app.models.row_state import LoadConditions, ModelUse, RowProgress, row_progress, row_state
+from app.models.row_state import LoadConditions, ModelUse, row_state
 from app.models.ui.model_actions import ModelActions
 from app.widgets.combo_box import ComboBox
 from app.widgets.panel import breakable, filled, link, named, show_linked, tame, text_label
@@ -27,7 +27,6 @@ class ModelRow(QFrame):
         self._use: ModelUse | None = None
         self._conditions = LoadConditions((), 0, False, 0)
         self._choice = "auto"
-        self._packed_bytes = 0
         self._explained: Fault | None = None
         """The failure of a load after which a scan has found a problem, which is told in its place."""
         name = text_label("Model")
@@ -44,8 +43,9 @@ class ModelRow(QFrame):
         self.source = text_label("Where it comes from", quiet=True)
         self.precision = named(ComboBox(), f"Precision of {entry.label}")
         self.precision.setToolTip(
-            "How exactly the model’s numbers are kept. Full is as it was trained; 8-bit needs little "
-            "more than half of the memory, 4-bit a good third. Automatic is the most exact that fits."
+            "How exactly the model’s numbers are kept. Full precision is as it was trained, 32-bit is finer "
+            "still; 8-bit needs little more than half of the memory, 4-bit a good third. Automatic is the "
+            "most exact that fits."
         )
         self.precision.activated.connect(self._on_precision)
         self.precision.settled.connect(self._on_precision_settled)
@@ -101,16 +101,10 @@ class ModelRow(QFrame):
         self.entry, self._use, self._conditions = entry, use, conditions
         if use and entry.local and entry.local.problem:
             self._explained = use.fault
-        self._show()
+        self.refresh()
 
-    def show_progress(self) -> None:
-        """Of a download or a load, and nothing else."""
-        free_bytes = self._conditions.free_disk_bytes
-        self._show_progress(row_progress(self.entry, self._use, self._packed_bytes, free_bytes))
-
-    def _show(self) -> None:
+    def refresh(self) -> None:
         state = row_state(self.entry, self._use, self._conditions, self._choice, self._explained)
-        self._packed_bytes = state.packed_bytes
         self.size_label.setText(state.size)
         metrics = self.licence.fontMetrics()
         room = 24 * metrics.averageCharWidth()
@@ -122,31 +116,33 @@ class ModelRow(QFrame):
         self.precision.setAccessibleDescription(state.verdict)
         self.verdict.setText(state.verdict)
         show_linked(self.fault, state.fault)
-        self._show_progress(state.progress)
-        texts = (state.use, state.download, state.resume, state.pause, state.free)
-        acts = dict(zip(self.acts, (*texts, state.cancel, state.remove, state.forget), strict=True))
+        if self.state.property("quiet") is state.warns:
+            self.state.setProperty("quiet", not state.warns)
+            self.state.style().unpolish(self.state)  # the stylesheet looks again
+            self.state.style().polish(self.state)
+        self.state.setText(state.progress)
+        self.line.set_share(state.share)
+        acts: dict[QPushButton, str] = {getattr(self, name): text for name, text in state.acts.items()}
         focused = self.window().focusWidget()  # also while a question has the keys
         left = focused in self.acts and not acts[focused]
         for button, text in acts.items():
             button.setText(text)
             button.setAccessibleName(f"{text}: {self.entry.label}")
-        shown: dict[QWidget, bool] = {button: bool(text) for button, text in acts.items()}
-        shown |= {self.size_label: bool(state.size), self.licence: bool(state.licence)}
-        shown |= {self.source: bool(state.source), self.fault: bool(state.fault), self.line: state.moves}
-        shown |= dict.fromkeys((self.precision, self._caption, self.verdict), state.plans)
-        for widget, visible in (shown | {self.token: state.asks_token}).items():
-            widget.setVisible(visible)
+        labels: list[QLabel | QPushButton] = [
+            self.size_label,
+            self.source,
+            self.fault,
+            self.state,
+            self.licence,
+        ]
+        for told in (*labels, *acts):
+            told.setVisible(bool(told.text()))
+        for widget in (self.precision, self._caption, self.verdict):
+            widget.setVisible(state.plans)
+        self.line.setVisible(state.moves)
+        self.token.setVisible(state.asks_token)
         if left:  # the next press must not be the one that deletes
             next((button for button in self._harmless if acts[button]), self.precision).setFocus()
-
-    def _show_progress(self, progress: RowProgress) -> None:
-        if self.state.property("quiet") is progress.warns:
-            self.state.setProperty("quiet", not progress.warns)
-            self.state.style().unpolish(self.state)  # the stylesheet looks again
-            self.state.style().polish(self.state)
-        self.state.setText(progress.text)
-        self.state.setVisible(bool(progress.text))
-        self.line.set_share(progress.share)
 
     @property
     def _chosen(self) -> str:
@@ -155,7 +151,7 @@ class ModelRow(QFrame):
     def _on_precision(self) -> None:
         self._choice = self.precision.currentData()
         if not self._use:
-            self._show()
+            self.refresh()
 
     def _on_precision_settled(self) -> None:
         if self._choice != self._chosen:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PySide6.QtCore import QSaveFile
 
 from app.documents.atomic_file import write_atomically
 
@@ -24,6 +27,13 @@ def test_what_the_check_raises_keeps_the_old_file_and_leaves_nothing_beside_it(t
         write_atomically(file, b"new", check)
     assert file.read_bytes() == b"old"
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QSaveFile, "write", lambda *_data: -1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=3))
+    with pytest.raises(OSError, match=f"Errno {errno.ENOSPC}"):
+        write_atomically(tmp_path / "text", b"four")
 
 
 def test_the_system_s_reason_is_told(tmp_path: Path) -> None:

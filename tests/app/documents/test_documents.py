@@ -22,7 +22,7 @@ from app.documents.document import Document
 from app.documents.files import held_lock
 from app.documents.recovery import Recovery, RecoveryStore
 from app.documents.text import document_text, set_document_text
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import FaultError, reason_of
 
 LINE_ENDS = [
     "\n",
@@ -266,6 +266,26 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.glob("a*")] == ["a.txt"]
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.EIO])
+def test_why_a_file_could_not_be_saved_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files, "write_atomically", fail)
+    with pytest.raises(FaultError) as raised:
+        files.write(tmp_path / "a.txt", "text")
+    reason, remedy = reason_of(OSError(number, os.strerror(number)))
+    assert reason in raised.value.fault.message
+    assert remedy in raised.value.fault.remedy
+
+
+def test_a_name_that_is_too_long_is_told_when_it_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(FaultError, match="its name is too long"):
+        files.read(tmp_path / ("x" * 300 + ".md"))
+
+
 @pytest.fixture(params=[0o555, 0o1777], ids=["no new files", "no file replaced"])
 def closed_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     """One may write to the file `a.txt` in it, and neither replace it nor, mostly, make another. Root may do
@@ -320,7 +340,7 @@ def test_nothing_is_written_in_place_without_a_copy(closed_folder: Path) -> None
     def no_room() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(FaultError, match=os.strerror(errno.ENOSPC)):
+    with pytest.raises(FaultError, match="the disk is full"):
         files.write(path, "new", before_in_place=no_room)
     with pytest.raises(FaultError):
         files.write(path, "new")
@@ -409,7 +429,7 @@ def test_a_lock_lives_as_long_as_its_process(tmp_path: Path) -> None:
 
 
 def test_where_no_lock_can_be_kept_nobody_is_said_to_hold_it(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="no lock"):
+    with pytest.raises(FileNotFoundError):
         held_lock(tmp_path / "gone" / "a.lock")
 
 

@@ -24,6 +24,16 @@ from tests.fakes import COMMAND
 from tests.fakes import TEXT as DRAFT
 
 
+def test_after_the_engine_is_lost_no_model_is_said_to_be_loaded(desk: Desk, run: Run) -> None:
+    async def scenario() -> None:
+        assert await desk.model.ensure_loaded()
+        desk.worker.lost.emit()
+        assert desk.model.ready is None
+        assert await desk.model.ensure_loaded()
+
+    run(scenario())
+
+
 def test_what_a_draft_took_is_told_with_the_model(desk: Desk, engine: ScriptedEngine, run: Run) -> None:
     told: list[int] = []
     desk.model.changed.connect(lambda: told.append(desk.model.ready.memory_bytes if desk.model.ready else -1))

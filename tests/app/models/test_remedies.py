@@ -115,7 +115,7 @@ def test_where_a_draft_runs_out_on_one_card_all_together_come_before_a_smaller_c
 
 def test_what_was_needed_and_what_was_free_is_told() -> None:
     reason = remedies("out-of-memory", gemma("bf16"), (card(24, 23.4),), None).reason
-    assert reason == "DiffusionGemma 26B in full (bf16) needs about 48.6 GB; RTX 4090 had 22.9 GB free."
+    assert reason == "DiffusionGemma 26B in full precision needs about 48.6 GB; RTX 4090 had 22.9 GB free."
 
 
 def test_cards_together_are_named_where_they_are_what_auto_takes() -> None:

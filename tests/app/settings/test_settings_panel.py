@@ -120,7 +120,7 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
     slider(panel, "Size").setValue(24)
     write(number(panel, "Temperature at the start"), "0.9")
     write(number(panel, "Temperature at the end"), "0.2")
-    write(number(panel, "Entropy bound"), "0.1")
+    write(number(panel, "Boldness"), "0.1")
     check(panel, "Stop once").setChecked(False)
     check(panel, "Read along").setChecked(False)
     choose(combo(panel, "Free the memory when idle"), 2)
@@ -269,15 +269,15 @@ def test_the_bundled_face_is_among_them(qtbot: QtBot, store: SettingsStore) -> N
 
 def test_the_models_own_values_are_shown_and_come_back(panel: SettingsPanel, store: SettingsStore) -> None:
     assert "Steps: the model’s own" in captions(panel)
-    assert number(panel, "Entropy bound").placeholderText() == "own"
+    assert number(panel, "Boldness").placeholderText() == "own"
     panel.show_model(READY)
     assert "Steps: up to 96" in captions(panel)
-    assert number(panel, "Entropy bound").placeholderText() == "0.05"
+    assert number(panel, "Boldness").placeholderText() == "0.05"
     assert store.current == Settings()
     slider(panel, "Steps").setValue(12)
     write(number(panel, "Temperature at the start"), "0.9")
-    write(number(panel, "Entropy bound"), "eleven")
-    assert number(panel, "Entropy bound").text() == "eleven"
+    write(number(panel, "Boldness"), "eleven")
+    assert number(panel, "Boldness").text() == "eleven"
     button(panel, "Use the model").click()
     assert [field.text() for field in panel.findChildren(NumberField)] == [""] * 4
     assert store.current == Settings()
@@ -293,7 +293,7 @@ def test_context_is_told_in_words_and_never_more_than_the_model_reads(
     assert "Context: 3,000 words, all it can read" in captions(panel)
 
 
-@pytest.mark.parametrize("name", ["Steps", "Length", "Context", "Temperature at the start", "Entropy bound"])
+@pytest.mark.parametrize("name", ["Steps", "Length", "Context", "Temperature at the start", "Boldness"])
 def test_what_a_label_does_not_say_is_in_the_tooltip(panel: SettingsPanel, name: str) -> None:
     control = next(part for part in panel.findChildren(QWidget) if part.accessibleName() == name)
     assert control.toolTip().endswith(".")
@@ -301,9 +301,9 @@ def test_what_a_label_does_not_say_is_in_the_tooltip(panel: SettingsPanel, name:
 
 
 def test_advanced_opens_on_demand(panel: SettingsPanel) -> None:
-    assert not number(panel, "Entropy bound").isVisible()
+    assert not number(panel, "Boldness").isVisible()
     button(panel, "Advanced").click()
-    assert number(panel, "Entropy bound").isVisible()
+    assert number(panel, "Boldness").isVisible()
 
 
 def test_close_and_escape_ask_to_close(qtbot: QtBot, panel: SettingsPanel) -> None:
@@ -316,7 +316,7 @@ def test_close_and_escape_ask_to_close(qtbot: QtBot, panel: SettingsPanel) -> No
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
 def test_return_presses_every_button(qtbot: QtBot, panel: SettingsPanel, key: Qt.Key) -> None:
     QTest.keyClick(button(panel, "Advanced"), key)
-    assert number(panel, "Entropy bound").isVisible()
+    assert number(panel, "Boldness").isVisible()
     assert all(button.autoDefault() for button in panel.findChildren(QPushButton))
     with qtbot.waitSignal(panel.closed):
         QTest.keyClick(panel.findChildren(QToolButton)[0], key)

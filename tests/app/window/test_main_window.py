@@ -312,12 +312,13 @@ def test_the_drafts_of_a_place_are_within_reach_of_keys(window: MainWindow, run:
 
 def test_what_the_status_line_has_no_room_for_is_in_its_tooltip(window: MainWindow) -> None:
     window.resize(560, 500)
-    window.status.state.setText("settled in 12 of up to 48 steps · 3.2 s · 88 tokens/s" * 3)
+    window.status.state.setText("waiting for the model " * 5)
+    window.status.state.details = "12 steps"
     window.status.grab()
-    assert window.status.state.toolTip() == window.status.state.text()
+    assert window.status.state.toolTip() == f"{window.status.state.text()}\n12 steps"
     window.status.state.setText("ready")
     window.status.grab()
-    assert window.status.state.toolTip() == ""
+    assert window.status.state.toolTip() == "12 steps"
 
 
 @pytest.mark.parametrize("pixels", [14, 22])
@@ -356,14 +357,15 @@ def test_a_screen_reader_finds_the_draft(window: MainWindow, run: Run) -> None:
     assert window.view.bar.accessibleDescription() == DRAFT
 
 
-def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Run) -> None:
+@pytest.mark.parametrize("kind", ["engine-died", "engine-garbled", "device-lost"])
+def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Run, kind: str) -> None:
     async def scenario() -> None:
         await settle(window)
         window.view.drafts.discard_all()
         window.view.drafts.draft()
         while window.view.drafts.state is not DraftState.DENOISING:
             await asyncio.sleep(0.002)
-        window.model.note(Failed(request_id="", kind="engine-died", message="It died."))
+        window.model.note(Failed(request_id="", kind=kind, message="It died."))
         current(window).give_up()
 
     run(scenario())
@@ -636,35 +638,26 @@ def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, 
     window.status.word_count.count()
     assert window.status.words.text() == "3 words"
     run(settle(window))
-    assert "CPU" in window.status.model.text()
-    assert "used all 3 steps" in window.status.state.text()
+    assert window.status.model.text().endswith(" · on this computer")
+    assert "CPU" in window.status.model.details
+    assert window.status.state.text() == "draft ready"
+    assert "3 steps" in window.status.state.details
 
 
-def test_the_status_line_tells_no_more_of_a_draft_once_the_next_is_begun(
-    window: MainWindow, run: Run
-) -> None:
+def test_figures_of_a_draft_belong_to_the_one_that_is_shown(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         await settle(window)
-        window.view.drafts.discard_all()
-        assert "steps" in window.status.state.text()
-        window.view.drafts.draft()
-        window.view.drafts.discard_all()
-        assert window.status.state.text() == "ready"
-
-    run(scenario())
-
-
-def test_the_status_line_tells_of_no_draft_once_its_model_has_gone(window: MainWindow, run: Run) -> None:
-    async def scenario() -> None:
-        for gone in (window.model.unload, window.model.reload):
-            await settle(window)
-            window.view.drafts.discard_all()
-            assert "steps" in window.status.state.text()
-            gone()
-            assert window.status.state.text() == ""
-        while window.model.ready is None:
-            await asyncio.sleep(0.002)
-        assert window.status.state.text() == "ready"
+        drafts, state = window.view.drafts, window.status.state
+        draft = current(window)
+        draft.variants.append(Variant("It was stopped.", 7, None))
+        draft.show(1)
+        assert "3 steps" not in state.details
+        draft.show(0)
+        assert "3 steps" in state.details
+        drafts.discard_all()
+        assert (state.text(), state.details) == ("ready", "")
+        window.model.unload()
+        assert (state.text(), window.status.model.details) == ("", "")
 
     run(scenario())
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from app.worker.engine_thread import EngineThread
 from engine.protocol.engine import Engine
@@ -420,6 +421,16 @@ def test_an_engine_that_cannot_be_made_is_a_failed_event(
     run(scenario())
     assert "LoadRequest failed" in caplog.text
     caplog.clear()
+
+
+def test_an_engine_that_dies_while_nothing_is_asked_of_it_is_told(
+    start: Start, run: Run, qtbot: QtBot
+) -> None:
+    worker = start(ENGINES["process"])
+    ready = run(collect(worker.load(LOAD)))[-1]
+    assert isinstance(ready, Ready)
+    with qtbot.waitSignal(worker.lost):
+        os.kill(int(ready.label), signal.SIGKILL)
 
 
 def test_killed_mid_draft_then_the_next_draft_works(

@@ -23,7 +23,7 @@ from engine.protocol.errors import FaultError
 def test_the_bundled_model_is_whole_and_called_what_it_is() -> None:
     folder, label = catalogue.resolve_model("starter")
     assert Checkpoint.open(folder).weight_files == (folder / "model.safetensors",)
-    assert "stand-in" in label
+    assert label == "Starter model"
     assert catalogue.STARTER.installed
     assert not catalogue.GEMMA_26B.installed
 

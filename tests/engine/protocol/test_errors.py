@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 import torch
 
@@ -23,7 +25,19 @@ from engine.protocol.errors import machine_fault
             RuntimeError("level_zero backend failed: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"),
             "out-of-memory",
         ),
+        (RuntimeError("could not create a primitive"), "out-of-memory"),
+        (
+            RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            "out-of-memory",
+        ),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9"), "out-of-memory"),
+        (RuntimeError("std::bad_alloc"), "out-of-memory"),
+        (OSError("The paging file is too small for this operation to complete."), "out-of-memory"),
         (MemoryError(), "out-of-memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), "disk"),
+        (OSError(errno.EIO, "Input/output error"), None),
         (RuntimeError("CUDA error: no kernel image is available for execution"), "device-missing"),
         (RuntimeError("HIP error: invalid device function"), "device-missing"),
         (RuntimeError("Native API returns: 20 (UR_RESULT_ERROR_DEVICE_LOST)"), "device-lost"),

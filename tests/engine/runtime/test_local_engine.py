@@ -360,7 +360,7 @@ def test_a_precision_that_is_asked_for_is_the_one_that_is_loaded(
         request = LoadRequest(request_id="l", model="starter", device="cpu", precision=precision)
         ready = list(session.load(request, threading.Event()))[-1]
         assert isinstance(ready, Ready), ready
-        assert (ready.precision, ready.label) == ("4-bit", "Starter model (stand-in)")
+        assert (ready.precision, ready.label) == ("4-bit", "Starter model")
         assert finished_of(draft(session, BEFORE, max_steps=4)).stats.precision == "4-bit"
     assert [*(tmp_path / "packed").iterdir()] == [
         files.packed_copy_folder(catalogue.STARTER.folder, "4-bit", tmp_path / "packed")
@@ -676,8 +676,7 @@ def test_a_length_ends_the_draft_and_a_least_length_keeps_it_going(tiny_session:
 
 
 def test_a_draft_keeps_what_is_held_of_the_text_before_it(tiny_session: LocalEngine) -> None:
-    held = {"start_text": "HELLO", "held": (Span(1, 3),)}
-    for frame in frames_of(draft(tiny_session, max_steps=2, **held)):
+    for frame in frames_of(draft(tiny_session, max_steps=2, start_text="HELLO", held=(Span(1, 3),))):
         assert text_of(frame)[1:3] == "EL"
         assert [token.pinned for token in frame.tokens] == [False, True, True] + [False] * 13
     whole = frames_of(draft(tiny_session, start_text="HELLO", renoise_share=0.0, max_steps=2))[-1]

@@ -21,10 +21,9 @@ from app.worker.device_monitor import DeviceMonitor
 from engine.checkpoints.catalogue import GEMMA_26B, models_folder
 from engine.checkpoints.units import disk_text
 from tests.app.models.desk import FakeModel, acts
+from tests.app.models.downloads.conftest import TIMEOUT_MS, until, until_gone, until_stalled
 from tests.app.models.hub_server import NEEDED, REPO, WEIGHTS, Hub, is_whole
-from tests.app.models.test_download_job import TIMEOUT_MS, endpoint, until, until_gone, until_stalled
 
-__all__ = ["endpoint"]  # a fixture
 DESCRIPTION = {"config.json", "LICENSE"}
 FOLDER = REPO.replace("/", "--")
 

@@ -1,0 +1,144 @@
+"""What packed layers compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.quantization.fp8 import Fp8Experts
+from engine.quantization.int8_linear import Int8Linear
+from engine.quantization.nf4 import Nf4Experts
+from engine.quantization.packed_experts import PackedExperts, ScratchBuffer
+from tests.engine.quantization.packed import (
+    CPU,
+    Operations,
+    experts_of,
+    operations,
+    pack,
+    routed,
+    unpack,
+)
+
+KINDS = pytest.mark.parametrize("kind", [Nf4Experts, Fp8Experts])
+
+
+Kind = type[PackedExperts]
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("count", "hidden", "width", "tokens"),
+    [(4, 256, 160, 9), (4, 32, 16, 1), (16, 64, 32, 3), (7, 40, 24, 2), (3, 24, 8, 30), (9, 136, 88, 2)],
+)
+def test_packed_experts_compute_what_their_unpacked_weights_do(
+    place: str, kind: Kind, count: int, hidden: int, width: int, tokens: int
+) -> None:
+    torch.manual_seed(count)
+    experts = experts_of(count, hidden, width)
+    given = routed(tokens, hidden, count)
+    true = experts(*given)
+    module = pack(experts, kind=kind)
+    expected = unpack(module, experts)(*given)
+    result = module(*given)
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
+    close = 0.97 if kind is Nf4Experts else 0.997
+    assert torch.cosine_similarity(result.flatten(), true.flatten(), dim=0) > close
+    half = module(given[0].bfloat16(), *given[1:])
+    assert half.dtype == torch.bfloat16
+    assert (half - expected).norm() < 0.02 * expected.norm()
+
+
+def operations_of(kind: Kind, count: int, tokens: int) -> Operations:
+    return operations(pack(experts_of(count, 32, 16), kind=kind), routed(tokens, 32, count))
+
+
+@KINDS
+@pytest.mark.parametrize("tokens", [1, 40])
+def test_the_number_of_operations_does_not_grow_with_the_experts(place: str, kind: Kind, tokens: int) -> None:
+    few, many = (operations_of(kind, count, tokens) for count in (5, 64))
+    assert abs(len(few.names) - len(many.names)) <= 12  # where all are hit there is nothing to gather
+    fewer, more = (operations_of(kind, count, 1) for count in (5, 64))
+    assert fewer.names == more.names
+
+
+@KINDS
+def test_a_device_is_never_waited_for(place: str, kind: Kind) -> None:
+    waits = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "_to_cpu", "item", "equal")
+    for tokens in (1, 40):
+        names = operations_of(kind, 16, tokens).names
+        found = [name for name in names if any(wait in name for wait in waits)]
+        assert bool(found) == (place == "processor")
+
+
+@KINDS
+@pytest.mark.parametrize("tokens", [1, 3, 40])
+def test_only_experts_that_were_hit_are_unpacked_in_one_call(place: str, kind: Kind, tokens: int) -> None:
+    module = pack(experts_of(32, 32, 16), kind=kind)
+    given = routed(tokens, 32, 32)
+    unpacks = "dequantize_4bit" if kind is Nf4Experts else "aten.copy_"
+    calls = [shape for name, shape in operations(module, given).seen if unpacks in name]
+    hit = len(given[1].unique()) if place == "processor" else min(32, 2 * tokens)
+    assert calls == [(hit, module.row_values)]
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_where_nothing_unpacks_into_a_buffer_few_experts_are_unpacked_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = pack(experts_of(20, 32, 16))
+    given = routed(40, 32, 20)
+    expected = module(*given)
+    monkeypatch.setattr("engine.quantization.nf4.UNPACKED_IN_PARTS", ("cpu",))
+    calls = [shape for name, shape in operations(module, given).seen if "dequantize_4bit" in name]
+    assert calls == [(count, module.row_values) for count in (8, 8, 4)]
+    module.scratch.take(20 * module.row_values, given[0]).zero_()
+    assert torch.equal(module(*given), expected)
+
+
+@KINDS
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_layers_unpack_into_one_buffer(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch, seen = ScratchBuffer(), set()
+    layers = [pack(experts_of(8, 32, 16), scratch, kind) for _ in range(3)]
+
+    def product(experts: Any, *_: Any) -> Tensor:
+        seen.add(experts.gate_up_proj.untyped_storage().data_ptr())
+        return torch.zeros(1)
+
+    monkeypatch.setattr(PackedExperts, "grouped_product", staticmethod(product))
+    for layer in layers:
+        layer(*routed(20, 32, 8))
+        layer(*routed(1, 32, 8))
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
+def test_fp8_keeps_three_bits_of_any_weight(size: float) -> None:
+    experts = experts_of(3, 32, 16)
+    for place, tensor in enumerate(experts.parameters()):
+        tensor.mul_(size * 7**place)
+        tensor[1] = 0
+    true = [tensor.clone() for tensor in experts.parameters()]
+    unpack(pack(experts, kind=Fp8Experts), experts)
+    for before, after in zip(true, experts.parameters(), strict=True):
+        peaks = before.abs().amax(dim=(1, 2), keepdim=True)
+        off = (after - before).abs()
+        assert (off <= before.abs() / 16 + peaks / 448 / 1024).all()
+        torch.testing.assert_close(after.abs().amax(dim=(1, 2), keepdim=True), peaks, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_8_bit_rows_come_close(bias: bool) -> None:
+    linear = torch.nn.Linear(64, 48, bias=bias).requires_grad_(False)
+    linear.weight[5] = 0
+    module = Int8Linear(linear)
+    for name, tensor in module.pack(CPU, linear.weight).items():
+        getattr(module, name).data = tensor
+    rows = torch.randn(7, 64)
+    weight = module.weight * module.scale[:, None]
+    torch.testing.assert_close(module(rows), torch.nn.functional.linear(rows, weight, linear.bias))
+    torch.testing.assert_close(module(rows), linear(rows), rtol=0, atol=0.02)
+    assert module(rows.bfloat16()).dtype == torch.bfloat16
