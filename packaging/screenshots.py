@@ -1,7 +1,8 @@
 """Takes the pictures of the README: `screenshots.py DIR [--scale 2] [--theme dark]`.
 
 The bundled model drafts once, in a process of its own; the real window then shows that draft step by step,
-slowly enough to take each picture at the same step every time.
+slowly enough to take each picture at the same step every time. For the animation of a passage that is drafted
+anew the model runs behind the window, as it does for the writer.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.settings.store import SettingsStore
+    from app.window.main_window import MainWindow
+    from engine.protocol.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -23,11 +30,18 @@ LETTER = (
     "Dear Clara,\n\nThank you for your long letter. We were so glad to hear that you have settled in, and "
     "the photograph of the harbour stands on the kitchen shelf."
 )
+REPORT = (
+    "Quarterly report\n\nThe workshop was closed for two weeks in March while the roof was being repaired. "
+    "The number of complaints went down by ten percent, while income remained stable. The largest change was "
+    "seen in the design department, where the figures doubled."
+)
+PASSAGE = "The number of complaints went down by ten percent, while income remained stable."
 SEED = 42
 WIDTH, HEIGHT = 1180, 780
 PACE_S = 0.4
 DEVELOPING = 0.2
 """Share of the steps after which the picture of a developing draft is taken."""
+ANIMATION_SIZE, ANIMATION_FRAME_MS = (760, 400), 120
 
 
 def main() -> int:
@@ -46,6 +60,7 @@ def main() -> int:
         trace = Path(home) / "draft.jsonl"
         steps = record(trace)
         photograph(trace, steps, Path(home), options.folder, options.theme)
+        animate(options.folder, options.theme)
     return 0
 
 
@@ -93,39 +108,26 @@ def record(trace: Path) -> int:
 
 
 def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) -> None:
-    import qasync
     from PySide6.QtGui import QTextCursor
 
-    from app.application import make_application
-    from app.documents.recovery import RecoveryStore
     from app.drafting.draft_session import DraftState
-    from app.settings.store import SettingsStore, default_path
-    from app.window.main_window import MainWindow
-    from app.worker.engine_thread import EngineThread
     from engine.runtime.replay_engine import ReplayEngine
 
-    application = make_application(["mezzotint"])
-    application.setCursorFlashTime(0)
-    settings, recovery = SettingsStore(default_path()), RecoveryStore()
-    settings.change(theme=theme, reduced_motion="off", offered=True)
-    worker = EngineThread(lambda: ReplayEngine(trace, PACE_S))
     letter = home / "Letter to Clara.md"
     letter.write_text(LETTER, "utf-8")
 
-    async def pictures(window: MainWindow) -> None:
-        drafts, model = window.view.drafts, window.model
+    async def pictures(window: MainWindow, settings: SettingsStore) -> None:
+        drafts = window.view.drafts
 
         async def take(name: str, when: Callable[[], bool] = lambda: True) -> None:
-            while not when():
-                await asyncio.sleep(0.01)
+            await until(when)
             await asyncio.sleep(PACE_S / 2)  # fades have ended, the next step has not come
             window.grab().save(str(folder / f"{name}.png"))
 
         window.files.open_path(letter)
         window.view.page.moveCursor(QTextCursor.MoveOperation.End)
-        model.load()
-        while model.ready is None:
-            await asyncio.sleep(0.01)
+        window.model.load()
+        await until(lambda: window.model.ready is not None)
         drafts.draft()
         await take("noise", lambda: drafts.state is DraftState.DENOISING)
         await take(
@@ -141,16 +143,98 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         drafts.keep()
         await asyncio.sleep(1.0)  # the words are counted a moment later
         await take("kept")
+
+    in_window(lambda: ReplayEngine(trace, PACE_S), theme, pictures)
+
+
+def animate(folder: Path, theme: str) -> None:
+    """A passage is drafted anew, and kept."""
+    from PIL import Image
+    from PySide6.QtCore import QRect
+    from PySide6.QtGui import QImage, QTextCursor
+
+    from app.documents.text import set_document_text
+    from app.drafting.draft_session import DraftState
+    from app.drafting.verbs import REPHRASE
+    from engine.runtime.process_engine import ProcessEngine
+
+    frames: list[Image.Image] = []
+
+    async def film(window: MainWindow, settings: SettingsStore) -> None:
+        page, drafts = window.view.page, window.view.drafts
+
+        async def roll(seconds: float) -> None:
+            for _ in range(round(1000 * seconds / ANIMATION_FRAME_MS)):
+                width, height = ANIMATION_SIZE
+                part = QRect((WIDTH - width) // 2, window.top.height(), width, height)
+                image = window.grab(part).toImage().convertToFormat(QImage.Format.Format_RGB888)
+                size = (image.width(), image.height())
+                data = bytes(image.constBits())
+                frames.append(Image.frombytes("RGB", size, data, "raw", "RGB", image.bytesPerLine()))
+                await asyncio.sleep(ANIMATION_FRAME_MS / 1000)
+
+        settings.change(seed=SEED)
+        set_document_text(page.document(), REPORT)
+        window.model.load()
+        await until(lambda: window.model.ready is not None)
+        start = REPORT.index(PASSAGE)
+        cursor = QTextCursor(page.document())
+        cursor.setPosition(start)
+        cursor.setPosition(start + len(PASSAGE), QTextCursor.MoveMode.KeepAnchor)
+        page.setTextCursor(cursor)
+        await roll(1.0)
+        drafts.redraft_selection(REPHRASE)
+        while drafts.state is not DraftState.SETTLED:
+            await roll(ANIMATION_FRAME_MS / 1000)
+        await roll(2.5)
+        drafts.keep()
+        await roll(1.5)
+
+    in_window(ProcessEngine, theme, film)
+    frames[0].save(
+        folder / "rephrase.webp", save_all=True, append_images=frames[1:], duration=ANIMATION_FRAME_MS, loop=0
+    )
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    while not reached():
+        await asyncio.sleep(0.01)
+
+
+def in_window(
+    open_engine: Callable[[], Engine],
+    theme: str,
+    scenario: Callable[[MainWindow, SettingsStore], Awaitable[None]],
+) -> None:
+    """Run it in a real window with settings of its own."""
+    import qasync
+    from PySide6.QtWidgets import QApplication
+
+    from app.application import make_application
+    from app.documents.recovery import RecoveryStore
+    from app.settings.store import SettingsStore, default_path
+    from app.window.main_window import MainWindow
+    from app.worker.engine_thread import EngineThread
+
+    application = QApplication.instance() or make_application(["mezzotint"])
+    assert isinstance(application, QApplication)
+    application.setCursorFlashTime(0)
+    settings, recovery = SettingsStore(default_path()), RecoveryStore()
+    settings.change(theme=theme, reduced_motion="off", offered=True)
+    worker = EngineThread(open_engine)
+
+    async def run(window: MainWindow) -> None:
+        await scenario(window, settings)
         window.view.page.document().setModified(False)
-        await drafts.close()
-        await model.close()
+        await window.view.drafts.close()
+        await window.model.close()
 
     with qasync.QEventLoop(application) as loop:
         window = MainWindow(settings, worker, recovery)
         window.resize(WIDTH, HEIGHT)
         window.show()
         worker.start()
-        loop.run_until_complete(pictures(window))
+        loop.run_until_complete(run(window))
         window.close()
         worker.close()
         recovery.close()

@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 
 from app.documents.text import text_between
 from app.editor.page import Page
+from app.editor.search import Query, Search, Span
 from app.widgets.labels import quiet_label, tool_button
 from app.widgets.panel import go_round
-from app.window.search import Query, Search, Span
 
 WIDTH_PX = 720
 _MOST_MARKS = 1000

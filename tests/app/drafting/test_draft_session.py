@@ -61,6 +61,7 @@ def test_motion_is_reduced_for_retry_too(
         desk.settings.change(reduced_motion=reduced)
         desk.draft.retry()
         desk.page.viewport().grab()
+        desk.draft.discard()
 
     run(scenario())
     assert bool(still) is (reduced == "on")

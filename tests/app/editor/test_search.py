@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication, QPlainTextDocumentLayout
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import document_text, set_document_text
-from app.window.search import TOO_SLOW, Query, Search
+from app.editor.search import TOO_SLOW, Query, Search
 
 
 @pytest.fixture
