@@ -66,7 +66,7 @@ class Passage:
             if word.start < end and start < word.stop
         ]
         held = {at - start for at in self.held if start <= at < end}
-        if not any(map(str.isalnum, texts[end - 1])):
+        if start < end and not any(map(str.isalnum, texts[end - 1])):
             held.add(end - 1 - start)  # a sentence ends as it did
         return Passage(self.ids[start:end], words, frozenset(held), "".join(texts[start:end]))
 
