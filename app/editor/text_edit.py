@@ -51,7 +51,7 @@ class TextEdit(QPlainTextEdit):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab writes here: it must not lead here unseen
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """The widget's actions, for the place that was clicked or for the caret."""
+        """What can be done, of the widget's actions, for the place that was clicked or for the caret."""
         place = event.globalPos()
         if event.reason() is QContextMenuEvent.Reason.Mouse:
             clicked, caret = self.cursorForPosition(event.pos()), self.textCursor()
@@ -61,7 +61,7 @@ class TextEdit(QPlainTextEdit):
             place = self.viewport().mapToGlobal(self.cursorRect().bottomLeft())
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addActions(self.actions())
+        menu.addActions([action for action in self.actions() if action.isEnabled()])
         menu.popup(place)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
