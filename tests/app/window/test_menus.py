@@ -43,8 +43,8 @@ def test_the_pages_menu_edits_and_drafts(window: MainWindow, page: Page, run: Ru
     caret = page.viewport().mapToGlobal(page.cursorRect().bottomLeft())
     assert menu.pos() == caret
     names = [action.iconText() for action in menu.actions() if not action.isSeparator()]
-    assert names[:6] == ["Undo", "Redo", "Cut", "Copy", "Paste", "Select all"]
-    assert names[6:11] == ["Draft paragraph", "Retry", "Stop", "Keep", "Discard"]
+    assert [name for name in names if name in ("Undo", "Paste", "Select all")] == ["Paste", "Select all"]
+    assert [name for name in names if name in ("Draft paragraph", "Keep", "Discard")] == ["Draft paragraph"]
     menu.close()
     run(settle(window))
     menu = menu_of(page, QContextMenuEvent.Reason.Keyboard, QPoint(1, 1))
