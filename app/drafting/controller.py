@@ -261,11 +261,9 @@ class DraftController(QObject):
         return draft
 
     def _on_settled(self, draft: DraftSession, variant: Variant, is_new: bool) -> None:
-        overlay, watched = self.overlays[draft], self.is_watched(draft)
+        overlay = self.overlays[draft]
         overlay.settle(variant.text, variant.tokens)
         if is_new:
-            if watched:
-                overlay.scroll_into_view()  # the bar may have grown out of the view
             if not draft.verb.joins_after:
                 self._recent_lines.append(max(1, overlay.line_count / self._settings.current.canvases))
             self._page.announce("The draft is ready. Its facts are unchecked.")

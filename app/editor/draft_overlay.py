@@ -67,6 +67,8 @@ class DraftOverlay(QObject):
         """Parts of the passage that the draft has not, in UTF-16 units of it."""
         self._tallest = 0.0
         """Height of the tallest settled draft in this column, px."""
+        self._least_gap = 0.0
+        """px. At the text's end a lower gap would let the page slide down."""
         self._fade = Fade()
         self._pending: Sequence[Token] | None = None
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
@@ -100,9 +102,18 @@ class DraftOverlay(QObject):
         self._frame_timer.stop()
         self._settled = True
         self._changed, self._dropped = frozenset(), []
+        scroll = self._page.verticalScrollBar()
+        top_line = scroll.value()
         if self._placement.passage and not tokens:
             self._settle_beside_passage(text)
-            return
+        else:
+            self._settle_alone(text, tokens)
+        while slid := top_line - scroll.value():
+            self._least_gap = self._gap.height + slid * self._page.line_height
+            self._resize_gap()
+            scroll.setValue(top_line)
+
+    def _settle_alone(self, text: str, tokens: Sequence[Token]) -> None:
         pieces = self._placement.shown_pieces([token.text for token in tokens])
         inks = [max(PALE_INK, ink(token, 0)) for token in tokens]
         if not text.startswith(whole := "".join(pieces)) or not whole:
@@ -203,7 +214,7 @@ class DraftOverlay(QObject):
         width = page.viewport().width() - 2 * margin
         laid_out = (self._fade.pieces, page.font(), width, margin, page.line_height, lead)
         if laid_out[1:] != self._laid_out[1:]:
-            self._tallest = 0.0
+            self._tallest = self._least_gap = 0.0
         if self._text is None or laid_out != self._laid_out:
             option = page.document().defaultTextOption()
             self._text = DraftText(
@@ -227,7 +238,7 @@ class DraftOverlay(QObject):
             height -= min(height, self._page.gaps.last_line(block).height())
         else:
             height += self._offset()
-        height += BAR_SPACE_PX
+        height = max(height + BAR_SPACE_PX, self._least_gap)
         changed = height != former
         self._page.gaps.resize_gap(self._gap, height, continues_line=mode is JoinMode.INLINE)
         if changed:
