@@ -255,7 +255,8 @@ class DraftOverlay(QObject):
             return
         tokens, self._pending = self._pending, None
         metrics = QFontMetricsF(self._page.font())
-        pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens])
+        sure = next((n for n, token in enumerate(tokens) if not _is_sure(token)), len(tokens))
+        pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens], sure)
         self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
         self._after_change()
         self._grow(tokens)
@@ -270,7 +271,7 @@ class DraftOverlay(QObject):
         if self._text is None:
             return
         pieces = self._fade.pieces
-        sure = [i for i, token in enumerate(tokens) if token.entropy < CERTAIN_NATS and pieces[i].strip()]
+        sure = [i for i, token in enumerate(tokens) if _is_sure(token) and pieces[i].strip()]
         bottom = max((self._text.bottom_of(index) for index in sure), default=0.0)
         lines = sum(line <= bottom for line in self._text.line_bottoms)
         if lines > self._lines:
@@ -319,6 +320,10 @@ class DraftOverlay(QObject):
             paint_difference(painter, rects, QColor(theme.accent))
         inks = self._fade.inks(monotonic())
         self._text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))
+
+
+def _is_sure(token: Token) -> bool:
+    return token.entropy < CERTAIN_NATS
 
 
 def _by_phrases(pairs: Sequence[Pair]) -> list[Pair]:
