@@ -38,8 +38,8 @@ NO_GAPS = Fault(
     "input", "There are no gaps to draft.", "Write [[what belongs there]] where text should come."
 )
 PASSAGE_CHANGED = Fault("input", "You changed the passage, so its new version was let go.", "")
-FIRST_RESERVED_LINES = 4
-"""Lines kept free for a draft before the first one has told how long they are."""
+FIRST_RESERVED_LINES = (2, 4, 8, 12, 16)
+"""Lines kept free for a draft of each length before the first one has told how long they are."""
 
 
 class DraftController(QObject):
@@ -61,8 +61,8 @@ class DraftController(QObject):
         self.requests = DraftRequests(worker, model, settings, self)
         self.overlays: dict[DraftSession, DraftOverlay] = {}
         """How each draft is shown in the page; the oldest first."""
-        self._recent_lines: deque[float] = deque(maxlen=8)
-        """Of the drafts that settled last, a canvas."""
+        self._recent_lines: dict[int, deque[int]] = {}
+        """Of the drafts that settled last, by the length that was chosen."""
         self.dropped: DraftSession | None = None
         """The last one that was discarded: until the next one ends it can be brought back."""
         self.requests.failed.connect(self.failed)
@@ -245,13 +245,10 @@ class DraftController(QObject):
             placement, lambda draft: self.requests.send([draft]), self.requests.cancel, self, verb, selection
         )
         chosen = self._settings.current
-        lines = statistics.median(self._recent_lines) if self._recent_lines else FIRST_RESERVED_LINES
-        if verb.joins_after:
-            lines = self._page.lines_of(placement.passage) / chosen.canvases
+        recent = self._recent_lines.get(chosen.length, [FIRST_RESERVED_LINES[chosen.length]])
+        lines = self._page.lines_of(placement.passage) if verb.joins_after else statistics.median(recent)
         reduced = reduces_motion(chosen.reduced_motion)
-        overlay = DraftOverlay(
-            self._page, draft.placement, round(lines) * chosen.canvases, reduced_motion=reduced
-        )
+        overlay = DraftOverlay(self._page, draft.placement, round(lines), reduced_motion=reduced)
         self.overlays[draft] = overlay
         draft.developed.connect(overlay.show)
         draft.restarted.connect(overlay.restart)
@@ -261,13 +258,12 @@ class DraftController(QObject):
         return draft
 
     def _on_settled(self, draft: DraftSession, variant: Variant, is_new: bool) -> None:
-        overlay, watched = self.overlays[draft], self.is_watched(draft)
+        overlay = self.overlays[draft]
         overlay.settle(variant.text, variant.tokens)
         if is_new:
-            if watched:
-                overlay.scroll_into_view()  # the bar may have grown out of the view
             if not draft.verb.joins_after:
-                self._recent_lines.append(max(1, overlay.line_count / self._settings.current.canvases))
+                recent = self._recent_lines.setdefault(self._settings.current.length, deque(maxlen=8))
+                recent.append(overlay.line_count)
             self._page.announce("The draft is ready. Its facts are unchecked.")
 
     def _on_changed(self, draft: DraftSession) -> None:

@@ -18,7 +18,10 @@ from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame
-from engine.protocol.requests import DraftPlace, DraftRequest, SamplingOverrides
+from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
+
+LEAST_TOKENS = 4
+"""Of a sentence: where the model finds nothing to add, it ends at once."""
 
 
 class DraftRequests(QObject):
@@ -47,10 +50,11 @@ class DraftRequests(QObject):
         )
         if first.pinned:
             variants = 1
-        places = tuple(map(_place, drafts))
+        places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
         request = self._request(places, variants, first.verb.steps_share, first.retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for number, draft in enumerate(drafts):
+            draft.placement.extent = "paragraphs" if draft.verb.joins_after else places[number].extent
             begins = request.seed + number * variants
             seeds = [(begins + variant) % 2**63 for variant in range(variants)]
             draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)
@@ -68,8 +72,9 @@ class DraftRequests(QObject):
     def at(self, cursor: QTextCursor) -> DraftRequest:
         """What a draft that begins there would ask for."""
         around = text_context(cursor.document(), end_of_word(cursor).position())
-        place = DraftPlace(before=around.before + around.join.lead(around), after=around.after)
-        return self._request((place,), self._settings.current.variants)
+        chosen, before = self._settings.current, around.before + around.join.lead(around)
+        place = DraftPlace(before=before, after=around.after, extent=chosen.extent)
+        return self._request((place,), chosen.variants)
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -136,7 +141,7 @@ class DraftRequests(QObject):
             draft.set_stalled(True)
 
 
-def _place(draft: DraftSession) -> DraftPlace:
+def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     """What the draft is asked for, by the text as it is now."""
     placement, verb = draft.placement, draft.verb
     context = placement.context()
@@ -156,4 +161,6 @@ def _place(draft: DraftSession) -> DraftPlace:
         joins_after=verb.joins_after,
         length_shares=lengths,
         length_tokens=verb.length_tokens if verb.joins_after else None,
+        extent=extent,
+        min_tokens=LEAST_TOKENS if extent == "sentence" and not verb.joins_after else 0,
     )

@@ -67,6 +67,8 @@ class DraftOverlay(QObject):
         """Parts of the passage that the draft has not, in UTF-16 units of it."""
         self._tallest = 0.0
         """Height of the tallest settled draft in this column, px."""
+        self._least_gap = 0.0
+        """px. At the text's end a lower gap would let the page slide down."""
         self._fade = Fade()
         self._pending: Sequence[Token] | None = None
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
@@ -100,9 +102,18 @@ class DraftOverlay(QObject):
         self._frame_timer.stop()
         self._settled = True
         self._changed, self._dropped = frozenset(), []
+        scroll = self._page.verticalScrollBar()
+        top_line = scroll.value()
         if self._placement.passage and not tokens:
             self._settle_beside_passage(text)
-            return
+        else:
+            self._settle_alone(text, tokens)
+        while slid := top_line - scroll.value():
+            self._least_gap = self._gap.height + slid * self._page.line_height
+            self._resize_gap()
+            scroll.setValue(top_line)
+
+    def _settle_alone(self, text: str, tokens: Sequence[Token]) -> None:
         pieces = self._placement.shown_pieces([token.text for token in tokens])
         inks = [max(PALE_INK, ink(token, 0)) for token in tokens]
         if not text.startswith(whole := "".join(pieces)) or not whole:
@@ -203,7 +214,7 @@ class DraftOverlay(QObject):
         width = page.viewport().width() - 2 * margin
         laid_out = (self._fade.pieces, page.font(), width, margin, page.line_height, lead)
         if laid_out[1:] != self._laid_out[1:]:
-            self._tallest = 0.0
+            self._tallest = self._least_gap = 0.0
         if self._text is None or laid_out != self._laid_out:
             option = page.document().defaultTextOption()
             self._text = DraftText(
@@ -227,7 +238,7 @@ class DraftOverlay(QObject):
             height -= min(height, self._page.gaps.last_line(block).height())
         else:
             height += self._offset()
-        height += BAR_SPACE_PX
+        height = max(height + BAR_SPACE_PX, self._least_gap)
         changed = height != former
         self._page.gaps.resize_gap(self._gap, height, continues_line=mode is JoinMode.INLINE)
         if changed:
@@ -244,7 +255,8 @@ class DraftOverlay(QObject):
             return
         tokens, self._pending = self._pending, None
         metrics = QFontMetricsF(self._page.font())
-        pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens])
+        sure = next((n for n, token in enumerate(tokens) if not _is_sure(token)), len(tokens))
+        pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens], sure)
         self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
         self._after_change()
         self._grow(tokens)
@@ -259,7 +271,7 @@ class DraftOverlay(QObject):
         if self._text is None:
             return
         pieces = self._fade.pieces
-        sure = [i for i, token in enumerate(tokens) if token.entropy < CERTAIN_NATS and pieces[i].strip()]
+        sure = [i for i, token in enumerate(tokens) if _is_sure(token) and pieces[i].strip()]
         bottom = max((self._text.bottom_of(index) for index in sure), default=0.0)
         lines = sum(line <= bottom for line in self._text.line_bottoms)
         if lines > self._lines:
@@ -308,6 +320,10 @@ class DraftOverlay(QObject):
             paint_difference(painter, rects, QColor(theme.accent))
         inks = self._fade.inks(monotonic())
         self._text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))
+
+
+def _is_sure(token: Token) -> bool:
+    return token.entropy < CERTAIN_NATS
 
 
 def _by_phrases(pairs: Sequence[Pair]) -> list[Pair]:

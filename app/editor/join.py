@@ -16,11 +16,11 @@ from app.documents.text import LINE_END, insertable, utf16_length
 
 NEAR_CHARACTERS = 10_000
 _BREAK = re.compile(r"[ \t]*\n(?:[ \t]*\n)*")
-_FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
+FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+\S", re.MULTILINE)
 _BLANK_LINE = re.compile(r"\S[ \t]*\n(?:[ \t]*\n)+(?=[ \t]*\S)")
 _SCENE_BREAK = re.compile(r"\s*([*_\-])(?:\s*\1){2,}")
-_ROW = re.compile(r"\s*(?:(?:[-*+•]|\d+[.)])\s|>|\|)")
+ROW = re.compile(r"\s*(?:(?:[-*+•]|\d+[.)])\s|>|\|)")
 """A line of a list, a quotation or a table: the next one follows it without a blank line."""
 _BARE_MARKER = re.compile(r"\s*(?:[-*+•>]|#+|\d+[.)])")
 _ABBREVIATION = re.compile(r"(?:^|[\W\d_])(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3})\.$", re.IGNORECASE)
@@ -61,8 +61,8 @@ class TextContext:
     @cached_property
     def join(self) -> Join:
         line = self.line_before
-        in_code = len(_FENCE.findall(self.before)) % 2 == 1
-        begins_anew = bool(_FENCE.match(line)) or (not in_code and _ends_paragraph(line))
+        in_code = len(FENCE.findall(self.before)) % 2 == 1
+        begins_anew = bool(FENCE.match(line)) or (not in_code and _ends_paragraph(line))
         return Join(begins_anew, "\n" if in_code else self._paragraph_separator(), in_code)
 
     def _paragraph_separator(self) -> str | None:
@@ -71,7 +71,7 @@ class TextContext:
         near = before + after
         blank = max(len(_BLANK_LINE.findall(text)) for text in (near, before + "."))
         single = sum(
-            bool(following.strip()) and not _ROW.match(line) and _ends_sentence(line)
+            bool(following.strip()) and not ROW.match(line) and ends_sentence(line)
             for line, following in pairwise(near.split("\n"))
         )
         if blank or single:
@@ -120,7 +120,7 @@ class Join:
         previous = around.before.rstrip().rpartition("\n")[2]
         fills_the_only_blank_line = above == below == 1
         whole = self.begins_anew if above == 0 else _ends_paragraph(previous)
-        goes_on = above < 2 and not fills_the_only_blank_line and (bool(_ROW.match(previous)) or not whole)
+        goes_on = above < 2 and not fills_the_only_blank_line and (bool(ROW.match(previous)) or not whole)
         return 1 if goes_on or self.in_code else len(self.separator or "\n")
 
     def shown(self, pieces: Sequence[str], around: TextContext) -> list[str]:
@@ -156,7 +156,7 @@ class Join:
         for found in _BREAK.finditer(text, start, end):
             first, last = found.span()
             breaks = found[0].count("\n")
-            if separator is not None and len(_FENCE.findall(text, start, first)) % 2 == 0:
+            if separator is not None and len(FENCE.findall(text, start, first)) % 2 == 0:
                 above, below = text[start:first].rpartition("\n")[2], text[last:end]
                 breaks = _paragraph_breaks(breaks, above, below, separator)
             chars[first:last] = ["\n" * breaks] + [""] * (last - first - 1)
@@ -179,7 +179,7 @@ class Join:
 
 def _paragraph_breaks(written: int, above: str, below: str, separator: str) -> int:
     """Line breaks between two of a draft's lines: one, where they are no paragraphs of their own."""
-    of_one_block = bool(_ROW.match(above) and _ROW.match(below))
+    of_one_block = bool(ROW.match(above) and ROW.match(below))
     return 1 if written == 1 and (of_one_block or not _ends_paragraph(above)) else len(separator)
 
 
@@ -209,10 +209,10 @@ def _ends_paragraph(line: str) -> bool:
     """What comes next begins a line of its own."""
     if _HEADING.match(line) or _SCENE_BREAK.fullmatch(line) or (line[:1] == line[-1:] == "|" and line[1:]):
         return not line[-1].isspace()
-    return _ends_sentence(line)
+    return ends_sentence(line)
 
 
-def _ends_sentence(line: str) -> bool:
+def ends_sentence(line: str) -> bool:
     end = len(line)
     while end and (
         category(line[end - 1]) in ("Pe", "Pf", "Pi", "Mn", "Me", "Cf", "So", "Sk")
@@ -225,17 +225,17 @@ def _ends_sentence(line: str) -> bool:
     if _is_wide(line[0]) and (category(line[0]), category(line[-1])) == ("Ps", "Pe"):
         return True  # 「…」: what is said, whole
     stop = normalize("NFKC", line[end - 1])[-1]
-    return (stop in ".:;" or _is_boundary(_SENTENCE, f"A{stop}", " A")) and not _ABBREVIATION.search(line)
+    return (stop in ".:;" or _is_boundary(SENTENCE, f"A{stop}", " A")) and not _ABBREVIATION.search(line)
 
 
-_SENTENCE, _WORD = QTextBoundaryFinder.BoundaryType.Sentence, QTextBoundaryFinder.BoundaryType.Word
+SENTENCE, _WORD = QTextBoundaryFinder.BoundaryType.Sentence, QTextBoundaryFinder.BoundaryType.Word
 
 
 @lru_cache(maxsize=256)
 def _is_boundary(kind: QTextBoundaryFinder.BoundaryType, left: str, right: str) -> bool:
     """By Unicode's rules; a sentence's boundary is behind the space."""
     finder = QTextBoundaryFinder(kind, left + right)
-    finder.setPosition(utf16_length(left) + (kind is _SENTENCE))
+    finder.setPosition(utf16_length(left) + (kind is SENTENCE))
     return finder.isAtBoundary()
 
 

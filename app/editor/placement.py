@@ -9,7 +9,9 @@ from PySide6.QtGui import QTextCursor, QTextDocument, QTextLine
 
 from app.documents.text import LINE_END, insertable, text_between, utf16_length
 from app.editor.anchor import Anchor
+from app.editor.extent import within
 from app.editor.join import JoinMode, TextContext, rest_of_word
+from engine.protocol.requests import Extent
 
 CONTEXT_CHARACTERS = 400_000
 """The most text on either side of the caret that a draft can look at: more than any context holds."""
@@ -46,6 +48,8 @@ class Placement:
     """What of it the draft is to say otherwise."""
     is_intact = True
     """Whether that text stands there as it was."""
+    extent: Extent = "paragraphs"
+    """The most that is shown and kept of the model's text."""
 
     def __init__(self, cursor: QTextCursor) -> None:
         self._anchor = Anchor(cursor)
@@ -67,7 +71,9 @@ class Placement:
 
     def again(self) -> Placement:
         """Such a place where this one is now."""
-        return type(self)(self._range())
+        again = type(self)(self._range())
+        again.extent = self.extent
+        return again
 
     @property
     def mode(self) -> JoinMode:
@@ -102,7 +108,10 @@ class Placement:
         """The model's text as it is shown and kept here."""
         return "".join(self.shown_pieces([text]))
 
-    def shown_pieces(self, pieces: Sequence[str]) -> list[str]:
+    def shown_pieces(self, pieces: Sequence[str], sure: int | None = None) -> list[str]:
+        """sure: so many pieces at the beginning hardly change any more, if not all."""
+        if not self._join.in_code:
+            pieces = within(self.extent, pieces, len(pieces) if sure is None else sure)
         return self._join.shown(pieces, self._near())
 
     def apply(self, text: str) -> QTextCursor:
@@ -178,7 +187,7 @@ class PassagePlacement(ReplacingPlacement):
         super().__init__(passage)
         self.passage = self.replaced
 
-    def shown_pieces(self, pieces: Sequence[str]) -> list[str]:
+    def shown_pieces(self, pieces: Sequence[str], sure: int | None = None) -> list[str]:  # noqa: ARG002
         """Without white space at the ends, and in one line where the passage is."""
         pieces = [LINE_END.sub("\n", insertable(piece)) for piece in pieces]
         if "\n" not in self.passage:

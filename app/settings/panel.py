@@ -105,7 +105,7 @@ class SettingsPanel(QWidget):
         self._device_note.setProperty("quiet", True)
         rows.addWidget(self._device_note)
         fields.slider("max_steps", self._steps_text, own=lambda: self._own("max_steps") or _USUAL_STEPS)
-        fields.slider("canvases", lambda count: f"{count} paragraph{'s' * (count != 1)}")
+        fields.slider("length", _length_text)
         fields.slider("context_tokens", self._context_text, _CONTEXTS)
         self._seed = named(fields.number_field("seed"), "Seed number")
         fields.combo("seed", _seed_choices, beside=self._seed)
@@ -208,6 +208,11 @@ class SettingsPanel(QWidget):
             }
             self._show(self._store.current)
         super().showEvent(event)
+
+
+def _length_text(length: int) -> str:
+    more = f"several paragraphs, up to {200 * length} words"
+    return ("a sentence", "a paragraph", more)[min(length, 2)]
 
 
 def _seed_choices(seed: int | None) -> dict[object, str]:

@@ -10,12 +10,14 @@ import msgspec
 from msgspec import Meta
 
 from engine.checkpoints.precision import Precision
+from engine.protocol.requests import Extent
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Each field: type, range, label, default. None is the model's own; as a seed, a new one each time; as
     unload_after_minutes, never. model_folders: the writer's own; offered: the real model, to this writer.
+    length: 0 is a sentence, 1 a paragraph, more are paragraphs in so many canvases.
     """
 
     model: Annotated[str, Meta(title="Model", min_length=1)] = "starter"
@@ -25,7 +27,7 @@ class Settings:
     unload_after_minutes: Annotated[int, Meta(title="Free the memory when idle", ge=1, le=1440)] | None = None
     offered: Annotated[bool, Meta(title="The real model was offered")] = False
     max_steps: Annotated[int, Meta(title="Steps", ge=1, le=128)] | None = None
-    canvases: Annotated[int, Meta(title="Length", ge=1, le=4)] = 1
+    length: Annotated[int, Meta(title="Length", ge=0, le=4)] = 1
     variants: Annotated[int, Meta(title="Drafts at once", ge=1, le=4)] = 1
     context_tokens: Annotated[int, Meta(title="Context", ge=256, le=32768)] = 2048
     seed: Annotated[int, Meta(title="Seed", ge=0, le=2**63 - 1)] | None = None
@@ -41,12 +43,20 @@ class Settings:
     panel_open: Annotated[bool, Meta(title="Settings panel open")] = False
     window_geometry: Annotated[str, Meta(title="Window geometry", max_length=4096)] = ""
 
+    @property
+    def canvases(self) -> int:
+        return max(1, self.length)
+
+    @property
+    def extent(self) -> Extent:
+        return ("sentence", "paragraph", "paragraphs")[min(self.length, 2)]
+
 
 _log = logging.getLogger(__name__)
 
 _EXPLAINED = {
     "max_steps": "More steps take longer and read better; a draft that has settled stops before.",
-    "canvases": "How many paragraphs of up to about 200 words a draft has.",
+    "length": "A draft ends where its sentence or its paragraph does; several paragraphs end where they may.",
     "variants": "Several drafts of a place develop together; more take memory and time.",
     "context_tokens": "How much of your text before the caret the model reads; more takes memory.",
     "seed": "The same number and the same text give the same draft.",
@@ -104,6 +114,8 @@ def from_stored(stored: object) -> Settings:
     if not isinstance(stored, dict):
         _log.warning("The settings file holds no settings; the defaults are used.")
         return Settings()
+    if "canvases" in stored:  # as it was called first
+        stored = {"length": stored["canvases"]} | stored
     good: dict[str, Any] = {}
     for field in fields(Settings):
         if field.name not in stored:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from engine.protocol.message import Message
@@ -18,6 +20,10 @@ class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
     """`auto`, or one of engine.checkpoints.precision.Precision."""
     context_tokens: int | None = None
     """The budget of prompts to come, which `auto` leaves room for."""
+
+
+Extent = Literal["sentence", "paragraph", "paragraphs"]
+"""How much text a draft is to be."""
 
 
 class Pin(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +62,8 @@ class DraftPlace(msgspec.Struct, frozen=True, kw_only=True):
     length_shares: tuple[float, ...] = ()
     """Lengths to try where it joins_after: variant v has the share v mod their number of start_text's tokens,
     or without such a text of length_tokens. Its drafts are ranked."""
+    extent: Extent = "paragraph"
+    """What a chat model is asked to write."""
     min_tokens: int = 0
     """No end token comes before."""
     length_tokens: int | None = None

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from engine.text.tokenizer import Tokenizer
 
 _LEAD_CHARACTERS = 120
+_WANTED = {
+    "sentence": "one sentence that comes",
+    "paragraph": "one paragraph that comes",
+    "paragraphs": "paragraphs that come",
+}
 _CHARACTERS_PER_TOKEN = 5  # generous: a text that takes more tokens is cut again
 
 
@@ -107,8 +112,8 @@ def _task(place: DraftPlace, lead: str) -> list[str]:
     """What the model is to do, and what the writer asks."""
     manner = "in the document's language, style and format."
     if not place.joins_after:
-        task = f"Write the one paragraph that comes at that place, {manner} "
-        task += "Do not repeat what stands there. Output only the paragraph."
+        task = f"Write the {_WANTED[place.extent]} at that place, {manner} "
+        task += f"Do not repeat what stands there. Output only the {place.extent}."
     else:
         what = "Rewrite that passage" if place.start_text else "Write what leads from the one to the other"
         begins = f"Begin your output with the words before it, “{lead}”, and end it" if lead else "End it"

@@ -36,7 +36,7 @@ TEXT = (
     "on along the harbour, one window after another, as if somebody were walking through the town.\n"
 )
 KEYS, FRAMES, CANCELS = 300, 360, 12
-LONG_DRAFT = {"max_steps": 128, "canvases": 4, "early_stop": False}
+LONG_DRAFT = {"max_steps": 128, "length": 4, "early_stop": False}
 
 
 paint = Page.paintEvent

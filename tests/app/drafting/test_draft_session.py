@@ -68,7 +68,7 @@ def test_motion_is_reduced_for_retry_too(
 
 
 @pytest.mark.parametrize("watched", [True, False])
-def test_the_bar_of_a_long_draft_comes_into_view_for_who_waits_for_it(
+def test_the_page_holds_still_when_a_draft_settles_and_goes_to_a_long_one_when_asked(
     desk: Desk, engine: ScriptedEngine, run: Run, watched: bool
 ) -> None:
     engine.says = "It rained and rained, and nobody came to the door. " * 14
@@ -84,8 +84,10 @@ def test_the_bar_of_a_long_draft_comes_into_view_for_who_waits_for_it(
             put_caret(page, page.textCursor().position() - 30)
         before = page.verticalScrollBar().value()
         await desk.state(DraftState.SETTLED)
-        assert (page.verticalScrollBar().value() > before) is watched
-        assert (desk.drafts.overlays[desk.draft].bar_top) < page.viewport().height() - 40 or not watched
+        assert page.verticalScrollBar().value() == before
+        assert desk.drafts.overlays[desk.draft].bar_top > page.viewport().height()
+        desk.drafts.go_to_draft()
+        assert desk.drafts.overlays[desk.draft].bar_top < page.viewport().height() - 40
 
     run(scenario())
 
@@ -285,18 +287,47 @@ def test_a_selected_paragraph_mark_does_not_move_the_draft(
 
 def test_the_request_carries_the_text_and_the_settings(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
     desk.settings.change(
-        max_steps=12, canvases=2, seed=5, t_max=0.9, t_min=0.2, entropy_bound=0.3, context_tokens=512
+        max_steps=12, length=2, seed=5, t_max=0.9, t_min=0.2, entropy_bound=0.3, context_tokens=512
     )
     desk.settings.change(early_stop=False)
     place = TEXT.index("morning")
     put_caret(desk.page, place)
     run(desk.settled())
     request = engine.requests[0]
-    assert request.places == (DraftPlace(before=TEXT[:place], after=TEXT[place:]),)
+    assert request.places == (DraftPlace(before=TEXT[:place], after=TEXT[place:], extent="paragraphs"),)
     assert (request.canvases, request.seed, request.context_tokens) == (2, 5, 512)
     assert request.sampling == SamplingOverrides(
         max_steps=12, t_max=0.9, t_min=0.2, entropy_bound=0.3, early_stop=False
     )
+
+
+@pytest.mark.parametrize(
+    ("length", "extent", "kept"),
+    [
+        (0, "sentence", "It rained."),
+        (1, "paragraph", "It rained. She read on."),
+        (3, "paragraphs", "It rained. She read on.\n\nBest wishes,\nAnn"),
+    ],
+)
+def test_a_draft_is_as_long_as_was_chosen(
+    desk: Desk, run: Run, engine: ScriptedEngine, length: int, extent: str, kept: str
+) -> None:
+    engine.says = "It rained. She read on.\n\nBest wishes,\nAnn"
+    desk.settings.change(length=length)
+
+    async def scenario() -> None:
+        await desk.settled()
+        assert desk.draft.text == kept
+        desk.drafts.discard_all()
+        desk.drafts.bring_back()
+        assert desk.draft.text == kept
+        desk.drafts.keep()
+
+    run(scenario())
+    (place,) = engine.requests[0].places
+    assert (place.extent, engine.requests[0].canvases) == (extent, max(1, length))
+    assert (place.min_tokens > 0) is (length == 0)
+    assert desk.page.text() == f"{TEXT}\n\n{kept}"
 
 
 def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngine) -> None:

@@ -369,6 +369,27 @@ def test_the_page_ends_where_its_text_does_when_a_draft_settles_shorter(qtbot: Q
     assert 0 <= page.viewport().height() - bottom < 2 * page.line_height
 
 
+@pytest.mark.usefixtures("company")
+@pytest.mark.parametrize("paragraphs_after", [0, 1, 2, 40])
+@pytest.mark.parametrize(("lines", "words"), [(4, 3), (4, 300), (9, 20), (14, 20)])
+def test_the_page_holds_still_when_a_draft_settles(
+    qtbot: QtBot, paragraphs_after: int, lines: int, words: int
+) -> None:
+    page = make_page(qtbot, "\n".join(["word " * 30] * (41 + paragraphs_after)), height=420)
+    block = page.document().findBlockByNumber(40)
+    draft = begin(page, block.position() + block.length() - 1, lines)
+    draft.overlay.scroll_into_view()
+    QApplication.processEvents()
+    draft.show("word " * words, 0.1)
+    QApplication.processEvents()
+    top = page.block_top(block)
+    draft.settle("word " * words)
+    QApplication.processEvents()
+    assert page.block_top(block) == top
+    page._relayout_overlays()
+    assert page.block_top(block) == top
+
+
 def test_the_texts_end_can_be_reached_after_a_zoom(qtbot: QtBot) -> None:
     chance = random.Random(5)
     for _ in range(150):

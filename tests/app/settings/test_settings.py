@@ -124,13 +124,31 @@ def test_a_file_that_is_missing_is_nothing_to_tell(tmp_path: Path) -> None:
 
 def test_one_bad_value_costs_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "settings.json"
-    path.write_text(json.dumps({"max_steps": 999, "canvases": 3, "theme": "pink", "of_the_future": 1}))
-    assert SettingsStore(path).current == Settings(canvases=3)
+    path.write_text(json.dumps({"max_steps": 999, "length": 3, "theme": "pink", "of_the_future": 1}))
+    assert SettingsStore(path).current == Settings(length=3)
     assert [record.getMessage() for record in caplog.records] == [
         "Steps: 999 will not do. Expected `int` <= 128. The default is used: None.",
         "Theme: 'pink' will not do. Invalid enum value 'pink'. The default is used: 'system'.",
     ]
     caplog.clear()
+
+
+@pytest.mark.parametrize(
+    ("stored", "length", "canvases", "extent"),
+    [
+        ({"canvases": 3}, 3, 3, "paragraphs"),
+        ({"canvases": 1}, 1, 1, "paragraph"),
+        ({"canvases": 3, "length": 0}, 0, 1, "sentence"),
+        ({}, 1, 1, "paragraph"),
+    ],
+)
+def test_a_file_of_before_has_its_length(
+    tmp_path: Path, stored: dict[str, int], length: int, canvases: int, extent: str
+) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(stored))
+    settings = SettingsStore(path).current
+    assert (settings.length, settings.canvases, settings.extent) == (length, canvases, extent)
 
 
 def test_a_change_is_told_and_kept(qtbot: QtBot, tmp_path: Path) -> None:
@@ -151,8 +169,8 @@ def test_a_change_is_told_and_kept(qtbot: QtBot, tmp_path: Path) -> None:
         ("max_steps", 0),
         ("max_steps", 129),
         ("max_steps", True),
-        ("canvases", 5),
-        ("canvases", 2.0),
+        ("length", 5),
+        ("length", 2.0),
         ("seed", -1),
         ("seed", 2**63),
         ("context_tokens", 255),
@@ -177,10 +195,10 @@ def test_an_unwritable_disk_is_told_and_the_change_holds(
     store = SettingsStore(tmp_path / "file" / "settings.json")
     caplog.clear()
     with qtbot.waitSignal(store.failed) as told:
-        store.change(canvases=2)
+        store.change(length=2)
     assert told.args is not None
     assert "settings.json" in told.args[0].message
-    assert store.current.canvases == 2
+    assert store.current.length == 2
     assert "could not be saved" in caplog.text
     caplog.clear()
 

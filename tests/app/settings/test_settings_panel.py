@@ -128,7 +128,7 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
     assert store.current == Settings(
         device="cuda:0",
         max_steps=12,
-        canvases=3,
+        length=3,
         context_tokens=256,
         seed=1,
         t_max=0.9,
@@ -146,10 +146,12 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
 
 def test_a_change_from_elsewhere_is_shown(panel: SettingsPanel, store: SettingsStore) -> None:
     store.change(
-        max_steps=7, canvases=2, font_size_px=31, theme="dark", seed=99, early_stop=False, read_ahead=False
+        max_steps=7, length=2, font_size_px=31, theme="dark", seed=99, early_stop=False, read_ahead=False
     )
     assert slider(panel, "Steps").value() == 7
-    assert {"Steps: up to 7", "Length: 2 paragraphs", "Size: 31 px"} <= set(captions(panel))
+    assert {"Steps: up to 7", "Length: several paragraphs, up to 400 words", "Size: 31 px"} <= set(
+        captions(panel)
+    )
     assert combo(panel, "Theme").currentText() == "Dark"
     assert seed_number(panel).text() == "99"
     assert not seed_number(panel).isHidden()

@@ -11,8 +11,9 @@ import torch
 
 from engine.checkpoints import catalogue
 from engine.protocol.events import Finished, Frame, Prefilled, Ready
-from engine.protocol.requests import DraftPlace
+from engine.protocol.requests import DraftPlace, Extent
 from engine.runtime.local_engine import LocalEngine
+from engine.text.prompt import build_prompt
 from tests.engine.conftest import draft, load
 
 MARKS = ("<|turn>", "<turn|>", "<|channel>", "<channel|>")
@@ -47,6 +48,15 @@ def chatting(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
     assert isinstance(ready, Ready), ready
     assert ready.capabilities.instructions
     return session
+
+
+@pytest.mark.parametrize(
+    ("extent", "asked"),
+    [("sentence", "one sentence"), ("paragraph", "one paragraph"), ("paragraphs", "the paragraphs")],
+)
+def test_the_prompt_says_how_much_is_wanted(chatting: LocalEngine, extent: Extent, asked: str) -> None:
+    place = DraftPlace(before="It rained.", extent=extent)
+    assert asked in build_prompt(chatting.model.tokenizer, place, 512).text
 
 
 def test_the_prompt_is_one_turn_with_thinking_off(chatting: LocalEngine) -> None:
