@@ -37,6 +37,8 @@ TORCH_FILES = (
     "engine.diffusion.sampling",
     "engine.diffusion.constraints",
     "engine.diffusion.denoising",
+    "engine.diffusion.canvas_plan",
+    "engine.diffusion.ranking",
     "engine.diffusion.draft_batch",
 )
 # Instead of the library, what its importers have told it by then.
