@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from transformers.cache_utils import DynamicCache
 
+from engine.checkpoints.model_shape import MAX_CANVASES
 from engine.diffusion.constraints import CanvasConstraints
 from engine.diffusion.passage import REPHRASED_SHARE, Passage
 from engine.model import likelihood
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache
+from engine.protocol.errors import FaultError
 from engine.protocol.requests import DraftPlace
 from engine.text.prompt import Prompt
 
@@ -36,17 +39,27 @@ class OpenPlan:
     ranks = False
 
     def __init__(
-        self, model: DiffusionGemma, place: DraftPlace, canvases: int, cache: DynamicCache, seed: int
+        self,
+        model: DiffusionGemma,
+        place: DraftPlace,
+        canvases: int,
+        prompt: Prompt,
+        cache: DynamicCache,
+        seed: int,
     ) -> None:
+        """cache: of the prompt. Raises input."""
         self._model, self._place = model, place
         self.canvases = canvases
         self.tokens = model.canvas_tokens
         self._held: dict[int, int] = {}
         if place.start_text:
-            ids = model.tokenizer.encode(place.start_text)
-            passage = Passage.of(ids, place.held, 0, model.detokenizer)
+            ids = model.tokenizer.encode(prompt.blanks + place.start_text)
+            passage = Passage.of(ids, place.held, len(prompt.blanks), model.detokenizer)
             passage = _with_likely_words(model, cache, passage, [], place.renoise_share, seed)
             self._held = {position: ids[position] for position in passage.held}
+        if place.length_tokens is not None and place.length_tokens <= max(self._held, default=-1):
+            message = f"The length is {place.length_tokens} tokens, and what is to be held goes on behind it."
+            raise FaultError("input", message, "Choose a greater length, or hold less.")
 
     def canvas(self, number: int, _variant: int, _tokens: int) -> CanvasPlan:
         place, model = self._place, self._model
@@ -68,13 +81,19 @@ class JoiningPlan:
     ranks = True
 
     def __init__(
-        self, model: DiffusionGemma, place: DraftPlace, prompt: Prompt, cache: DynamicCache, seed: int
+        self,
+        model: DiffusionGemma,
+        place: DraftPlace,
+        prompt: Prompt,
+        cache: DynamicCache,
+        seed: int,
+        check_cancelled: Callable[[], None],
     ) -> None:
         """cache: of the prompt. Raises input."""
         self._model = model
         self._shares = place.length_shares or (1.0,)
         self._length = place.length_tokens
-        self.lead_ids = model.tokenizer.encode(prompt.answer_lead)
+        self.lead_ids = model.tokenizer.encode(prompt.answer_lead)[-(model.canvas_tokens // 4) :]
         reach = _CHARACTERS_PER_TOKEN * model.canvas_tokens
         self.after_ids = model.tokenizer.encode(place.after[:reach])
         if len(place.after) <= reach:
@@ -85,20 +104,42 @@ class JoiningPlan:
         self.passage = Passage.of(ids, place.held, len(prompt.blanks), model.detokenizer)
         capacity = max(1, int(self._room / max(1.0, *self._shares)))
         windows = self.passage.windows(capacity, model.detokenizer)
-        self._windows: list[Passage] = []
-        read = fork_cache(cache)
-        for number, window in enumerate(windows):
-            behind = [index for later in windows[number + 1 :] for index in later.ids] + self.after_ids
-            self._windows.append(
-                _with_likely_words(model, read, window, behind, place.renoise_share, seed + number)
-            )
-            if number + 1 < len(windows) and place.renoise_share < 1:
-                model.prefill(read, window.ids)
         self.canvases = len(windows)
-        self._one_line = "\n" not in place.start_text and bool(place.start_text)
-        least = [self._own(window, share)[0] for window in self._windows for share in self._shares]
+        self._windows = windows
+        least = [self._own(window, share)[0] for window in windows for share in self._shares]
+        self._refuse_beyond_context(len(prompt.ids) + len(windows) * max(least))
         needed = len(self.lead_ids) + max(least) + AFTER_TOKENS
         self.tokens = min(model.canvas_tokens, -(-needed // _BLOCK) * _BLOCK)
+        self._one_line = "\n" not in place.start_text
+        if place.renoise_share < 1:
+            self._windows = self._with_likely_words(cache, place.renoise_share, seed, check_cancelled)
+
+    def _refuse_beyond_context(self, tokens: int) -> None:
+        most = self._model.max_context_tokens + (MAX_CANVASES - 1) * self._model.canvas_tokens
+        if tokens > most:
+            message = f"The passage has {len(self.passage.ids)} tokens, which is too long for this model."
+            raise FaultError("input", message, "Choose a part of it, or a smaller context size.")
+
+    def _with_likely_words(
+        self, cache: DynamicCache, share: float, seed: int, check_cancelled: Callable[[], None]
+    ) -> list[Passage]:
+        model, read = self._model, fork_cache(cache)
+        if self.lead_ids:
+            model.prefill(read, self.lead_ids)
+        windows = []
+        for number, window in enumerate(self._windows):
+            check_cancelled()
+            windows.append(
+                _with_likely_words(model, read, window, self._behind(number), share, seed + number)
+            )
+            if number + 1 < len(self._windows):
+                model.prefill(read, window.ids)
+        return windows
+
+    def _behind(self, number: int) -> list[int]:
+        """What follows a window."""
+        later = [index for window in self._windows[number + 1 :] for index in window.ids]
+        return later + self.after_ids
 
     def _own(self, window: Passage, share: float) -> tuple[int, dict[int, int]]:
         """The length of a draft of the window, and what is pinned in it."""
@@ -110,8 +151,7 @@ class JoiningPlan:
         model, lead = self._model, [] if number else self.lead_ids
         length, held = self._own(self._windows[number], self._shares[variant % len(self._shares)])
         own = slice(len(lead), len(lead) + length)
-        behind = [index for window in self._windows[number + 1 :] for index in window.ids] + self.after_ids
-        behind += [model.fill_id] * tokens
+        behind = self._behind(number) + [model.fill_id] * tokens
         pins = dict(enumerate(lead))
         pins.update((own.start + position, token) for position, token in held.items())
         same = self._windows[number] if length == len(self._windows[number].ids) else Passage()

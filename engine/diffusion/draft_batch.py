@@ -79,9 +79,9 @@ class DraftBatch:
         )
         plan: OpenPlan | JoiningPlan
         if place.joins_after:
-            plan = JoiningPlan(model, place, given, cache, seed)
+            plan = JoiningPlan(model, place, given, cache, seed, self._check_cancelled)
         else:
-            plan = OpenPlan(model, place, request.canvases, cache, seed)
+            plan = OpenPlan(model, place, request.canvases, given, cache, seed)
         self._check_cancelled()
         return [
             _Draft(
@@ -105,7 +105,6 @@ class DraftBatch:
         for draft in drafts:
             draft.canvas = draft.plan.canvas(canvas, draft.variant, tokens)
             draft.accepted = {}
-            draft.corrected = set()
         steps = denoise_canvases(
             self._model,
             self._model.open_canvases([draft.cache for draft in drafts], tokens),
@@ -216,10 +215,8 @@ class _Draft:
     prefill_s: float
     canvas: CanvasPlan = field(init=False)
     """The one that it is at."""
-    accepted: dict[int, int] = field(default_factory=dict)
-    """Ids that a step of this canvas accepted, by position: the latest."""
-    corrected: set[int] = field(default_factory=set)
-    """Positions of this canvas that were accepted as one id and became another."""
+    accepted: dict[int, set[int]] = field(default_factory=dict)
+    """Ids that steps of this canvas accepted, by position."""
     text: str = ""
     ids: list[int] = field(default_factory=list)
     """Of the text."""
@@ -234,17 +231,14 @@ class _Draft:
 
     def note_accepted(self, step: DenoisingStep, ids: list[int]) -> None:
         """The draft of an accepted position is what the model was sure of."""
-        if not step.number:
-            return
-        self.corrected.update(at for at, index in self.accepted.items() if ids[at] != index)
-        for at in step.accepted.nonzero().flatten().tolist():
-            self.accepted[at] = ids[at]
+        for at in step.accepted.nonzero().flatten().tolist() if step.number else ():
+            self.accepted.setdefault(at, set()).add(ids[at])
 
     def take(self, ids: list[int], texts: list[str], steps: int, tokens: int) -> None:
         """A canvas is finished. texts: of its own positions, of which `tokens` come before the end."""
         own = self.canvas.own
         for position, text in enumerate(texts, own.start):
-            if text and position in self.corrected:
+            if text and self.accepted.get(position, set()) - {ids[position]}:
                 self.corrections.append(Span(len(self.text), len(self.text) + len(text)))
             self.text += text
         self.ids += ids[own][:tokens]

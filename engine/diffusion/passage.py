@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REPHRASED_SHARE = 0.5
 """Where as many of the words are drafted anew, the passage is to read otherwise."""
 _IN_WORD = "'’-_"
-_SENTENCE_END = re.compile(r"(?:[.!?…。！？][\"'”’»」』)\]*_]*|\n)\s*$")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|\n+")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class Passage:
     """The tokens of each word, with the white space before it."""
     held: frozenset[int] = frozenset()
     """Positions."""
-    text: str = ""
     unlikely: frozenset[int] = frozenset()
     """Positions where a draft may not have the same token again."""
 
@@ -46,18 +45,22 @@ class Passage:
             for index, ((start, end), text) in enumerate(zip(pairwise(ends), texts, strict=True))
             if any(start + _lead(text) < span.end and span.start < end for span in spans)
         }
-        return cls(ids, words_of(texts), frozenset(touched), "".join(texts))
+        return cls(ids, words_of(texts), _with_begun_characters(touched, texts))
 
     def windows(self, capacity: int, detokenizer: Detokenizer) -> list[Passage]:
         """Parts of at most `capacity` tokens, cut at sentences' ends where there are any, else at words."""
+        if not self.ids:
+            return [self]
         texts = detokenizer.texts(self.ids)[0]
+        begins = list(accumulate(map(len, texts), initial=0))
+        ends = {found.end() for found in _SENTENCE_END.finditer("".join(texts))}
         cuts = [0]
         while len(self.ids) - cuts[-1] > capacity:
             start = cuts[-1]
             words = [word.start for word in self.words if start < word.start <= start + capacity]
-            sentences = [at for at in words if _SENTENCE_END.search("".join(texts[start:at]))]
+            sentences = [at for at in words if begins[at] in ends]
             cuts.append((sentences or words or [start + capacity])[-1])
-        return [self._part(start, end, texts) for start, end in pairwise((*cuts, len(self.ids)))]
+        return [self._part(start, end, texts[start:end]) for start, end in pairwise((*cuts, len(self.ids)))]
 
     def _part(self, start: int, end: int, texts: list[str]) -> Passage:
         words = [
@@ -66,9 +69,9 @@ class Passage:
             if word.start < end and start < word.stop
         ]
         held = {at - start for at in self.held if start <= at < end}
-        if start < end and not any(map(str.isalnum, texts[end - 1])):
-            held.add(end - 1 - start)  # a sentence ends as it did
-        return Passage(self.ids[start:end], words, frozenset(held), "".join(texts[start:end]))
+        if texts and not any(map(str.isalnum, texts[-1])):
+            held.add(len(texts) - 1)  # a sentence ends as it did
+        return Passage(self.ids[start:end], words, _with_begun_characters(held, texts))
 
     def redrafting(self, words: Sequence[range], *, changed: int) -> Passage:
         """With all but these words held. The first `changed` of them become others."""
@@ -88,11 +91,13 @@ class Passage:
         gaps_before = [int(run[0] > 0) for run in runs]
         needed = [gap + len(run) for gap, run in zip(gaps_before, runs, strict=True)]
         behind = int(runs[-1][-1] + 1 < len(self.ids))
+        if len(self.held) == len(self.ids):
+            length = len(self.ids)
         length = max(length, sum(needed) + behind)
         pins: dict[int, int] = {}
         least, most = 0, length - behind - sum(needed)
         for gap, run, room in zip(gaps_before, runs, needed, strict=True):
-            wanted = round(run[0] * length / len(self.ids))
+            wanted = round(run[0] * (length - len(run)) / max(1, len(self.ids) - len(run)))
             start = min(max(wanted, least + gap), most + gap)
             pins.update((start + n, self.ids[at]) for n, at in enumerate(run))
             least, most = start + len(run), most + room
@@ -106,10 +111,19 @@ def words_of(texts: Sequence[str]) -> list[range]:
         if not text:  # a part of a character, which the next one completes
             pending = index if pending is None else pending
             continue
-        if before and not (_is_in_word(before[-1]) and _is_in_word(text[0])):
+        if before.strip() and not (_is_in_word(before[-1]) and _is_in_word(text[0])):
             starts.append(index if pending is None else pending)
         pending, before = None, text
     return [range(start, end) for start, end in pairwise((*starts, len(texts))) if start < end]
+
+
+def _with_begun_characters(positions: Collection[int], texts: Sequence[str]) -> frozenset[int]:
+    """With the tokens before each that hold the first parts of its character."""
+    whole = set(positions)
+    for at in range(len(texts) - 1, 0, -1):
+        if at in whole and not texts[at - 1]:
+            whole.add(at - 1)
+    return frozenset(whole)
 
 
 def _is_in_word(char: str) -> bool:

@@ -60,7 +60,8 @@ def ranks(
 
 def is_copy(text: str, passage: str, share: float) -> bool:
     words, old = text.split(), passage.split()
-    return words == old or (share >= REPHRASED_SHARE and SequenceMatcher(None, words, old).ratio() > SAME)
+    alike = SequenceMatcher(None, words, old, autojunk=False)
+    return words == old or (share >= REPHRASED_SHARE and alike.ratio() > SAME)
 
 
 def repeats(text: str) -> bool:

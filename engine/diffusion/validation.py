@@ -68,11 +68,14 @@ def at_each_place(request: DraftRequest, check: Callable[[DraftPlace], T]) -> li
 def check_constraints(place: DraftPlace, canvases: int, model: DiffusionGemma) -> None:
     """Pins and lengths. Raises input."""
     taken = _pins(place, model)
+    blanks = place.before[len(place.before.rstrip(" \t")) :] if place.start_text else ""
     if place.joins_after:
         if place.pins or place.min_tokens or not (place.start_text or place.length_tokens):
             message = "A draft that joins the text after it needs a length, and holds no positions."
             raise FaultError("input", message, "Give start_text or length_tokens, and held in place of pins.")
-    elif (tokens := len(model.tokenizer.encode(place.start_text))) > model.canvas_tokens:
+        if not place.start_text:
+            _within("The length in tokens", place.length_tokens, 1, model.canvas_tokens // 2)
+    elif (tokens := len(model.tokenizer.encode(blanks + place.start_text))) > model.canvas_tokens:
         message = f"The text to begin from has {tokens} tokens."
         raise FaultError("input", message, f"Choose a passage of at most {model.canvas_tokens} tokens.")
     most = canvases * model.canvas_tokens

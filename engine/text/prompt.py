@@ -105,7 +105,9 @@ def chat_prompt(tokenizer: Tokenizer, place: DraftPlace, budget: int) -> Prompt:
     content = message(place.before[cut:])
     ids = head_ids + tokenizer.encode(content) + tail_ids
     blanks = place.before[len(kept) :] if place.joins_after else ""
-    return Prompt(ids, head + content + tail, cut, ALL_LEADING_SPACE, blanks, lead)
+    joined = place.joins_after and (lead or place.start_text)
+    lead_space = LeadingSpace(len(blanks)) if joined else ALL_LEADING_SPACE
+    return Prompt(ids, head + content + tail, cut, lead_space, blanks, lead)
 
 
 def _task(place: DraftPlace, lead: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,14 +50,12 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Vocabulary 99, hidden 32, 2 layers (one sliding, window 16), canvas 16; random weights in fp32."""
-    folder = tmp_path_factory.mktemp("tiny")
+def _save_tiny(folder: Path, canvas_tokens: int, vocabulary: int) -> None:
+    """Hidden 32, 2 layers (one sliding, window 16); random weights in fp32."""
     config = DiffusionGemmaConfig(
-        canvas_length=16,
+        canvas_length=canvas_tokens,
         text_config={
-            "vocab_size": 99,
+            "vocab_size": vocabulary,
             "hidden_size": 32,
             "intermediate_size": 64,
             "moe_intermediate_size": 16,
@@ -89,6 +88,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.generation_config.eos_token_id = 1
     model.generation_config.pad_token_id = 0
     model.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Vocabulary 99, hidden 32, 2 layers (one sliding, window 16), canvas 16; random weights in fp32."""
+    folder = tmp_path_factory.mktemp("tiny")
+    _save_tiny(folder, 16, 99)
     characters = [*sorted(pre_tokenizers.ByteLevel.alphabet())[:94], "Ċ"]
     tokenizer = Tokenizer(
         models.BPE({t: i for i, t in enumerate([*SPECIAL, *characters])}, merges=[], unk_token="<unk>")
@@ -129,6 +135,19 @@ def starter_library() -> Any:
 def loaded_starter() -> LocalEngine:
     session = LocalEngine()
     events = load(session)
+    assert events[-1].__class__.__name__ == "Ready", events[-1]
+    return session
+
+
+@pytest.fixture(scope="session")
+def tiny_writer(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
+    """The tiny model with the bundled tokenizer, which spells all there is, and canvases of 48."""
+    folder = tmp_path_factory.mktemp("writer")
+    _save_tiny(folder, 48, 4096)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(catalogue.STARTER.folder / name, folder)
+    session = LocalEngine()
+    events = load(session, model=str(folder))
     assert events[-1].__class__.__name__ == "Ready", events[-1]
     return session
 

@@ -676,7 +676,8 @@ def test_a_length_ends_the_draft_and_a_least_length_keeps_it_going(tiny_session:
 
 
 def test_a_draft_keeps_what_is_held_of_the_text_before_it(tiny_session: LocalEngine) -> None:
-    for frame in frames_of(draft(tiny_session, max_steps=2, start_text="HELLO", held=(Span(1, 3),))):
+    held: dict[str, Any] = {"start_text": "HELLO", "held": (Span(1, 3),)}
+    for frame in frames_of(draft(tiny_session, max_steps=2, **held)):
         assert text_of(frame)[1:3] == "EL"
         assert [token.pinned for token in frame.tokens] == [False, True, True] + [False] * 13
     whole = frames_of(draft(tiny_session, start_text="HELLO", renoise_share=0.0, max_steps=2))[-1]
