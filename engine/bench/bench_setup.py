@@ -50,6 +50,9 @@ class Sizes:
     max_steps: tuple[int, ...] = (4, 8, 16, 32, 48, 64, 96)
     """Of the curve."""
     openings: tuple[str, ...] = OPENINGS
+    document_tokens: int = 160
+    """Of a text that the model writes after an opening, token by token, and whose sentences are rewritten."""
+    sentences: int = 60
 
 
 class BenchSetup:
@@ -78,10 +81,16 @@ class BenchSetup:
         self._engine.prepare(request, threading.Event())
 
     def draft(self, before: str, *, variants: int = 1, **sampling: Any) -> Generator[DraftEvent, None, None]:
+        return self.draft_places((DraftPlace(before=before),), variants, **sampling)
+
+    def draft_places(
+        self, places: tuple[DraftPlace, ...], variants: int = 1, seed: int = 0, **sampling: Any
+    ) -> Generator[DraftEvent, None, None]:
         request = DraftRequest(
             request_id="bench",
-            places=(DraftPlace(before=before),),
+            places=places,
             variants=variants,
+            seed=seed,
             sampling=SamplingOverrides(**sampling),
         )
         return _unbroken(self._engine.draft(request, threading.Event()))

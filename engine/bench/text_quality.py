@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
-
 from engine.bench.autoregressive import Autoregressive, decode_by_library
 from engine.bench.baselines import LibraryModel
 from engine.bench.bench_setup import BenchSetup
 from engine.bench.report import Row, row
+from engine.model import likelihood
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.events import Finished, Frame
 
@@ -128,12 +126,9 @@ def _decoded(setup: BenchSetup, decode: Callable[[list[int], int], list[int]], b
     return Written(seconds, tokens, len(ids), 0.0, judged)
 
 
-@torch.inference_mode()
 def mean_log_probability(model: DiffusionGemma, before: list[int], ids: list[int]) -> float:
     """Nats per token of ids, each predicted from `before` and the ids before it."""
-    hidden = model.prefill(model.new_cache(), before + ids)[0, len(before) - 1 : -1]
-    text = model.text_model
-    cap = text.final_logit_softcapping
-    scores: Tensor = torch.tanh(text.lm_head(hidden).float() / cap) * cap
-    chosen = torch.tensor(ids, device=model.device)[:, None]
-    return scores.log_softmax(dim=-1).gather(-1, chosen).mean().item()
+    cache = model.new_cache()
+    model.prefill(cache, before)
+    (nats,) = likelihood.causal(model, cache, before[-1], [ids])
+    return nats.mean().item()

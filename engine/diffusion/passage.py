@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REPHRASED_SHARE = 0.5
 """Where as many of the words are drafted anew, the passage is to read otherwise."""
 _IN_WORD = "'’-_"
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|\n+")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|(?=\n)")
 
 
 @dataclass(frozen=True)

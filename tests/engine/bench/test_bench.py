@@ -36,7 +36,9 @@ TINY_SIZES = Sizes(
     text_tokens=200,
     added_tokens=20,
     max_steps=(1, 3),
-    openings=("It rained", "The ferry"),
+    openings=("It rained. We went. So it was. And on.", "The ferry. It went. It sank. We swam."),
+    document_tokens=8,
+    sentences=2,
 )
 
 

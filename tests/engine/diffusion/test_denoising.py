@@ -67,9 +67,11 @@ class Table:
         self._of_ids, self._of_soft = of_ids, of_soft
         self.seen: list[dict[int, Tensor]] = []  # of each step: ids by canvas
         self.soft: list[dict[int, Tensor] | None] = []
+        self.places: list[Tensor | None] = []
 
     def denoise(self, canvases: Rows, ids: Tensor, soft: Tensor | None, places: Tensor | None) -> Tensor:
         assert len(ids) == len(canvases.left)
+        self.places.append(places)
         self.seen.append(dict(zip(canvases.left, ids.clone(), strict=True)))
         soft = None if soft is None else soft.view(len(ids), self.canvas_tokens, -1)
         self.soft.append(None if soft is None else dict(zip(canvases.left, soft.clone(), strict=True)))
@@ -277,6 +279,32 @@ def test_a_pin_stands_though_its_token_is_banned() -> None:
     steps = run_batch(Table(certain()), [0], given)
     assert all(step.draft[1] == 4 for step in steps)
     assert steps[-1].draft[4] != 4
+
+
+@given(st.lists(pins_of_a_canvas, min_size=1, max_size=3), seeds)
+def test_pinned_positions_are_not_predicted(pins: list[dict[int, int]], seed: int) -> None:
+    """Of those canvases that go on, the free positions, in order."""
+    table = Table(torch.randn(SIZE, VOCAB, generator=torch.Generator().manual_seed(seed)) * 9)
+    run_batch(table, range(len(pins)), [CanvasConstraints(pins=each) for each in pins])
+    for seen, places in zip(table.seen, table.places, strict=True):
+        rows = [
+            row * SIZE + n for row, canvas in enumerate(seen) for n in range(SIZE) if n not in pins[canvas]
+        ]
+        assert (list(range(len(seen) * SIZE)) if places is None else places.tolist()) == rows
+
+
+@given(st.dictionaries(st.integers(0, SIZE - 1), st.integers(0, VOCAB - 1)), pins_of_a_canvas, seeds)
+def test_what_is_refused_never_comes(refused: dict[int, int], pins: dict[int, int], seed: int) -> None:
+    """Though the model wants nothing else there; elsewhere the same token may come."""
+    refused = {position: token for position, token in refused.items() if position not in pins}
+    logits = torch.zeros(SIZE, VOCAB)
+    for position, token in refused.items():
+        logits[position, token] = 30.0
+    table = Table(logits)
+    steps = run_batch(table, [seed], CanvasConstraints(pins=pins, refused=refused), entropy_bound=99.0)
+    for ids in [*canvases(table)[1:], *(step.draft for step in steps[1:])]:
+        assert not any(ids[position] == token for position, token in refused.items())
+        assert all(ids[position] == token for position, token in pins.items())
 
 
 # ------------------------------------------------------------------ draws

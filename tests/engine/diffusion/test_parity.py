@@ -510,3 +510,17 @@ def test_shuffled_weights_write_garbage(starter: DiffusionGemma) -> None:
             weight.copy_(original)
     assert math.isclose(mean_entropy(), sound)
     assert shaken > 2 * sound
+
+
+def test_a_canvas_smaller_than_the_models_own_is_the_librarys(pair: Pair) -> None:
+    """Some positions pinned: those are not predicted, the others as in the whole."""
+    ours, tokens = pair.ours, pair.ours.canvas_tokens // 2
+    ids, given = noise(ours, 1)[:, :tokens], prompt_ids(ours)
+    cache = pair.new_cache()
+    pair.theirs.model.encoder.language_model(input_ids=torch.tensor([given]), past_key_values=cache)
+    expected = pair.logits(cache, ids[0])
+    places = torch.arange(1, tokens, 3)
+    canvases = ours.open_canvases([prefilled(ours, given)], tokens)
+    torch.testing.assert_close(
+        ours.denoise(canvases, ids, None, places), expected[places], rtol=1e-3, atol=1e-3
+    )

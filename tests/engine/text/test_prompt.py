@@ -140,3 +140,42 @@ def test_an_instruction_that_does_not_fit_is_refused(chat: Tokenizer) -> None:
         build_prompt(chat, DraftPlace(before="x", instruction="word " * 500), 300)
     assert caught.value.fault.kind == "input"
     assert "300" in caught.value.fault.message
+
+
+@pytest.mark.parametrize(
+    ("before", "lead", "blanks"),
+    [
+        ("It rained. We went", "We went", ""),
+        ("It rained. We went  ", "We went", "  "),
+        ("It rained. ", "It rained.", " "),
+        ("One.\n\n", "", ""),
+        ("One.\nTwo? “Three” and ", "“Three” and", " "),
+        ("", "", ""),
+        ("word " * 60, "word " * 23 + "word", " "),
+    ],
+)
+def test_a_chat_rewrites_a_passage_from_the_words_before_it(
+    chat: Tokenizer, before: str, lead: str, blanks: str
+) -> None:
+    place = DraftPlace(before=before, after=" So it was.", start_text="We fled.", joins_after=True)
+    prompt = build_prompt(chat, place, 500)
+    assert (prompt.answer_lead, prompt.blanks, prompt.lead) == (lead, blanks, LeadingSpace(len(blanks)))
+    for part in ("<passage>\nWe fled.\n</passage>", "<after>\n So it was.\n</after>"):
+        assert part in prompt.text
+    assert (f"“{lead}”" in prompt.text) == bool(lead)
+
+
+def test_a_chat_that_fills_a_gap_quotes_no_passage(chat: Tokenizer) -> None:
+    place = DraftPlace(before="One.\n\n", after="\n\nTwo.", joins_after=True, instruction="Lead over.")
+    prompt = build_prompt(chat, place, 500)
+    assert "<passage>" not in prompt.text
+    assert prompt.lead == ALL_LEADING_SPACE
+    assert prompt.text.index("Two.") < prompt.text.index("Lead over.")
+
+
+def test_a_passage_that_does_not_fit_is_refused(chat: Tokenizer) -> None:
+    place = DraftPlace(before="x", start_text="word " * 500, joins_after=True)
+    with pytest.raises(FaultError) as caught:
+        build_prompt(chat, place, 300)
+    assert caught.value.fault.kind == "input"
+    assert "assage" in caught.value.fault.message
