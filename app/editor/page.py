@@ -147,19 +147,21 @@ class Page(TextEdit):
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
         """A line that is blank now, or no longer, has another height, which Qt does not expect."""
-        if (is_new := position == 0 and added >= self.document().characterCount() - 1) or added > _UNBROKEN:
-            self._set_wrapping(is_new)
+        self._set_wrapping(position, added)
         if self.document().findBlock(position).length() - 1 in (0, added):
             self.viewport().update()
 
-    def _set_wrapping(self, is_new: bool) -> None:
-        """Qt takes seconds for a key where it looks for a word's end in vain. is_new: all of the text."""
-        lines = (line for line in self.document().toRawText().split("\u2029") if len(line) > _UNBROKEN)
-        longest = max((len(run[0]) for line in lines for run in _RUN.finditer(line)), default=0)
+    def _set_wrapping(self, position: int, added: int) -> None:
+        """Qt takes seconds for a key where it looks for a word's end in vain."""
+        document = self.document()
+        places = range(position, position + added, _UNBROKEN) if added > _UNBROKEN else ()
+        blocks = {block.position(): block for block in map(document.findBlock, places)}.values()
+        texts = (block.text() for block in blocks if block.length() > _UNBROKEN)
+        longest = max((len(run[0]) for text in texts for run in _RUN.finditer(text)), default=0)
         if longest:
             self.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
             self.wraps_within_words.emit(longest)
-        elif is_new:
+        elif added >= document.characterCount() - 1:  # all of the text
             self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
 
     def _on_contents_changed(self) -> None:
