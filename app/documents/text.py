@@ -27,6 +27,7 @@ _ENDS = {
 _PARAGRAPH_MARK = "\u2029"
 _MAIN_END = "mezzotint_line_end"
 _OWN_END = int(QTextFormat.Property.UserProperty) + 1
+_BYTE_ORDERS = ("\ufeff", "\ufffe")
 _NOT_TEXT = re.compile("[\0\ufeff\ufffe]")
 
 
@@ -47,12 +48,14 @@ def set_document_text(document: QTextDocument, text: str) -> None:
     plain = text
     for end in ("\r\n", "\r", main, *others):
         plain = plain.replace(end, "\n")
-    document.setPlainText("." + plain)
+    byte_order = plain[:1] in _BYTE_ORDERS
+    document.setPlainText(f".{plain}" if byte_order else plain)
     document.setProperty(_MAIN_END, main)
     document.setUndoRedoEnabled(False)
-    cursor = QTextCursor(document)
-    cursor.setPosition(1, QTextCursor.MoveMode.KeepAnchor)
-    cursor.removeSelectedText()  # deleteChar() would take a combining mark along
+    if byte_order:
+        cursor = QTextCursor(document)
+        cursor.setPosition(1, QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()  # deleteChar() would take a combining mark along
     if others:
         _OwnEnds(document, _numbered(text, main, others))
     document.setUndoRedoEnabled(True)

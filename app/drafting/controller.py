@@ -63,8 +63,11 @@ class DraftController(QObject):
         """How each draft is shown in the page; the oldest first."""
         self._recent_lines: dict[int, deque[int]] = {}
         """Of the drafts that settled last, by the length that was chosen."""
+        self._told_current: DraftSession | None = None
+        """The current one when `changed` was emitted last."""
         self.dropped: DraftSession | None = None
         """The last one that was discarded: until the next one ends it can be brought back."""
+        self.changed.connect(self._on_told)
         self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
@@ -291,5 +294,8 @@ class DraftController(QObject):
             overlay.set_reduced_motion(reduces_motion(chosen.reduced_motion))
 
     def _on_caret_moved(self) -> None:
-        if len(self.overlays) > 1:  # another one may be the current one now
+        if self.current is not self._told_current:
             self.changed.emit()
+
+    def _on_told(self) -> None:
+        self._told_current = self.current

@@ -139,6 +139,7 @@ class MainWindow(QMainWindow):
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)
         self.view.page.files_dropped.connect(self.files.open_dropped)
+        self.view.page.wraps_within_words.connect(self._on_wraps_within_words)
         self.view.page.document().modificationChanged.connect(self._on_title)
         self._settings.changed.connect(self._on_settings)
         self._settings.failed.connect(self.notice.show_fault)
@@ -244,6 +245,12 @@ class MainWindow(QMainWindow):
 
     def _on_model_changed(self) -> None:
         self.free_action.setEnabled(self.model.ready is not None)
+
+    def _on_wraps_within_words(self, characters: int) -> None:
+        self.notice.show_message(
+            f"This text has a line of {characters:,} characters without a space.",
+            "Its lines end within words too, since typing would freeze otherwise.",
+        )
 
     def _on_title(self) -> None:
         mark = "•" if self.view.page.document().isModified() else ""

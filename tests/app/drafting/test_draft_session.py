@@ -689,3 +689,25 @@ def test_a_draft_never_breaks_a_word(desk: Desk, run: Run, engine: ScriptedEngin
     end = start + len("morning")
     assert engine.requests[0].places[0].before == TEXT[:end]
     assert desk.page.text() == f"{TEXT[:end]} {DRAFT}{TEXT[end:]}"
+
+
+def test_moves_of_the_caret_are_told_where_another_draft_becomes_the_current_one(
+    desk: Desk, run: Run, engine: ScriptedEngine
+) -> None:
+    engine.how = "endless"
+    first = TEXT.index("\n")
+
+    async def scenario() -> None:
+        desk.drafts.draft_at([cursor_at(desk.page, place) for place in (first, END)])
+        earlier, newest = desk.drafts.overlays
+        told: list[DraftSession | None] = []
+        desk.drafts.changed.connect(lambda: told.append(desk.drafts.current))
+        for place in (3, 4, 5, END, 6):
+            put_caret(desk.page, place)
+        assert not told
+        for place in (first, 7, 8, first):
+            put_caret(desk.page, place)
+        assert told == [earlier, newest, earlier]
+        desk.drafts.discard_all()
+
+    run(scenario())

@@ -758,3 +758,10 @@ def test_redo_puts_the_caret_behind_a_kept_draft(window: MainWindow, run: Run) -
     page.undo()
     page.redo()
     assert page.textCursor().position() == behind
+
+
+def test_a_file_whose_lines_end_within_words_says_so(window: MainWindow, file: Path) -> None:
+    file.write_text("x" * 12_345, encoding="utf-8")
+    window.files.open_path(file)
+    assert not window.notice.isHidden()
+    assert "12,345" in window.notice.text
