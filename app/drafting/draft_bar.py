@@ -167,7 +167,9 @@ class DraftBar(QFrame):
         self.progress.setVisible(draft.develops and not self._drafts.stalled)
         keep = self._actions.keep.iconText()
         self.keep.setText(f"{keep}  ↵" if held else keep)
-        escapes = held or (draft.develops and self._drafts.at_caret is draft)
+        selects = self._actions.pin.isEnabled()
+        self.pin.setText(f"{self._actions.pin.iconText()}  Space" if held else self._actions.pin.iconText())
+        escapes = (held and not selects) or (draft.develops and self._drafts.at_caret is draft)
         self.discard.setText("Discard  Esc" if escapes else "Discard")
         self.adjustSize()
         for widget in (self.facts, self.progress):
@@ -177,6 +179,7 @@ class DraftBar(QFrame):
                 self.adjustSize()
         if self.width() > room:
             self.keep.setText(keep)
+            self.pin.setText(self._actions.pin.iconText())
             self.discard.setText("Discard")
             self.adjustSize()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent
+from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QApplication
 
 from app.drafting.controller import DraftController
@@ -53,7 +53,20 @@ class DraftPicking(QObject):
             draft.words.head = None
             draft.changed.emit()
 
+    def copy(self) -> None:
+        """What is selected in the text, else in the current draft."""
+        if not self._page.textCursor().hasSelection() and (draft := self._drafts.current) and draft.words:
+            if text := draft.words.selected_text:
+                QGuiApplication.clipboard().setText(text)
+        else:
+            self._page.copy()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QContextMenuEvent) and watched is not self._page:
+            is_drafts = self._draft_at(QPointF(event.pos())) is not None
+            if is_drafts:
+                self._page.show_menu(event.globalPos())
+            return is_drafts
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             return watched is self._page and self._on_key(event)
         return isinstance(event, QMouseEvent) and watched is not self._page and self._on_mouse(event)
@@ -65,8 +78,8 @@ class DraftPicking(QObject):
         words = draft.words if draft else None
         if draft is None or words is None or words.selected is None:
             return False
-        if event.matches(QKeySequence.StandardKey.Copy) and not self._page.textCursor().hasSelection():
-            QGuiApplication.clipboard().setText(words.selected_text)
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy()
             return True
         shift = event.modifiers() == Qt.KeyboardModifier.ShiftModifier
         if not self._drafts.is_watched(draft) or not (shift or not event.modifiers()):
@@ -100,9 +113,13 @@ class DraftPicking(QObject):
             return True
         return self._pressed is not None
 
-    def _on_press(self, place: QPointF) -> None:
+    def _draft_at(self, place: QPointF) -> DraftSession | None:
+        """The settled one whose lines the place is in."""
         overlays = self._drafts.overlays.items()
-        draft = next((draft for draft, overlay in overlays if draft.words and overlay.holds(place)), None)
+        return next((draft for draft, overlay in overlays if draft.words and overlay.holds(place)), None)
+
+    def _on_press(self, place: QPointF) -> None:
+        draft = self._draft_at(place)
         if draft is None:
             self.leave()
         elif draft is not self._drafts.current:

@@ -46,8 +46,8 @@ class DocumentView(QWidget):
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
         self.draft_keys = DraftKeys(self.page, self.drafts)
-        picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
-        self.draft_actions = DraftActions(self.drafts, picking, self)
+        self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
+        self.draft_actions = DraftActions(self.drafts, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
         self.button = DraftButton(self.page, self.drafts)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)

@@ -67,7 +67,7 @@ class EditMenu(QMenu):
             available.connect(action.setEnabled)
         self.addSeparator()
         self.addAction("Cut", _KEY.Cut, page.cut)
-        self.addAction("Copy", _KEY.Copy, page.copy)
+        self.addAction("Copy", _KEY.Copy, view.picking.copy)
         self.addAction("Paste", _KEY.Paste, page.paste)
         self.addSeparator()
         self.addAction("Select all", _KEY.SelectAll, page.selectAll)

@@ -6,8 +6,9 @@ from time import monotonic
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication, QTextCursor
+from PySide6.QtGui import QAction, QContextMenuEvent, QGuiApplication, QTextCursor
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
@@ -160,6 +161,20 @@ def test_words_are_picked_by_keys(desk: Desk, run: Run, qtbot: QtBot, later: Cal
     assert (selected(desk), desk.drafts.state) == ("", DraftState.SETTLED)
     qtbot.keyClick(desk.page, Key.Key_Escape)
     assert desk.drafts.current is None
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+def test_a_click_for_the_menu_leaves_the_caret_at_the_draft(desk: Desk, run: Run) -> None:
+    desk.page.addAction(QAction("Copy", desk.page))
+    run(desk.settled())
+    place = middle(desk, "fox")
+    view = desk.page.viewport()
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, place, view.mapToGlobal(place))
+    QGuiApplication.sendEvent(view, event)
+    popup = QApplication.activePopupWidget()
+    assert isinstance(popup, QMenu)
+    popup.close()
+    assert desk.page.textCursor().position() == END
 
 
 def test_what_is_typed_goes_into_the_text(desk: Desk, run: Run, qtbot: QtBot) -> None:
