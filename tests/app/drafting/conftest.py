@@ -67,6 +67,7 @@ class Desk:
     settings: SettingsStore
     model: ModelSession
     drafts: DraftController
+    picking: DraftPicking
     faults: list[Fault] = field(default_factory=list)
 
     @classmethod
@@ -76,8 +77,7 @@ class Desk:
         model = ModelSession(worker, settings, page)
         drafts = DraftController(page, worker, model, settings, page)
         DraftKeys(page, drafts)
-        DraftPicking(page, drafts)
-        desk = cls(page, worker, settings, model, drafts)
+        desk = cls(page, worker, settings, model, drafts, DraftPicking(page, drafts))
         model.failed.connect(desk.faults.append)
         drafts.failed.connect(desk.faults.append)
         worker.start()

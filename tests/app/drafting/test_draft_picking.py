@@ -12,12 +12,13 @@ from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
+from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_session import DraftState
 from app.drafting.verbs import REPHRASE
 from engine.protocol.requests import Span
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
-from tests.app.pages import END, TEXT, put_caret
+from tests.app.pages import END, TEXT, cursor_at, put_caret
 
 Key = Qt.Key
 LEFT, NONE, SHIFT, CTRL = (
@@ -271,6 +272,49 @@ def test_what_replaces_a_passage_is_kept_whole(desk: Desk, run: Run, engine: Scr
 
     run(scenario())
     assert desk.page.text() == TEXT.replace("The ferry was late again.", "It was late. Nobody came.")
+
+
+def test_what_can_be_done_follows_what_is_picked(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+    engine.corrected = (Span(0, 7),)
+    actions = DraftActions(desk.drafts, desk.picking, desk.page)
+    assert not actions.pick.isEnabled()
+    run(desk.settled())
+    put_caret(desk.page, 0)
+    usual = actions.keep.iconText(), actions.retry.iconText()
+    assert not actions.pin.isEnabled()
+    actions.pick.trigger()
+    assert (selected(desk), desk.page.textCursor().position()) == ("The", END)
+    assert actions.keep.iconText() != usual[0]
+    pin = actions.pin.iconText()
+    actions.pin.trigger()
+    assert pinned(desk) == ["The"]
+    assert actions.pin.iconText() != pin
+    assert actions.retry.iconText() != usual[1]
+    actions.pin.trigger()
+    desk.picking.leave()
+    assert (actions.keep.iconText(), actions.retry.iconText(), pinned(desk)) == (*usual, [])
+    actions.corrections.trigger()
+    assert (actions.corrections.isChecked(), desk.draft.shows_corrections) == (True, True)
+    desk.drafts.keep_sentence()
+    assert not actions.corrections.isEnabled()
+
+
+def test_a_click_in_another_draft_goes_to_it(desk: Desk, run: Run) -> None:
+    other = TEXT.index("\n\n")
+
+    async def scenario() -> None:
+        desk.drafts.draft_at([desk.page.textCursor(), cursor_at(desk.page, other)])
+        await desk.until(lambda: all(draft.shown for draft in desk.drafts.overlays))
+        put_caret(desk.page, END)
+        at_end, at_other = desk.drafts.overlays
+        assert desk.drafts.current is at_end
+        rect = desk.drafts.overlays[at_other].rects_of(Span(4, 7))[0]
+        QTest.mouseClick(desk.page.viewport(), LEFT, NONE, rect.center().toPoint())
+        assert desk.drafts.current is at_other
+        assert pinned(desk) == ["fox"]
+        desk.drafts.discard_all()
+
+    run(scenario())
 
 
 def test_corrected_words_are_counted_and_marked(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
