@@ -172,5 +172,12 @@ def text_between(document: QTextDocument, start: int, end: int) -> str:
     return cursor.selectedText().replace("\u2029", "\n")
 
 
+def characters(text: str, units: int) -> int:
+    """How many characters the first UTF-16 units are; half of a surrogate pair is none."""
+    return (
+        units if text.isascii() else len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))
+    )
+
+
 def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)

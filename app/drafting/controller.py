@@ -24,6 +24,7 @@ from app.widgets.theme import reduces_motion
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
+from engine.protocol.requests import Span
 
 NOTHING_SELECTED = Fault("input", "There are no words to draft anew.", "Select a phrase or a paragraph.")
 HALF_A_CODE_BLOCK = Fault(
@@ -199,12 +200,34 @@ class DraftController(QObject):
         self.requests.send(drafts)
 
     def keep(self) -> None:
-        """Put the current draft in. A caret that is at it goes behind it."""
-        if (draft := self.current) is None:
+        """Put the current draft in, or what is selected of it. A caret that is at it goes behind it."""
+        if (draft := self.current) and (words := draft.words):
+            self._keep(draft, words.selected if draft.can_part else None)
+
+    def keep_sentence(self) -> None:
+        """Put the first sentence of the current draft in."""
+        if (draft := self.current) and draft.can_part and (words := draft.words):
+            self._keep(draft, words.first_sentence)
+
+    def _keep(self, draft: DraftSession, part: Span | None) -> None:
+        """What is left of it stays a draft behind that part."""
+        caret_was_there, shown, words = self.at_caret is draft, draft.shown, draft.words
+        assert shown is not None
+        assert words is not None
+        text, rest, between = "", "", ""
+        if part is not None:
+            text = draft.placement.part(words.text[part.start : part.end])
+            rest, between = words.without(part)
+        if (behind := draft.keep(text if rest.strip() else "")) is None:
             return
-        caret_was_there = self.at_caret is draft
-        if (behind := draft.keep()) and caret_was_there:
+        if rest.strip():
+            placement = draft.placement.behind(behind, between)
+            left = self._open(placement, draft.verb, draft.selection)
+            left.restore([Variant(placement.part(rest), shown.seed, shown.stats)], 0)
+        if caret_was_there:
             self._page.setTextCursor(behind)
+            if rest.strip():
+                self.go_to_draft()
 
     def discard_all(self) -> None:
         for draft in list(self.overlays):
@@ -276,6 +299,11 @@ class DraftController(QObject):
             for ended in (former, draft):
                 if ended and ended is not self.dropped:
                     ended.deleteLater()
+        elif overlay := self.overlays.get(draft):
+            selected = draft.words.selected if draft.words else None
+            pinned = draft.words.held if draft.words else ()
+            corrected = draft.shown.corrected if draft.shown and draft.shows_corrections else ()
+            overlay.mark(selected, pinned, corrected)
         self.changed.emit()
 
     def _on_contents_changed(self) -> None:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
 from app.drafting.controller import DraftController
+from app.drafting.draft_picking import DraftPicking
 from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
 
@@ -18,7 +19,7 @@ class DraftActions(QObject):
     A key behind a tab is only shown: what it does differs from state to state.
     """
 
-    def __init__(self, drafts: DraftController, parent: QObject) -> None:
+    def __init__(self, drafts: DraftController, picking: DraftPicking, parent: QObject) -> None:
         super().__init__(parent)
         self._drafts = drafts
         on_current = self._on_current
@@ -29,6 +30,19 @@ class DraftActions(QObject):
             "Stop", "Stop, and take what stands", on_current(DraftSession.stop), "Ctrl+."
         )
         self.keep = self._action("Keep\tEnter", "Keep the draft", drafts.keep)
+        self.keep_sentence = self._action(
+            "Keep a sentence\tCtrl+Right", "Keep the draft's next sentence", drafts.keep_sentence
+        )
+        self.pick = self._action(
+            "Pick words", "Pick words of the draft by keys", picking.begin, "Ctrl+Shift+P"
+        )
+        self.pin = self._action("Pin\tSpace", "Redraft leaves pinned words as they are (Space)", picking.pin)
+        self.corrections = self._action(
+            "Show corrections",
+            "Underline what was corrected while the draft developed",
+            on_current(_show_corrections),
+        )
+        self.corrections.setCheckable(True)
         self.discard = self._action("Discard\tEsc", "Discard the draft", on_current(DraftSession.discard))
         show_previous = on_current(lambda draft: draft.show(draft.shown_variant - 1))
         show_next = on_current(lambda draft: draft.show(draft.shown_variant + 1))
@@ -77,7 +91,36 @@ class DraftActions(QObject):
             action.setEnabled(settled)
         for action in (self.discard, self.go_to):
             action.setEnabled(draft is not None)
+        self._on_words(draft)
         self.bring_back.setEnabled(self._drafts.dropped is not None and draft is None)
         shown, count = (draft.shown_variant, draft.count) if draft else (0, 0)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)
+
+    def _on_words(self, draft: DraftSession | None) -> None:
+        """What is picked in the current draft changes what is done with it."""
+        words = draft.words if draft else None
+        selected = words.selected if words else None
+        self.pick.setEnabled(words is not None)
+        self.pin.setEnabled(selected is not None)
+        self.pin.setIconText("Unpin" if words and selected and words.are_pinned(selected) else "Pin")
+        self.pin.setText(f"{self.pin.iconText()}\tSpace")
+        self.retry.setIconText("Redraft" if words and words.pinned else "Retry")
+        self.retry.setText(self.retry.iconText())
+        self.retry.setToolTip(
+            "Draft anew around the pinned words" if words and words.pinned else "Draft again"
+        )
+        can_part = draft is not None and draft.can_part
+        is_part = can_part and selected is not None
+        self.keep.setIconText("Keep part" if is_part else "Keep")
+        self.keep.setToolTip("Keep only what is selected" if is_part else "Keep the draft")
+        self.keep_sentence.setEnabled(can_part)
+        count = len(words.of(draft.shown.corrected)) if words and draft and draft.shown else 0
+        self.corrections.setText(f"Show corrections ({count})" if count else "Show corrections")
+        self.corrections.setEnabled(count > 0)
+        self.corrections.setChecked(count > 0 and draft is not None and draft.shows_corrections)
+
+
+def _show_corrections(draft: DraftSession) -> None:
+    draft.shows_corrections = not draft.shows_corrections
+    draft.changed.emit()

@@ -33,6 +33,7 @@ class DraftBar(QFrame):
         super().__init__(page.viewport())
         self._page = page
         self._drafts = drafts
+        self._actions = actions
         self._keys = keys
         self._model = model
         self.setObjectName("draftBar")
@@ -48,6 +49,7 @@ class DraftBar(QFrame):
         self.keep = _button(actions.keep)
         self.keep.setProperty("primary", True)
         self.retry = _button(actions.retry)
+        self.pin = _button(actions.pin)
         self.previous = _step_button(actions.previous, "‹")
         self.variant = quiet_label("Which draft")
         self.next = _step_button(actions.next, "›")
@@ -62,8 +64,17 @@ class DraftBar(QFrame):
         self.text = QLabel(self, textFormat=Qt.TextFormat.PlainText)
         """For screen readers: what is settled; too small to be seen."""
         self.text.setFixedSize(1, 1)
-        parts: list[QWidget] = [self.progress, self.label, self.keep, self.retry, self.previous, self.variant]
-        parts += [self.next, self.wait, self.restart, self.stop, self.discard, self.facts, self.go_to]
+        parts: list[QWidget] = [self.progress, self.label, self.keep, self.pin, self.retry, self.previous]
+        parts += [
+            self.variant,
+            self.next,
+            self.wait,
+            self.restart,
+            self.stop,
+            self.discard,
+            self.facts,
+            self.go_to,
+        ]
         for widget in parts:
             row.addWidget(widget)
         drafts.changed.connect(self.on_changed)
@@ -81,6 +92,7 @@ class DraftBar(QFrame):
         shown: dict[QWidget, bool] = {
             self.label: not settled,
             self.keep: settled,
+            self.pin: self._actions.pin.isEnabled(),
             self.retry: settled,
             self.previous: several,
             self.variant: several,
@@ -91,6 +103,15 @@ class DraftBar(QFrame):
         }
         for widget, visible in shown.items():
             widget.setVisible(visible)
+        actions = self._actions
+        for button, action in (
+            (self.keep, actions.keep),
+            (self.pin, actions.pin),
+            (self.retry, actions.retry),
+        ):
+            button.setText(action.iconText())
+            button.setToolTip(action.toolTip())
+        self.setToolTip(_hint(draft))
         self.setAccessibleDescription(draft.text or "")
         self.text.setText(draft.text or "")
         self.text.setVisible(settled)
@@ -144,8 +165,11 @@ class DraftBar(QFrame):
         held = self._keys.held
         self.facts.setVisible(draft.text is not None)
         self.progress.setVisible(draft.develops and not self._drafts.stalled)
-        self.keep.setText("Keep  ↵" if held else "Keep")
-        escapes = held or (draft.develops and self._drafts.at_caret is draft)
+        keep = self._actions.keep.iconText()
+        self.keep.setText(f"{keep}  ↵" if held else keep)
+        selects = self._actions.pin.isEnabled()
+        self.pin.setText(f"{self._actions.pin.iconText()}  Space" if held else self._actions.pin.iconText())
+        escapes = (held and not selects) or (draft.develops and self._drafts.at_caret is draft)
         self.discard.setText("Discard  Esc" if escapes else "Discard")
         self.adjustSize()
         for widget in (self.facts, self.progress):
@@ -154,9 +178,23 @@ class DraftBar(QFrame):
                 self.label.setMinimumWidth(1)
                 self.adjustSize()
         if self.width() > room:
-            self.keep.setText("Keep")
+            self.keep.setText(keep)
+            self.pin.setText(self._actions.pin.iconText())
             self.discard.setText("Discard")
             self.adjustSize()
+
+
+def _hint(draft: DraftSession) -> str:
+    """What else can be done with a settled draft, and what is known of it."""
+    if draft.words is None or draft.shown is None:
+        return ""
+    lines = ["Click a word to pin it, drag to select. By keys: Ctrl+Shift+P, arrows, Space."]
+    if draft.can_part:
+        lines.append("Ctrl+Right keeps the next sentence.")
+    if count := len(draft.words.of(draft.shown.corrected)):
+        words = "1 word was" if count == 1 else f"{count} words were"
+        lines.append(f"{words} corrected while it developed.")
+    return "\n".join(lines)
 
 
 def _button(action: QAction) -> QToolButton:

@@ -1,11 +1,11 @@
-"""Enter, Tab and Esc at a draft."""
+"""Enter, Tab, Esc and Ctrl+Right at a draft."""
 
 from __future__ import annotations
 
 from time import monotonic
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession, DraftState
@@ -15,6 +15,7 @@ from app.widgets.timers import timer
 SETTLED_KEY_DELAY_S = 0.3
 """A settled draft takes keys only after this long: keys already on their way are the writer's."""
 _KEEP_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab)
+_NEXT_WORD = QKeySequence.StandardKey.MoveToNextWord
 _PLAIN = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
 
 
@@ -70,6 +71,9 @@ class DraftKeys(QObject):
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
         draft = self._drafts.at_caret
+        if draft and draft.can_part and self.held and event.matches(_NEXT_WORD):
+            self._drafts.keep_sentence()
+            return True
         if draft is None or event.modifiers() not in _PLAIN:
             return False
         keeps, discards = event.key() in _KEEP_KEYS, event.key() == Qt.Key.Key_Escape

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import accumulate, pairwise
 from time import monotonic
 from typing import assert_never
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
+from app.drafting.draft_words import DraftWords
 from app.drafting.verbs import DRAFT, Verb
 from app.editor.placement import Placement
 from engine.protocol.errors import Fault
@@ -65,7 +67,7 @@ class Variant:
     tokens: tuple[Token, ...] = ()
     """Of an unfinished one: what stood when it was stopped."""
     corrected: tuple[Span, ...] = ()
-    """As in Finished."""
+    """Parts of the text that had been accepted as something else while it developed."""
 
 
 @dataclass
@@ -133,6 +135,7 @@ class DraftSession(QObject):
         """Quotations, names and numbers of a passage stay."""
         self.pinned_text, self.pinned = "", tuple[Span, ...]()
         """A draft, and the parts of it that stay in the next one."""
+        self.shows_corrections = False
         self.kept = False
         self.request_id: str | None = None
         """What the engine was asked for and has not ended yet."""
@@ -144,6 +147,7 @@ class DraftSession(QObject):
         self.retries = 0
         self.variants: list[Variant] = []
         """The oldest first."""
+        self._words: dict[int, DraftWords] = {}
         self.shown_variant = 0
         self.asked_at_s = self.settled_at_s = 0.0
         """By the monotonic clock."""
@@ -165,18 +169,30 @@ class DraftSession(QObject):
         return self.shown.text if self.shown else None
 
     @property
+    def words(self) -> DraftWords | None:
+        """What the writer has picked in the one that is shown."""
+        shown = self.shown
+        return self._words.setdefault(self.shown_variant, DraftWords(shown.text)) if shown else None
+
+    @property
+    def can_part(self) -> bool:
+        """Whether a part of it can be kept alone: what replaces a passage, replaces all of it."""
+        return self.shown is not None and not self.placement.passage
+
+    @property
     def develops(self) -> bool:
         return self.state in (DraftState.PREPARING, DraftState.DENOISING)
 
     # ---------------------------------------------------------------- what the writer does
 
-    def retry(self, pinned: tuple[Span, ...] = ()) -> None:
-        """Another draft in the same place; those before it stay within reach. pinned: parts of the shown one
-        that stay.
+    def retry(self) -> None:
+        """Another draft in the same place, around what is pinned in the shown one; those before it stay
+        within reach.
         """
-        if shown := self.shown:
+        if words := self.words:
             self.retries += 1
-            self.pinned_text, self.pinned = shown.text if pinned else "", pinned
+            self.pinned = words.held
+            self.pinned_text = words.text if self.pinned else ""
             self.restarted.emit()
             self._send(self)
 
@@ -185,12 +201,12 @@ class DraftSession(QObject):
         if self.develops:
             self.end(Outcome.STOPPED)
 
-    def keep(self) -> QTextCursor | None:
-        """Put the draft in, as one undo step → a cursor behind it."""
+    def keep(self, part: str = "") -> QTextCursor | None:
+        """Put the draft in, or that part alone, as one undo step → a cursor behind it."""
         if (shown := self.shown) is None:
             return None
         self.end(Outcome.KEPT)
-        return self.placement.apply(shown.text)
+        return self.placement.apply(part or shown.text)
 
     def discard(self) -> None:
         """Leave no trace, in whatever state."""
@@ -217,6 +233,7 @@ class DraftSession(QObject):
         """Those of a draft that was dropped."""
         self.variants, self.state = variants, DraftState.SETTLED
         self.show(shown)
+        self.settled_at_s = 0.0  # it was there before: no key comes too early
 
     # ---------------------------------------------------------------- what the engine does
 
@@ -265,8 +282,9 @@ class DraftSession(QObject):
         for event, developing in sorted(
             zip(events, self._developing, strict=True), key=lambda each: each[0].rank
         ):
-            if text := self.placement.shown(event.text):
-                new.append(Variant(text, developing.seed, event.stats, corrected=event.corrected))
+            text, corrected = _shown(self.placement, event)
+            if text:
+                new.append(Variant(text, developing.seed, event.stats, corrected=corrected))
         if new:
             self.end(Outcome.FINISHED, new)
         else:
@@ -308,3 +326,11 @@ class DraftSession(QObject):
     def _set_state(self, state: DraftState) -> None:
         self.state = state
         self.changed.emit()
+
+
+def _shown(placement: Placement, event: Finished) -> tuple[str, tuple[Span, ...]]:
+    """The text as it is shown, and what of it was corrected."""
+    cuts = [0, *(at for span in event.corrected for at in (span.start, span.end)), len(event.text)]
+    pieces = placement.shown_pieces([event.text[start:end] for start, end in pairwise(cuts)])
+    spans = [Span(start, end) for start, end in pairwise(accumulate(map(len, pieces), initial=0))]
+    return "".join(pieces), tuple(span for span in spans[1::2] if span.start < span.end)

@@ -91,8 +91,8 @@ class DraftText:
         lead: str = "",
     ) -> None:
         self._lines: list[_Line] = []  # the lead's own included
-        self._layouts: list[tuple[QTextLayout, list[int]]] = []
-        """Each paragraph's, and the token of each of its UTF-16 units."""
+        self._layouts: list[tuple[QTextLayout, list[int], int]] = []
+        """Each paragraph's, the token of each of its UTF-16 units, and where these begin in the draft's."""
         self._bottoms = [0.0] * (len(pieces) + 1)  # for each token; the last one is the lead's, -1
         owners: list[int] = []
         for index, piece in enumerate(pieces):
@@ -104,7 +104,7 @@ class DraftText:
             layout.setTextOption(text_option(option, head + paragraph))
             end = start + utf16_length(paragraph)
             of_layout = [-1] * utf16_length(head) + owners[start:end]
-            self._layouts.append((layout, of_layout))
+            self._layouts.append((layout, of_layout, start - utf16_length(head)))
             y = self._lay_out(layout, of_layout, y, width, margin)
             start = end + 1
             self.height = y
@@ -129,12 +129,28 @@ class DraftText:
     def rects_of(self, tokens: Collection[int]) -> list[QRectF]:
         """Of these tokens' text, line by line."""
         rects: list[QRectF] = []
-        for layout, owners in self._layouts:
+        for layout, owners, _ in self._layouts:
             for wanted, run in groupby(range(len(owners)), key=lambda unit: owners[unit] in tokens):
                 if wanted:
                     units = list(run)
                     rects += line_rects(layout, units[0], units[-1] + 1)
         return rects
+
+    def rects_between(self, start: int, end: int) -> list[QRectF]:
+        """Of the draft's text between two of its UTF-16 units, line by line."""
+        parts = (line_rects(layout, start - begin, end - begin) for layout, _, begin in self._layouts)
+        return [rect for rects in parts for rect in rects]
+
+    def unit_at(self, place: QPointF) -> int:
+        """The UTF-16 unit of the draft's text that is nearest."""
+        lines = [
+            (layout.lineAt(number), begin)
+            for layout, _, begin in self._layouts
+            for number in range(layout.lineCount())
+        ]
+        line, begin = min(lines, key=lambda each: abs(each[0].rect().center().y() - place.y()))
+        unit = line.xToCursor(place.x(), QTextLine.CursorPosition.CursorOnCharacter)
+        return max(0, begin + min(unit, line.textStart() + line.textLength() - 1))
 
     def bottom_of(self, token: int) -> float:
         """Bottom of the last line that the token stands on; 0 where it has no text."""

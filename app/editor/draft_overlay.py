@@ -7,25 +7,29 @@ from itertools import accumulate, pairwise
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QRectF
+from PySide6.QtCore import QObject, QPointF, QRectF
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
 
 from app.documents.differences import Pair, differences
-from app.documents.text import utf16_length
+from app.documents.text import characters, utf16_length
 from app.editor.draft_layout import DraftText, ink, legible, mix
 from app.editor.fade import FADE_S, Fade
 from app.editor.gap_layout import space_after
 from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import (
+    paint_corrected,
     paint_difference,
     paint_insertion_mark,
     paint_passage,
+    paint_pinned,
     paint_placeholder,
+    paint_selected,
     paint_unkept,
 )
 from app.editor.placement import Placement
 from app.widgets.timers import timer
 from engine.protocol.events import Token
+from engine.protocol.requests import Span
 
 if TYPE_CHECKING:
     from app.editor.page import Page
@@ -65,6 +69,9 @@ class DraftOverlay(QObject):
         """Pieces that the passage has not."""
         self._dropped: list[tuple[int, int]] = []
         """Parts of the passage that the draft has not, in UTF-16 units of it."""
+        self._selected: Span | None = None
+        self._pinned: Sequence[Span] = ()
+        self._corrected: Sequence[Span] = ()
         self._tallest = 0.0
         """Height of the tallest settled draft in this column, px."""
         self._least_gap = 0.0
@@ -131,6 +138,11 @@ class DraftOverlay(QObject):
         self._fade.settle(pieces, [1.0] * len(pieces), monotonic())
         self._after_change()
 
+    def mark(self, selected: Span | None, pinned: Sequence[Span], corrected: Sequence[Span]) -> None:
+        """What is marked in a settled draft, in characters of its text."""
+        self._selected, self._pinned, self._corrected = selected, pinned, corrected
+        self._page.viewport().update(self._rect().toAlignedRect())
+
     def restart(self) -> None:
         """The same place, a new draft: the gap stays as high as it is."""
         self._settled = False
@@ -148,6 +160,34 @@ class DraftOverlay(QObject):
         self.deleteLater()
 
     # ---------------------------------------------------------------- where it is
+
+    def holds(self, place: QPointF) -> bool:
+        """Whether a place in the viewport is in the lines of the draft."""
+        lines = self._line_rects()
+        return self._text is not None and any(rect.contains(place) for rect in lines)
+
+    def character_at(self, place: QPointF) -> int:
+        """The one of the draft's text that is nearest to the place."""
+        assert self._text is not None
+        return characters("".join(self._fade.pieces), self._text.unit_at(place - self._rect().topLeft()))
+
+    def rects_of(self, part: Span) -> list[QRectF]:
+        """Of that part of the draft's text, line by line; viewport px."""
+        assert self._text is not None
+        text, origin = "".join(self._fade.pieces), self._rect().topLeft()
+        start, end = (utf16_length(text[:at]) for at in (part.start, part.end))
+        return [rect.translated(origin) for rect in self._text.rects_between(start, end)]
+
+    def _line_rects(self) -> tuple[QRectF, QRectF]:
+        """The draft's first line, which need not begin at the column's edge, and all of the others."""
+        shown = self._rect()
+        first, rest = shown.adjusted(0, 0, 0, self._page.line_height - shown.height()), shown
+        if self._placement.mode is JoinMode.INLINE:
+            caret = QRectF(self._page.cursorRect(self._placement.cursor))
+            from_right = is_right_to_left(self._placement.cursor.block().text())
+            rest = shown.adjusted(0, first.height(), 0, 0)
+            first.setRight(caret.left() - 2) if from_right else first.setLeft(caret.right() + 2)
+        return first, rest
 
     @property
     def line_count(self) -> int:
@@ -302,11 +342,7 @@ class DraftOverlay(QObject):
         ink_colour, paper = QColor(theme.ink), QColor(theme.paper)
         caret = QRectF(self._page.cursorRect(self._placement.cursor))
         from_right = is_right_to_left(self._placement.cursor.block().text())
-        first, rest = shown.adjusted(0, 0, 0, self._page.line_height - shown.height()), shown
-        if mode is JoinMode.INLINE:
-            rest = shown.adjusted(0, first.height(), 0, 0)
-            first.setRight(caret.left() - 2) if from_right else first.setLeft(caret.right() + 2)
-        paint_unkept(painter, first, rest, QColor(theme.accent))
+        paint_unkept(painter, *self._line_rects(), QColor(theme.accent))
         if self._reduced_motion and not self._settled:
             margin = self._page.document().documentMargin()
             column = shown.adjusted(margin, 0, -margin, 0)
@@ -318,6 +354,12 @@ class DraftOverlay(QObject):
         if self._changed:
             rects = [rect.translated(shown.topLeft()) for rect in self._text.rects_of(self._changed)]
             paint_difference(painter, rects, QColor(theme.accent))
+        for part in self._corrected:
+            paint_corrected(painter, self.rects_of(part), QColor(theme.accent))
+        for part in self._pinned:
+            paint_pinned(painter, self.rects_of(part), QColor(theme.accent))
+        if self._selected:
+            paint_selected(painter, self.rects_of(self._selected), QColor(theme.accent))
         inks = self._fade.inks(monotonic())
         self._text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))
 

@@ -133,6 +133,18 @@ class Join:
         ends = accumulate(map(len, pieces), initial=0)
         return ["".join(chars[start:end]) for start, end in pairwise(ends)]
 
+    def part(self, text: str, around: TextContext) -> str:
+        """A part of a draft that is shown, as it is put in without the rest: no words are glued."""
+        if self.in_code:
+            return text.rstrip()
+        bare = text.strip()
+        if not self._continues_line(around):
+            return bare
+        before = around.line_before
+        seam = text[: text.find(bare)] or (" " if _needs_space(before, bare) else "")
+        behind = " " if _needs_space(bare, around.line_after) else ""
+        return ("" if before[-1].isspace() else seam) + bare + behind
+
     def _in_code(self, text: str, around: TextContext) -> list[str]:
         end = len(text.rstrip())
         start = end - len(text[:end].lstrip("\n")) if self.lead(around) else 0

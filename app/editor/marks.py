@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
 
 def paint_insertion_mark(painter: QPainter, caret: QRectF, colour: QColor) -> None:
@@ -43,6 +43,31 @@ def paint_difference(painter: QPainter, rects: list[QRectF], colour: QColor) -> 
     colour.setAlphaF(0.16)
     for rect in rects:
         painter.fillRect(rect.adjusted(-1, 1, 1, -1), colour)
+
+
+def paint_pinned(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
+    """The mark of words that stay in the next draft: a frame."""
+    _fill(painter, QColor(colour.red(), colour.green(), colour.blue(), 14))
+    colour.setAlphaF(0.45)
+    painter.setPen(colour)
+    for rect in rects:
+        painter.drawRoundedRect(rect.adjusted(-1.5, 1.5, 1.5, -1.5), 3, 3)
+    painter.restore()
+
+
+def paint_selected(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
+    colour.setAlphaF(0.3)
+    for rect in rects:
+        painter.fillRect(rect, colour)
+
+
+def paint_corrected(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
+    """The mark of words that were corrected while they developed: a dotted line under them."""
+    painter.save()
+    painter.setPen(QPen(colour, 2, Qt.PenStyle.DotLine))
+    for rect in rects:
+        painter.drawLine(rect.bottomLeft() - QPointF(0, 2), rect.bottomRight() - QPointF(0, 2))
+    painter.restore()
 
 
 def paint_placeholder(

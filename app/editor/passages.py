@@ -59,6 +59,16 @@ def _word_edge(document: QTextDocument, position: int, side: int) -> int:
     return block.position() + edge
 
 
+def segments(text: str, kind: QTextBoundaryFinder.BoundaryType) -> list[str]:
+    """The text, cut at Unicode's boundaries of words or of sentences."""
+    finder, units, parts = QTextBoundaryFinder(kind, text), text.encode("utf-16-le"), []
+    start = 0
+    while (end := finder.toNextBoundary()) > 0:
+        parts.append(units[2 * start : 2 * end].decode("utf-16-le"))
+        start = end
+    return parts
+
+
 def crosses_a_fence(text: str) -> bool:
     """It has the one end of a fenced code block and not the other."""
     return len(_FENCE.findall(text)) % 2 == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
 from PySide6.QtGui import QTextCursor, QTextDocument, QTextLine
@@ -10,7 +11,7 @@ from PySide6.QtGui import QTextCursor, QTextDocument, QTextLine
 from app.documents.text import LINE_END, insertable, text_between, utf16_length
 from app.editor.anchor import Anchor
 from app.editor.extent import within
-from app.editor.join import JoinMode, TextContext, rest_of_word
+from app.editor.join import Join, JoinMode, TextContext, rest_of_word
 from engine.protocol.requests import Extent
 
 CONTEXT_CHARACTERS = 400_000
@@ -51,10 +52,11 @@ class Placement:
     extent: Extent = "paragraphs"
     """The most that is shown and kept of the model's text."""
 
-    def __init__(self, cursor: QTextCursor) -> None:
+    def __init__(self, cursor: QTextCursor, join: Join | None = None) -> None:
+        """join: of a draft that was begun before."""
         self._anchor = Anchor(cursor)
         self._document = cursor.document()
-        self._join = self._read(CONTEXT_CHARACTERS).join
+        self._join = join or self._read(CONTEXT_CHARACTERS).join
         self._context = TextContext("", "")
         self._context_at: tuple[int, ...] = ()
         """The state of the text that it was read in."""
@@ -71,9 +73,17 @@ class Placement:
 
     def again(self) -> Placement:
         """Such a place where this one is now."""
-        again = type(self)(self._range())
+        again = Placement(self._range(), self._join)
         again.extent = self.extent
         return again
+
+    def behind(self, cursor: QTextCursor, between: str) -> Placement:
+        """For what is left of a draft, a part of which was kept. cursor: behind that part; between: the white
+        space between the two.
+        """
+        breaks = "\n" * between.count("\n")
+        join = replace(self._join, begins_anew=bool(breaks), separator=breaks or self._join.separator)
+        return Placement(cursor, join)
 
     @property
     def mode(self) -> JoinMode:
@@ -107,6 +117,10 @@ class Placement:
     def shown(self, text: str) -> str:
         """The model's text as it is shown and kept here."""
         return "".join(self.shown_pieces([text]))
+
+    def part(self, text: str) -> str:
+        """A part of what is shown, as it is put in without the rest."""
+        return self._join.part(text, self._near())
 
     def shown_pieces(self, pieces: Sequence[str], sure: int | None = None) -> list[str]:
         """sure: so many pieces at the beginning hardly change any more, if not all."""
@@ -163,6 +177,9 @@ class ReplacingPlacement(Placement):
     @property
     def is_intact(self) -> bool:  # type: ignore[override]
         return text_between(self._document, *self.bounds) == self.replaced
+
+    def again(self) -> Placement:
+        return type(self)(self._range())
 
     def lead(self, line: QTextLine) -> str:  # noqa: ARG002
         return ""

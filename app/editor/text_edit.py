@@ -52,13 +52,15 @@ class TextEdit(QPlainTextEdit):
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """What can be done, of the widget's actions, for the place that was clicked or for the caret."""
-        place = event.globalPos()
         if event.reason() is QContextMenuEvent.Reason.Mouse:
             clicked, caret = self.cursorForPosition(event.pos()), self.textCursor()
             if not caret.selectionStart() <= clicked.position() <= caret.selectionEnd():
                 self.setTextCursor(clicked)
+            self.show_menu(event.globalPos())
         else:
-            place = self.viewport().mapToGlobal(self.cursorRect().bottomLeft())
+            self.show_menu(self.viewport().mapToGlobal(self.cursorRect().bottomLeft()))
+
+    def show_menu(self, place: QPoint) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([action for action in self.actions() if action.isEnabled()])

@@ -14,6 +14,7 @@ from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_bar import DraftBar
 from app.drafting.draft_button import DraftButton
 from app.drafting.draft_keys import DraftKeys
+from app.drafting.draft_picking import DraftPicking
 from app.drafting.idle_unload import IdleUnload
 from app.drafting.prefetch import Prefetch
 from app.editor.page import Page
@@ -44,8 +45,9 @@ class DocumentView(QWidget):
         self.page.setMinimumSize(NARROWEST_PX, 200)  # the window's follows, with the settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
-        self.draft_actions = DraftActions(self.drafts, self)
         self.draft_keys = DraftKeys(self.page, self.drafts)
+        self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
+        self.draft_actions = DraftActions(self.drafts, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
         self.button = DraftButton(self.page, self.drafts)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)

@@ -67,7 +67,7 @@ class EditMenu(QMenu):
             available.connect(action.setEnabled)
         self.addSeparator()
         self.addAction("Cut", _KEY.Cut, page.cut)
-        self.addAction("Copy", _KEY.Copy, page.copy)
+        self.addAction("Copy", _KEY.Copy, view.picking.copy)
         self.addAction("Paste", _KEY.Paste, page.paste)
         self.addSeparator()
         self.addAction("Select all", _KEY.SelectAll, page.selectAll)
@@ -90,6 +90,8 @@ class DraftMenu(QMenu):
         self.addSeparator()
         for action in (*actions.of_selection, actions.bridge, actions.gaps):
             self.addAction(action)
+        self.addSeparator()
+        self.addActions([actions.keep_sentence, actions.pick, actions.pin, actions.corrections])
         self.addSeparator()
         self.addActions([actions.previous, actions.next, actions.go_to, actions.bring_back])
         self.of_draft = self.actions()

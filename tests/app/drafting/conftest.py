@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_keys import DraftKeys
+from app.drafting.draft_picking import DraftPicking
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.page import Page
 from app.settings.store import SettingsStore
@@ -20,7 +21,7 @@ from app.worker.model_session import ModelSession
 from engine.protocol.engine import Engine
 from engine.protocol.errors import Fault
 from engine.protocol.events import DraftEvent, Finished, LoadEvent
-from engine.protocol.requests import DraftRequest, LoadRequest
+from engine.protocol.requests import DraftRequest, LoadRequest, Span
 from tests.app.conftest import Run
 from tests.app.pages import END, make_page, put_caret
 from tests.fakes import TEXT as DRAFT
@@ -42,6 +43,7 @@ class ScriptedEngine(FakeEngine):
         self.how = ""
         self.peak_bytes = 0
         self.says = DRAFT
+        self.corrected: tuple[Span, ...] = ()
         self.may_load = threading.Event()
         self.may_load.set()
 
@@ -54,7 +56,7 @@ class ScriptedEngine(FakeEngine):
         for event in super().draft(instructed(request, self.how), cancelled):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
-                event = msgspec.structs.replace(event, stats=stats, text=self.says)
+                event = msgspec.structs.replace(event, stats=stats, text=self.says, corrected=self.corrected)
             yield event
 
 
@@ -65,6 +67,7 @@ class Desk:
     settings: SettingsStore
     model: ModelSession
     drafts: DraftController
+    picking: DraftPicking
     faults: list[Fault] = field(default_factory=list)
 
     @classmethod
@@ -74,7 +77,7 @@ class Desk:
         model = ModelSession(worker, settings, page)
         drafts = DraftController(page, worker, model, settings, page)
         DraftKeys(page, drafts)
-        desk = cls(page, worker, settings, model, drafts)
+        desk = cls(page, worker, settings, model, drafts, DraftPicking(page, drafts))
         model.failed.connect(desk.faults.append)
         drafts.failed.connect(desk.faults.append)
         worker.start()
