@@ -151,7 +151,7 @@ class DraftController(QObject):
                 self._page.setTextCursor(QTextCursor(draft.placement.cursor))
                 self.go_to_draft()
                 return
-        if crosses_a_fence(placement.passage):
+        if crosses_a_fence(passage):
             self.failed.emit(HALF_A_CODE_BLOCK)
             return
         self._page.setTextCursor(QTextCursor(placement.cursor))

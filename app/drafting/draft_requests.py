@@ -142,7 +142,8 @@ def _place(draft: DraftSession) -> DraftPlace:
     context = placement.context()
     if draft.selection:
         context = TextContext(draft.selection + placement.separator, "")
-    passage, held = placement.passage, protected(placement.passage) if draft.holds_names else ()
+    passage = placement.passage
+    held = protected(passage, context.before, context.after) if draft.holds_names else ()
     share, lengths = verb.renoise_share, verb.length_shares
     if draft.pinned:
         passage, held, share, lengths = draft.pinned_text, draft.pinned, 1.0, lengths[:1]
