@@ -11,6 +11,7 @@ from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.page import Page
+from app.editor.passages import protected
 from app.widgets.labels import ElidedLabel, quiet, quiet_label, tool_button
 from app.widgets.progress_line import ProgressLine
 from app.worker.model_session import ModelSession
@@ -51,6 +52,9 @@ class DraftBar(QFrame):
         self.previous = _step_button(actions.previous, "‹")
         self.variant = quiet_label("Which draft")
         self.next = _step_button(actions.next, "›")
+        self.names = _button(actions.names)
+        self.names.setText("Names stay")
+        self.names.setCheckable(True)
         self.stop = _button(actions.stop)
         self.wait = tool_button("Wait", "Go on waiting", drafts.wait_longer)
         self.restart = tool_button("Restart", "Start the engine afresh", drafts.restart_engine)
@@ -63,7 +67,16 @@ class DraftBar(QFrame):
         """For screen readers: what is settled; too small to be seen."""
         self.text.setFixedSize(1, 1)
         parts: list[QWidget] = [self.progress, self.label, self.keep, self.retry, self.previous, self.variant]
-        parts += [self.next, self.wait, self.restart, self.stop, self.discard, self.facts, self.go_to]
+        parts += [
+            self.next,
+            self.names,
+            self.wait,
+            self.restart,
+            self.stop,
+            self.discard,
+            self.facts,
+            self.go_to,
+        ]
         for widget in parts:
             row.addWidget(widget)
         drafts.changed.connect(self.on_changed)
@@ -81,6 +94,7 @@ class DraftBar(QFrame):
         shown: dict[QWidget, bool] = {
             self.label: not settled,
             self.keep: settled,
+            self.names: settled and bool(protected(draft.placement.passage)),
             self.retry: settled,
             self.previous: several,
             self.variant: several,
@@ -91,6 +105,7 @@ class DraftBar(QFrame):
         }
         for widget, visible in shown.items():
             widget.setVisible(visible)
+        self.names.setChecked(draft.holds_names)
         self.setAccessibleDescription(draft.text or "")
         self.text.setText(draft.text or "")
         self.text.setVisible(settled)
@@ -105,7 +120,8 @@ class DraftBar(QFrame):
 
     def _progress_text(self, draft: DraftSession) -> str:
         if draft.state is DraftState.DENOISING:
-            return f"step {draft.step} of up to {draft.max_steps}"
+            part = f"part {draft.canvas + 1}, " if draft.canvas else ""
+            return f"{part}step {draft.step} of up to {draft.max_steps}"
         return "Reading your text" if self._model.loading is None else "Waiting for the model"
 
     def _label_width(self, draft: DraftSession) -> int:

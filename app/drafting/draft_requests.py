@@ -47,6 +47,8 @@ class DraftRequests(QObject):
         )
         if first.pinned:
             variants = 1
+        elif ready := self._model.ready:
+            variants = min(variants, ready.capabilities.max_batch // len(drafts))
         places = tuple(map(_place, drafts))
         request = self._request(places, variants, first.verb.steps_share, first.retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))

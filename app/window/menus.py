@@ -86,12 +86,13 @@ class DraftMenu(QMenu):
 
     def __init__(self, actions: DraftActions, window: QWidget) -> None:
         super().__init__("&Draft", window)
+        self.setToolTipsVisible(True)
         self.addActions([actions.draft, actions.retry, actions.stop, actions.keep, actions.discard])
         self.addSeparator()
         for action in (*actions.of_selection, actions.bridge, actions.gaps):
             self.addAction(action)
         self.addSeparator()
-        self.addActions([actions.previous, actions.next, actions.go_to, actions.bring_back])
+        self.addActions([actions.previous, actions.next, actions.names, actions.go_to, actions.bring_back])
         self.of_draft = self.actions()
         self.addSeparator()
 
