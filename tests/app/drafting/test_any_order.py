@@ -155,6 +155,7 @@ def test_the_document_equals_a_plain_string(desk: Desk, engine: ScriptedEngine, 
         for _ in range(ACTIONS):
             await writer.act()
             writer.check()
+        desk.drafts.discard_all()
         while writer.steps:
             writer.undo()
             writer.check()
