@@ -66,7 +66,7 @@ class SelectionBar(QFrame):
         if not offered or (passage := whole_words(page.textCursor())) is None:
             self.hide()
             return
-        lines = page.text_rects(passage.selectionStart(), passage.selectionEnd())
+        lines = page.text_rects((passage.selectionStart(), passage.selectionEnd()))
         view = page.viewport().rect()
         self.adjustSize()
         for top in _places([line for line in lines if line.intersects(QRectF(view))], self.height()):

@@ -47,7 +47,7 @@ def test_it_stands_beside_what_is_selected(window: MainWindow, start: int, end: 
     assert not bar.isVisible()
     assert rested(window)
     cursor = page.textCursor()
-    lines = page.text_rects(cursor.selectionStart(), cursor.selectionEnd())
+    lines = page.text_rects((cursor.selectionStart(), cursor.selectionEnd()))
     assert page.viewport().rect().contains(bar.geometry())
     assert not any(line.intersects(QRectF(bar.geometry())) for line in lines)
 
