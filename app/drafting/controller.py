@@ -69,6 +69,7 @@ class DraftController(QObject):
         self.dropped: DraftSession | None = None
         """The last one that was discarded: until the next one ends it can be brought back."""
         self.changed.connect(self._on_told)
+        self._could_bring_back = False
         self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
@@ -148,23 +149,31 @@ class DraftController(QObject):
             self.failed.emit(NOTHING_SELECTED)
             return
         placement = PassagePlacement(passage)
-        start, end = placement.bounds
-        for draft in self.overlays:
-            first, last = draft.placement.bounds
-            if (first < end and start < last) or start < first == last < end:
-                self._page.setTextCursor(QTextCursor(draft.placement.cursor))
-                self.go_to_draft()
-                return
-        if crosses_a_fence(placement.passage):
+        if draft := self._draft_over(*placement.bounds):
+            self.go_to_draft(draft)
+            return
+        if crosses_a_fence(passage):
             self.failed.emit(HALF_A_CODE_BLOCK)
             return
         self._page.setTextCursor(QTextCursor(placement.cursor))
         self._send([self._open(placement, verb)])
 
+    def _draft_over(self, start: int, end: int) -> DraftSession | None:
+        """One whose place is among these, or touches them."""
+        for draft in self.overlays:
+            first, last = draft.placement.bounds
+            bare = start == end or first == last
+            if (first < end and start < last) or (bare and first <= end and start <= last):
+                return draft
+        return None
+
     def bridge(self) -> None:
         """Draft what leads from the text before the caret to the text behind it."""
         at = end_of_word(self._page.textCursor())
         placement = Placement(at)
+        if draft := self._draft_over(*placement.bounds):
+            self.go_to_draft(draft)
+            return
         context = placement.context()
         if not (context.before.strip() and context.after.strip()):
             self.failed.emit(NOTHING_TO_BRIDGE)
@@ -174,8 +183,8 @@ class DraftController(QObject):
 
     def draft_all_gaps(self) -> None:
         """Draft all places that the writer has marked, as many at a time as the engine takes."""
-        document, taken = self._page.document(), {draft.placement.bounds for draft in self.overlays}
-        gaps = [gap for gap in writer_gaps(document) if (gap.start, gap.end) not in taken]
+        document = self._page.document()
+        gaps = [gap for gap in writer_gaps(document) if not self._draft_over(gap.start, gap.end)]
         if not gaps:
             self.failed.emit(NO_GAPS)
             return
@@ -198,6 +207,18 @@ class DraftController(QObject):
     def _send(self, drafts: list[DraftSession]) -> None:
         self.overlays[drafts[0]].scroll_into_view()
         self.requests.send(drafts)
+
+    @property
+    def redrafts(self) -> bool:
+        """Whether the engine, as far as it is known, can draft between two texts."""
+        ready = self._model.ready
+        return ready is None or (ready.capabilities.pins and ready.capabilities.start_text)
+
+    def turn_names(self) -> None:
+        """Redraft the current passage with its names held, or no longer."""
+        if (draft := self.current) and draft.shown:
+            draft.holds_names = not draft.holds_names
+            draft.retry()
 
     def keep(self) -> None:
         """Put the current draft in, or what is selected of it. A caret that is at it goes behind it."""
@@ -235,14 +256,21 @@ class DraftController(QObject):
 
     def bring_back(self) -> None:
         """The draft that was discarded last, at its place."""
-        if (dropped := self.dropped) and not self.overlays and dropped.placement.is_intact:
+        if (dropped := self.dropped) and self.can_bring_back:
             again = self._open(dropped.placement.again(), dropped.verb, dropped.selection)
+            again.instruction, again.holds_names = dropped.instruction, dropped.holds_names
+            again.retries = dropped.retries
             again.restore(dropped.variants, dropped.shown_variant)
             self.go_to_draft()
 
-    def go_to_draft(self) -> None:
-        """Put the caret where the current draft stands."""
-        if draft := self.current:
+    @property
+    def can_bring_back(self) -> bool:
+        """Whether there is one, and what it would replace still stands."""
+        return self.dropped is not None and not self.overlays and self.dropped.placement.is_intact
+
+    def go_to_draft(self, draft: DraftSession | None = None) -> None:
+        """Put the caret where that draft stands, or the current one."""
+        if draft := draft or self.current:
             self._page.setTextCursor(QTextCursor(draft.placement.cursor))
             self.overlays[draft].scroll_into_view()
             self._page.setFocus()
@@ -312,6 +340,8 @@ class DraftController(QObject):
             if not draft.placement.is_intact:
                 draft.discard()
                 self.failed.emit(PASSAGE_CHANGED)
+        if self.can_bring_back is not self._could_bring_back:
+            self.changed.emit()
 
     def _on_model_leaving(self) -> None:
         for draft in list(self.overlays):
@@ -326,4 +356,4 @@ class DraftController(QObject):
             self.changed.emit()
 
     def _on_told(self) -> None:
-        self._told_current = self.current
+        self._told_current, self._could_bring_back = self.current, self.can_bring_back

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject
@@ -11,6 +12,11 @@ from app.drafting.controller import DraftController
 from app.drafting.draft_picking import DraftPicking
 from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
+
+_NATIVE = QKeySequence.SequenceFormat.NativeText
+_VERB_KEY = "Ctrl" if sys.platform == "darwin" else "Alt"
+"""Beside a digit. Option with one writes a character on a Mac; Ctrl there is what Qt calls Command."""
+CANNOT_REDRAFT = "This model’s engine can only continue a text"
 
 
 class DraftActions(QObject):
@@ -59,7 +65,14 @@ class DraftActions(QObject):
         self.gaps = self._action(
             "Draft all gaps", "Draft every [[…]] in the text", drafts.draft_all_gaps, "Ctrl+Shift+G"
         )
+        self.names = self._action(
+            "Names and numbers stay",
+            "Names, numbers, dates and quotations stay to the letter; turned, the passage is drafted again",
+            drafts.turn_names,
+        )
+        self.names.setCheckable(True)
         drafts.changed.connect(self._on_changed)
+        self._joining = {one: one.toolTip() for one in (*self.of_selection, self.bridge, self.gaps)}
         self._on_changed()
 
     def _action(self, text: str, tool_tip: str, act: Callable[[], object], key: str = "") -> QAction:
@@ -71,9 +84,9 @@ class DraftActions(QObject):
         return action
 
     def _verb(self, verb: Verb, drafts: DraftController) -> QAction:
-        number = OF_SELECTION.index(verb) + 1
-        tool_tip = f"{verb.label} the selected passage"
-        return self._action(verb.label, tool_tip, lambda: drafts.redraft_selection(verb), f"Alt+{number}")
+        key = f"{_VERB_KEY}+{OF_SELECTION.index(verb) + 1}"
+        tool_tip = f"{verb.label} the selected passage ({QKeySequence(key).toString(_NATIVE)})"
+        return self._action(verb.label, tool_tip, lambda: drafts.redraft_selection(verb), key)
 
     def _on_current(self, act: Callable[[DraftSession], None]) -> Callable[[], None]:
         def on_current() -> None:
@@ -92,8 +105,13 @@ class DraftActions(QObject):
         for action in (self.discard, self.go_to):
             action.setEnabled(draft is not None)
         self._on_words(draft)
-        self.bring_back.setEnabled(self._drafts.dropped is not None and draft is None)
+        self.bring_back.setEnabled(self._drafts.can_bring_back)
         shown, count = (draft.shown_variant, draft.count) if draft else (0, 0)
+        self.names.setEnabled(settled and draft is not None and bool(draft.placement.passage))
+        self.names.setChecked(draft is None or draft.holds_names)
+        for action, tool_tip in self._joining.items():
+            action.setEnabled(self._drafts.redrafts)
+            action.setToolTip(tool_tip if self._drafts.redrafts else CANNOT_REDRAFT)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)
 

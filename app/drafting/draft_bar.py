@@ -11,6 +11,7 @@ from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.page import Page
+from app.editor.passages import protected
 from app.widgets.labels import ElidedLabel, quiet, quiet_label, tool_button
 from app.widgets.progress_line import ProgressLine
 from app.worker.model_session import ModelSession
@@ -53,6 +54,9 @@ class DraftBar(QFrame):
         self.previous = _step_button(actions.previous, "‹")
         self.variant = quiet_label("Which draft")
         self.next = _step_button(actions.next, "›")
+        self.names = _button(actions.names)
+        self.names.setText("Names stay")
+        self.names.setCheckable(True)
         self.stop = _button(actions.stop)
         self.wait = tool_button("Wait", "Go on waiting", drafts.wait_longer)
         self.restart = tool_button("Restart", "Start the engine afresh", drafts.restart_engine)
@@ -68,6 +72,7 @@ class DraftBar(QFrame):
         parts += [
             self.variant,
             self.next,
+            self.names,
             self.wait,
             self.restart,
             self.stop,
@@ -93,6 +98,7 @@ class DraftBar(QFrame):
             self.label: not settled,
             self.keep: settled,
             self.pin: self._actions.pin.isEnabled(),
+            self.names: settled and bool(protected(draft.placement.passage)),
             self.retry: settled,
             self.previous: several,
             self.variant: several,
@@ -112,6 +118,7 @@ class DraftBar(QFrame):
             button.setText(action.iconText())
             button.setToolTip(action.toolTip())
         self.setToolTip(_hint(draft))
+        self.names.setChecked(draft.holds_names)
         self.setAccessibleDescription(draft.text or "")
         self.text.setText(draft.text or "")
         self.text.setVisible(settled)
@@ -126,7 +133,8 @@ class DraftBar(QFrame):
 
     def _progress_text(self, draft: DraftSession) -> str:
         if draft.state is DraftState.DENOISING:
-            return f"step {draft.step} of up to {draft.max_steps}"
+            part = f"part {draft.canvas + 1}, " if draft.canvas else ""
+            return f"{part}step {draft.step} of up to {draft.max_steps}"
         return "Reading your text" if self._model.loading is None else "Waiting for the model"
 
     def _label_width(self, draft: DraftSession) -> int:

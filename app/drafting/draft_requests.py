@@ -50,6 +50,8 @@ class DraftRequests(QObject):
         )
         if first.pinned:
             variants = 1
+        elif ready := self._model.ready:
+            variants = min(variants, ready.capabilities.max_batch // len(drafts))
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
         request = self._request(places, variants, first.verb.steps_share, first.retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))
@@ -147,7 +149,8 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     context = placement.context()
     if draft.selection:
         context = TextContext(draft.selection + placement.separator, "")
-    passage, held = placement.passage, protected(placement.passage) if draft.holds_names else ()
+    passage = placement.passage
+    held = protected(passage, context.before, context.after) if draft.holds_names else ()
     share, lengths = verb.renoise_share, verb.length_shares
     if draft.pinned:
         passage, held, share, lengths = draft.pinned_text, draft.pinned, 1.0, lengths[:1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate, pairwise
@@ -81,11 +81,12 @@ class _Developing:
     shown: bool = False
     """Past its noise."""
     step: int = 0
+    canvas: int = 0
     finished: Finished | None = None
 
     def take(self, event: Frame | Committed) -> None:
         if isinstance(event, Frame):
-            self.step = event.step
+            self.step, self.canvas = event.step, event.canvas
             self.shown = bool(event.step or event.canvas)
             tokens = event.tokens
         else:
@@ -142,7 +143,7 @@ class DraftSession(QObject):
         self._send = send
         self._cancel = cancel
         self.state = DraftState.PREPARING
-        self.step = self.max_steps = 0
+        self.step = self.max_steps = self.canvas = 0
         self.stalled = False
         self.retries = 0
         self.variants: list[Variant] = []
@@ -221,8 +222,12 @@ class DraftSession(QObject):
             self.settled.emit(self.variants[index], False)
         else:
             self.restarted.emit()
-            self.developed.emit(self._developing[index - len(self.variants)].tokens)
+            self._show_developing(self._developing[index - len(self.variants)])
         self.changed.emit()
+
+    def _show_developing(self, developing: _Developing) -> None:
+        self.step, self.canvas = developing.step, developing.canvas
+        self.developed.emit(developing.tokens)
 
     def give_up(self) -> None:
         """Without a draft: it failed, or its model goes."""
@@ -244,7 +249,7 @@ class DraftSession(QObject):
         self.request_id = request_id
         self._developing = [_Developing(seed) for seed in seeds]
         self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
-        self.step, self.max_steps = 0, max_steps
+        self.step, self.canvas, self.max_steps = 0, 0, max_steps
         self.asked_at_s = monotonic()
         self.stalled = False
         self._set_state(DraftState.PREPARING)
@@ -257,8 +262,7 @@ class DraftSession(QObject):
                 developing = self._developing[event.variant]
                 developing.take(event)
                 if self.shown_variant == len(self.variants) + event.variant:
-                    self.developed.emit(developing.tokens)
-                    self.step = developing.step
+                    self._show_developing(developing)
                 if isinstance(event, Frame):
                     self.max_steps = event.max_steps
                     self._set_state(DraftState.DENOISING)
@@ -302,16 +306,14 @@ class DraftSession(QObject):
         if self.request_id is not None:
             self._cancel(self)
             self.request_id = None
+        watched = None
         if outcome is Outcome.STOPPED:
-            texts = [self.placement.shown(developing.text) for developing in self._developing]
-            new = [
-                Variant(text, developing.seed, None, developing.tokens)
-                for text, developing in zip(texts, self._developing, strict=True)
-                if text.strip()
-            ]
+            new = list(self._standing())
+            watched = self._developing[max(0, self.shown_variant - len(self.variants))].seed
         self._developing = []
         if new:
-            self.shown_variant = len(self.variants)
+            of_watched = (n for n, variant in enumerate(new) if variant.seed == watched)
+            self.shown_variant = len(self.variants) + next(of_watched, 0)
         elif self.shown_variant >= len(self.variants):
             self.shown_variant = self._shown_before
         self.variants += new
@@ -322,6 +324,12 @@ class DraftSession(QObject):
         self.settled_at_s = monotonic()
         self.settled.emit(self.variants[self.shown_variant], bool(new))
         self._set_state(DraftState.SETTLED)
+
+    def _standing(self) -> Iterator[Variant]:
+        """What can be read of those that develop."""
+        for developing in self._developing:
+            if (text := self.placement.shown(developing.text)).strip():
+                yield Variant(text, developing.seed, None, developing.tokens)
 
     def _set_state(self, state: DraftState) -> None:
         self.state = state

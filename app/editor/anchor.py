@@ -30,7 +30,8 @@ class Anchor(QObject):
         if before is not None:
             self.cursor.setPosition(before)
         elif (
-            position <= self._position < position + removed
+            position <= self._position < position + removed + self.cursor.keepPositionOnInsert()
+            and removed
             and removed != added
             and steps >= self._steps  # what an undo takes away no undo brings back
         ):

@@ -64,8 +64,11 @@ def _legible(char: str, accepted: bool, metrics: QFontMetricsF) -> str:
 def line_rects(layout: QTextLayout, start: int, end: int) -> list[QRectF]:
     """Of the text between two UTF-16 units of the layout, line by line."""
     rects = []
-    for number in range(layout.lineCount()):
+    begins_at = layout.lineForTextPosition(max(0, start)).lineNumber() if layout.lineCount() else 0
+    for number in range(begins_at, layout.lineCount()):
         line = layout.lineAt(number)
+        if line.textStart() >= end:
+            break
         first, last = max(start, line.textStart()), min(end, line.textStart() + line.textLength())
         if first < last:
             edges = sorted(line.cursorToX(unit)[0] for unit in (first, last))  # type: ignore[index]

@@ -67,6 +67,8 @@ class DraftOverlay(QObject):
         """What the layout was made from."""
         self._changed: frozenset[int] = frozenset()
         """Pieces that the passage has not."""
+        self._changed_rects: list[QRectF] = []
+        """Where they stand, px below the draft's top."""
         self._dropped: list[tuple[int, int]] = []
         """Parts of the passage that the draft has not, in UTF-16 units of it."""
         self._selected: Span | None = None
@@ -252,7 +254,7 @@ class DraftOverlay(QObject):
             lead = self._placement.lead(page.gaps.last_line(self._placement.cursor.block()))
         margin = page.document().documentMargin()
         width = page.viewport().width() - 2 * margin
-        laid_out = (self._fade.pieces, page.font(), width, margin, page.line_height, lead)
+        laid_out = ((self._fade.pieces, self._changed), page.font(), width, margin, page.line_height, lead)
         if laid_out[1:] != self._laid_out[1:]:
             self._tallest = self._least_gap = 0.0
         if self._text is None or laid_out != self._laid_out:
@@ -261,6 +263,7 @@ class DraftOverlay(QObject):
                 self._fade.pieces, page.font(), option, width, margin, page.line_height, lead
             )
             self._laid_out = laid_out
+            self._changed_rects = self._text.rects_of(self._changed)
             page.viewport().update()
         if self._settled and self._text.line_bottoms:
             self._tallest = max(self._tallest, self._text.line_bottoms[-1])
@@ -328,10 +331,11 @@ class DraftOverlay(QObject):
     def paint(self, painter: QPainter, clip: QRectF) -> None:
         theme, mode = self._page.theme, self._placement.mode
         start, end = self._placement.bounds
-        paint_passage(painter, self._page.text_rects(start, end), QColor(theme.accent))
-        for from_unit, to_unit in self._dropped:
-            rects = self._page.text_rects(start + from_unit, start + to_unit)
-            paint_difference(painter, rects, QColor(theme.accent))
+        passage = self._page.text_rects((start, end))
+        if any(line.intersects(clip) for line in passage):
+            paint_passage(painter, passage, QColor(theme.accent))
+            dropped = [(start + first, start + last) for first, last in self._dropped]
+            paint_difference(painter, self._page.text_rects(*dropped), QColor(theme.accent))
         stands_below = mode is JoinMode.WITHIN or (mode is JoinMode.BEFORE and not self._gap.is_above)
         if stands_below and start == end:
             caret = QRectF(self._page.cursorRect(self._placement.cursor))
@@ -351,9 +355,8 @@ class DraftOverlay(QObject):
             colour, font = mix(paper, ink_colour, 0.1), self._page.font()
             paint_placeholder(painter, column, self._lines, font, lead_width, colour, from_right=from_right)
             return
-        if self._changed:
-            rects = [rect.translated(shown.topLeft()) for rect in self._text.rects_of(self._changed)]
-            paint_difference(painter, rects, QColor(theme.accent))
+        rects = [rect.translated(shown.topLeft()) for rect in self._changed_rects]
+        paint_difference(painter, rects, QColor(theme.accent))
         for part in self._corrected:
             paint_corrected(painter, self.rects_of(part), QColor(theme.accent))
         for part in self._pinned:

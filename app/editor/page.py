@@ -190,17 +190,21 @@ class Page(TextEdit):
         """Viewport y of the block's top; far from the view it is only told that it is far."""
         return self.blockBoundingGeometry(block).top() + self.contentOffset().y()
 
-    def text_rects(self, start: int, end: int) -> list[QRectF]:
-        """Of the text between two UTF-16 positions, line by line, where it is in view; viewport px."""
+    def text_rects(self, *spans: tuple[int, int]) -> list[QRectF]:
+        """Of the text between UTF-16 positions, line by line, where it is in view; viewport px."""
         rects: list[QRectF] = []
-        block = max(self.document().findBlock(start), self.firstVisibleBlock(), key=QTextBlock.position)
-        while block.isValid() and block.position() < end:
-            top = self.block_top(block)
-            if top > self.viewport().height():
-                break
-            first, last = start - block.position(), end - block.position()
-            rects += [rect.translated(0, top) for rect in line_rects(block.layout(), first, last)]
-            block = block.next()
+        tops: dict[int, float] = {}
+        visible = self.firstVisibleBlock()
+        for start, end in spans:
+            block = max(self.document().findBlock(start), visible, key=QTextBlock.position)
+            while block.isValid() and (begins_at := block.position()) < end:
+                if begins_at not in tops:
+                    tops[begins_at] = self.block_top(block)
+                if (top := tops[begins_at]) > self.viewport().height():
+                    return rects
+                lines = line_rects(block.layout(), start - begins_at, end - begins_at)
+                rects += [rect.translated(0, top) for rect in lines]
+                block = block.next()
         return rects
 
     def lines_of(self, text: str) -> int:

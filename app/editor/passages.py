@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from PySide6.QtCore import QTextBoundaryFinder
 from PySide6.QtGui import QTextCursor, QTextDocument
@@ -12,26 +14,40 @@ from PySide6.QtGui import QTextCursor, QTextDocument
 from app.documents.text import text_between, utf16_length
 from engine.protocol.requests import Span
 
-_FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
+_FENCE = re.compile(r"^ {0,3}(`{3,}(?=[^`\n]*$)|~{3,})[ \t]*(.*)$", re.MULTILINE)
 _GAP = re.compile(r"\[\[([^\[\]\n]*)\]\]")
 _PROTECTED = re.compile(
     r"""
-    ^\ {0,3}(?:```|~~~).*?^\ {0,3}(?:```|~~~)   # a fenced block
-    | `[^`\n]+`                                  # code
-    | “[^”\n]*” | „[^“”\n]*[“”] | «[^»\n]*» | »[^«\n]*« | "[^"\n]+" | 「[^」\n]*」
-    | (?:https?://|www\.)[^\s)>\]]+ | [\w.+-]+@[\w-]+\.[\w.]+
-    | !?\[[^\]\n]*\]\([^)\n]*\)                  # a Markdown link
-    | ^\ {0,3}(?:\#{1,6}|[-*+>]|\d+[.)])(?=\s)   # what a line of Markdown begins with
-    | \*\*|__|~~                                 # emphasis
+    ^\ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^\ {0,3}(?P=fence)[`~]*\ *$  # a fenced block
+    | `[^`\n]+`                                   # code
+    | “[^”\n]*(?:”|$) | \A[^“”„\n]*”              # quotations, and parts of those that go on
+    | „[^“”\n]*[“”] | «[^»\n]*» | »[^«\n]*« | ‹[^›\n]*› | "[^"\n]+" | 「[^」\n]*」 | 『[^』\n]*』
+    | ‘[^\n]*?’(?!\w) | ‚[^\n]*?[‘’](?!\w) | (?<!\w)'[^'\n]+'(?!\w)
+    | (?:https?://|www\.)[^\s<>)\]]*[^\s<>)\].,;:!?…'"”’»] | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
+    | !?\[[^\]\n]*\]\([^)\n]*\) | </?[a-zA-Z][^<>\n]*>
+    | ^\ {0,3}(?:\#{1,6}|[-*+>]|\d+[.)])(?=\s)    # what a line of Markdown begins with
+    | \*{2,3}|__|~~ | (?<![\w*])[*_](?=[^\s*_]) | (?<=[^\s*_])[*_](?![\w*])  # emphasis
     | \[\[[^\]\n]*\]\]
-    | [$€£¥]?\d[\d.,:/’'%-]*\d[%°€$]?|\d+[%°€$]?  # numbers and dates
+    | \d{1,2}\.?\s(?:de\s)?[^\W\d_]+\s(?:de\s)?\d{4}\b    # a date
+    | (?<!\w)[-−+]?[$€£¥]?[A-Za-z]*\d(?:[\d.,:/’'%A-Za-z年月日-]*[\dA-Za-z年月日])?[%°€$£¥]?
+    | \d+(?:[.,:/年月]\d+)*[年月日%°]? | [½¼¾⅓⅔]
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
-_CAPITALISED = re.compile(r"(?<=[^\W\d_][,;:]\s|.[^\W\d_]\s)[A-ZÀ-ÖØ-Þ][\w’'-]*|\b[A-ZÀ-ÖØ-Þ]{2,}\b")
-"""A word with a capital that no sentence begins with."""
-MANY_NAMES = 0.25
-"""Of the words: where as many begin with capitals, as nouns do in German, they are no names."""
+_WORD = re.compile(r"[^\W\d_][\w’'-]*")
+_BEGINS_SENTENCE = re.compile(r"(?:^|[.!?…。！？][^\w\s]*\s+|\n)[^\w\n]*$")
+_ABBREVIATED = re.compile(r"\b(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3}|Prof|\d{1,2})\.\s$", re.IGNORECASE)
+_GERMAN_NOUN = re.compile(
+    r"\b(?:d(?:er|ie|as|em|en)|k?ein(?:e[nmrs]?)?|im|zu[mr]|vom|beim|ins|diese[nmrs]?|jede[nmrs]?|viele[nr]?"
+    r"|(?:mein|dein|sein|ihr|unser|euer)(?:e[nmrs]?)?)\s(?:[^\W\d_]+\s)?$",
+    re.IGNORECASE,
+)
+"""What comes before a word that has its capital as a noun."""
+_REACH = 40
+NAMES_REACH = 5_000
+"""Characters around a passage."""
+MANY_NAMES = 0.6
+"""Of the words: where as many have capitals, as in a headline, they are no names."""
 
 
 def whole_words(selection: QTextCursor) -> QTextCursor | None:
@@ -69,18 +85,63 @@ def segments(text: str, kind: QTextBoundaryFinder.BoundaryType) -> list[str]:
     return parts
 
 
-def crosses_a_fence(text: str) -> bool:
-    """It has the one end of a fenced code block and not the other."""
-    return len(_FENCE.findall(text)) % 2 == 1
+def crosses_a_fence(passage: QTextCursor) -> bool:
+    """Its lines have the one end of a fenced code block and not the other."""
+    document = passage.document()
+    first, last = document.findBlock(passage.selectionStart()), document.findBlock(passage.selectionEnd())
+    above = deque(_fences(text_between(document, 0, first.position())), maxlen=1)
+    begins_in = above[0] if above else ""
+    lines = text_between(document, first.position(), last.position() + last.length() - 1)
+    inside = [begins_in, *_fences(lines, begins_in)]
+    return set(inside) != {begins_in} if begins_in else bool(inside[-1])
 
 
-def protected(passage: str) -> tuple[Span, ...]:
-    """Quotations, names, numbers, dates, links, mark-up and code."""
+def _fences(text: str, fence: str = "") -> Iterator[str]:
+    """What the code block is fenced with behind each fence's line; empty outside of one. fence: before."""
+    for mark, info in _FENCE.findall(text):
+        if not fence:
+            fence = mark
+        elif mark.startswith(fence) and not info:
+            fence = ""
+        yield fence
+
+
+def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ...]:
+    """Quotations, names, numbers, dates, links, mark-up and code; none, where there is nothing else: then
+    they are what is meant. before, after: text around, which tells what is a name.
+    """
     spans = [Span(*found.span()) for found in _PROTECTED.finditer(passage)]
-    names = [Span(*found.span()) for found in _CAPITALISED.finditer(passage)]
-    if len(names) <= MANY_NAMES * len(passage.split()):
-        spans += names
-    return tuple(sorted((span for span in spans if span.start < span.end), key=lambda span: span.start))
+    spans += _names(before[-NAMES_REACH:], passage, after[:NAMES_REACH])
+    spans.sort(key=lambda span: span.start)
+    ends = accumulate((span.end for span in spans), max, initial=0)
+    free = [
+        passage[end:start] for end, start in zip(ends, [*(span.start for span in spans), None], strict=True)
+    ]
+    return tuple(spans) if any(map(str.isalnum, "".join(free))) else ()
+
+
+def _names(before: str, passage: str, after: str) -> list[Span]:
+    """Words with a capital that no sentence begins with, and the same ones where one does."""
+    text, start = before + passage + after, len(before)
+    words = list(_WORD.finditer(text))
+    known = {word[0] for word in words if _has_own_capital(word)}
+    known -= {word[0].capitalize() for word in words if word[0].islower()}
+    inside = [word for word in words if start <= word.start() < start + len(passage)]
+    names = [word for word in inside if word[0] in known]
+    if len(names) >= max(3, MANY_NAMES * len(inside)):
+        return []
+    return [Span(word.start() - start, min(word.end() - start, len(passage))) for word in names]
+
+
+def _has_own_capital(word: re.Match[str]) -> bool:
+    text = word[0]
+    if text.islower() or text.partition("’")[0].partition("'")[0] == "I":
+        return False
+    if any(map(str.isupper, text[1:])):
+        return True
+    before = word.string[max(0, word.start() - _REACH) : word.start()]
+    begins = _BEGINS_SENTENCE.search(before) and not _ABBREVIATED.search(before)
+    return text[0].isupper() and not begins and not _GERMAN_NOUN.search(before)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,11 @@ class Placement:
         """The line breaks between the text before the draft and the draft."""
         return self._join.lead(self._near())
 
+    @property
+    def tail(self) -> str:
+        """What is put in behind the draft."""
+        return self._join.tail(self._near())
+
     def context(self) -> TextContext:
         """The text before the draft, as the draft finds it, and the text after it."""
         around = self._read(CONTEXT_CHARACTERS)
@@ -130,18 +135,19 @@ class Placement:
 
     def apply(self, text: str) -> QTextCursor:
         """Put the text in, as one edit block and so one undo → a cursor behind it."""
-        near = self._near()
-        insertion = self._join.lead(near) + text
-        cursor = self._range()
-        start = cursor.selectionStart()
+        insertion, tail, (start, end) = self.separator + text, self.tail, self.bounds
+        cursor = _at(self.cursor, start)
         cursor.beginEditBlock()
-        cursor.removeSelectedText()
-        # As two commands: Qt merges what is typed next into a lone one.
-        cursor.insertText(insertion[-1:] + self._join.tail(near))
+        # As two commands: Qt merges what is typed next into a lone one, or the last of several.
+        cursor.insertText(insertion[-1:] + tail)
         cursor.setPosition(start)
         cursor.insertText(insertion[:-1])
+        behind = start + utf16_length(insertion)
+        cursor.setPosition(behind + utf16_length(tail))
+        cursor.setPosition(cursor.position() + end - start, QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
         cursor.endEditBlock()
-        cursor.setPosition(start + utf16_length(insertion))
+        cursor.setPosition(behind)
         return cursor
 
     def _range(self) -> QTextCursor:
@@ -198,7 +204,7 @@ class ReplacingPlacement(Placement):
 class PassagePlacement(ReplacingPlacement):
     """In place of a passage, which the draft says otherwise: whatever stands around it stays as it is."""
 
-    separator = ""
+    separator = tail = ""
 
     def __init__(self, passage: QTextCursor) -> None:
         super().__init__(passage)
@@ -214,17 +220,9 @@ class PassagePlacement(ReplacingPlacement):
         ends = list(accumulate(map(len, pieces), initial=0))
         return [text[max(start, first) : min(end, last)] for start, end in pairwise(ends)]
 
-    def apply(self, text: str) -> QTextCursor:
-        cursor = self._range()
-        start = cursor.selectionStart()
-        cursor.beginEditBlock()
-        cursor.insertText(text)
-        cursor.endEditBlock()
-        cursor.setPosition(start + utf16_length(text))
-        return cursor
-
 
 def _at(cursor: QTextCursor, position: int) -> QTextCursor:
-    moved = QTextCursor(cursor)
+    """Another one, which inserts as any does: from one that keeps its position, the last line comes first."""
+    moved = QTextCursor(cursor.document())
     moved.setPosition(position)
     return moved

@@ -17,6 +17,7 @@ from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_picking import DraftPicking
 from app.drafting.idle_unload import IdleUnload
 from app.drafting.prefetch import Prefetch
+from app.drafting.selection_bar import SelectionBar
 from app.editor.page import Page
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
@@ -50,6 +51,7 @@ class DocumentView(QWidget):
         self.draft_actions = DraftActions(self.drafts, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
         self.button = DraftButton(self.page, self.drafts)
+        self.selection_bar = SelectionBar(self.page, self.draft_actions)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
         self._column = QVBoxLayout(self)

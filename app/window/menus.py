@@ -86,6 +86,7 @@ class DraftMenu(QMenu):
 
     def __init__(self, actions: DraftActions, window: QWidget) -> None:
         super().__init__("&Draft", window)
+        self.setToolTipsVisible(True)
         self.addActions([actions.draft, actions.retry, actions.stop, actions.keep, actions.discard])
         self.addSeparator()
         for action in (*actions.of_selection, actions.bridge, actions.gaps):
@@ -93,7 +94,7 @@ class DraftMenu(QMenu):
         self.addSeparator()
         self.addActions([actions.keep_sentence, actions.pick, actions.pin, actions.corrections])
         self.addSeparator()
-        self.addActions([actions.previous, actions.next, actions.go_to, actions.bring_back])
+        self.addActions([actions.previous, actions.next, actions.names, actions.go_to, actions.bring_back])
         self.of_draft = self.actions()
         self.addSeparator()
 

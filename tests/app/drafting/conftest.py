@@ -18,9 +18,10 @@ from app.editor.page import Page
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
+from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.engine import Engine
 from engine.protocol.errors import Fault
-from engine.protocol.events import DraftEvent, Finished, LoadEvent
+from engine.protocol.events import DraftEvent, Finished, LoadEvent, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest, Span
 from tests.app.conftest import Run
 from tests.app.pages import END, make_page, put_caret
@@ -44,12 +45,17 @@ class ScriptedEngine(FakeEngine):
         self.peak_bytes = 0
         self.says = DRAFT
         self.corrected: tuple[Span, ...] = ()
+        self.says_each: tuple[str, ...] = ()
+        """What each variant says, the worst first; else all say the same."""
+        self.can = EngineCapabilities(frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8)
         self.may_load = threading.Event()
         self.may_load.set()
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         self.may_load.wait()
-        yield from super().load(request, cancelled)
+        for event in super().load(request, cancelled):
+            is_ready = isinstance(event, Ready)
+            yield msgspec.structs.replace(event, capabilities=self.can) if is_ready else event
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         self.requests.append(request)
@@ -57,6 +63,9 @@ class ScriptedEngine(FakeEngine):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
                 event = msgspec.structs.replace(event, stats=stats, text=self.says, corrected=self.corrected)
+                if self.says_each:
+                    text, rank = self.says_each[event.variant], request.variants - event.variant
+                    event = msgspec.structs.replace(event, text=text, rank=rank)
             yield event
 
 
