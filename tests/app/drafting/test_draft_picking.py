@@ -71,8 +71,13 @@ def selected(desk: Desk) -> str:
 
 
 @pytest.mark.parametrize("place", [END, TEXT.index("the end of"), TEXT.index("\n\n") + 1, 0])
-def test_a_click_pins_a_word_and_frees_it_and_the_caret_stays(desk: Desk, run: Run, place: int) -> None:
-    put_caret(desk.page, place)
+@pytest.mark.parametrize("ends", ["", " and 🦊"])
+def test_a_click_pins_a_word_and_frees_it_and_the_caret_stays(
+    desk: Desk, run: Run, place: int, ends: str
+) -> None:
+    text = TEXT + ends
+    set_document_text(desk.page.document(), text)
+    put_caret(desk.page, place + 2 * len(ends) if place == END else place)
     run(desk.settled())
     place = desk.page.textCursor().position()
     for word in ("fox", "didn't", "Émile"):
@@ -82,7 +87,7 @@ def test_a_click_pins_a_word_and_frees_it_and_the_caret_stays(desk: Desk, run: R
     click(desk, "🦊")
     assert pinned(desk) == ["fox", "didn't"]
     assert desk.page.textCursor().position() == place
-    assert desk.page.text() == TEXT
+    assert desk.page.text() == text
 
 
 def test_beside_the_drafts_lines_the_mouse_is_the_texts(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
@@ -189,7 +194,8 @@ def test_what_is_typed_goes_into_the_text(desk: Desk, run: Run, qtbot: QtBot) ->
 PLACES = {
     "the end of a text": (TEXT, len(TEXT)),
     "within a line": ("The man went and", 16),
-    "within a paragraph": ("The man went home.", 7),
+    "before a space": ("The man went home.", 7),
+    "before a word": ("The man went home.", 8),
     "before a paragraph": ("One.\n\nTwo.\n\nThree.", 6),
     "a blank line": ("One.\n\n\n\nTwo.", 6),
     "an empty text": ("", 0),
@@ -231,9 +237,18 @@ def test_kept_sentence_by_sentence_it_reads_as_kept_at_once(
     assert not desk.page.document().isUndoAvailable()
 
 
+def test_one_sentence_after_another_can_be_kept_without_a_pause(desk: Desk, run: Run, qtbot: QtBot) -> None:
+    run(desk.settled())
+    desk.draft.settled_at_s -= 1
+    desk.drafts.go_to_draft()
+    for _ in range(2):
+        qtbot.keyClick(desk.page, Key.Key_Right, CTRL)
+    assert desk.page.text() == f"{TEXT}\n\nThe fox 🦊 ran home. Émile didn't see it, nor did Ada."
+
+
 def test_no_words_are_glued_while_the_rest_is_a_draft(desk: Desk, run: Run) -> None:
     set_document_text(desk.page.document(), "The man went home.")
-    put_caret(desk.page, 7)
+    put_caret(desk.page, 8)
     run(desk.settled())
     desk.drafts.keep_sentence()
     assert desk.page.text() == "The man The fox 🦊 ran home. went home."
