@@ -24,6 +24,9 @@ class DraftActions(QObject):
         on_current = self._on_current
         self.draft = self._action("Draft paragraph\tCtrl+Enter", "Draft paragraph", drafts.draft)
         self.draft.setToolTip("Draft paragraph (Ctrl+Enter)")
+        self.instruct = self._action("Draft with instruction…", "Say what it should say")
+        self.instruct.setShortcuts([QKeySequence(f"Ctrl+Shift+{key}") for key in ("Return", "Enter")])
+        self.instruct.setIconText("Ask…")
         self.retry = self._action("Retry", "Draft again", on_current(DraftSession.retry), "Ctrl+R")
         self.stop = self._action(
             "Stop", "Stop, and take what stands", on_current(DraftSession.stop), "Ctrl+."
@@ -34,6 +37,8 @@ class DraftActions(QObject):
         show_next = on_current(lambda draft: draft.show(draft.shown_variant + 1))
         self.previous = self._action("Previous draft", "Show the draft before", show_previous, "Alt+PgUp")
         self.next = self._action("Next draft", "Show the next draft", show_next, "Alt+PgDown")
+        self.keep_all = self._action("Keep all", "Keep all drafts", drafts.keep_all, "Ctrl+Shift+K")
+        self.discard_all = self._action("Discard all", "Discard all drafts", drafts.discard_all)
         self.go_to = self._action("Go to the draft", "Go to the draft", drafts.go_to_draft, "Ctrl+J")
         self.bring_back = self._action(
             "Bring back the last draft", "Bring back the draft that was discarded last", drafts.bring_back
@@ -48,12 +53,15 @@ class DraftActions(QObject):
         drafts.changed.connect(self._on_changed)
         self._on_changed()
 
-    def _action(self, text: str, tool_tip: str, act: Callable[[], object], key: str = "") -> QAction:
+    def _action(
+        self, text: str, tool_tip: str, act: Callable[[], object] | None = None, key: str = ""
+    ) -> QAction:
         action = QAction(text, self)
         action.setIconText(text.partition("\t")[0])
         action.setToolTip(tool_tip)
         action.setShortcut(QKeySequence(key))
-        action.triggered.connect(lambda: act())
+        if act:
+            action.triggered.connect(lambda: act())
         return action
 
     def _verb(self, verb: Verb, drafts: DraftController) -> QAction:
@@ -77,7 +85,11 @@ class DraftActions(QObject):
             action.setEnabled(settled)
         for action in (self.discard, self.go_to):
             action.setEnabled(draft is not None)
-        self.bring_back.setEnabled(self._drafts.dropped is not None and draft is None)
+        self.bring_back.setEnabled(bool(self._drafts.dropped) and draft is None)
+        several = len(self._drafts.overlays) > 1
+        self.keep_all.setEnabled(several and any(other.shown for other in self._drafts.overlays))
+        self.discard_all.setEnabled(several)
+        self.instruct.setEnabled(draft is None or settled)
         shown, count = (draft.shown_variant, draft.count) if draft else (0, 0)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.engine import Engine
 from engine.protocol.errors import Fault
-from engine.protocol.events import DraftEvent, Finished, LoadEvent
+from engine.protocol.events import DraftEvent, Finished, LoadEvent, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest
 from tests.app.conftest import Run
 from tests.app.pages import END, make_page, put_caret
@@ -42,12 +43,18 @@ class ScriptedEngine(FakeEngine):
         self.how = ""
         self.peak_bytes = 0
         self.says = DRAFT
+        self.can: dict[str, Any] = {}
+        """Of EngineCapabilities, what is another thing."""
         self.may_load = threading.Event()
         self.may_load.set()
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         self.may_load.wait()
-        yield from super().load(request, cancelled)
+        for event in super().load(request, cancelled):
+            if isinstance(event, Ready):
+                can = msgspec.structs.replace(event.capabilities, **self.can)
+                event = msgspec.structs.replace(event, capabilities=can)
+            yield event
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         self.requests.append(request)
