@@ -12,7 +12,7 @@ from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor
 
 from app.documents.text import text_between, utf16_length
 from app.drafting.draft_requests import DraftRequests
-from app.drafting.draft_session import DraftSession, DraftState, Variant
+from app.drafting.draft_session import DraftSession, DraftState, Outcome, Variant
 from app.drafting.verbs import BRIDGE, DRAFT, FILL_IN_LINE, Verb
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
@@ -37,6 +37,11 @@ NOTHING_TO_BRIDGE = Fault(
 )
 NO_GAPS = Fault(
     "input", "There are no gaps to draft.", "Write [[what belongs there]] where text should come."
+)
+NOTES_NOT_READ = Fault(
+    "instructions",
+    "This model cannot read what you ask for, nor the notes in the gaps.",
+    "It goes on from your text alone.",
 )
 PASSAGE_CHANGED = Fault("input", "You changed the passage, so its new version was let go.", "")
 FIRST_RESERVED_LINES = (2, 4, 8, 12, 16)
@@ -66,10 +71,13 @@ class DraftController(QObject):
         """Of the drafts that settled last, by the length that was chosen."""
         self._told_current: DraftSession | None = None
         """The current one when `changed` was emitted last."""
-        self.dropped: DraftSession | None = None
-        """The last one that was discarded: until the next one ends it can be brought back."""
         self.changed.connect(self._on_told)
         self._could_bring_back = False
+        self.dropped: list[DraftSession] = []
+        """What was discarded last: until the next one ends it can be brought back."""
+        self._discards_all = False
+        self._told = ""
+        """The load after which it was told that its model takes no instructions."""
         self.requests.failed.connect(self.failed)
         model.leaving.connect(self._on_model_leaving)
         model.changed.connect(self.changed)
@@ -125,7 +133,15 @@ class DraftController(QObject):
         else:
             self.go_to_draft()
 
-    def draft_at(self, cursors: Sequence[QTextCursor]) -> None:
+    def draft_as_asked(self, instruction: str) -> None:
+        """Draft at the caret, or the current draft again, as the writer asks."""
+        if draft := self.current:
+            draft.instruction = instruction
+            draft.retry()
+        else:
+            self.draft_at([self._page.textCursor()], instruction)
+
+    def draft_at(self, cursors: Sequence[QTextCursor], instruction: str = "") -> None:
         """Draft at several places in one batch. What a cursor selects is all that its draft is given; the
         draft goes behind it.
         """
@@ -139,7 +155,7 @@ class DraftController(QObject):
             at = end_of_word(at)
             if cursor == self._page.textCursor():
                 self._page.setTextCursor(at)
-            drafts.append(self._open(Placement(at), DRAFT, selection))
+            drafts.append(self._open(Placement(at), DRAFT, selection, instruction))
         self._send(drafts)
 
     def redraft_selection(self, verb: Verb) -> None:
@@ -184,23 +200,22 @@ class DraftController(QObject):
     def draft_all_gaps(self) -> None:
         """Draft all places that the writer has marked, as many at a time as the engine takes."""
         document = self._page.document()
-        gaps = [gap for gap in writer_gaps(document) if not self._draft_over(gap.start, gap.end)]
-        if not gaps:
-            self.failed.emit(NO_GAPS)
-            return
-        ready = self._model.ready
-        most = ready.capabilities.max_batch if ready else 1
         drafts = []
-        for gap in gaps:
+        for gap in writer_gaps(document):
+            if self._draft_over(gap.start, gap.end):
+                continue
             cursor = QTextCursor(document)
             cursor.setPosition(gap.start)
             cursor.setPosition(gap.end, QTextCursor.MoveMode.KeepAnchor)
-            draft = self._open(ReplacingPlacement(cursor), DRAFT if gap.fills_its_line else FILL_IN_LINE)
-            draft.instruction = gap.note
-            drafts.append(draft)
+            verb = DRAFT if gap.fills_its_line else FILL_IN_LINE
+            drafts.append(self._open(ReplacingPlacement(cursor), verb, instruction=gap.note))
+        if not drafts:
+            self.failed.emit(NO_GAPS)
+            return
         self._page.setTextCursor(QTextCursor(drafts[0].placement.cursor))
-        for verb in (DRAFT, FILL_IN_LINE):
+        for verb in dict.fromkeys(draft.verb for draft in drafts):
             of_verb = [draft for draft in drafts if draft.verb is verb]
+            most = max(1, self._model.max_batch // max(1, len(verb.length_shares)))
             for start in range(0, len(of_verb), most):
                 self.requests.send(of_verb[start : start + most])
 
@@ -250,23 +265,38 @@ class DraftController(QObject):
             if rest.strip():
                 self.go_to_draft()
 
+    def keep_all(self) -> None:
+        """Put all settled drafts in, as one undo step."""
+        settled = [(draft, shown.text) for draft in self.overlays if (shown := draft.shown)]
+        for draft, _ in settled:
+            draft.end(Outcome.KEPT)
+        step = QTextCursor(self._page.document())
+        step.beginEditBlock()
+        for draft, text in settled:
+            draft.placement.apply(text)
+        step.endEditBlock()
+
     def discard_all(self) -> None:
-        for draft in list(self.overlays):
+        for number, draft in enumerate(list(self.overlays)):
+            self._discards_all = number > 0  # all can be brought back together
             draft.discard()
+        self._discards_all = False
 
     def bring_back(self) -> None:
-        """The draft that was discarded last, at its place."""
-        if (dropped := self.dropped) and self.can_bring_back:
-            again = self._open(dropped.placement.again(), dropped.verb, dropped.selection)
-            again.instruction, again.holds_names = dropped.instruction, dropped.holds_names
-            again.retries = dropped.retries
+        """What was discarded last, at its place."""
+        if not self.can_bring_back:
+            return
+        for dropped in [draft for draft in self.dropped if draft.placement.is_intact]:
+            placement, asked = dropped.placement.again(), dropped.instruction
+            again = self._open(placement, dropped.verb, dropped.selection, asked)
+            again.holds_names, again.retries = dropped.holds_names, dropped.retries
             again.restore(dropped.variants, dropped.shown_variant)
-            self.go_to_draft()
+        self.go_to_draft()
 
     @property
     def can_bring_back(self) -> bool:
         """Whether there is one, and what it would replace still stands."""
-        return self.dropped is not None and not self.overlays and self.dropped.placement.is_intact
+        return not self.overlays and any(draft.placement.is_intact for draft in self.dropped)
 
     def go_to_draft(self, draft: DraftSession | None = None) -> None:
         """Put the caret where that draft stands, or the current one."""
@@ -294,10 +324,13 @@ class DraftController(QObject):
 
     # ---------------------------------------------------------------- the life of a draft
 
-    def _open(self, placement: Placement, verb: Verb = DRAFT, selection: str = "") -> DraftSession:
+    def _open(
+        self, placement: Placement, verb: Verb = DRAFT, selection: str = "", instruction: str = ""
+    ) -> DraftSession:
         draft = DraftSession(
             placement, lambda draft: self.requests.send([draft]), self.requests.cancel, self, verb, selection
         )
+        draft.instruction = instruction
         chosen = self._settings.current
         recent = self._recent_lines.get(chosen.length, [FIRST_RESERVED_LINES[chosen.length]])
         lines = self._page.lines_of(placement.passage) if verb.joins_after else statistics.median(recent)
@@ -323,15 +356,23 @@ class DraftController(QObject):
     def _on_changed(self, draft: DraftSession) -> None:
         if draft.state is DraftState.ENDED and (overlay := self.overlays.pop(draft, None)):
             overlay.close()
-            former, self.dropped = self.dropped, draft if draft.variants and not draft.kept else None
-            for ended in (former, draft):
-                if ended and ended is not self.dropped:
-                    ended.deleteLater()
+            comes_back = bool(draft.variants) and not draft.kept
+            former, self.dropped = self.dropped, [draft] * comes_back
+            if self._discards_all:
+                former, self.dropped = [], [*former, *self.dropped]
+            for ended in [*former, *[draft] * (not comes_back)]:
+                ended.deleteLater()
         elif overlay := self.overlays.get(draft):
             selected = draft.words.selected if draft.words else None
             pinned = draft.words.held if draft.words else ()
             corrected = draft.shown.corrected if draft.shown and draft.shows_corrections else ()
             overlay.mark(selected, pinned, corrected)
+        ready = self._model.ready
+        if ready and self._told != ready.request_id and not ready.capabilities.instructions:
+            in_vain = any(draft.instruction for draft in self.overlays)
+            if in_vain and not any(draft.develops for draft in self.overlays):
+                self._told = ready.request_id
+                self.failed.emit(NOTES_NOT_READ)
         self.changed.emit()
 
     def _on_contents_changed(self) -> None:

@@ -31,6 +31,9 @@ class DraftActions(QObject):
         on_current = self._on_current
         self.draft = self._action("Draft paragraph\tCtrl+Enter", "Draft paragraph", drafts.draft)
         self.draft.setToolTip("Draft paragraph (Ctrl+Enter)")
+        self.instruct = self._action("Draft with instruction…", "Say what it should say")
+        self.instruct.setShortcuts([QKeySequence(f"Ctrl+Shift+{key}") for key in ("Return", "Enter")])
+        self.instruct.setIconText("Ask…")
         self.retry = self._action("Retry", "Draft again", on_current(DraftSession.retry), "Ctrl+R")
         self.stop = self._action(
             "Stop", "Stop, and take what stands", on_current(DraftSession.stop), "Ctrl+."
@@ -54,6 +57,8 @@ class DraftActions(QObject):
         show_next = on_current(lambda draft: draft.show(draft.shown_variant + 1))
         self.previous = self._action("Previous draft", "Show the draft before", show_previous, "Alt+PgUp")
         self.next = self._action("Next draft", "Show the next draft", show_next, "Alt+PgDown")
+        self.keep_all = self._action("Keep all", "Keep all drafts", drafts.keep_all, "Ctrl+Shift+K")
+        self.discard_all = self._action("Discard all", "Discard all drafts", drafts.discard_all)
         self.go_to = self._action("Go to the draft", "Go to the draft", drafts.go_to_draft, "Ctrl+J")
         self.bring_back = self._action(
             "Bring back the last draft", "Bring back the draft that was discarded last", drafts.bring_back
@@ -75,12 +80,15 @@ class DraftActions(QObject):
         self._joining = {one: one.toolTip() for one in (*self.of_selection, self.bridge, self.gaps)}
         self._on_changed()
 
-    def _action(self, text: str, tool_tip: str, act: Callable[[], object], key: str = "") -> QAction:
+    def _action(
+        self, text: str, tool_tip: str, act: Callable[[], object] | None = None, key: str = ""
+    ) -> QAction:
         action = QAction(text, self)
         action.setIconText(text.partition("\t")[0])
         action.setToolTip(tool_tip)
         action.setShortcut(QKeySequence(key))
-        action.triggered.connect(lambda: act())
+        if act:
+            action.triggered.connect(lambda: act())
         return action
 
     def _verb(self, verb: Verb, drafts: DraftController) -> QAction:
@@ -106,6 +114,10 @@ class DraftActions(QObject):
             action.setEnabled(draft is not None)
         self._on_words(draft)
         self.bring_back.setEnabled(self._drafts.can_bring_back)
+        several = len(self._drafts.overlays) > 1
+        self.keep_all.setEnabled(several and any(other.shown for other in self._drafts.overlays))
+        self.discard_all.setEnabled(several)
+        self.instruct.setEnabled(draft is None or settled)
         shown, count = (draft.shown_variant, draft.count) if draft else (0, 0)
         self.names.setEnabled(settled and draft is not None and bool(draft.placement.passage))
         self.names.setChecked(draft is None or draft.holds_names)

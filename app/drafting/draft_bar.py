@@ -21,7 +21,7 @@ EDGE_PX = 8
 
 
 class DraftBar(QFrame):
-    """Step and Stop while a draft develops; Keep, Retry and the variants when it has settled."""
+    """The variants where there are several; step and Stop while they develop; then Keep and Retry."""
 
     def __init__(
         self,
@@ -51,6 +51,9 @@ class DraftBar(QFrame):
         self.keep.setProperty("primary", True)
         self.retry = _button(actions.retry)
         self.pin = _button(actions.pin)
+        self.ask = _button(actions.instruct)
+        self.keep_all = _button(actions.keep_all)
+        self.discard_all = _button(actions.discard_all)
         self.previous = _step_button(actions.previous, "‹")
         self.variant = quiet_label("Which draft")
         self.next = _step_button(actions.next, "›")
@@ -68,18 +71,9 @@ class DraftBar(QFrame):
         self.text = QLabel(self, textFormat=Qt.TextFormat.PlainText)
         """For screen readers: what is settled; too small to be seen."""
         self.text.setFixedSize(1, 1)
-        parts: list[QWidget] = [self.progress, self.label, self.keep, self.pin, self.retry, self.previous]
-        parts += [
-            self.variant,
-            self.next,
-            self.names,
-            self.wait,
-            self.restart,
-            self.stop,
-            self.discard,
-            self.facts,
-            self.go_to,
-        ]
+        parts: list[QWidget] = [self.previous, self.variant, self.next, self.progress, self.label, self.keep]
+        parts += [self.pin, self.retry, self.ask, self.names, self.wait, self.restart, self.stop]
+        parts += [self.discard, self.keep_all, self.discard_all, self.facts, self.go_to]
         for widget in parts:
             row.addWidget(widget)
         drafts.changed.connect(self.on_changed)
@@ -100,6 +94,7 @@ class DraftBar(QFrame):
             self.pin: self._actions.pin.isEnabled(),
             self.names: settled and bool(protected(draft.placement.passage)),
             self.retry: settled,
+            self.ask: settled,
             self.previous: several,
             self.variant: several,
             self.next: several,
@@ -122,6 +117,8 @@ class DraftBar(QFrame):
         self.setAccessibleDescription(draft.text or "")
         self.text.setText(draft.text or "")
         self.text.setVisible(settled)
+        widest = f"{'8' * len(str(draft.count))} of {'8' * len(str(draft.count))}"
+        self.variant.setMinimumWidth(self.variant.fontMetrics().horizontalAdvance(widest))
         self.variant.setText(f"{draft.shown_variant + 1} of {draft.count}")
         self.label.setText("The engine is not moving" if stalled else self._progress_text(draft))
         self.progress.set_share(self._share(draft))
@@ -135,7 +132,10 @@ class DraftBar(QFrame):
         if draft.state is DraftState.DENOISING:
             part = f"part {draft.canvas + 1}, " if draft.canvas else ""
             return f"{part}step {draft.step} of up to {draft.max_steps}"
-        return "Reading your text" if self._model.loading is None else "Waiting for the model"
+        if self._model.loading is not None:
+            return "Waiting for the model"
+        others = (other.state for other in self._drafts.overlays)
+        return "Waiting for its turn" if DraftState.DENOISING in others else "Reading your text"
 
     def _label_width(self, draft: DraftSession) -> int:
         """Room for any step, so that the buttons stand still."""
@@ -172,6 +172,9 @@ class DraftBar(QFrame):
         """The keys are told only while they hold; what there is no room for goes."""
         held = self._keys.held
         self.facts.setVisible(draft.text is not None)
+        several = len(self._drafts.overlays) > 1 and draft.text is not None
+        self.keep_all.setVisible(several)
+        self.discard_all.setVisible(several)
         self.progress.setVisible(draft.develops and not self._drafts.stalled)
         keep = self._actions.keep.iconText()
         self.keep.setText(f"{keep}  ↵" if held else keep)
@@ -180,7 +183,7 @@ class DraftBar(QFrame):
         escapes = (held and not selects) or (draft.develops and self._drafts.at_caret is draft)
         self.discard.setText("Discard  Esc" if escapes else "Discard")
         self.adjustSize()
-        for widget in (self.facts, self.progress):
+        for widget in (self.facts, self.progress, self.discard_all, self.keep_all):
             if self.width() > room:
                 widget.hide()
                 self.label.setMinimumWidth(1)

@@ -50,7 +50,9 @@ class DraftButton(QToolButton):
     def place(self) -> None:
         """Below the caret's line where nothing stands there, else beside it where there is room."""
         page, cursor = self._page, self._page.textCursor()
-        free = self._drafts.current is None and not cursor.hasSelection()
+        focused = QApplication.focusWidget()
+        asked = focused is not None and page.viewport().isAncestorOf(focused)
+        free = self._drafts.current is None and not cursor.hasSelection() and not asked
         if not free or not cursor.atBlockEnd() or self._rest.isActive():
             self.hide()
             return

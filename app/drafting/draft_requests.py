@@ -50,8 +50,7 @@ class DraftRequests(QObject):
         )
         if first.pinned:
             variants = 1
-        elif ready := self._model.ready:
-            variants = min(variants, ready.capabilities.max_batch // len(drafts))
+        variants = min(variants, self._model.max_batch // len(drafts))
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
         request = self._request(places, variants, first.verb.steps_share, first.retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))
@@ -76,7 +75,7 @@ class DraftRequests(QObject):
         around = text_context(cursor.document(), end_of_word(cursor).position())
         chosen, before = self._settings.current, around.before + around.join.lead(around)
         place = DraftPlace(before=before, after=around.after, extent=chosen.extent)
-        return self._request((place,), chosen.variants)
+        return self._request((place,), 1)
 
     async def close(self) -> None:
         await self._tasks.close()

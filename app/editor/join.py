@@ -88,6 +88,8 @@ class Join:
     separator: str | None
     """What the document itself puts between paragraphs: one line break, or a blank line."""
     in_code: bool
+    in_line: bool = False
+    """It stays in its line, whatever stands beside it there."""
 
     def mode(self, around: TextContext) -> JoinMode:
         """Where it stands now. around: the text near the anchor."""
@@ -112,7 +114,9 @@ class Join:
         return "\n" * (self._breaks(around) - _line_breaks(around.after, 1)) + indent
 
     def _continues_line(self, around: TextContext) -> bool:
-        return bool(around.line_before.strip() and (around.line_after.strip() or not self.begins_anew))
+        return self.in_line or bool(
+            around.line_before.strip() and (around.line_after.strip() or not self.begins_anew)
+        )
 
     def _breaks(self, around: TextContext) -> int:
         """How many line breaks stand on both sides of the draft's own paragraph; none at the text's ends."""
@@ -155,11 +159,16 @@ class Join:
         before, after = around.line_before, around.line_after
         chars, end = list(text), len(text.rstrip())
         start = end - len(text[:end].lstrip())
-        within = bool(before.strip() and after.strip())
+        within = self.in_line or bool(before.strip() and after.strip())
         if within:
             start_of_next = text.find("\n", start, end)
             end = len(text[:start_of_next].rstrip()) if start_of_next >= 0 else end
-            if after[0] in _STOPS and text[start:end][-1:] in _STOPS and text[start:end][-2:] != "..":
+            if (
+                after
+                and after[0] in _STOPS
+                and text[start:end][-1:] in _STOPS
+                and text[start:end][-2:] != ".."
+            ):
                 end -= 1
         chars[:start], chars[end:] = [""] * start, [""] * (len(text) - end)
         if start >= end:
@@ -172,9 +181,9 @@ class Join:
                 above, below = text[start:first].rpartition("\n")[2], text[last:end]
                 breaks = _paragraph_breaks(breaks, above, below, separator)
             chars[first:last] = ["\n" * breaks] + [""] * (last - first - 1)
-        if self._continues_line(around):
+        if before and self._continues_line(around):
             chars[start] = self._seam(before, text[:start], text[start:end], within) + chars[start]
-        if within and _needs_space(text[:end], after):
+        if within and after and _needs_space(text[:end], after):
             chars[end - 1] += " "
         return chars
 

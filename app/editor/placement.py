@@ -175,6 +175,8 @@ class ReplacingPlacement(Placement):
         self.replaced = text_between(replaced.document(), replaced.selectionStart(), replaced.selectionEnd())
         super().__init__(_at(replaced, replaced.selectionEnd()))
         self.cursor.setKeepPositionOnInsert(True)
+        beside = self._near()
+        self._join = replace(self._join, in_line=bool((beside.line_before + beside.line_after).strip()))
 
     @property
     def bounds(self) -> tuple[int, int]:

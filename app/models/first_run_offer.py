@@ -7,7 +7,7 @@ import msgspec
 from app.models import library
 from app.models.fit_verdict import device_taken, judge
 from app.models.model_entry import ModelEntry
-from app.settings.schema import Settings
+from app.settings.schema import Settings, room_settings
 from app.widgets.device_label import device_label
 from engine.checkpoints.catalogue import GEMMA_26B, STARTER
 from engine.checkpoints.units import PRECISION_NAMES, disk_text, memory_text
@@ -24,18 +24,18 @@ def first_run_offer(settings: Settings, devices: tuple[Device, ...]) -> str:
 
 
 def _offer(settings: Settings, devices: tuple[Device, ...]) -> str:
-    entry = ModelEntry(known=GEMMA_26B)
-    device = device_taken(settings.device, devices, entry.shape, "auto", settings.context_tokens)
+    entry, (tokens, variants) = ModelEntry(known=GEMMA_26B), room_settings(settings)
+    device = device_taken(settings.device, devices, entry.shape, "auto", tokens, variants)
     if entry.shape is None or device is None or settings.model == GEMMA_26B.name:
         return ""
     if library.is_whole(GEMMA_26B.folder):
         return ""
-    plan = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device).plan
+    plan = judge(entry.shape, entry.precisions, "auto", tokens, device, variants).plan
     if not plan.fits:  # but perhaps it would, once other programs have ended
         idle = tuple(msgspec.structs.replace(other, free_bytes=other.total_bytes) for other in devices)
-        best = device_taken(settings.device, idle, entry.shape, "auto", settings.context_tokens)
+        best = device_taken(settings.device, idle, entry.shape, "auto", tokens, variants)
         device = next(other for other in devices if best and other.id == best.id)
-        plan = judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device).plan
+        plan = judge(entry.shape, entry.precisions, "auto", tokens, device, variants).plan
     label, name = entry.label, device_label(device)
     if all(other.id == "cpu" for other in devices):
         if plan.fits:

@@ -40,12 +40,17 @@ class FitVerdict:
 
 
 def device_taken(
-    setting: str, devices: tuple[Device, ...], shape: ModelShape | None, precision: str, context_tokens: int
+    setting: str,
+    devices: tuple[Device, ...],
+    shape: ModelShape | None,
+    precision: str,
+    context_tokens: int,
+    variants: int = 1,
 ) -> Device | None:
     """The device that a load comes to; None for one that is not here. precision: `auto`, or one of them."""
 
     def fits(device: Device) -> bool:
-        return shape is None or has_room(shape, precision, device, context_tokens)
+        return shape is None or has_room(shape, precision, device, context_tokens, variants=variants)
 
     return device_named(setting, devices, fits)
 
@@ -56,6 +61,7 @@ def judge(
     chosen: str,
     context_tokens: int,
     device: Device,
+    variants: int = 1,
     *,
     instead: bool = False,
 ) -> FitVerdict:
@@ -66,11 +72,11 @@ def judge(
     offered = [precision for precision in precisions if precision in fitting or precision == chosen]
     offered = offered or list(precisions)  # a packed copy can only be what it is
     loads = [precision for precision in offered if precision in LOADABLE_PRECISIONS]
-    best = best_precision(device, load_bytes(shape, device, context_tokens, loads))
+    best = best_precision(device, load_bytes(shape, device, context_tokens, loads, variants))
     taken = next((precision for precision in offered if precision == chosen), best)
     planned = offered if taken in offered else [taken, *offered]
     context, cards = planned_context(shape, context_tokens), len(card_ids(device))
-    plans = memory_plans(shape, planned, usable_bytes(device), device.total_bytes, cards)
+    plans = memory_plans(shape, planned, usable_bytes(device), device.total_bytes, cards, variants)
     plan = next(plan for plan in plans if (plan.precision, plan.context_tokens) == (taken, context))
     place = "this computer" if device.id == "cpu" else f"your {device_label(device)}"
     told = plan_words(plan, place, several=cards > 1, names=PRECISION_NAMES, instead=instead)

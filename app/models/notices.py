@@ -77,7 +77,7 @@ class ModelNotices(QObject):
         if kind == "device-missing":
             ways.append(("Open the settings", partial(self._leave_for, self.device_asked)))
             idle = self._model.idle_card
-        elif kind in NO_MODEL and ways:
+        elif (kind in NO_MODEL and ways) or kind == "instructions":
             ways.append(self._see_models)
         told, remedy = found.message or fault.message, idle or found.reason or fault.remedy
         self._notice.show_message(told, remedy, *ways[:2])

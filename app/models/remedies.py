@@ -81,16 +81,18 @@ def _for_lack_of_memory(
     """What would fit by the plan. ready: what is loaded, if it was a draft that failed; certain: whether
     memory ran out, for want of which the system ends programs too.
     """
-    entry, context = _entry(settings), settings.context_tokens
+    entry, context, variants = _entry(settings), settings.context_tokens, settings.variants
     shape, asked = entry.shape, ready.precision if ready else settings.precision
-    device = ready.device if ready else device_taken(settings.device, devices, shape, asked, context)
+    device = (
+        ready.device if ready else device_taken(settings.device, devices, shape, asked, context, variants)
+    )
     starter = (USE_STARTER,) * (settings.model != STARTER.name)
     if shape is None or device is None:
         reason = "Close other programs, or choose a smaller model."
         return Remedies(reason=reason, ways=(TRY_AGAIN, *starter)) if certain else Remedies()
 
     def plan(precision: str, context_tokens: int, where: Device) -> MemoryPlan:
-        return judge(shape, entry.precisions, precision, context_tokens, where).plan
+        return judge(shape, entry.precisions, precision, context_tokens, where, variants).plan
 
     now = plan(asked, context, device)
     if now.fits and not certain:
@@ -126,7 +128,8 @@ def automatic_precision(settings: Settings, device: Device) -> Precision | None:
     entry = _entry(settings)
     if entry.shape is None:
         return None
-    return judge(entry.shape, entry.precisions, "auto", settings.context_tokens, device).plan.precision
+    budget = settings.context_tokens, device, settings.variants
+    return judge(entry.shape, entry.precisions, "auto", *budget).plan.precision
 
 
 def _entry(settings: Settings) -> ModelEntry:

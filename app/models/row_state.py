@@ -32,6 +32,7 @@ class LoadConditions:
     devices: tuple[Device, ...]
     """To choose from, without what the model in use holds."""
     context_tokens: int
+    variants: int
     instead: bool
     """It would take the place of the model in use."""
     free_disk_bytes: int
@@ -80,7 +81,8 @@ def row_state(
     probed, failed = state is DownloadState.PROBED, state is DownloadState.FAILED
     problem = entry.local.problem if entry.local else ""
     loading, ready = (use.loading, use.ready) if use else (None, None)
-    device = device_taken("auto", conditions.devices, entry.shape, chosen, conditions.context_tokens)
+    budget = conditions.context_tokens, conditions.variants
+    device = device_taken("auto", conditions.devices, entry.shape, chosen, *budget)
     offered = suitable_precisions(entry.precisions, device)
     verdict = _judged(entry, device, chosen if offered else entry.precisions[0], conditions)
     plan = verdict.plan if verdict else None
@@ -148,8 +150,8 @@ def _judged(
 ) -> FitVerdict | None:
     if entry.shape is None or device is None:
         return None
-    tokens = conditions.context_tokens
-    return judge(entry.shape, entry.precisions, chosen, tokens, device, instead=conditions.instead)
+    tokens, variants, instead = conditions.context_tokens, conditions.variants, conditions.instead
+    return judge(entry.shape, entry.precisions, chosen, tokens, device, variants, instead=instead)
 
 
 def _source(entry: ModelEntry) -> str:

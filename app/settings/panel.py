@@ -106,6 +106,7 @@ class SettingsPanel(QWidget):
         rows.addWidget(self._device_note)
         fields.slider("max_steps", self._steps_text, own=lambda: self._own("max_steps") or _USUAL_STEPS)
         fields.slider("length", _length_text)
+        fields.slider("variants", str)
         fields.slider("context_tokens", self._context_text, _CONTEXTS)
         self._seed = named(fields.number_field("seed"), "Seed number")
         fields.combo("seed", _seed_choices, beside=self._seed)

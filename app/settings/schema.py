@@ -57,7 +57,7 @@ _log = logging.getLogger(__name__)
 _EXPLAINED = {
     "max_steps": "More steps take longer and read better; a draft that has settled stops before.",
     "length": "A draft ends where its sentence or its paragraph does; several paragraphs end where they may.",
-    "variants": "Several drafts of a place develop together; more take memory and time.",
+    "variants": "So many drafts of a place develop together, to choose from; more take memory and time.",
     "context_tokens": "How much of your text before the caret the model reads; more takes memory.",
     "seed": "The same number and the same text give the same draft.",
     "t_max": "Higher is more surprising, while the first words are found.",
@@ -107,6 +107,11 @@ def problem(name: str, value: object) -> str | None:
 def load_settings(settings: Settings) -> tuple[str, str, str]:
     """What the loaded model depends on."""
     return settings.model, settings.device, settings.precision
+
+
+def room_settings(settings: Settings) -> tuple[int, int]:
+    """What the room that its drafts take depends on."""
+    return settings.context_tokens, settings.variants
 
 
 def from_stored(stored: object) -> Settings:

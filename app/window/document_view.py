@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.documents.document import Document
@@ -25,6 +26,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 
 if TYPE_CHECKING:
+    from app.drafting.instruction_line import InstructionLine
     from app.window.find_bar import FindBar
 
 NARROWEST_PX = 560
@@ -32,6 +34,9 @@ NARROWEST_PX = 560
 
 class DocumentView(QWidget):
     """What belongs to one text; the window around it shows its menus, its title and its state."""
+
+    models_asked = Signal()
+    """The writer wants to see the models."""
 
     def __init__(
         self,
@@ -54,6 +59,8 @@ class DocumentView(QWidget):
         self.selection_bar = SelectionBar(self.page, self.draft_actions)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
+        self._model = model
+        self.draft_actions.instruct.triggered.connect(lambda: self.instruction_line.open())
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
@@ -64,6 +71,14 @@ class DocumentView(QWidget):
         """px. At once."""
         self.page.setMinimumWidth(width)
         self._column.activate()
+
+    @cached_property
+    def instruction_line(self) -> InstructionLine:
+        from app.drafting.instruction_line import InstructionLine  # the first paint does not need it
+
+        line = InstructionLine(self.page, self.drafts, self._model)
+        line.models_asked.connect(self.models_asked)
+        return line
 
     @cached_property
     def find_bar(self) -> FindBar:

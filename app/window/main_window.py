@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from app.documents.recovery import RecoveryStore
 from app.models.notices import ModelNotices
-from app.settings.schema import Settings, load_settings
+from app.settings.schema import Settings, load_settings, room_settings
 from app.settings.store import SettingsStore
 from app.widgets.message_bar import MessageBar
 from app.widgets.screen import room_on_screen
@@ -136,6 +136,7 @@ class MainWindow(QMainWindow):
         document = self.view.document
         self.model.changed.connect(self._on_model_changed)
         self.side_panel.closed.connect(self.view.page.setFocus)
+        self.view.models_asked.connect(self.side_panel.open_models)
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)
         self.view.page.files_dropped.connect(self.files.open_dropped)
@@ -205,7 +206,7 @@ class MainWindow(QMainWindow):
             self._set_prose_font()
         if shown is not None and (
             load_settings(shown) != load_settings(settings)
-            or (shown.context_tokens != settings.context_tokens and self._needs_another_precision(settings))
+            or (room_settings(shown) != room_settings(settings) and self._needs_another_precision(settings))
         ):
             self.model.reload()
         beside = self.side_panel.panel.width() if settings.panel_open else 0
@@ -218,7 +219,7 @@ class MainWindow(QMainWindow):
         self.view.page.set_prose_font(prose_font(chosen.font_family, chosen.font_size_px))
 
     def _needs_another_precision(self, settings: Settings) -> bool:
-        """Whether Automatic comes to another one for this context, on the card that the model is on."""
+        """Whether Automatic comes to another one for the drafts asked for, on the card that has the model."""
         ready = self.model.ready
         if settings.precision != "auto" or ready is None or ready.device.id == "cpu":
             return False

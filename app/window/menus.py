@@ -87,7 +87,8 @@ class DraftMenu(QMenu):
     def __init__(self, actions: DraftActions, window: QWidget) -> None:
         super().__init__("&Draft", window)
         self.setToolTipsVisible(True)
-        self.addActions([actions.draft, actions.retry, actions.stop, actions.keep, actions.discard])
+        self.addActions([actions.draft, actions.instruct, actions.retry, actions.stop])
+        self.addActions([actions.keep, actions.discard, actions.keep_all, actions.discard_all])
         self.addSeparator()
         for action in (*actions.of_selection, actions.bridge, actions.gaps):
             self.addAction(action)

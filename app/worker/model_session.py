@@ -8,6 +8,7 @@ import secrets
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
+from app.settings.schema import limits
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.tasks import Tasks
@@ -15,6 +16,7 @@ from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, Loading, Ready
 from engine.protocol.requests import LoadRequest
 
+MOST_VARIANTS = int(limits("variants")[1])
 _LOST = ("engine-died", "engine-garbled", "device-lost")
 """Kinds of faults after which the engine starts afresh."""
 
@@ -62,6 +64,7 @@ class ModelSession(QObject):
             device=chosen.device,
             precision=chosen.precision,
             context_tokens=chosen.context_tokens,
+            variants=chosen.variants,
         )
         self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
         self.changed.emit()
@@ -90,6 +93,11 @@ class ModelSession(QObject):
 
     async def close(self) -> None:
         await self._tasks.close()
+
+    @property
+    def max_batch(self) -> int:
+        """The most drafts that can be asked for at once; until an engine has told, those of one place."""
+        return self.ready.capabilities.max_batch if self.ready else MOST_VARIANTS
 
     def _cancel_load(self) -> None:
         if self._load_id is not None:

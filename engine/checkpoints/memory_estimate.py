@@ -58,8 +58,8 @@ class MemoryEstimate:
 
     @property
     def layer_step_bytes(self) -> int:
-        """What a step of one variant needs on a card that has layers and nothing else."""
-        return self._scratch_bytes() + self._computed_bytes()
+        """What a step needs on a card that has layers and nothing else."""
+        return self._scratch_bytes() + self.variants * self._computed_bytes()
 
     def share_layers(self, usable: Sequence[int]) -> tuple[int, ...]:
         """How many layers each card has, in order, the first one having all else too, with as much to spare
@@ -126,12 +126,16 @@ def planned_context(shape: ModelShape, wanted: int | None) -> int:
 
 
 def load_bytes(
-    shape: ModelShape, device: Device, context_tokens: int | None, precisions: Sequence[Precision] = ()
+    shape: ModelShape,
+    device: Device,
+    context_tokens: int | None,
+    precisions: Sequence[Precision] = (),
+    variants: int = 1,
 ) -> dict[Precision, int]:
     """What a load on the device has to have room for, the largest first. precisions: else all suitable."""
     context, cards = min(planned_context(shape, context_tokens), shape.limit_tokens), len(card_ids(device))
     return {
-        precision: MemoryEstimate(shape, precision, context).needed_bytes(cards)
+        precision: MemoryEstimate(shape, precision, context, variants).needed_bytes(cards)
         for precision in precisions or suitable_precisions(LOADABLE_PRECISIONS, device)
     }
 
@@ -155,10 +159,11 @@ def has_room(
     device: Device,
     context_tokens: int | None,
     precisions: Sequence[Precision] = (),
+    variants: int = 1,
 ) -> bool:
     """asked: a precision; for any other word it is enough if one of those that load_bytes() takes fits."""
     named = [precision for precision in get_args(Precision) if precision == asked]
-    needed = load_bytes(shape, device, context_tokens, named or precisions)
+    needed = load_bytes(shape, device, context_tokens, named or precisions, variants)
     return min(needed.values()) <= usable_bytes(device)
 
 

@@ -40,11 +40,18 @@ class MemoryPlan:
 
 
 def memory_plans(
-    shape: ModelShape, precisions: Sequence[Precision], free_bytes: int, total_bytes: int = 0, cards: int = 1
+    shape: ModelShape,
+    precisions: Sequence[Precision],
+    free_bytes: int,
+    total_bytes: int = 0,
+    cards: int = 1,
+    variants: int = 1,
 ) -> list[MemoryPlan]:
-    """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known."""
+    """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known.
+    variants: how many drafts develop at once.
+    """
     estimates = {
-        (precision, context): MemoryEstimate(shape, precision, min(context, shape.limit_tokens))
+        (precision, context): MemoryEstimate(shape, precision, min(context, shape.limit_tokens), variants)
         for precision in precisions
         for context in CONTEXTS
     }

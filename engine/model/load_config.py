@@ -11,7 +11,6 @@ import torch
 from engine.checkpoints import catalogue, memory_estimate
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory_estimate import MemoryEstimate
-from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
 from engine.hardware import selection
 from engine.hardware.device_groups import card_ids
@@ -38,17 +37,17 @@ class LoadPlan:
 def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[Device, ...]) -> LoadPlan:
     """Raises device-missing, and input for a precision that there is not."""
     asked, shape = _asked_precision(request.precision), checkpoint.shape
-    context = memory_estimate.planned_context(shape, request.context_tokens)
+    context, variants = memory_estimate.planned_context(shape, request.context_tokens), request.variants
     loadable = (shape.packed,) if shape.packed else ()
 
     def fits(device: Device) -> bool:
-        return memory_estimate.has_room(shape, request.precision, device, context, loadable)
+        return memory_estimate.has_room(shape, request.precision, device, context, loadable, variants)
 
     device = selection.resolve_device(request.device, present, fits)
     precision = asked or memory_estimate.best_precision(
-        device, memory_estimate.load_bytes(shape, device, context, loadable)
+        device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
-    device_map = _device_map(shape, precision, context, device, present)
+    device_map = _device_map(MemoryEstimate(shape, precision, context, variants), device, present)
     return LoadPlan(checkpoint, device, precision, device_map, catalogue.packed_models_folder())
 
 
@@ -61,9 +60,7 @@ def _asked_precision(asked: str) -> Precision | None:
     return next((precision for precision in precisions if precision == asked), None)
 
 
-def _device_map(
-    shape: ModelShape, precision: Precision, context: int, device: Device, present: tuple[Device, ...]
-) -> DeviceMap:
+def _device_map(estimate: MemoryEstimate, device: Device, present: tuple[Device, ...]) -> DeviceMap:
     """The card with the most room comes first: it has all that is no layer."""
     room = {part.id: memory_estimate.usable_bytes(part) for part in present}
     ids = sorted(card_ids(device), key=lambda card: -room[card])
@@ -71,4 +68,4 @@ def _device_map(
     if len(ids) == 1:
         return DeviceMap(devices)
     usable = [room[card] for card in ids]
-    return DeviceMap(devices, MemoryEstimate(shape, precision, context).share_layers(usable))
+    return DeviceMap(devices, estimate.share_layers(usable))

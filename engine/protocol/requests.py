@@ -20,6 +20,8 @@ class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
     """`auto`, or one of engine.checkpoints.precision.Precision."""
     context_tokens: int | None = None
     """The budget of prompts to come, which `auto` leaves room for."""
+    variants: int = 1
+    """Of drafts to come, likewise."""
 
 
 Extent = Literal["sentence", "paragraph", "paragraphs"]

@@ -132,7 +132,8 @@ class ModelList(QWidget):
             pairs = zip(devices, emptied, strict=True)
             freed = (after.free_bytes - self._devices.now(before).free_bytes for before, after in pairs)
             instead = use is None and max(freed, default=0) > _MUCH_BYTES
-            row.show_entry(row.entry, use, LoadConditions(emptied, settings.context_tokens, instead, free))
+            budget = settings.context_tokens, settings.variants
+            row.show_entry(row.entry, use, LoadConditions(emptied, *budget, instead, free))
 
     def _places(self, use: ModelUse | None, setting: str) -> tuple[Device, ...]:
         """What a load of the model has to choose from; all there is where the named device is gone."""

@@ -25,7 +25,7 @@ class ModelRow(QFrame):
         self.entry = entry
         self._acts = acts
         self._use: ModelUse | None = None
-        self._conditions = LoadConditions((), 0, False, 0)
+        self._conditions = LoadConditions((), 0, 1, False, 0)
         self._choice = "auto"
         self._explained: Fault | None = None
         """The failure of a load after which a scan has found a problem, which is told in its place."""

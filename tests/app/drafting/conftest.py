@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +19,6 @@ from app.editor.page import Page
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
-from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.engine import Engine
 from engine.protocol.errors import Fault
 from engine.protocol.events import DraftEvent, Finished, LoadEvent, Ready
@@ -47,15 +47,18 @@ class ScriptedEngine(FakeEngine):
         self.corrected: tuple[Span, ...] = ()
         self.says_each: tuple[str, ...] = ()
         """What each variant says, the worst first; else all say the same."""
-        self.can = EngineCapabilities(frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8)
+        self.can: dict[str, Any] = {}
+        """Of EngineCapabilities, what is another thing."""
         self.may_load = threading.Event()
         self.may_load.set()
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         self.may_load.wait()
         for event in super().load(request, cancelled):
-            is_ready = isinstance(event, Ready)
-            yield msgspec.structs.replace(event, capabilities=self.can) if is_ready else event
+            if isinstance(event, Ready):
+                can = msgspec.structs.replace(event.capabilities, **{"start_text": True} | self.can)
+                event = msgspec.structs.replace(event, capabilities=can)
+            yield event
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         self.requests.append(request)

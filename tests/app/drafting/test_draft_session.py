@@ -545,18 +545,20 @@ def test_a_load_is_given_up_when_the_memory_is_freed(desk: Desk, run: Run, engin
     assert not desk.faults
 
 
-def test_a_load_names_the_precision_and_the_context(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
+def test_a_load_names_the_precision_and_what_drafts_will_take(
+    desk: Desk, run: Run, engine: ScriptedEngine
+) -> None:
     loads: list[LoadRequest] = []
-    load = engine.load
+    load_it = engine.load
 
     def noted(request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
         loads.append(request)
-        return load(request, cancelled)
+        return load_it(request, cancelled)
 
     engine.load = noted  # type: ignore[method-assign]
-    desk.settings.change(precision="4-bit", context_tokens=5000)
+    desk.settings.change(precision="4-bit", context_tokens=5000, variants=3)
     run(desk.settled())
-    assert [(request.precision, request.context_tokens) for request in loads] == [("4-bit", 5000)]
+    assert [(load.precision, load.context_tokens, load.variants) for load in loads] == [("4-bit", 5000, 3)]
 
 
 def test_why_a_load_failed_is_kept_with_its_kind(

@@ -15,7 +15,6 @@ from app.drafting.controller import (
 from app.drafting.draft_actions import CANNOT_REDRAFT, DraftActions
 from app.drafting.draft_session import DraftState
 from app.drafting.verbs import EXPAND, OF_SELECTION, POLISH, REPHRASE, REWRITE, Verb
-from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.requests import Span
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
@@ -336,7 +335,7 @@ def test_names_stay_unless_the_writer_frees_them(desk: Desk, engine: ScriptedEng
 def test_what_the_engine_cannot_do_is_not_offered(
     desk: Desk, engine: ScriptedEngine, run: Run, lacks: str
 ) -> None:
-    engine.can = EngineCapabilities(pins=lacks != "pins", start_text=lacks != "start_text", max_batch=8)
+    engine.can = {"pins": lacks != "pins", "start_text": lacks != "start_text"}
     actions = DraftActions(desk.drafts, desk.picking, desk.page)
     joining = [*actions.of_selection, actions.bridge, actions.gaps]
     assert all(action.isEnabled() for action in joining)
@@ -347,7 +346,7 @@ def test_what_the_engine_cannot_do_is_not_offered(
 
 
 def test_no_more_variants_than_the_engine_takes(desk: Desk, engine: ScriptedEngine, run: Run) -> None:
-    engine.can = EngineCapabilities(frames=True, pins=True, start_text=True, max_batch=2)
+    engine.can = {"max_batch": 2}
 
     async def scenario() -> None:
         await desk.model.ensure_loaded()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from app.models.fit_verdict import device_taken, judge
@@ -31,25 +33,32 @@ def cards(*sizes: int) -> tuple[Device, ...]:
 )
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp8", "4-bit", "4-bit-tight", "fp32"])
 @pytest.mark.parametrize("context", [2048, 8192, 32768])
+@pytest.mark.parametrize("variants", [1, 4])
 def test_auto_takes_the_device_that_the_engine_takes(
-    sizes: tuple[int, ...], precision: str, context: int
+    sizes: tuple[int, ...], precision: str, context: int, variants: int
 ) -> None:
     present = cards(*sizes)
-    request = LoadRequest(request_id="", model="", precision=precision, context_tokens=context)
+    request = LoadRequest(
+        request_id="", model="", precision=precision, context_tokens=context, variants=variants
+    )
     device = resolve_load(request, described(SHAPE), present).device
-    assert device_taken("auto", present, SHAPE, precision, context) == device
+    assert device_taken("auto", present, SHAPE, precision, context, variants) == device
 
 
 @pytest.mark.parametrize("context", [256, 2048, 5000, 8192, 32768])
 @pytest.mark.parametrize("fp8", [False, True])
-def test_automatic_is_judged_as_the_precision_that_a_load_takes(context: int, fp8: bool) -> None:
+@pytest.mark.parametrize("variants", [1, 4])
+def test_automatic_is_judged_as_the_precision_that_a_load_takes(
+    context: int, fp8: bool, variants: int
+) -> None:
     found = set()
-    for tenths in range(140, 560):
+    for tenths in range(140, 640):
         free = tenths * GIB // 10
         card = Device(id="cuda:0", name="", total_bytes=80 * GIB, free_bytes=free, fp8=fp8)
-        request = LoadRequest(request_id="", model="", context_tokens=context)
+        request = LoadRequest(request_id="", model="", context_tokens=context, variants=variants)
         precision = resolve_load(request, described(SHAPE), (card, CPU)).precision
-        assert judge(SHAPE, GEMMA_26B.precisions, "auto", context, card).plan.precision == precision
+        plan = judge(SHAPE, GEMMA_26B.precisions, "auto", context, card, variants).plan
+        assert plan.precision == precision
         found.add(precision)
     assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
 
@@ -63,6 +72,15 @@ def test_automatic_is_judged_on_a_processor_as_a_load_takes_it(known: KnownModel
         request = LoadRequest(request_id="", model="", context_tokens=2048)
         precision = resolve_load(request, described(shape), (processor,)).precision
         assert judge(shape, known.precisions, "auto", 2048, processor).plan.precision == precision
+
+
+def test_several_drafts_at_once_need_their_logits_and_canvas_caches() -> None:
+    card = Device(id="cuda:0", name="", total_bytes=80 * GIB, free_bytes=70 * GIB)
+    needs = [
+        judge(SHAPE, ("bf16",), "auto", 2048, card, variants).plan.total_bytes for variants in range(1, 5)
+    ]
+    logits = 4 * SHAPE.canvas_tokens * SHAPE.vocab_size
+    assert all(more - fewer > logits for fewer, more in pairwise(needs))
 
 
 def test_a_packed_copy_is_judged_as_what_it_is() -> None:

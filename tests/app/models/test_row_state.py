@@ -21,7 +21,7 @@ from engine.protocol.errors import Fault
 from engine.protocol.events import Device, Loading
 from tests.app.models.desk import CPU, RTX_3060, RTX_4090, on_card
 
-ROOMY = LoadConditions((RTX_4090, CPU), 2048, False, 500_000_000_000)
+ROOMY = LoadConditions((RTX_4090, CPU), 2048, 1, False, 500_000_000_000)
 HERE = LocalModel(
     model=STARTER.name, label=STARTER.label, folder=STARTER.folder, problem="", size_bytes=10**8
 )

@@ -1,0 +1,62 @@
+"""The bar under the current draft."""
+
+import pytest
+from PySide6.QtCore import QPoint
+
+from app.drafting.draft_actions import DraftActions
+from app.drafting.draft_bar import DraftBar
+from app.drafting.draft_keys import DraftKeys
+from app.drafting.draft_session import DraftState
+from tests.app.conftest import Run
+from tests.app.drafting.conftest import Desk, ScriptedEngine
+
+
+@pytest.fixture
+def bar(desk: Desk) -> DraftBar:
+    actions, keys = DraftActions(desk.drafts, desk.picking, desk.page), DraftKeys(desk.page, desk.drafts)
+    return DraftBar(desk.page, desk.drafts, actions, keys, desk.model)
+
+
+@pytest.mark.parametrize("variants", [1, 2, 4])
+def test_which_of_several_drafts_is_told_from_the_first_frame_on_in_one_place(
+    desk: Desk, bar: DraftBar, run: Run, variants: int
+) -> None:
+    desk.settings.change(variants=variants)
+    seen: list[tuple[DraftState, str, tuple[int, int]]] = []
+
+    def look() -> None:
+        if bar.isVisible() and bar.variant.isVisible():
+            ends = bar.previous.mapTo(bar, QPoint()).x(), bar.next.mapTo(bar, QPoint()).x()
+            seen.append((desk.draft.state, bar.variant.text(), ends))
+
+    desk.drafts.changed.connect(look)
+
+    async def scenario() -> None:
+        await desk.settled()
+        for index in range(variants):
+            desk.draft.show(index)
+
+    run(scenario())
+    if variants == 1:
+        assert not seen
+        return
+    states, texts, ends = map(list, zip(*seen, strict=True))
+    assert set(states) == {*DraftState} - {DraftState.ENDED}
+    assert texts[-variants:] == [f"{number} of {variants}" for number in range(1, variants + 1)]
+    assert len(set(ends)) == 1
+
+
+@pytest.mark.parametrize(("most", "asked"), [(8, 4), (4, 4), (3, 3), (1, 1)])
+def test_no_more_drafts_are_asked_for_than_the_engine_takes(
+    desk: Desk, engine: ScriptedEngine, run: Run, most: int, asked: int
+) -> None:
+    engine.can = {"max_batch": most}
+    desk.settings.change(variants=4)
+
+    async def scenario() -> None:
+        assert await desk.model.ensure_loaded()
+        await desk.settled()
+
+    run(scenario())
+    assert [request.variants for request in engine.requests] == [asked]
+    assert len(desk.texts) == asked
