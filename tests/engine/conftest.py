@@ -50,7 +50,7 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-def _save_tiny(folder: Path, canvas_tokens: int, vocabulary: int) -> None:
+def _save_tiny(folder: Path, canvas_tokens: int, vocabulary: int, positions: int = 1024) -> None:
     """Hidden 32, 2 layers (one sliding, window 16); random weights in fp32."""
     config = DiffusionGemmaConfig(
         canvas_length=canvas_tokens,
@@ -67,7 +67,7 @@ def _save_tiny(folder: Path, canvas_tokens: int, vocabulary: int) -> None:
             "num_experts": 4,
             "top_k_experts": 2,
             "sliding_window": 16,
-            "max_position_embeddings": 1024,
+            "max_position_embeddings": positions,
             "layer_types": ["sliding_attention", "full_attention"],
             "use_bidirectional_attention": "vision",
         },
@@ -143,7 +143,7 @@ def loaded_starter() -> LocalEngine:
 def tiny_writer(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
     """The tiny model with the bundled tokenizer, which spells all there is, and canvases of 48."""
     folder = tmp_path_factory.mktemp("writer")
-    _save_tiny(folder, 48, 4096)
+    _save_tiny(folder, 48, 4096, positions=4096)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(catalogue.STARTER.folder / name, folder)
     session = LocalEngine()

@@ -91,7 +91,7 @@ def test_a_passage_longer_than_a_canvas_is_taken_in_windows(tiny_writer: LocalEn
 
 
 def test_a_passage_beyond_the_models_context_is_refused(tiny_writer: LocalEngine) -> None:
-    failed = redraft(tiny_writer, start_text=LONG * 20)[-1]
+    failed = redraft(tiny_writer, start_text=LONG * 60)[-1]
     assert isinstance(failed, Failed)
     assert failed.kind == "input"
     assert failed.remedy
