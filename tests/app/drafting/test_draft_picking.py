@@ -85,7 +85,7 @@ def test_a_click_pins_a_word_and_frees_it_and_the_caret_stays(
     assert pinned(desk) == ["fox", "Émile didn't"]
     click(desk, "Émile")
     click(desk, "🦊")
-    blank = QPoint(desk.page.viewport().width() - 30, middle(desk, "Later").y())
+    blank = QPoint(desk.page.viewport().width() - 30, middle(desk, "Ada").y())
     QTest.mouseClick(desk.page.viewport(), LEFT, NONE, blank)
     assert pinned(desk) == ["fox", "didn't"]
     assert desk.page.textCursor().position() == place
