@@ -139,10 +139,9 @@ class DraftPicking(QObject):
         words = draft.words
         if words is None:
             return
-        overlay = self._drafts.overlays[draft]
-        word: Span | None = words.word_at(overlay.character_at(place))
+        at = self._drafts.overlays[draft].character_at(place)
         if words.head is not None:
             words.head = None
-        elif word and any(rect.contains(place) for rect in overlay.rects_of(word)):
-            words.toggle(word)
+        else:
+            words.toggle(Span(at, at + 1))
         draft.changed.emit()
