@@ -19,10 +19,12 @@ def within(extent: Extent, pieces: Sequence[str], sure: int) -> list[str]:
 
     sure: so many pieces at the beginning hardly change any more. An end among the others is none yet.
     """
+    if extent == "paragraphs":
+        return list(pieces)
     text = "".join(pieces[:sure])
     ends = _sentence_ends(text) if extent == "sentence" else _paragraph_ends(text)
     end = next(ends, len(text))
-    if extent == "paragraphs" or not text[end:].strip():
+    if not text[end:].strip():
         return list(pieces)
     starts = accumulate(map(len, pieces), initial=0)
     return [piece[: max(0, end - start)] for piece, start in zip(pieces, starts, strict=False)]
