@@ -266,7 +266,7 @@ def test_a_part_is_marked_where_it_will_stand(desk: Desk, run: Run, ends: str) -
     desk.drafts.keep()
     desk.page.viewport().grab()
     start = desk.page.document().find("nor did").selectionStart()
-    assert desk.page.text_rects(start, start + 7)[0].contains(place.toPointF())
+    assert desk.page.text_rects((start, start + 7))[0].contains(place.toPointF())
 
 
 def test_no_words_are_glued_while_the_rest_is_a_draft(desk: Desk, run: Run) -> None:
