@@ -302,7 +302,8 @@ class DraftOverlay(QObject):
         pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens], sure)
         self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
         self._after_change()
-        self._grow(tokens)
+        # What is sure behind a sentence that is not sure yet will not stay.
+        self._grow(tokens[:sure] if self._placement.extent == "sentence" else tokens)
 
     def _after_change(self) -> None:
         self._fade_timer.start()

@@ -77,3 +77,15 @@ def test_what_will_be_cut_is_shown_until_that_is_certain(qtbot: QtBot) -> None:
 
     assert shown(3) == "She left. Then it rained."
     assert shown(4) == draft.placement.shown(" She left. Then it rained.") == "She left."
+
+
+@pytest.mark.parametrize("extent", ["sentence", "paragraph"])
+def test_the_gap_does_not_grow_by_what_stands_behind_a_sentence_to_be(qtbot: QtBot, extent: Extent) -> None:
+    page = make_page(qtbot)
+    draft = begin(page, END, lines=2)
+    draft.placement.extent = extent
+    room = draft.overlay._gap.height
+    draft.overlay.show([Token(" perhaps", 4.0, False, False)] + [Token(" word", 0.1, True, False)] * 120)
+    draft.overlay._on_frame_due()
+    QApplication.processEvents()
+    assert (draft.overlay._gap.height > room) is (extent == "paragraph")
