@@ -69,9 +69,6 @@ class DraftWords:
         spans = list(spans)
         return [w for w in self._words if any(w.start < span.end and span.start < w.end for span in spans)]
 
-    def word_at(self, at: int) -> Span | None:
-        return next(iter(self.of([Span(at, at + 1)])), None)
-
     def are_pinned(self, span: Span) -> bool:
         return self.pinned.issuperset(self.of([span]))
 

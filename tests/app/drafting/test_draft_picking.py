@@ -5,8 +5,8 @@ from collections.abc import Callable
 from time import monotonic
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAction, QContextMenuEvent, QGuiApplication, QTextCursor
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QAction, QContextMenuEvent, QGuiApplication, QKeyEvent, QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
@@ -85,6 +85,8 @@ def test_a_click_pins_a_word_and_frees_it_and_the_caret_stays(
     assert pinned(desk) == ["fox", "Émile didn't"]
     click(desk, "Émile")
     click(desk, "🦊")
+    blank = QPoint(desk.page.viewport().width() - 30, middle(desk, "Ada").y())
+    QTest.mouseClick(desk.page.viewport(), LEFT, NONE, blank)
     assert pinned(desk) == ["fox", "didn't"]
     assert desk.page.textCursor().position() == place
     assert desk.page.text() == text
@@ -186,8 +188,10 @@ def test_a_click_for_the_menu_leaves_the_caret_at_the_draft(desk: Desk, run: Run
 def test_what_is_typed_goes_into_the_text(desk: Desk, run: Run, qtbot: QtBot) -> None:
     run(desk.settled())
     drag(desk, "fox", "ran")
-    qtbot.keyClicks(desk.page, "a b")
-    assert desk.page.text() == f"{TEXT}a b"
+    zhe = QKeyEvent(QEvent.Type.KeyPress, 0x416, NONE, "ж")  # no member of Qt.Key
+    QGuiApplication.sendEvent(desk.page, zhe)
+    qtbot.keyClicks(desk.page, " b")
+    assert desk.page.text() == f"{TEXT}ж b"
     assert (selected(desk), pinned(desk)) == ("", [])
 
 
@@ -244,6 +248,27 @@ def test_one_sentence_after_another_can_be_kept_without_a_pause(desk: Desk, run:
     for _ in range(2):
         qtbot.keyClick(desk.page, Key.Key_Right, CTRL)
     assert desk.page.text() == f"{TEXT}\n\nThe fox 🦊 ran home. Émile didn't see it, nor did Ada."
+
+
+def test_the_rest_is_brought_back_as_it_was(desk: Desk, run: Run) -> None:
+    run(desk.settled())
+    desk.drafts.keep_sentence()
+    desk.draft.discard()
+    desk.drafts.bring_back()
+    desk.drafts.keep()
+    assert desk.page.text() == f"{TEXT}\n\n{SAYS}"
+
+
+@pytest.mark.parametrize("ends", ["", " and 🦊"])
+def test_a_part_is_marked_where_it_will_stand(desk: Desk, run: Run, ends: str) -> None:
+    set_document_text(desk.page.document(), TEXT + ends)
+    put_caret(desk.page, END + 2 * len(ends))
+    run(desk.settled())
+    place = middle(desk, "nor did")
+    desk.drafts.keep()
+    desk.page.viewport().grab()
+    start = desk.page.document().find("nor did").selectionStart()
+    assert desk.page.text_rects(start, start + 7)[0].contains(place.toPointF())
 
 
 def test_no_words_are_glued_while_the_rest_is_a_draft(desk: Desk, run: Run) -> None:
