@@ -213,11 +213,9 @@ class DraftController(QObject):
             self.failed.emit(NO_GAPS)
             return
         self._page.setTextCursor(QTextCursor(drafts[0].placement.cursor))
-        for verb in dict.fromkeys(draft.verb for draft in drafts):
-            of_verb = [draft for draft in drafts if draft.verb is verb]
-            most = max(1, self._model.max_batch // max(1, len(verb.length_shares)))
-            for start in range(0, len(of_verb), most):
-                self.requests.send(of_verb[start : start + most])
+        most = self._model.max_batch
+        for start in range(0, len(drafts), most):
+            self.requests.send(drafts[start : start + most])
 
     def _send(self, drafts: list[DraftSession]) -> None:
         self.overlays[drafts[0]].scroll_into_view()

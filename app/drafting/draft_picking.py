@@ -12,7 +12,7 @@ from app.editor.page import Page
 from engine.protocol.requests import Span
 
 _PRESSES = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick)
-_STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
+_STEPS: dict[int, int] = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
 class DraftPicking(QObject):
@@ -84,8 +84,9 @@ class DraftPicking(QObject):
         shift = event.modifiers() == Qt.KeyboardModifier.ShiftModifier
         if not self._drafts.is_watched(draft) or not (shift or not event.modifiers()):
             return False
-        if by := _STEPS.get(Qt.Key(event.key())):
+        if by := _STEPS.get(event.key()):
             words.step(by, extends=shift)
+            self._page.announce(words.selected_text)
             draft.changed.emit()
         elif event.key() == Qt.Key.Key_Space:
             self.pin()

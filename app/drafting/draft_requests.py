@@ -43,16 +43,14 @@ class DraftRequests(QObject):
         worker.stalled.connect(self._on_stalled)
 
     def send(self, drafts: Sequence[DraftSession]) -> None:
-        """One request for all of them, by the text as it is now. All have the first one's verb."""
-        first = drafts[0]
-        variants = len(first.verb.length_shares) or (
-            self._settings.current.variants if len(drafts) == 1 else 1
-        )
-        if first.pinned:
-            variants = 1
-        variants = min(variants, self._model.max_batch // len(drafts))
+        """One request for all of them, by the text as it is now; several have one variant each."""
+        first, variants = drafts[0], 1
+        if len(drafts) == 1 and not first.pinned:
+            variants = len(first.verb.length_shares) or self._settings.current.variants
+            variants = min(variants, self._model.max_batch)
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
-        request = self._request(places, variants, first.verb.steps_share, first.retries)
+        steps_share = max(draft.verb.steps_share for draft in drafts)
+        request = self._request(places, variants, steps_share, first.retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for number, draft in enumerate(drafts):
             draft.placement.extent = "paragraphs" if draft.verb.joins_after else places[number].extent

@@ -35,4 +35,4 @@ OF_SELECTION = (POLISH, REPHRASE, REWRITE, SHORTEN, EXPAND)
 BRIDGE = Verb(
     "Bridge", "Lead from the text before to the text after.", 1.0, (0.7, 1.0, 1.5), 1 / 2, length_tokens=20
 )
-FILL_IN_LINE = Verb("Fill", "", 1.0, (0.3, 1.0), 1 / 2, length_tokens=16)
+FILL_IN_LINE = Verb("Fill", "", 1.0, (0.6, 0.3, 1.2), 1 / 2, length_tokens=16)
