@@ -83,7 +83,9 @@ class Placement:
         """
         breaks = "\n" * between.count("\n")
         join = replace(self._join, begins_anew=bool(breaks), separator=breaks or self._join.separator)
-        return Placement(cursor, join)
+        rest = Placement(cursor, join)
+        rest.extent = self.extent
+        return rest
 
     @property
     def mode(self) -> JoinMode:
