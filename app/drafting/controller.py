@@ -256,7 +256,7 @@ class DraftController(QObject):
             return
         if rest.strip():
             placement = draft.placement.behind(behind, between)
-            left = self._open(placement, draft.verb, draft.selection)
+            left = self._open(placement, draft.verb, draft.selection, draft.instruction)
             left.restore([Variant(placement.part(rest), shown.seed, shown.stats)], 0)
         if caret_was_there:
             self._page.setTextCursor(behind)

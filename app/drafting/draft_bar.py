@@ -183,7 +183,7 @@ class DraftBar(QFrame):
         escapes = (held and not selects) or (draft.develops and self._drafts.at_caret is draft)
         self.discard.setText("Discard  Esc" if escapes else "Discard")
         self.adjustSize()
-        for widget in (self.facts, self.progress, self.discard_all, self.keep_all):
+        for widget in (self.facts, self.progress, self.discard_all, self.keep_all, self.ask):
             if self.width() > room:
                 widget.hide()
                 self.label.setMinimumWidth(1)
