@@ -26,8 +26,8 @@ class Verb:
 
 DRAFT = Verb("Draft paragraph")
 # Rephrase at the passage's own length: words that stay keep their distances only there (measured).
-POLISH = Verb("Polish", "Correct and smooth it; change as little as possible.", 0.25, (1.0,), 1 / 6)
-REPHRASE = Verb("Rephrase", "Say the same in other words.", 0.6, (1.0, 1.0, 1.0), 1 / 3)
+POLISH = Verb("Polish", "Correct and smooth it; change as little as possible.", 0.25, (1.0, 1.0, 1.0), 1 / 6)
+REPHRASE = Verb("Rephrase", "Say the same in other words.", 0.6, (1.0, 1.0, 1.0, 1.0), 1 / 3)
 REWRITE = Verb("Rewrite", "Write it anew.", 1.0, (1.0, 1.0, 0.8, 1.2), 1 / 2)
 SHORTEN = Verb("Shorten", "Make it shorter.", 1.0, (0.8, 0.65, 0.5), 1 / 2)
 EXPAND = Verb("Expand", "Say more.", 1.0, (1.3, 1.6, 2.0), 1 / 2)

@@ -48,8 +48,8 @@ class _Verb(NamedTuple):
 
 
 VERBS = (
-    _Verb("Polish", 0.25, (1.0,), 1 / 6, 1 / 5),
-    _Verb("Rephrase", 0.6, (1.0, 1.0, 1.0), 1 / 3, 1 / 3),
+    _Verb("Polish", 0.25, (1.0, 1.0, 1.0), 1 / 6, 1 / 5),
+    _Verb("Rephrase", 0.6, (1.0, 1.0, 1.0, 1.0), 1 / 3, 1 / 3),
     _Verb("Rewrite", 1.0, (1.0, 1.0, 0.8, 1.2), 1 / 2, 1.0),
     _Verb("from noise, one draft", 1.0, (1.0,), 1.0, 1.0),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtGui import QFont, QTextCursor
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
@@ -24,11 +26,13 @@ END = len(TEXT) + 1
 """The emoji counts twice in Qt's positions."""
 
 
-def make_page(qtbot: QtBot, text: str = TEXT, height: int = 700) -> Page:
+def make_page(
+    qtbot: QtBot, text: str = TEXT, height: int = 700, before_close: Callable[[QWidget], None] | None = None
+) -> Page:
     font = QFont("DejaVu Serif")
     font.setPixelSize(18)
     page = Page(font)
-    qtbot.addWidget(page)
+    qtbot.addWidget(page, before_close_func=before_close)
     page.setPalette(palette(LIGHT))
     page.resize(900, height)
     set_document_text(page.document(), text)

@@ -83,17 +83,17 @@ class Desk:
     faults: list[Fault] = field(default_factory=list)
 
     @classmethod
-    def make(cls, qtbot: QtBot, settings: SettingsStore, worker: EngineThread) -> "Desk":
-        page = make_page(qtbot)
+    def make(cls, qtbot: QtBot, run: Run, settings: SettingsStore, worker: EngineThread) -> "Desk":
+        page = make_page(qtbot, before_close=lambda _: run(made.close()))  # its drafts go with it
         put_caret(page, END)
         model = ModelSession(worker, settings, page)
         drafts = DraftController(page, worker, model, settings, page)
         DraftKeys(page, drafts)
-        desk = cls(page, worker, settings, model, drafts, DraftPicking(page, drafts))
-        model.failed.connect(desk.faults.append)
-        drafts.failed.connect(desk.faults.append)
+        made = cls(page, worker, settings, model, drafts, DraftPicking(page, drafts))
+        model.failed.connect(made.faults.append)
+        drafts.failed.connect(made.faults.append)
         worker.start()
-        return desk
+        return made
 
     async def close(self) -> None:
         await self.drafts.close()
@@ -135,7 +135,6 @@ def open_engine(engine: ScriptedEngine) -> Callable[[], Engine]:
 @pytest.fixture
 def desk(qtbot: QtBot, run: Run, tmp_path: Path, open_engine: Callable[[], Engine]) -> Iterator[Desk]:
     settings = SettingsStore(tmp_path / "settings.json")
-    desk = Desk.make(qtbot, settings, EngineThread(open_engine, hang_s=0.3, first_hang_s=0.3))
+    desk = Desk.make(qtbot, run, settings, EngineThread(open_engine, hang_s=0.3, first_hang_s=0.3))
     yield desk
-    run(desk.close())
     assert desk.worker.close()

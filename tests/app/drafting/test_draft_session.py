@@ -402,7 +402,7 @@ def test_a_fault_of_the_engine_costs_no_text_and_the_next_draft_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     worker = EngineThread(lambda: Telling(ProcessEngine(COMMAND)))
-    desk = Desk.make(qtbot, SettingsStore(tmp_path / "settings.json"), worker)
+    desk = Desk.make(qtbot, run, SettingsStore(tmp_path / "settings.json"), worker)
     Telling.how = how
 
     async def scenario() -> None:
