@@ -16,19 +16,28 @@ from engine.protocol.requests import Span
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}(?=[^`\n]*$)|~{3,})[ \t]*(.*)$", re.MULTILINE)
 _GAP = re.compile(r"\[\[([^\[\]\n]*)\]\]")
+_NUMBER_WORDS = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    "|(?:twen|thir|for|fif|six|seven|eigh|nine)ty(?:-[a-z]+)?|hundreds?|thousands?|[mb]illions?"
+    "|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf|[a-zäöüß]*(?:hundert|tausend)|Million(?:en)?"
+    "|deux|trois|quatre|cinq|sept|huit|neuf|dix|onze|douze|vingt|cent|mille"
+    "|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|veinte|cien|ciento|mil"
+)
+"""English, German, French, Spanish."""
 _PROTECTED = re.compile(
-    r"""
-    ^\ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^\ {0,3}(?P=fence)[`~]*\ *$  # a fenced block
+    rf"""
+    \b(?i:{_NUMBER_WORDS})\b
+    | ^\ {{0,3}}(?P<fence>`{{3,}}|~{{3,}})[^\n]*\n.*?^\ {{0,3}}(?P=fence)[`~]*\ *$  # a fenced block
     | `[^`\n]+`                                   # code
     | “[^”\n]*(?:”|$) | \A[^“”„\n]*”              # quotations, and parts of those that go on
     | „[^“”\n]*[“”] | «[^»\n]*» | »[^«\n]*« | ‹[^›\n]*› | "[^"\n]+" | 「[^」\n]*」 | 『[^』\n]*』
     | ‘[^\n]*?’(?!\w) | ‚[^\n]*?[‘’](?!\w) | (?<!\w)'[^'\n]+'(?!\w)
     | (?:https?://|www\.)[^\s<>)\]]*[^\s<>)\].,;:!?…'"”’»] | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
     | !?\[[^\]\n]*\]\([^)\n]*\) | </?[a-zA-Z][^<>\n]*>
-    | ^\ {0,3}(?:\#{1,6}|[-*+>]|\d+[.)])(?=\s)    # what a line of Markdown begins with
-    | \*{2,3}|__|~~ | (?<![\w*])[*_](?=[^\s*_]) | (?<=[^\s*_])[*_](?![\w*])  # emphasis
+    | ^\ {{0,3}}(?:\#{{1,6}}|[-*+>]|\d+[.)])(?=\s)    # what a line of Markdown begins with
+    | \*{{2,3}}|__|~~ | (?<![\w*])[*_](?=[^\s*_]) | (?<=[^\s*_])[*_](?![\w*])  # emphasis
     | \[\[[^\]\n]*\]\]
-    | \d{1,2}\.?\s(?:de\s)?[^\W\d_]+\s(?:de\s)?\d{4}\b    # a date
+    | \d{{1,2}}\.?\s(?:de\s)?[^\W\d_]+\s(?:de\s)?\d{{4}}\b    # a date
     | (?<!\w)[-−+]?[$€£¥]?[A-Za-z]*\d(?:[\d.,:/’'%A-Za-z年月日-]*[\dA-Za-z年月日])?[%°€$£¥]?
     | \d+(?:[.,:/年月]\d+)*[年月日%°]? | [½¼¾⅓⅔]
     """,

@@ -146,3 +146,17 @@ def test_gaps_that_the_writer_left() -> None:
     for gap in gaps:
         whole = text_between(document, gap.start, gap.end)
         assert (whole[:2], whole[-2:]) == ("[[", "]]")
+
+
+@pytest.mark.parametrize(
+    ("passage", "numbers"),
+    [
+        ("Sales went down by ten percent in twenty-one towns, often.", ["ten", "twenty-one"]),
+        ("Es waren zwölf Gäste und dreihundert Stühle, kein Wunder.", ["zwölf", "dreihundert"]),
+        ("Nous avons vu deux bateaux.", ["deux"]),
+        ("The tent was lit at an attentive hour.", []),
+    ],
+)
+def test_numbers_in_words_stay(passage: str, numbers: list[str]) -> None:
+    held = [passage[span.start : span.end] for span in protected(passage)]
+    assert [words for words in held if words in numbers or not numbers] == numbers
