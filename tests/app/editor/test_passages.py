@@ -100,7 +100,7 @@ HELD = [
     ("see https://example.org/a_b?c=d. or mail me@x.org, ok", "https://example.org/a_b?c=d|me@x.org"),
     ("see [a link](http://x.y) and ![it](a.png)", "[a link](http://x.y)|![it](a.png)"),
     ("use `x = 1` and **bold** and _it_ and *it*, a_b", "`x = 1`|**|**|_|_|*|*"),
-    ("# one\n- two\n1. three\n> four\nfive-six", "#|-|1.|>"),
+    ("# a\n- be\n1. sea\n> dee\nee-ef", "#|-|1.|>"),
     ("a <b>word</b> of it, 3 < 4", "<b>|</b>|3|4"),
     ("so\n```py\nCode = 1\n```\nand more", "```py\nCode = 1\n```"),
     ("so\n````\n```\n````\nand", "````\n```\n````"),
