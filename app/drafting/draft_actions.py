@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject
@@ -14,8 +13,9 @@ from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
 
 _NATIVE = QKeySequence.SequenceFormat.NativeText
-_VERB_KEY = "Ctrl" if sys.platform == "darwin" else "Alt"
-"""Beside a digit. Option with one writes a character on a Mac; Ctrl there is what Qt calls Command."""
+_VERB_KEYS = "ORWTX"
+"""With Ctrl+Shift, in the verbs' order: pOlish, Rephrase, reWrite, shorTen, eXpand. Digits need Shift on some
+keyboards, and Alt writes characters on a Mac."""
 CANNOT_REDRAFT = "This model’s engine can only continue a text"
 
 
@@ -92,7 +92,7 @@ class DraftActions(QObject):
         return action
 
     def _verb(self, verb: Verb, drafts: DraftController) -> QAction:
-        key = f"{_VERB_KEY}+{OF_SELECTION.index(verb) + 1}"
+        key = f"Ctrl+Shift+{_VERB_KEYS[OF_SELECTION.index(verb)]}"
         tool_tip = f"{verb.label} the selected passage ({QKeySequence(key).toString(_NATIVE)})"
         return self._action(verb.label, tool_tip, lambda: drafts.redraft_selection(verb), key)
 

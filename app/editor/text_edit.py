@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
@@ -31,6 +33,9 @@ _MOUSE_EVENTS = {
 
 
 _KEY = QKeySequence.StandardKey
+_SHIFT = Qt.KeyboardModifier.ShiftModifier
+_COMMANDING = () if sys.platform == "darwin" else (Qt.KeyboardModifier.AltModifier,)
+"""On a Mac, Alt writes characters."""
 _DELETING = (_KEY.Delete, _KEY.Backspace, _KEY.DeleteEndOfLine, _KEY.DeleteCompleteLine)
 
 
@@ -73,6 +78,8 @@ class TextEdit(QPlainTextEdit):
         is_letter = Qt.Key.Key_A <= event.key() <= Qt.Key.Key_Z
         if is_letter and any(event.matches(key) for key in _DELETING):
             event.ignore()  # Emacs's keys, such as Ctrl+K, which nobody was told of
+        elif event.text() and event.text().isprintable() and event.modifiers() & ~_SHIFT in _COMMANDING:
+            event.ignore()  # no shortcut here; Qt would write its letter over what is selected
         elif event.matches(_KEY.InsertLineSeparator):
             self.textCursor().insertText("\n")  # a plain text has one kind of line break
             self.ensureCursorVisible()

@@ -1,5 +1,6 @@
 """The window by keys alone: where Tab and Esc lead, and keys that must not touch the text."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -123,3 +124,15 @@ def test_delete_and_backspace_delete(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.keyClick(window.view.page, KEY.Key_Delete)
     qtbot.keyClick(window.view.page, KEY.Key_Backspace)
     assert window.view.page.text() == TEXT[:9] + TEXT[11:]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there Alt writes characters")
+@pytest.mark.parametrize(("key", "text"), [(KEY.Key_Eacute, "é"), (KEY.Key_2, "2"), (KEY.Key_Space, " ")])
+def test_a_key_with_alt_writes_nothing_over_a_selection(window: MainWindow, key: Qt.Key, text: str) -> None:
+    page = window.view.page
+    page.setPlainText("The ferry was late.")
+    page.selectAll()
+    event = QKeyEvent(QEvent.Type.KeyPress, key, Qt.KeyboardModifier.AltModifier, text)
+    page.keyPressEvent(event)
+    assert page.text() == "The ferry was late."
+    assert not event.isAccepted()

@@ -120,7 +120,9 @@ def test_a_verb_is_a_click_away(window: MainWindow, run: Run) -> None:
 
 def test_the_verbs_have_keys_and_stand_in_the_menus(window: MainWindow) -> None:
     actions = window.view.draft_actions.of_selection
-    assert [action.shortcut().toString() for action in actions] == [f"Alt+{n}" for n in range(1, 6)]
+    assert [action.shortcut().toString() for action in actions] == [
+        f"Ctrl+Shift+{letter}" for letter in "ORWTX"
+    ]
     for action in actions:
         assert action in window.draft_menu.actions()
         assert action in window.view.page.actions()
