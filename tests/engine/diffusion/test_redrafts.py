@@ -93,7 +93,7 @@ def test_what_is_held_stays_to_the_letter_and_no_line_is_broken(
         place = request.places[event.place]
         at = 0
         for span in place.held:
-            kept = place.start_text[span.start : span.end].rstrip()
+            kept = place.start_text[span.start : span.end].strip()
             found = event.text.find(kept, at)
             assert found >= 0, (kept, event.text)
             at = found + len(kept)
