@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPointF, QRectF
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
 
-from app.documents.differences import Pair, differences
 from app.documents.text import characters, utf16_length
 from app.editor.draft_layout import DraftText, ink, legible, mix
 from app.editor.fade import FADE_S, Fade
@@ -32,6 +31,7 @@ from engine.protocol.events import Token
 from engine.protocol.requests import Span
 
 if TYPE_CHECKING:
+    from app.documents.differences import Pair
     from app.editor.page import Page
 
 FRAME_INTERVAL_MS = 170
@@ -132,6 +132,8 @@ class DraftOverlay(QObject):
 
     def _settle_beside_passage(self, text: str) -> None:
         """With the words that differ marked on both sides."""
+        from app.documents.differences import differences  # the first paint does not need it
+
         pairs = _by_phrases(differences(self._placement.passage, text))
         pieces = [new for _, new in pairs]
         self._changed = frozenset(n for n, (old, new) in enumerate(pairs) if old != new)

@@ -24,8 +24,7 @@ _NUMBER_WORDS = (
     "|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|veinte|cien|ciento|mil"
 )
 """English, German, French, Spanish."""
-_PROTECTED = re.compile(
-    rf"""
+_PROTECTED = rf"""
     \b(?i:{_NUMBER_WORDS})\b
     | ^\ {{0,3}}(?P<fence>`{{3,}}|~{{3,}})[^\n]*\n.*?^\ {{0,3}}(?P=fence)[`~]*\ *$  # a fenced block
     | `[^`\n]+`                                   # code
@@ -40,9 +39,8 @@ _PROTECTED = re.compile(
     | \d{{1,2}}\.?\s(?:de\s)?[^\W\d_]+\s(?:de\s)?\d{{4}}\b    # a date
     | (?<!\w)[-−+]?[$€£¥]?[A-Za-z]*\d(?:[\d.,:/’'%A-Za-z年月日-]*[\dA-Za-z年月日])?[%°€$£¥]?
     | \d+(?:[.,:/年月]\d+)*[年月日%°]? | [½¼¾⅓⅔]
-    """,
-    re.VERBOSE | re.MULTILINE | re.DOTALL,
-)
+"""
+"""A verbose pattern; compiled when it is first needed, since the first paint has a target."""
 _WORD = re.compile(r"[^\W\d_][\w’'-]*")
 _BEGINS_SENTENCE = re.compile(r"(?:^|[.!?…。！？][^\w\s]*\s+|\n)[^\w\n]*$")
 _ABBREVIATED = re.compile(r"\b(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3}|Prof|\d{1,2})\.\s$", re.IGNORECASE)
@@ -119,7 +117,10 @@ def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ..
     """Quotations, names, numbers, dates, links, mark-up and code; none, where there is nothing else: then
     they are what is meant. before, after: text around, which tells what is a name.
     """
-    spans = [Span(*found.span()) for found in _PROTECTED.finditer(passage)]
+    spans = [
+        Span(*found.span())
+        for found in re.finditer(_PROTECTED, passage, re.VERBOSE | re.MULTILINE | re.DOTALL)
+    ]
     spans += _names(before[-NAMES_REACH:], passage, after[:NAMES_REACH])
     spans.sort(key=lambda span: span.start)
     ends = accumulate((span.end for span in spans), max, initial=0)
