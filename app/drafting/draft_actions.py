@@ -13,9 +13,6 @@ from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
 
 _NATIVE = QKeySequence.SequenceFormat.NativeText
-_VERB_KEYS = "ORWTX"
-"""With Ctrl+Shift, in the verbs' order: pOlish, Rephrase, reWrite, shorTen, eXpand. Digits need Shift on some
-keyboards, and Alt writes characters on a Mac."""
 CANNOT_REDRAFT = "This model’s engine can only continue a text"
 
 
@@ -92,9 +89,8 @@ class DraftActions(QObject):
         return action
 
     def _verb(self, verb: Verb, drafts: DraftController) -> QAction:
-        key = f"Ctrl+Shift+{_VERB_KEYS[OF_SELECTION.index(verb)]}"
-        tool_tip = f"{verb.label} the selected passage ({QKeySequence(key).toString(_NATIVE)})"
-        return self._action(verb.label, tool_tip, lambda: drafts.redraft_selection(verb), key)
+        tool_tip = f"{verb.label} the selected passage ({QKeySequence(verb.key).toString(_NATIVE)})"
+        return self._action(verb.label, tool_tip, lambda: drafts.redraft_selection(verb), verb.key)
 
     def _on_current(self, act: Callable[[DraftSession], None]) -> Callable[[], None]:
         def on_current() -> None:
