@@ -1,14 +1,21 @@
-"""This installation: its Python, packages and resources, and the command that repairs it."""
+"""This installation: its kind, Python, packages and resources, and the command that repairs it."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
-ROOT = Path(__file__).resolve().parents[1]
-"""Holds the packages."""
+FROZEN = getattr(sys, "frozen", False)
+ROOT = Path(sys._MEIPASS, "source") if FROZEN else Path(__file__).resolve().parents[1]  # type: ignore[attr-defined]
+"""Holds the packages as source files; the built app carries those that its engine's own Python runs."""
 RESOURCES = ROOT / "resources"
+BUILT_FILE = ROOT / "built.json"
+"""In the built app alone: its version."""
+KIND: Literal["checkout", "package", "built"] = (
+    "built" if BUILT_FILE.is_file() else "checkout" if (ROOT / "pyproject.toml").is_file() else "package"
+)
 REPAIR_COMMAND = "python3 packaging/dev.py run"
 """Installs what is missing, or made for another machine, and starts the app."""
 
