@@ -6,30 +6,10 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 _log = logging.getLogger(__name__)
-
-
-def log_to(folder: Path) -> None:
-    """Log to a file of at most 1 MB, and warnings to stderr; where no file can be made, to stderr alone."""
-    console = logging.StreamHandler()
-    console.setLevel(logging.WARNING)
-    handlers: list[logging.Handler] = [console]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            RotatingFileHandler(folder / "mezzotint.log", maxBytes=10**6, backupCount=1, encoding="utf-8")
-        )
-    except OSError as error:
-        console.setLevel(logging.INFO)
-        logging.getLogger(__name__).warning("No log file can be kept in %s: %s", folder, error)
-    logging.basicConfig(
-        level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
 
 
 def report_faults(loop: asyncio.AbstractEventLoop, show_message: Callable[[str, str], None]) -> None:

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import (
-    QDialog,
-    QHBoxLayout,
-    QMenu,
-    QMenuBar,
-    QPushButton,
-    QTextBrowser,
-    QVBoxLayout,
-    QWidget,
-)
-
-from app.widgets.screen import room_on_screen
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 _OWN_FILES = (
     ("Inter and Vollkorn, the typefaces", "OFL-1.1"),
@@ -47,34 +35,9 @@ class HelpMenu(QMenu):
         self._show("Diagnostics", f"{told}<pre style='white-space: pre-wrap'>{escape(text)}</pre>", text)
 
     def _show(self, title: str, html: str, copied: str = "") -> None:
+        from app.widgets.text_dialog import TextDialog
+
         TextDialog(title, html, copied, self._window).open()
-
-
-class TextDialog(QDialog):
-    """A text to be read, and copied."""
-
-    def __init__(self, title: str, html: str, copied: str, window: QWidget) -> None:
-        super().__init__(window)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(title)
-        self.resize(QSize(560, 520).boundedTo(room_on_screen(window)))
-        self.text = QTextBrowser()
-        self.text.setAccessibleName(title)
-        self.text.setFrameShape(QTextBrowser.Shape.NoFrame)
-        self.text.setHtml(html)
-        self.buttons = QHBoxLayout()
-        self.buttons.addStretch(1)
-        if copied:
-            copy = QPushButton("&Copy")
-            copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(copied))
-            self.buttons.addWidget(copy)
-        close = QPushButton("Close", default=True)
-        close.clicked.connect(self.accept)
-        self.buttons.addWidget(close)
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(20, 16, 20, 16)
-        rows.addWidget(self.text)
-        rows.addLayout(self.buttons)
 
 
 def shortcuts(bar: QMenuBar) -> dict[str, list[tuple[str, str]]]:
@@ -106,7 +69,7 @@ def _table(parts: dict[str, list[tuple[str, str]]]) -> str:
 
 
 def about() -> str:
-    from app.window.diagnostics import PACKAGES, app_version, licence, version
+    from app.support.diagnostics import PACKAGES, app_version, licence, version
 
     packages = [(f"{package} {version(package)}", licence(package)) for package in PACKAGES]
     told = "<p>A writing assistant that drafts a paragraph at once, on your own computer. Apache-2.0.</p>"

@@ -1,26 +1,13 @@
 """Help: what the shortcuts, the diagnostics and About say."""
 
-from pathlib import Path
-
-import platformdirs
 import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu, QPushButton
 
-from app.settings.schema import Settings
-from app.window.diagnostics import ROOT, app_version, diagnostics, licence, log_end, version
-from app.window.help_menu import TextDialog, about, shortcuts
+from app.support.diagnostics import app_version, licence, version
+from app.widgets.text_dialog import TextDialog
+from app.window.help_menu import about, shortcuts
 from app.window.main_window import MainWindow
-from engine.protocol.events import Device
-
-DEVICE = Device(id="cpu", name="A processor", total_bytes=2**30, free_bytes=2**29)
-SECRETS = (
-    "/home/anna/My novel, part 2.md: Permission denied",
-    "C:\\Users\\Anna\\Documents\\letter to Clara.md",
-    "“letter to Clara.md” is open in another window too.",
-    f"{ROOT}/drafts/Clara.md and ./novel: https://anna.example",
-    "[Errno 13] Permission denied: '/home/anna/letter to Clara.md' and ~/novel",
-)
 
 
 def test_every_key_of_the_menus_is_listed(window: MainWindow) -> None:
@@ -29,24 +16,6 @@ def test_every_key_of_the_menus_is_listed(window: MainWindow) -> None:
     assert ("Keep", "Enter") in listed["Draft"]
     assert ("Full screen", "F11") in listed["View"]
     assert {"File", "Edit", "Draft", "View", "Help"} == set(listed)
-
-
-def test_the_diagnostics_hold_no_name_and_no_text(window: MainWindow, tmp_path: Path) -> None:
-    log = platformdirs.user_log_path("mezzotint", appauthor=False) / "mezzotint.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    own = Path(diagnostics.__code__.co_filename)
-    log.write_text("\n".join([*SECRETS, f'File "{own}", line 3, in start']), encoding="utf-8")
-    settings = Settings(model="/home/anna/models/mine", model_folders=("/home/anna/models",), seed=7)
-    text = diagnostics(settings, None, [DEVICE])
-    for secret in ("anna", "Anna", "Clara", "novel", "mine"):
-        assert secret not in text
-    told = version("torch"), "A processor", "seed: 7", "Permission denied", "app/window/diagnostics.py"
-    for words in told:
-        assert words in text
-
-
-def test_without_a_log_the_diagnostics_say_so(qapp: object) -> None:
-    assert log_end() == ["no log"]
 
 
 def test_the_dialogs_show_and_copy(window: MainWindow) -> None:
