@@ -104,6 +104,9 @@ def _run(
     app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 50)  # ms at the most
     import qasync
 
+    from app.support.newer_data import NewerDataNotice
+    from app.window.help_menu import open_page
+
     with qasync.QEventLoop(app) as loop:
         report_faults(loop, window.notice.show_message)
         closed = asyncio.Event()
@@ -117,5 +120,6 @@ def _run(
         QTimer.singleShot(0, window, partial(window.start, options.file, lost))  # a fault of it is told
         if settings.set_aside:  # told last: a file that opens takes an earlier message away
             QTimer.singleShot(0, window, partial(window.notice.show_fault, settings.set_aside))
+        NewerDataNotice(window.notice, ("Look for a new version", open_page), window)
         QTimer.singleShot(0, window.model, window.model.load)
         loop.run_until_complete(_until(closed, window, worker, recovery, record))

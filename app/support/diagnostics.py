@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib import metadata
@@ -14,9 +13,9 @@ from PySide6.QtGui import QGuiApplication
 
 from app.settings.schema import Settings
 from app.support.log_file import log_end
+from app.support.project import project
 from app.support.redaction import redacted, redacted_lines
 from app.support.run_record import LostRun
-from engine.installation import ROOT
 from engine.protocol.events import Device, Ready
 
 PACKAGES = (
@@ -36,13 +35,6 @@ def version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not found"
-
-
-def app_version() -> str:
-    project = ROOT / "pyproject.toml"
-    if project.is_file():  # it runs from its source
-        return str(tomllib.loads(project.read_text("utf-8"))["project"]["version"])
-    return version("mezzotint")
 
 
 def licence(package: str) -> str:
@@ -73,7 +65,7 @@ def diagnostics(
     )
     parts = {
         "Mezzotint": [
-            app_version(),
+            project().version,
             f"Python {platform.python_version()} · Qt {qVersion()} · {platform.platform()}",
             f"{QGuiApplication.platformName()} · {screens}",
         ],

@@ -1,10 +1,11 @@
-"""The Help menu: keyboard shortcuts, diagnostics, versions and licences."""
+"""The Help menu: keyboard shortcuts, diagnostics, the project's page, versions and licences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QAction, QDesktopServices, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 _OWN_FILES = (
@@ -26,6 +27,7 @@ class HelpMenu(QMenu):
         )
         self.addAction("Collect diagnostics…", lambda: self._show_diagnostics(collect()))
         self.addSeparator()
+        self.addAction("Look for a new version", open_page)
         self.addAction("About Mezzotint", lambda: self._show("About Mezzotint", about()))
 
     def _show_diagnostics(self, text: str) -> None:
@@ -38,6 +40,13 @@ class HelpMenu(QMenu):
         from app.widgets.text_dialog import TextDialog
 
         TextDialog(title, html, copied, self._window).open()
+
+
+def open_page() -> None:
+    """Of the project, in the browser: Mezzotint itself asks nobody."""
+    from app.support.project import project
+
+    QDesktopServices.openUrl(QUrl(project().page))
 
 
 def shortcuts(bar: QMenuBar) -> dict[str, list[tuple[str, str]]]:
@@ -69,8 +78,9 @@ def _table(parts: dict[str, list[tuple[str, str]]]) -> str:
 
 
 def about() -> str:
-    from app.support.diagnostics import PACKAGES, app_version, licence, version
+    from app.support.diagnostics import PACKAGES, licence, version
+    from app.support.project import project
 
     packages = [(f"{package} {version(package)}", licence(package)) for package in PACKAGES]
     told = "<p>A writing assistant that drafts a paragraph at once, on your own computer. Apache-2.0.</p>"
-    return f"<h3>Mezzotint {app_version()}</h3>{told}{_table({'Made with': [*packages, *_OWN_FILES]})}"
+    return f"<h3>Mezzotint {project().version}</h3>{told}{_table({'Made with': [*packages, *_OWN_FILES]})}"
