@@ -40,6 +40,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
     parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
+    parser.add_argument(
+        "--remove-data", action="store_true", help="list what Mezzotint keeps here, and ask what to remove"
+    )
     return parser.parse_args(arguments)
 
 
@@ -80,6 +83,10 @@ async def _until(
 
 def start() -> int:
     options = parse(sys.argv[1:])
+    if options.remove_data:
+        from app.support.removal_command import remove_data
+
+        return remove_data(partial(make_application, sys.argv[:1]))
     log_to(log_folder())
     app = make_application(sys.argv[:1])
     chosen = {name: value for name in ("model", "device") if (value := getattr(options, name)) is not None}
@@ -87,14 +94,18 @@ def start() -> int:
     if not starts_anew and hand_over(options.file):
         return 0
     with RunRecord(log_folder() / "runs") as record:
-        _run(app, record, options, chosen, alone=starts_anew)
+        window = _run(app, record, options, chosen, alone=starts_anew)
+    if window.removal.chosen:
+        from app.support.removal_dialog import remove_and_tell
+
+        remove_and_tell(window.removal.chosen)
     return 0
 
 
 def _run(
     app: QApplication, record: RunRecord, options: argparse.Namespace, chosen: dict[str, Any], *, alone: bool
-) -> None:
-    """alone: no later start hands its file to this one."""
+) -> MainWindow:
+    """→ the window, closed. alone: no later start hands its file to this one."""
     settings = SettingsStore(default_path(), **chosen)
     recovery = RecoveryStore()
     worker = EngineThread(open_local_engine if options.in_thread else ProcessEngine)
@@ -123,3 +134,4 @@ def _run(
         NewerDataNotice(window.notice, ("Look for a new version", open_page), window)
         QTimer.singleShot(0, window.model, window.model.load)
         loop.run_until_complete(_until(closed, window, worker, recovery, record))
+    return window

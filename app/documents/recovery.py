@@ -64,10 +64,11 @@ class RecoveryStore(QObject):
         self._root = root or platformdirs.user_state_path("mezzotint", appauthor=False) / "recovery"
         self._folder = self._root / secrets.token_hex(16)
         self._lock: QLockFile | None = None
+        self.lock_file = self._folder.with_suffix(".lock")
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The lock comes first: a folder without a held lock belongs to a dead run.
-            self._lock = held_lock(self._folder.with_suffix(".lock"))
+            self._lock = held_lock(self.lock_file)
             self._folder.mkdir(mode=0o700)
         except OSError as error:
             _log.error("No recovery copies can be kept in %s: %s", self._root, error)

@@ -33,6 +33,13 @@ def log_to(folder: Path) -> None:
     logging.basicConfig(level=logging.INFO, handlers=handlers, format=_FORMAT)
 
 
+def stop_logging() -> None:
+    """Nothing is written to the file any more."""
+    for handler in logging.getLogger().handlers[:]:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
 def log_end() -> list[str]:
     """Its last lines."""
     try:

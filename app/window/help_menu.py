@@ -15,9 +15,11 @@ _OWN_FILES = (
 
 
 class HelpMenu(QMenu):
-    """collect: makes the text of the diagnostics."""
+    """collect: makes the text of the diagnostics; remove: asks what of Mezzotint's data is to go."""
 
-    def __init__(self, bar: QMenuBar, collect: Callable[[], str], window: QWidget) -> None:
+    def __init__(
+        self, bar: QMenuBar, collect: Callable[[], str], remove: Callable[[], object], window: QWidget
+    ) -> None:
         super().__init__("&Help", window)
         self._window = window
         self.addAction(
@@ -28,6 +30,7 @@ class HelpMenu(QMenu):
         self.addAction("Collect diagnostics…", lambda: self._show_diagnostics(collect()))
         self.addSeparator()
         self.addAction("Look for a new version", open_page)
+        self.addAction("Remove Mezzotint’s data…", remove)
         self.addAction("About Mezzotint", lambda: self._show("About Mezzotint", about()))
 
     def _show_diagnostics(self, text: str) -> None:

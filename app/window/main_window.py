@@ -25,6 +25,7 @@ from app.documents.recovery import RecoveryStore
 from app.models.notices import ModelNotices
 from app.settings.schema import Settings, load_settings, room_settings
 from app.settings.store import SettingsStore
+from app.support.data_removal import DataRemoval
 from app.support.run_record import LostRun
 from app.widgets.message_bar import MessageBar
 from app.widgets.screen import room_on_screen
@@ -56,6 +57,7 @@ class MainWindow(QMainWindow):
         self.view = DocumentView(worker, self.model, settings, recovery)
         self.notice, self.offer, self.welcome = MessageBar(), MessageBar(), MessageBar()
         self.files = FileActions(self.view, self.notice, self.offer, self)
+        self.removal = DataRemoval(settings, recovery.lock_file, self.files.when_saved, self._close_now, self)
         self.status = StatusBar(self.view, self.model, self)
         self.devices = DeviceMonitor(self.model, self)
         self.model_notices = ModelNotices(
@@ -125,7 +127,7 @@ class MainWindow(QMainWindow):
         self.free_action.setEnabled(False)
         self.view_menu = ViewMenu(self._settings, self.panel_action, self)
         file, edit = FileMenu(self.files, self), EditMenu(self.view, self)
-        help_menu = HelpMenu(self.top.menus, self._diagnostics, self)
+        help_menu = HelpMenu(self.top.menus, self._diagnostics, self.removal.open, self)
         for menu in (file, edit, self.draft_menu, self.view_menu, help_menu):
             self.top.menus.addMenu(menu)
         divider = QAction(self)
@@ -194,9 +196,10 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.files.when_saved(self._close_now)
             return
-        self.files.remember_caret()
-        geometry = bytes(self.saveGeometry().toBase64().data()).decode()
-        self._settings.change(window_geometry=geometry)
+        if not self.removal.chosen:
+            self.files.remember_caret()
+            geometry = bytes(self.saveGeometry().toBase64().data()).decode()
+            self._settings.change(window_geometry=geometry)
         self.view.drafts.discard_all()
         self.side_panel.close()
         self.devices.close()
