@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -28,8 +29,13 @@ def report_faults(loop: asyncio.AbstractEventLoop, show_message: Callable[[str, 
         else:
             on_fault(error, str(error))
 
+    def on_thread_fault(fault: threading.ExceptHookArgs) -> None:
+        """Not told: the window may not be touched from there."""
+        _log.error("in the thread %s", fault.thread and fault.thread.name, exc_info=fault.exc_value)
+
     def on_task_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         on_fault(context.get("exception"), context["message"])
 
     sys.excepthook = on_uncaught
+    threading.excepthook = on_thread_fault
     loop.set_exception_handler(on_task_fault)

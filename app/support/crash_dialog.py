@@ -20,6 +20,8 @@ _ENDS = {
     "error": "An error ended it.",
     "killed": "It was ended from outside: by the system, when memory ran out, say, or when the power went.",
 }
+_RESTORED = "Your text is open again, as it was last written. Save it when you have looked it over."
+_RESTORED_ELSEWHERE = "Another window has opened this text already."
 _REPORT = (
     "A report tells the versions, the devices, where Mezzotint stopped and what it logged last; "
     "none of your texts, and no file names. Nothing is sent: copy it where you report the fault."
@@ -33,11 +35,13 @@ class CrashDialog(QDialog):
         self,
         lost: LostRun,
         left_text: str,
-        restore: Callable[[], object],
+        restore: Callable[[], bool],
         report: Callable[[], str],
         window: QWidget,
     ) -> None:
-        """left_text: what is told of the text that can be restored; empty if there is none."""
+        """left_text: what is told of the text that can be restored; empty if there is none. restore: opens it
+        → whether it is open now.
+        """
         super().__init__(window)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Mezzotint")
@@ -70,6 +74,7 @@ class CrashDialog(QDialog):
         rows.addWidget(self.restore_button, 0, Qt.AlignmentFlag.AlignLeft)
         rows.addSpacing(_MARGIN_PX // 2)
         rows.addWidget(report)
+        rows.addStretch(1)  # what is above may become less
         rows.addSpacing(_MARGIN_PX // 2)
         buttons = QHBoxLayout()
         buttons.addWidget(show)
@@ -81,17 +86,14 @@ class CrashDialog(QDialog):
 
     def _set_default(self, button: QPushButton) -> None:
         button.setProperty("primary", True)
+        button.style().polish(button)
         button.setDefault(True)
         button.setFocus()
 
     def _on_restore(self) -> None:
-        self._restore()
-        self._left.setText(
-            "Your text is open again, as it was last written. Save it when you have looked it over."
-        )
+        self._left.setText(_RESTORED if self._restore() else _RESTORED_ELSEWHERE)
         self.restore_button.hide()
         self._set_default(self._close)
-        self._close.style().polish(self._close)
 
     def _show_report(self) -> None:
         text = self._report()

@@ -25,7 +25,7 @@ PACKAGES = (
 _ENDS = {
     "crash": "a crash",
     "error": "an error in Mezzotint",
-    "killed": "ended from outside",
+    "killed": "ended from outside, begun",
 }
 
 
@@ -80,7 +80,7 @@ def diagnostics(
         "The log’s end": list(redacted_lines(log_end() if log is None else log)) or ["no log"],
     }
     if lost:
-        ended = f"{_ENDS[lost.end]} · {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(lost.written_at))}"
+        ended = f"{_ENDS[lost.end]} at {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(lost.written_at))}"
         parts = {"The end of an earlier run": [ended, *redacted_lines(lost.stack.splitlines())]} | parts
     return "\n".join(
         f"{title}\n" + "".join(f"  {line}\n" for line in lines) for title, lines in parts.items()

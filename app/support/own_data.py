@@ -74,7 +74,7 @@ def is_there(part: DataPart) -> bool:
 def busy(but: Path | None = None) -> str:
     """Why nothing can be removed now, in a sentence; empty if it can. but: this window's own lock."""
     if any(_is_held(lock) for lock in (_state() / "recovery").glob("*.lock") if lock != but):
-        return "Another window of Mezzotint is open. Close it first."
+        return f"{'Another' if but else 'A'} window of Mezzotint is open. Close it first."
     if any(_is_held(lock) for root in (models_folder(), _data() / "engine") for lock in root.glob("*.lock")):
         return "Something is being downloaded. Wait until it is here, or pause it."
     return ""

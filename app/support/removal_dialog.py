@@ -27,6 +27,7 @@ from engine.checkpoints.units import disk_text
 _WIDTH_PX = 480
 _MARGIN_PX = 24
 _MOST_PROBLEMS = 5
+_STAY = "Your documents stay where they are."
 _STAYS = (
     "What is ticked is deleted from this computer. Your documents stay; so do models in folders that you "
     "added yourself."
@@ -151,7 +152,7 @@ def remove_and_tell(parts: list[DataPart]) -> None:
         refusal(reason, None).exec()
         return
     stop_logging()
-    box = question("Removing …", "", None)
+    box = question("What you chose is being removed.", _STAY, None)
     close = box.addButton("Close", QMessageBox.ButtonRole.RejectRole)
     close.setEnabled(False)
     app = QCoreApplication.instance()
@@ -160,7 +161,7 @@ def remove_and_tell(parts: list[DataPart]) -> None:
 
     def on_removed(problems: list[str]) -> None:
         box.setText("Not all of it could be removed." if problems else "What you chose is removed.")
-        box.setInformativeText("\n".join([*problems[:_MOST_PROBLEMS], "Your documents are where they were."]))
+        box.setInformativeText("\n".join([*problems[:_MOST_PROBLEMS], _STAY]))
         close.setEnabled(True)
         set_default(box, close)
 

@@ -208,8 +208,10 @@ class FileActions(QObject):
         else:
             self._offer.hide()
 
-    def restore(self) -> None:
+    def restore(self) -> bool:
+        """Whether it is open now: another text may have to be saved first, another window may be faster."""
         self.when_saved(self._restore_now)
+        return self._view.page.document().isModified()
 
     def _restore_now(self) -> None:
         self.remember_caret()

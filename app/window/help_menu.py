@@ -30,8 +30,9 @@ class HelpMenu(QMenu):
         self.addAction("Collect diagnostics…", lambda: self._show_diagnostics(collect()))
         self.addSeparator()
         self.addAction("Look for a new version", open_page)
-        self.addAction("Remove Mezzotint’s data…", remove)
         self.addAction("About Mezzotint", lambda: self._show("About Mezzotint", about()))
+        self.addSeparator()
+        self.addAction("Remove Mezzotint’s data…", remove)
 
     def _show_diagnostics(self, text: str) -> None:
         from html import escape  # here and below: the first paint does not need it

@@ -75,6 +75,15 @@ def test_a_fault_that_it_survives_is_no_crash() -> None:
     assert lost_after("window.close(); raise ValueError") is None
 
 
+def test_a_fault_in_a_thread_is_logged() -> None:
+    before = "\nimport threading"
+    code = "t = threading.Thread(target=lambda: 1 / 0, name='count'); t.start(); t.join(); window.close()"
+    assert lost_after(code, before) is None
+    logged = (log_folder() / "mezzotint.log").read_text("utf-8")
+    assert "in the thread count" in logged
+    assert "ZeroDivisionError" in logged
+
+
 def test_a_window_that_is_open_is_not_lost() -> None:
     told = "print(1, flush=True); sys.stdin.read(); window.close()"
     with subprocess.Popen(

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from app.documents.recovery import RecoveryCopy
 from app.support.crash_dialog import CrashDialog
@@ -74,6 +74,21 @@ def test_what_is_not_restored_is_offered_after_it(own_folders: Path, open_window
     press(dialog_of(window), "Close")
     assert window.offer.isVisible()
     assert ("Clara" in window.offer.text) != (window.view.page.text() == "Clara")
+
+
+def test_a_text_that_another_window_has_taken_is_not_said_to_be_open(
+    own_folders: Path, open_window: Open
+) -> None:
+    leave_copies(own_folders, "Clara")
+    window = open_window()
+    window.start(None, LOST)
+    for copy in (own_folders / "state" / "mezzotint" / "recovery").glob("*/*.recovery"):
+        copy.unlink()
+    dialog_of(window).restore_button.click()
+    assert window.view.page.text() == ""
+    said = [label.text() for label in dialog_of(window).findChildren(QLabel)]
+    assert "Another window has opened this text already." in said
+    dialog_of(window).accept()
 
 
 def test_without_a_text_there_is_the_report_alone(window: MainWindow) -> None:
