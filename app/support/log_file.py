@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import platformdirs
+
+from app.documents.atomic_file import check_ordinary
 
 _FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 _LINES, _BYTES = 200, 2**16
@@ -55,6 +56,5 @@ def log_end() -> list[str]:
 def _ordinary(folder: Path) -> Path:
     """To open a pipe is to wait for ever."""
     path = folder / "mezzotint.log"
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+    check_ordinary(path)
     return path

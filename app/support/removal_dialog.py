@@ -20,12 +20,13 @@ from PySide6.QtWidgets import (
 from app.support.log_file import stop_logging
 from app.support.own_data import DataPart, busy, is_there, remove, size_bytes
 from app.widgets.panel import heading, text_label
-from app.widgets.question import question, set_default
+from app.widgets.question import question
 from app.worker.background import BackgroundCall
 from engine.checkpoints.units import disk_text
 
 _WIDTH_PX = 480
 _MARGIN_PX = 24
+_AT_ONCE_S = 0.3
 _MOST_PROBLEMS = 5
 _STAY = "Your documents stay where they are."
 _STAYS = (
@@ -119,7 +120,7 @@ class RemovalDialog(QDialog):
         elif not selected:
             self._total.setText("Nothing is removed.")
         else:
-            self._total.setText(f"{size_text(size)} will be free again.")
+            self._total.setText(f"{_capital(size_text(size))} will be free again.")
 
     def _on_remove(self) -> None:
         selected = self.selected()
@@ -138,6 +139,10 @@ def _count(parts: list[DataPart]) -> dict[str, tuple[bool, int]]:
     return {part.label: (is_there(part), size_bytes(part)) for part in parts}
 
 
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
 def size_text(size: int) -> str:
     return disk_text(size) if size >= 1e6 else "less than 1 MB"
 
@@ -152,20 +157,21 @@ def remove_and_tell(parts: list[DataPart]) -> None:
         refusal(reason, None).exec()
         return
     stop_logging()
-    box = question("What you chose is being removed.", _STAY, None)
-    close = box.addButton("Close", QMessageBox.ButtonRole.RejectRole)
-    close.setEnabled(False)
     app = QCoreApplication.instance()
     assert app is not None
+    ended: list[list[str]] = []
     call = BackgroundCall("remove data", app)
+    call.start(lambda: ended.append(remove(parts)))
+    call.join(_AT_ONCE_S)
+    if not ended:
+        _wait_for(call)
+    told = "Not all of it could be removed." if ended[0] else "What you chose is removed."
+    question(told, "\n".join([*ended[0][:_MOST_PROBLEMS], _STAY]), None).exec()
 
-    def on_removed(problems: list[str]) -> None:
-        box.setText("Not all of it could be removed." if problems else "What you chose is removed.")
-        box.setInformativeText("\n".join([*problems[:_MOST_PROBLEMS], _STAY]))
-        close.setEnabled(True)
-        set_default(box, close)
 
-    call.returned.connect(on_removed)
-    call.start(partial(remove, parts))
+def _wait_for(call: BackgroundCall) -> None:
+    box = question("What you chose is being removed …", _STAY, None)
+    box.addButton("Close", QMessageBox.ButtonRole.RejectRole).setEnabled(False)
+    call.returned.connect(box.accept)
     box.exec()
     call.join(None)  # the box may be closed before

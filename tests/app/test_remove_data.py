@@ -36,7 +36,7 @@ def remove(window, *_):
 def press():
     box = QApplication.activeModalWidget()
     for button in box.findChildren(QPushButton) if isinstance(box, QMessageBox) else ():
-        if button.isEnabled() and button.text() in ("Don’t save", "Close"):
+        if button.isEnabled() and button.text() in ("Don’t save", "OK"):
             button.click()
 
 MainWindow.start = remove
