@@ -61,6 +61,34 @@ def test_what_an_error_said_goes_and_where_it_was_stays(qapp: object) -> None:
         assert text.count(words) == 2  # where the run ended, and in the log
 
 
+def test_what_an_error_of_the_engine_said_goes_too() -> None:
+    said = [
+        "Loading layers",
+        "Traceback (most recent call last):",
+        *TRACE.splitlines()[1:6],
+        "",
+        *TRACE.splitlines()[-2:],
+    ]
+    stamp = "2026-11-29 21:03:05,1 engine.runtime.child_process INFO "
+    kept = list(
+        redacted_lines(
+            [f"{stamp}engine: {line}" for line in said]
+            + [f"{stamp}engine process 7 ended", f"{stamp}engine: Loading layers"]
+        )
+    )
+    assert [line.removeprefix(f"{stamp}engine: ") for line in kept] == [
+        "Loading layers",
+        "Traceback (most recent call last):",
+        '  File "app/window/main_window.py", line 7, in start',
+        "    raise ValueError(text)",
+        "ValueError: '…'",
+        "During handling of the above exception, another exception occurred:",
+        "ModuleNotFoundError: No module named 'transformers'",
+        f"{stamp}engine process 7 ended",
+        "Loading layers",
+    ]
+
+
 def test_a_stack_stays_whole() -> None:
     stack = [
         "Fatal Python error: Segmentation fault",
