@@ -190,21 +190,28 @@ class FileActions(QObject):
 
     # ---------------------------------------------------------------- what an earlier run left
 
-    def offer_restore(self) -> None:
+    def left_text(self) -> str:
+        """What is told of the newest text that was left; empty if there is none."""
         left = self._document.left_behind()
         if left is None:
-            self._offer.hide()
-            return
+            return ""
         name = f"“{Path(left.copy.path).name}”" if left.copy.path else "A text without a name"
         written_at = QDateTime.fromSecsSinceEpoch(int(left.written_at))
         when = QLocale(QLocale.Language.English).toString(written_at, "d MMMM yyyy 'at' HH:mm")
-        ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
-        self._offer.show_message(
-            f"{name} was not saved. {_begin_of(left.copy.text)}", f"It was last written on {when}.", *ways
-        )
+        begin = f" {_begin_of(left.copy.text)}".rstrip()
+        return f"{name} was not saved.{begin} It was last written on {when}."
 
-    def _restore(self) -> None:
+    def offer_restore(self) -> None:
+        if told := self.left_text():
+            ways = ("Restore it", self.restore), ("Throw it away…", self._ask_throw_away)
+            self._offer.show_message(told, "", *ways)
+        else:
+            self._offer.hide()
+
+    def restore(self) -> bool:
+        """Whether it is open now: another text may have to be saved first, another window may be faster."""
         self.when_saved(self._restore_now)
+        return self._view.page.document().isModified()
 
     def _restore_now(self) -> None:
         self.remember_caret()

@@ -206,6 +206,7 @@ def test_late_events_of_another_request_are_skipped(engine: ProcessEngine) -> No
     ("how", "kind", "told"),
     [
         ("die", "engine-died", "SIGKILL"),
+        ("crash", "engine-died", "SIGSEGV"),
         ("exit", "engine-died", "exit code 3"),
         ("half", "engine-died", "exit code 0"),
         ("fall silent", "engine-garbled", "SIGKILL"),
@@ -224,6 +225,7 @@ def test_a_fault_fails_the_draft_and_the_next_one_works(
     assert "SIG" not in fault.message
     assert ("memory" in fault.message) == (how == "die")
     assert fault.remedy
+    assert (", line " in fault.details) == (how == "crash")  # its stack
     assert ("the last words" in fault.details) == (how == "exit")
     assert ("weather" in fault.details) == (how == "unknown")
     assert_ends(pidfd)
