@@ -12,13 +12,13 @@ from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
 from app.drafting.controller import DraftController
 from app.drafting.draft_actions import DraftActions
-from app.drafting.draft_bar import DraftBar
-from app.drafting.draft_button import DraftButton
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_picking import DraftPicking
 from app.drafting.idle_unload import IdleUnload
 from app.drafting.prefetch import Prefetch
-from app.drafting.selection_bar import SelectionBar
+from app.drafting.ui.draft_bar import DraftBar
+from app.drafting.ui.draft_button import DraftButton
+from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
@@ -26,7 +26,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 
 if TYPE_CHECKING:
-    from app.drafting.instruction_line import InstructionLine
+    from app.drafting.ui.instruction_line import InstructionLine
     from app.window.find_bar import FindBar
 
 NARROWEST_PX = 560
@@ -74,7 +74,7 @@ class DocumentView(QWidget):
 
     @cached_property
     def instruction_line(self) -> InstructionLine:
-        from app.drafting.instruction_line import InstructionLine  # the first paint does not need it
+        from app.drafting.ui.instruction_line import InstructionLine  # the first paint does not need it
 
         line = InstructionLine(self.page, self.drafts, self._model)
         line.models_asked.connect(self.models_asked)

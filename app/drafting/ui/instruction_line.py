@@ -9,8 +9,8 @@ from PySide6.QtGui import QDesktopServices, QKeyEvent, QTextDocument
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLineEdit, QMenu, QToolButton
 
 from app.drafting.controller import DraftController
-from app.drafting.draft_bar import EDGE_PX
 from app.drafting.presets import presets_folder, read_presets
+from app.drafting.ui.draft_bar import EDGE_PX
 from app.editor.page import Page
 from app.widgets.labels import tool_button
 from app.worker.model_session import ModelSession

@@ -9,8 +9,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.drafting.draft_session import DraftState
-from app.drafting.instruction_line import InstructionLine
 from app.drafting.presets import BUILT_IN, presets_folder
+from app.drafting.ui.instruction_line import InstructionLine
 from tests.app.conftest import Emitted, Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
 from tests.app.pages import END, TEXT, put_caret
