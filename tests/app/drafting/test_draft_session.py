@@ -78,16 +78,16 @@ def test_the_page_holds_still_when_a_draft_settles_and_goes_to_a_long_one_when_a
     page.resize(900, 420)
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(DraftState.DENOISING)
         if not watched:
             put_caret(page, page.textCursor().position() - 30)
         before = page.verticalScrollBar().value()
         await desk.state(DraftState.SETTLED)
         assert page.verticalScrollBar().value() == before
-        assert desk.drafts.overlays[desk.draft].bar_top > page.viewport().height()
+        assert desk.drafts.overlays[desk.draft].geometry.bar_top > page.viewport().height()
         desk.drafts.go_to_draft()
-        assert desk.drafts.overlays[desk.draft].bar_top < page.viewport().height() - 40
+        assert desk.drafts.overlays[desk.draft].geometry.bar_top < page.viewport().height() - 40
 
     run(scenario())
 
@@ -96,7 +96,7 @@ def test_a_draft_is_kept_and_undone_and_redone(desk: Desk, run: Run) -> None:
     async def scenario() -> None:
         await desk.settled()
         assert desk.page.text() == TEXT
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     kept = desk.page.text()
@@ -119,7 +119,7 @@ def test_discard_in_every_state_leaves_no_trace(
     async def scenario() -> None:
         if state is DraftState.PREPARING:
             engine.may_load.clear()
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(state)
         desk.draft.discard()
         assert desk.drafts.current is None
@@ -141,11 +141,11 @@ def test_stop_makes_what_stands_the_draft(desk: Desk, run: Run, engine: Scripted
     engine.how = "endless"
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.until(lambda: desk.draft.step > 3)
         desk.draft.stop()
         assert desk.drafts.state is DraftState.SETTLED
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     assert desk.page.text() == f"{TEXT}\n\nIt rained"
@@ -155,7 +155,7 @@ def test_stop_before_anything_stands_backs_out(desk: Desk, run: Run, engine: Scr
     engine.may_load.clear()
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         desk.draft.stop()
         engine.may_load.set()
 
@@ -168,15 +168,15 @@ def test_a_second_ctrl_enter_keeps_at_the_anchor_and_waits_elsewhere(
     desk: Desk, run: Run, engine: ScriptedEngine
 ) -> None:
     async def scenario() -> None:
-        desk.drafts.draft()
-        desk.drafts.draft()
+        desk.commands.draft()
+        desk.commands.draft()
         await desk.state(DraftState.SETTLED)
         assert len(engine.requests) == 1
         put_caret(desk.page, 4)
-        desk.drafts.draft()
+        desk.commands.draft()
         assert (desk.drafts.state, desk.page.text()) == (DraftState.SETTLED, TEXT)
         put_caret(desk.page, END)
-        desk.drafts.draft()
+        desk.commands.draft()
 
     run(scenario())
     assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
@@ -198,7 +198,7 @@ def test_retry_keeps_the_drafts_before_it_within_reach(desk: Desk, run: Run, eng
     desk.draft.show(5)
     assert desk.draft.text == "It rained"
     desk.draft.show(0)
-    desk.drafts.keep()
+    desk.commands.keep()
     assert desk.page.text() == f"{TEXT}\n\n{DRAFT}"
 
 
@@ -226,7 +226,7 @@ def test_a_selection_of_line_ends_alone_is_none(desk: Desk, run: Run) -> None:
     desk.page.setTextCursor(cursor)
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(DraftState.SETTLED)
 
     run(scenario())
@@ -278,7 +278,7 @@ def test_a_selected_paragraph_mark_does_not_move_the_draft(
 
     async def scenario() -> None:
         await desk.settled()
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     assert engine.requests[0].places[0].before == TEXT[:first] + "\n\n"
@@ -319,9 +319,9 @@ def test_a_draft_is_as_long_as_was_chosen(
         await desk.settled()
         assert desk.draft.text == kept
         desk.drafts.discard_all()
-        desk.drafts.bring_back()
+        desk.commands.bring_back()
         assert desk.draft.text == kept
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     (place,) = engine.requests[0].places
@@ -338,7 +338,7 @@ def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngin
 
     async def scenario() -> None:
         await desk.settled()
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     assert engine.requests[0].places == (DraftPlace(before="ferry"),)
@@ -352,7 +352,7 @@ def test_a_draft_asked_for_while_the_model_loads_waits_and_then_comes(
 
     async def scenario() -> None:
         desk.model.load()
-        desk.drafts.draft()
+        desk.commands.draft()
         assert desk.model.loading is not None
         assert desk.drafts.state is DraftState.PREPARING
         engine.may_load.set()
@@ -368,7 +368,7 @@ def test_a_draft_given_up_while_the_model_loads_is_never_asked_for(
     engine.may_load.clear()
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         desk.draft.discard()
         engine.may_load.set()
         await desk.until(lambda: desk.model.ready is not None)
@@ -384,7 +384,7 @@ def test_a_model_that_cannot_be_loaded_is_told_with_its_remedy(
     desk.settings.change(model="missing")
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.until(lambda: bool(desk.faults) and desk.drafts.current is None)
 
     run(scenario())
@@ -406,13 +406,13 @@ def test_a_fault_of_the_engine_costs_no_text_and_the_next_draft_works(
     Telling.how = how
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.until(lambda: bool(desk.faults) and desk.drafts.current is None)
         assert desk.page.text() == TEXT
         Telling.how = ""
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.until(lambda: desk.texts == [DRAFT])
-        desk.drafts.keep()
+        desk.commands.keep()
         await desk.close()
 
     run(scenario())
@@ -448,7 +448,7 @@ def test_an_engine_that_does_not_move_is_told_and_waiting_goes_on(
     engine.may_load.clear()
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.until(lambda: desk.drafts.stalled)
         desk.drafts.wait_longer()
         assert not desk.drafts.stalled
@@ -464,14 +464,14 @@ def test_typing_elsewhere_goes_on_while_a_draft_develops(
     engine.how = "endless"
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.until(lambda: desk.draft.step > 1)
         put_caret(desk.page, 0)
         for letter in "Once ":
             qtbot.keyClicks(desk.page, letter)
             await asyncio.sleep(0.01)
         desk.draft.stop()
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     assert desk.page.text() == f"Once {TEXT}\n\nIt rained"
@@ -488,7 +488,7 @@ def test_another_model_is_loaded_at_once_and_costs_no_text(
     async def scenario() -> None:
         if state is DraftState.PREPARING:
             engine.may_load.clear()
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(state)
         desk.model.reload()
         assert desk.model.ready is None
@@ -515,7 +515,7 @@ def test_the_memory_is_freed_and_the_next_draft_loads_again(
             await desk.until(lambda: desk.model.ready is not None)
         else:
             engine.how = "endless" if state is DraftState.DENOISING else ""
-            desk.drafts.draft()
+            desk.commands.draft()
             await desk.state(state)
         desk.model.unload()
         assert desk.model.ready is None
@@ -622,13 +622,13 @@ def test_several_places_are_drafted_in_one_batch(desk: Desk, run: Run, engine: S
     desk.settings.change(seed=5)
 
     async def scenario() -> None:
-        desk.drafts.draft_at([cursor_at(desk.page, place) for place in places])
+        desk.commands.draft_at([cursor_at(desk.page, place) for place in places])
         drafts = list(desk.drafts.overlays)
         await desk.until(lambda: all(draft.state is DraftState.SETTLED for draft in drafts))
         assert [draft.variants[0].seed for draft in drafts] == [5, 6, 7]
         put_caret(desk.page, drafts[1].placement.cursor.position())
         assert desk.drafts.current is drafts[1]
-        desk.drafts.keep()
+        desk.commands.keep()
         drafts[0].discard()
         drafts[2].retry()
         await desk.until(lambda: len(drafts[2].variants) == 2)
@@ -651,7 +651,7 @@ def test_one_place_given_up_lets_the_others_go_on(desk: Desk, run: Run, engine: 
     engine.how = "endless"
 
     async def scenario() -> None:
-        desk.drafts.draft_at([cursor_at(desk.page, TEXT.index("\n")), cursor_at(desk.page, END)])
+        desk.commands.draft_at([cursor_at(desk.page, TEXT.index("\n")), cursor_at(desk.page, END)])
         first, second = desk.drafts.overlays
         await desk.until(lambda: second.step > 1)
         first.discard()
@@ -670,7 +670,7 @@ def test_a_fault_ends_every_place_and_is_told_once(
     engine.how = "lose the device"
 
     async def scenario() -> None:
-        desk.drafts.draft_at([cursor_at(desk.page, TEXT.index("\n")), cursor_at(desk.page, END)])
+        desk.commands.draft_at([cursor_at(desk.page, TEXT.index("\n")), cursor_at(desk.page, END)])
         await desk.until(lambda: not desk.drafts.overlays)
 
     run(scenario())
@@ -685,7 +685,7 @@ def test_a_draft_never_breaks_a_word(desk: Desk, run: Run, engine: ScriptedEngin
     async def scenario() -> None:
         await desk.settled()
         assert desk.drafts.at_caret is desk.draft
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     end = start + len("morning")
@@ -700,7 +700,7 @@ def test_moves_of_the_caret_are_told_where_another_draft_becomes_the_current_one
     first = TEXT.index("\n")
 
     async def scenario() -> None:
-        desk.drafts.draft_at([cursor_at(desk.page, place) for place in (first, END)])
+        desk.commands.draft_at([cursor_at(desk.page, place) for place in (first, END)])
         earlier, newest = desk.drafts.overlays
         told: list[DraftSession | None] = []
         desk.drafts.changed.connect(lambda: told.append(desk.drafts.current))

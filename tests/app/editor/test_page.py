@@ -61,7 +61,7 @@ def test_a_click_on_the_draft_goes_into_the_document_beside_it(qtbot: QtBot, pos
     page = make_page(qtbot)
     draft = begin(page, position)
     block = page.document().findBlock(position)
-    for y in range(int(page.block_top(block)) + 30, int(draft.overlay.bar_top), 9):
+    for y in range(int(page.block_top(block)) + 30, int(draft.overlay.geometry.bar_top), 9):
         qtbot.mouseClick(page.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(60, y))
         start, end = block.position(), block.position() + block.length()
         assert start <= page.textCursor().position() <= end
@@ -74,7 +74,7 @@ def test_a_drag_across_the_draft_selects_text_of_the_document_alone(qtbot: QtBot
     last = page.cursorRect(cursor_at(page, len(TEXT) + 1)).center() + QPoint(1, 0)
     viewport = page.viewport()
     qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=page.cursorRect(cursor_at(page, 3)).center())
-    qtbot.mouseMove(viewport, QPoint(80, int(draft.overlay.bar_top) - 30))
+    qtbot.mouseMove(viewport, QPoint(80, int(draft.overlay.geometry.bar_top) - 30))
     qtbot.mouseMove(viewport, last)
     qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=last)
     cursor = page.textCursor()
@@ -234,7 +234,7 @@ def test_a_kept_draft_stands_where_the_settled_one_was_seen(
     draft = begin(page, utf16_length(before), reduced_motion=True)
     draft.settle(draft.placement.shown(text))
     QApplication.processEvents()
-    shown = draft.overlay._rect().toAlignedRect()
+    shown = draft.overlay.geometry.rect().toAlignedRect()
     shown.setTop(0)
     assert page.viewport().rect().contains(shown)
     settled = page.viewport().grab(shown).toImage()
@@ -272,11 +272,11 @@ def test_keep_puts_in_what_was_shown_and_changes_nothing_else(qtbot: QtBot) -> N
         draft.overlay.show([Token(word, 0.1, True, False) for word in words])
         draft.overlay._on_frame_due()
         developing = "".join(draft.overlay._fade.pieces)
-        top = draft.overlay._origin_y()
+        top = draft.overlay.geometry.origin_y()
         shown = draft.placement.shown("".join(words))
         draft.settle(shown)
         assert developing == shown
-        assert draft.overlay._origin_y() == top
+        assert draft.overlay.geometry.origin_y() == top
         lead = draft.placement.separator
         draft.keep()
         upto = text[:place] + lead + shown
@@ -296,9 +296,9 @@ def test_a_settled_draft_that_begins_above_the_window_is_drawn_as_far_as_it_reac
     draft = begin(page, TEXT.index("\n"))
     draft.settle("word " * 300)
     page.verticalScrollBar().setValue(7)
-    assert draft.overlay._origin_y() < -page.line_height
+    assert draft.overlay.geometry.origin_y() < -page.line_height
     shown = page.viewport().grab().toImage()
-    draft.overlay._text = None
+    draft.overlay.geometry.text = None
     assert shown != page.viewport().grab().toImage()
 
 
@@ -313,7 +313,7 @@ def test_resize_and_zoom_keep_the_draft_under_its_paragraph(page: Page) -> None:
         page.set_prose_font(font)
         QApplication.processEvents()
         below = page.block_top(block.next())
-        bar = draft.overlay.bar_top
+        bar = draft.overlay.geometry.bar_top
         assert page.block_top(block) + page.gaps.text_bottom(block) < bar < below - 40
 
 
@@ -330,7 +330,7 @@ def test_scrolling_moves_through_a_gap_that_is_higher_than_the_window(qtbot: QtB
     first = anchor.firstLineNumber()
     for value in range(first, min(scroll.maximum(), first + anchor.lineCount() + 3) + 1):
         scroll.setValue(value)
-        tops.append(draft.overlay.bar_top)
+        tops.append(draft.overlay.geometry.bar_top)
     steps = [before - after for before, after in pairwise(tops)]
     assert len(steps) > 30
     assert min(steps) > 0
@@ -378,7 +378,7 @@ def test_the_page_holds_still_when_a_draft_settles(
     page = make_page(qtbot, "\n".join(["word " * 30] * (41 + paragraphs_after)), height=420)
     block = page.document().findBlockByNumber(40)
     draft = begin(page, block.position() + block.length() - 1, lines)
-    draft.overlay.scroll_into_view()
+    draft.overlay.geometry.scroll_into_view()
     QApplication.processEvents()
     draft.show("word " * words, 0.1)
     QApplication.processEvents()
@@ -420,8 +420,10 @@ def test_a_draft_makes_room_for_an_input_method(qtbot: QtBot) -> None:
     draft.settle("left the house.")
 
     def left() -> float:
-        assert draft.overlay._text is not None
-        return min(run.positions()[0].x() for line in draft.overlay._text._lines for _, run in line.runs())
+        assert draft.overlay.geometry.text is not None
+        return min(
+            run.positions()[0].x() for line in draft.overlay.geometry.text._lines for _, run in line.runs()
+        )
 
     before = left()
     for unfinished in ("にほんご", "に" * 60):
@@ -449,10 +451,10 @@ def test_the_page_stands_still_while_a_draft_develops(qtbot: QtBot) -> None:
 @pytest.mark.usefixtures("company")
 def test_the_gap_grows_by_whole_lines_and_does_not_shrink_while_developing(page: Page) -> None:
     draft = begin(page, len(TEXT) + 1, lines=2)
-    heights = [draft.overlay._gap.height]
+    heights = [draft.overlay.geometry.gap.height]
     for words in (10, 60, 90, 20):
         draft.show("word " * words, entropy=0.1)
-        heights.append(draft.overlay._gap.height)
+        heights.append(draft.overlay.geometry.gap.height)
     assert heights == sorted(heights)
     assert heights[-1] > heights[0]
     grown = (heights[-1] - heights[0]) / page.line_height
@@ -626,12 +628,12 @@ def test_what_takes_room_below_the_page_moves_no_draft_that_is_read(qtbot: QtBot
     page.verticalScrollBar().setValue(9)
     caret = page.cursorForPosition(QPoint(0, 510)).position() + len("A line.")
     draft = begin(page, caret)
-    top, height = draft.overlay._origin_y(), page.viewport().height()
-    assert height - 100 < draft.overlay._rect().bottom() < height
+    top, height = draft.overlay.geometry.origin_y(), page.viewport().height()
+    assert height - 100 < draft.overlay.geometry.rect().bottom() < height
     page.resize(page.width(), page.height() - 100)
-    assert draft.overlay._origin_y() == top
+    assert draft.overlay.geometry.origin_y() == top
     page.resize(page.width(), page.height() + 100)
-    assert draft.overlay._origin_y() == top
+    assert draft.overlay.geometry.origin_y() == top
 
 
 def test_the_margin_beside_the_column_scrolls_and_selects(qtbot: QtBot) -> None:
@@ -656,13 +658,13 @@ def test_two_drafts_of_one_paragraph_stand_one_below_the_other(page: Page, first
     drafts = {place: Draft(page, place) for place in places}
     for draft in drafts.values():
         draft.settle("word " * 30)
-    inline, below = drafts[at_end].overlay, drafts[within].overlay
+    inline, below = drafts[at_end].overlay.geometry, drafts[within].overlay.geometry
     text_bottom = page.block_top(block) + page.gaps.text_bottom(block)
-    assert inline._rect().top() < text_bottom < inline._rect().bottom() < inline.bar_top
-    assert inline.bar_top + 30 < below._rect().top() < below._rect().bottom()
+    assert inline.rect().top() < text_bottom < inline.rect().bottom() < inline.bar_top
+    assert inline.bar_top + 30 < below.rect().top() < below.rect().bottom()
     assert below.bar_top + 30 < page.block_top(block) + page.gaps.blockBoundingRect(block).height()
     drafts[at_end].overlay.close()
-    assert abs(below._rect().top() - text_bottom - space_after(".", page.line_height)) < 1
+    assert abs(below.rect().top() - text_bottom - space_after(".", page.line_height)) < 1
 
 
 @pytest.mark.usefixtures("company")
@@ -671,12 +673,12 @@ def test_a_draft_at_a_paragraphs_start_stands_above_it(qtbot: QtBot, paragraph: 
     page = make_page(qtbot, "\n".join(f"{number}. {'word ' * 30}" for number in range(40)), height=400)
     block = page.document().findBlockByNumber(paragraph)
     draft = begin(page, block.position())
-    draft.overlay.scroll_into_view()
+    draft.overlay.geometry.scroll_into_view()
     draft.settle("word " * 40)
     QApplication.processEvents()
-    rect = draft.overlay._rect()
+    rect = draft.overlay.geometry.rect()
     assert rect.top() >= 0
-    assert rect.bottom() < draft.overlay.bar_top < page.cursorRect(draft.placement.cursor).top()
+    assert rect.bottom() < draft.overlay.geometry.bar_top < page.cursorRect(draft.placement.cursor).top()
     above = block.previous()
     if above.isValid():
         assert rect.top() >= page.block_top(above) + page.gaps.text_bottom(above)
@@ -702,10 +704,10 @@ def test_the_page_scrolls_to_its_end_behind_a_draft_above(qtbot: QtBot, paragrap
 def test_a_draft_that_opens_the_text_and_is_too_high_for_the_view_stands_below(qtbot: QtBot) -> None:
     page = make_page(qtbot, "One is here.\nTwo is here.", height=300)
     draft = begin(page, 0, lines=2)
-    assert draft.overlay._rect().bottom() < page.cursorRect().top()
+    assert draft.overlay.geometry.rect().bottom() < page.cursorRect().top()
     draft.settle("word " * 400)
     QApplication.processEvents()
-    assert draft.overlay._rect().top() > page.cursorRect().bottom()
+    assert draft.overlay.geometry.rect().top() > page.cursorRect().bottom()
     assert page.verticalScrollBar().maximum() > 10
 
 
@@ -748,9 +750,9 @@ def test_each_token_has_its_own_ink_in_what_reads_from_the_right(qtbot: QtBot, t
     draft = begin(page, 0)
     draft.overlay.show([Token(f"{word} ", 0.1, True, False) for word in text.split()])
     draft.overlay._on_frame_due()
-    assert draft.overlay._text is not None
+    assert draft.overlay.geometry.text is not None
     left: dict[int, float] = {}
-    for line in draft.overlay._text._lines:
+    for line in draft.overlay.geometry.text._lines:
         for owner, run in line.runs():
             left[owner] = min([left.get(owner, 9999.0), *(place.x() for place in run.positions())])
     assert sorted(left, key=lambda owner: -left[owner]) == list(range(len(text.split())))

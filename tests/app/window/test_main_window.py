@@ -21,7 +21,8 @@ from pytestqt.qtbot import QtBot
 from app.application import parse
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
-from app.drafting.draft_session import DraftSession, DraftState, Variant
+from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.variant import Variant
 from app.editor.placement import text_context
 from app.window.main_window import MainWindow
 from engine.protocol.events import Failed
@@ -37,7 +38,7 @@ def current(window: MainWindow) -> DraftSession:
 
 
 def bar_top(window: MainWindow) -> float:
-    return window.view.drafts.overlays[current(window)].bar_top
+    return window.view.drafts.overlays[current(window)].geometry.bar_top
 
 
 def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Path) -> None:
@@ -45,7 +46,7 @@ def test_open_draft_keep_save_and_reopen(window: MainWindow, run: Run, file: Pat
     assert window.view.page.text() == TEXT
     put_caret(window.view.page, len(TEXT) + 1)
     run(settle(window))
-    window.view.drafts.keep()
+    window.view.commands.keep()
     window.files.save()
     assert file.read_text(encoding="utf-8") == f"{TEXT}\n\n{DRAFT}"
     assert not window.view.page.document().isModified()
@@ -156,7 +157,7 @@ def test_discarding_unsaved_text_closes(window: MainWindow, qtbot: QtBot) -> Non
 
 def test_closing_while_a_draft_develops_ends_it(window: MainWindow, run: Run, qtbot: QtBot) -> None:
     async def scenario() -> None:
-        window.view.drafts.draft()
+        window.view.commands.draft()
         with qtbot.waitSignal(window.closed):
             window.close()
 
@@ -362,7 +363,7 @@ def test_an_engine_that_died_is_not_said_to_be_ready(window: MainWindow, run: Ru
     async def scenario() -> None:
         await settle(window)
         window.view.drafts.discard_all()
-        window.view.drafts.draft()
+        window.view.commands.draft()
         while window.view.drafts.state is not DraftState.DENOISING:
             await asyncio.sleep(0.002)
         window.model.note(Failed(request_id="", kind=kind, message="It died."))
@@ -392,10 +393,10 @@ def test_a_draft_that_is_out_of_view_is_shown_not_kept(window: MainWindow, run: 
     run(settle(window))
     before = window.view.page.text()
     window.view.page.verticalScrollBar().setValue(window.view.page.verticalScrollBar().maximum())
-    window.view.drafts.draft()
+    window.view.commands.draft()
     assert window.view.page.text() == before
-    assert window.view.drafts.overlays[current(window)].is_in_view()
-    window.view.drafts.draft()
+    assert window.view.drafts.overlays[current(window)].geometry.is_in_view()
+    window.view.commands.draft()
     assert window.view.page.text() != before
 
 
@@ -544,7 +545,7 @@ def test_ctrl_enter_goes_to_a_draft_that_is_out_of_view(window: MainWindow, run:
     for caret in (0, window.view.page.document().characterCount() // 2):
         window.view.page.verticalScrollBar().setValue(0 if caret else lines)
         put_caret(window.view.page, caret)
-        window.view.drafts.draft()
+        window.view.commands.draft()
         assert 0 < bar_top(window) < window.view.page.viewport().height()
 
 
@@ -721,7 +722,7 @@ def test_a_discarded_draft_can_be_brought_back_until_the_next_one_ends(window: M
     window.view.page.insertPlainText("Once. ")
     bring_back.trigger()
     assert current(window).text == text
-    window.view.drafts.keep()
+    window.view.commands.keep()
     assert DRAFT in window.view.page.text()
     assert not bring_back.isEnabled()
 
@@ -752,7 +753,7 @@ def test_a_file_that_is_dropped_is_opened(window: MainWindow, file: Path) -> Non
 
 def test_redo_puts_the_caret_behind_a_kept_draft(window: MainWindow, run: Run) -> None:
     run(settle(window))
-    window.view.drafts.keep()
+    window.view.commands.keep()
     page = window.view.page
     behind = page.textCursor().position()
     page.undo()

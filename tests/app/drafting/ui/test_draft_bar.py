@@ -13,7 +13,10 @@ from tests.app.drafting.conftest import Desk, ScriptedEngine
 
 @pytest.fixture
 def bar(desk: Desk) -> DraftBar:
-    actions, keys = DraftActions(desk.drafts, desk.picking, desk.page), DraftKeys(desk.page, desk.drafts)
+    actions, keys = (
+        DraftActions(desk.drafts, desk.commands, desk.picking, desk.page),
+        DraftKeys(desk.page, desk.drafts, desk.commands),
+    )
     return DraftBar(desk.page, desk.drafts, actions, keys, desk.model)
 
 

@@ -19,7 +19,7 @@ from tests.app.pages import END, TEXT, put_caret
 @pytest.fixture
 def line(desk: Desk, engine: ScriptedEngine) -> InstructionLine:
     engine.can = {"instructions": True}
-    return InstructionLine(desk.page, desk.drafts, desk.model)
+    return InstructionLine(desk.page, desk.drafts, desk.commands, desk.model)
 
 
 def write(line: InstructionLine, text: str, key: Qt.Key = Qt.Key.Key_Return) -> None:
