@@ -62,11 +62,8 @@ class FileActions(QObject):
 
         dialog = QFileDialog(self._window, "Open", self._document.folder(), _FILTER)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._on_open_selected)
+        dialog.fileSelected.connect(lambda path: self.open_path(Path(path)))
         dialog.open()
-
-    def _on_open_selected(self, path: str) -> None:
-        self.open_path(Path(path))
 
     def open_dropped(self, paths: list[str]) -> None:
         """The first of them: one document at a time."""
@@ -198,15 +195,13 @@ class FileActions(QObject):
         name = f"“{Path(left.copy.path).name}”" if left.copy.path else "A text without a name"
         written_at = QDateTime.fromSecsSinceEpoch(int(left.written_at))
         when = QLocale(QLocale.Language.English).toString(written_at, "d MMMM yyyy 'at' HH:mm")
-        ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
+        restore = partial(self.when_saved, self._restore)
+        ways = ("Restore it", restore), ("Throw it away…", self._ask_throw_away)
         self._offer.show_message(
             f"{name} was not saved. {_begin_of(left.copy.text)}", f"It was last written on {when}.", *ways
         )
 
     def _restore(self) -> None:
-        self.when_saved(self._restore_now)
-
-    def _restore_now(self) -> None:
         self.remember_caret()
         self._view.drafts.discard_all()
         self._document.restore()

@@ -51,15 +51,15 @@ class FindBar(QFrame):
         self.search = Search(page.document(), self)
         self.text, self.replacement = QLineEdit(), QLineEdit()
         self.count, self.problem = quiet_label("Matches"), quiet_label("Problem")
-        self.match_case = self._option("Match &case", self._on_query)
-        self.whole_words = self._option("Whole &words", self._on_query)
-        self.is_pattern = self._option("&Pattern", self._on_query)
+        self.match_case = _option("Match &case", self._on_query)
+        self.whole_words = _option("Whole &words", self._on_query)
+        self.is_pattern = _option("&Pattern", self._on_query)
         self.is_pattern.setToolTip(
             "A regular expression; in the replacement, \\1 is what its first group found"
         )
-        self.in_selection = self._option("In &selection", self._on_scope)
-        self.replace_one = self._button("&Replace", self.replace)
-        self.replace_rest = self._button("Replace &all", self.replace_all)
+        self.in_selection = _option("In &selection", self._on_scope)
+        self.replace_one = _button("&Replace", self.replace)
+        self.replace_rest = _button("Replace &all", self.replace_all)
         self._build()
         self.text.textChanged.connect(self._on_query)
         self.search.changed.connect(self._on_found)
@@ -99,16 +99,6 @@ class FindBar(QFrame):
         rows.addWidget(self.problem, 3, 0)
         self.problem.setWordWrap(True)
         self.problem.hide()
-
-    def _option(self, text: str, on_toggled: Callable[[], None]) -> QCheckBox:
-        box = QCheckBox(text)
-        box.toggled.connect(on_toggled)
-        return box
-
-    def _button(self, text: str, act: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text, autoDefault=True)  # Return presses it, as Space does
-        button.clicked.connect(act)
-        return button
 
     # ---------------------------------------------------------------- what the writer does
 
@@ -258,3 +248,15 @@ class FindBar(QFrame):
         mark.format = QTextCharFormat()
         mark.format.setBackground(colour)
         return mark
+
+
+def _option(text: str, on_toggled: Callable[[], None]) -> QCheckBox:
+    box = QCheckBox(text)
+    box.toggled.connect(on_toggled)
+    return box
+
+
+def _button(text: str, act: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text, autoDefault=True)  # Return presses it, as Space does
+    button.clicked.connect(act)
+    return button
