@@ -10,7 +10,7 @@ from functools import partial
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor
 
-from app.documents.text import text_between, utf16_length
+from app.documents.text import cursor_over, text_between, utf16_length
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession, DraftState, Outcome
 from app.drafting.variant import Variant
@@ -140,11 +140,9 @@ class DraftCommands(QObject):
         for gap in writer_gaps(document):
             if self._draft_over(gap.start, gap.end):
                 continue
-            cursor = QTextCursor(document)
-            cursor.setPosition(gap.start)
-            cursor.setPosition(gap.end, QTextCursor.MoveMode.KeepAnchor)
+            placement = ReplacingPlacement(cursor_over(document, gap.start, gap.end))
             verb = DRAFT if gap.fills_its_line else FILL_IN_LINE
-            drafts.append(self._open(ReplacingPlacement(cursor), verb, instruction=gap.note))
+            drafts.append(self._open(placement, verb, instruction=gap.note))
         if not drafts:
             self._drafts.failed.emit(NO_GAPS)
             return

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import QDateTime, QLocale, QObject, Qt
-from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
+from app.documents.text import cursor_over
 from app.widgets.message_bar import MessageBar
 from app.window.disk_changes import DiskChanges
 from app.window.document_view import DocumentView
@@ -82,8 +82,8 @@ class FileActions(QObject):
         self.remember_caret()
         self._view.drafts.discard_all()
         self._document.show(opened)
-        page, cursor = self._view.page, QTextCursor(self._view.page.document())
-        cursor.setPosition(min(self.recent.caret_in(opened.path), page.document().characterCount() - 1))
+        page, document = self._view.page, self._view.page.document()
+        cursor = cursor_over(document, min(self.recent.caret_in(opened.path), document.characterCount() - 1))
         page.setTextCursor(cursor)
         page.scroll_to_line_of(cursor)
         self.remember_caret()

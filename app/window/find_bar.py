@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QToolButton,
 )
 
-from app.documents.text import text_between
+from app.documents.text import cursor_over, text_between
 from app.editor.page import Page
 from app.editor.search import Query, Search, Span
 from app.widgets.labels import quiet_label, tool_button
@@ -26,7 +26,6 @@ from app.widgets.panel import go_round
 
 WIDTH_PX = 720
 _MOST_MARKS = 1000
-_KEEP = QTextCursor.MoveMode.KeepAnchor
 
 
 class FindBar(QFrame):
@@ -193,9 +192,7 @@ class FindBar(QFrame):
     def _go_to(self, span: Span | None) -> None:
         if span is None:
             return
-        cursor = self._page.textCursor()
-        cursor.setPosition(span[0])
-        cursor.setPosition(span[1], _KEEP)
+        cursor = cursor_over(self._page.document(), *span)
         self._page.setTextCursor(cursor)
         self._page.scroll_to_line_of(cursor)
 
@@ -242,9 +239,7 @@ class FindBar(QFrame):
 
     def _extra(self, start: int, end: int, colour: QColor) -> QTextEdit.ExtraSelection:
         mark = QTextEdit.ExtraSelection()
-        mark.cursor = QTextCursor(self._page.document())
-        mark.cursor.setPosition(start)
-        mark.cursor.setPosition(end, _KEEP)
+        mark.cursor = cursor_over(self._page.document(), start, end)
         mark.format = QTextCharFormat()
         mark.format.setBackground(colour)
         return mark
