@@ -69,7 +69,8 @@ class Page(TextEdit):
         self.document().contentsChange.connect(self._on_contents_change)
         self.document().contentsChanged.connect(self._on_contents_changed)
         self.updateRequest.connect(self.tell_geometry)
-        self.verticalScrollBar().rangeChanged.connect(self._on_scroll_range)
+        bar = self.verticalScrollBar()  # with nothing to scroll not drawn; its room stays: no line wraps anew
+        bar.rangeChanged.connect(lambda _, last: bar.setEnabled(last > 0))
 
     # ---------------------------------------------------------------- overlays
 
@@ -199,10 +200,6 @@ class Page(TextEdit):
         else:
             super().scrollContentsBy(dx, dy)
         self.tell_geometry()
-
-    def _on_scroll_range(self, _first: int, last: int) -> None:
-        """A bar with nothing to scroll is not drawn; its room stays, so that no line wraps anew."""
-        self.verticalScrollBar().setEnabled(last > 0)
 
     def _on_document_size(self) -> None:
         """Qt has set how far can be scrolled, without the gaps."""

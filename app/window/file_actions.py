@@ -195,13 +195,15 @@ class FileActions(QObject):
         name = f"“{Path(left.copy.path).name}”" if left.copy.path else "A text without a name"
         written_at = QDateTime.fromSecsSinceEpoch(int(left.written_at))
         when = QLocale(QLocale.Language.English).toString(written_at, "d MMMM yyyy 'at' HH:mm")
-        restore = partial(self.when_saved, self._restore)
-        ways = ("Restore it", restore), ("Throw it away…", self._ask_throw_away)
+        ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
         self._offer.show_message(
             f"{name} was not saved. {_begin_of(left.copy.text)}", f"It was last written on {when}.", *ways
         )
 
     def _restore(self) -> None:
+        self.when_saved(self._restore_now)
+
+    def _restore_now(self) -> None:
         self.remember_caret()
         self._view.drafts.discard_all()
         self._document.restore()

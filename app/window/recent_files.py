@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
+from PySide6.QtCore import QIODevice, QSaveFile
 
-from app.documents.atomic_file import read_ordinary, write_atomically
+from app.documents.atomic_file import read_ordinary
 
 MOST = 10
 _log = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ class RecentFiles:
         try:
             data = msgspec.json.encode(files)
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._file, data)
         except (OSError, UnicodeEncodeError) as error:  # a name may hold bytes that are no text
             _log.info("The list of recent files cannot be kept: %s", error)
+            return
+        file = QSaveFile(str(self._file))
+        if not (file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) >= 0 and file.commit()):
+            _log.info("The list of recent files cannot be kept: %s", file.errorString())
