@@ -231,18 +231,18 @@ class FindBar(QFrame):
         self._marked = made_for
         colour = QColor(page.theme.selection)
         colour.setAlphaF(0.5)
-        marks = [self._extra(start, end, colour) for start, end in places]
+        marks = [_tinted(cursor_over(page.document(), start, end), colour) for start, end in places]
         if self._scope:
-            span = self._scope.selectionStart(), self._scope.selectionEnd()
-            marks.insert(0, self._extra(*span, QColor(page.theme.panel)))
+            marks.insert(0, _tinted(QTextCursor(self._scope), QColor(page.theme.panel)))
         page.setExtraSelections(marks)
 
-    def _extra(self, start: int, end: int, colour: QColor) -> QTextEdit.ExtraSelection:
-        mark = QTextEdit.ExtraSelection()
-        mark.cursor = cursor_over(self._page.document(), start, end)
-        mark.format = QTextCharFormat()
-        mark.format.setBackground(colour)
-        return mark
+
+def _tinted(cursor: QTextCursor, colour: QColor) -> QTextEdit.ExtraSelection:
+    mark = QTextEdit.ExtraSelection()
+    mark.cursor = cursor
+    mark.format = QTextCharFormat()
+    mark.format.setBackground(colour)
+    return mark
 
 
 def _option(text: str, on_toggled: Callable[[], None]) -> QCheckBox:
