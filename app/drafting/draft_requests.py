@@ -119,14 +119,11 @@ class DraftRequests(QObject):
 
     def _route(self, event: Event, waiting: dict[int, DraftSession]) -> None:
         match event:
-            case Frame() | Committed():
-                if draft := waiting.get(event.place):
-                    draft.on_event(event)
-            case Finished():
+            case Frame() | Committed() | Finished():
                 if draft := waiting.get(event.place):
                     draft.on_event(event)
                     if draft.request_id is None:
-                        del waiting[event.place]
+                        waiting.pop(event.place, None)
             case Failed() | Cancelled():
                 ended = list(waiting.values())
                 waiting.clear()

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import QDateTime, QLocale, QObject, Qt
-from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
+from app.documents.text import cursor_over
 from app.widgets.message_bar import MessageBar
 from app.window.disk_changes import DiskChanges
 from app.window.document_view import DocumentView
@@ -62,11 +62,8 @@ class FileActions(QObject):
 
         dialog = QFileDialog(self._window, "Open", self._document.folder(), _FILTER)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._on_open_selected)
+        dialog.fileSelected.connect(lambda path: self.open_path(Path(path)))
         dialog.open()
-
-    def _on_open_selected(self, path: str) -> None:
-        self.open_path(Path(path))
 
     def open_dropped(self, paths: list[str]) -> None:
         """The first of them: one document at a time."""
@@ -85,8 +82,8 @@ class FileActions(QObject):
         self.remember_caret()
         self._view.drafts.discard_all()
         self._document.show(opened)
-        page, cursor = self._view.page, QTextCursor(self._view.page.document())
-        cursor.setPosition(min(self.recent.caret_in(opened.path), page.document().characterCount() - 1))
+        page, document = self._view.page, self._view.page.document()
+        cursor = cursor_over(document, min(self.recent.caret_in(opened.path), document.characterCount() - 1))
         page.setTextCursor(cursor)
         page.scroll_to_line_of(cursor)
         self.remember_caret()

@@ -6,20 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAction,
-    QCloseEvent,
-    QGuiApplication,
-    QKeyEvent,
-    QKeySequence,
-)
-from PySide6.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QMainWindow,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app.documents.recovery import RecoveryStore
 from app.models.notices import ModelNotices
@@ -61,7 +49,14 @@ class MainWindow(QMainWindow):
         self.status = StatusBar(self.view, self.model, self)
         self.devices = DeviceMonitor(self.model, self)
         self.model_notices = ModelNotices(
-            self.notice, self.welcome, self.model, self.view.drafts, self.devices, settings, self
+            self.notice,
+            self.welcome,
+            self.model,
+            self.view.drafts,
+            self.view.commands,
+            self.devices,
+            settings,
+            self,
         )
         row = self._build()
         self.side_panel = SidePanel(self.model, self.devices, settings, self.model_notices, row, self)

@@ -12,6 +12,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.drafting.controller import DraftController
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_picking import DraftPicking
 from app.drafting.draft_session import DraftSession, DraftState
@@ -79,6 +80,7 @@ class Desk:
     settings: SettingsStore
     model: ModelSession
     drafts: DraftController
+    commands: DraftCommands
     picking: DraftPicking
     faults: list[Fault] = field(default_factory=list)
 
@@ -88,8 +90,9 @@ class Desk:
         put_caret(page, END)
         model = ModelSession(worker, settings, page)
         drafts = DraftController(page, worker, model, settings, page)
-        DraftKeys(page, drafts)
-        made = cls(page, worker, settings, model, drafts, DraftPicking(page, drafts))
+        commands = DraftCommands(page, model, settings, drafts)
+        DraftKeys(page, drafts, commands)
+        made = cls(page, worker, settings, model, drafts, commands, DraftPicking(page, drafts))
         model.failed.connect(made.faults.append)
         drafts.failed.connect(made.faults.append)
         worker.start()
@@ -118,7 +121,7 @@ class Desk:
         await self.until(lambda: self.drafts.state is state)
 
     async def settled(self) -> None:
-        self.drafts.draft()
+        self.commands.draft()
         await self.state(DraftState.SETTLED)
 
 

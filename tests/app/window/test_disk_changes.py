@@ -235,7 +235,7 @@ def test_a_draft_goes_on(window: MainWindow, watch: DiskWatch, file: Path, run: 
     watch.check()
     press(window, "Reload")
     assert window.view.drafts.state is DraftState.SETTLED
-    window.view.drafts.keep()
+    window.view.commands.keep()
     assert window.view.page.text().startswith(THEIRS)
     assert len(window.view.page.text()) > len(THEIRS)
 

@@ -4,16 +4,19 @@ import pytest
 from PySide6.QtCore import QPoint
 
 from app.drafting.draft_actions import DraftActions
-from app.drafting.draft_bar import DraftBar
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftState
+from app.drafting.ui.draft_bar import DraftBar
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
 
 
 @pytest.fixture
 def bar(desk: Desk) -> DraftBar:
-    actions, keys = DraftActions(desk.drafts, desk.picking, desk.page), DraftKeys(desk.page, desk.drafts)
+    actions, keys = (
+        DraftActions(desk.drafts, desk.commands, desk.picking, desk.page),
+        DraftKeys(desk.page, desk.drafts, desk.commands),
+    )
     return DraftBar(desk.page, desk.drafts, actions, keys, desk.model)
 
 
