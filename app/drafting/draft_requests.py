@@ -17,7 +17,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame
+from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilling
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
 LEAST_TOKENS = 4
@@ -119,7 +119,7 @@ class DraftRequests(QObject):
 
     def _route(self, event: Event, waiting: dict[int, DraftSession]) -> None:
         match event:
-            case Frame() | Committed() | Finished():
+            case Prefilling() | Frame() | Committed() | Finished():
                 if draft := waiting.get(event.place):
                     draft.on_event(event)
                     if draft.request_id is None:

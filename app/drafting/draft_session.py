@@ -98,6 +98,8 @@ class DraftSession(QObject):
         self._cancel = cancel
         self.state = DraftState.PREPARING
         self.step = self.max_steps = self.canvas = 0
+        self.read_share = 0.0
+        """Of the text, while the engine reads it for long."""
         self.stalled = False
         self.retries = 0
         self.variants: list[Variant] = []
@@ -203,7 +205,7 @@ class DraftSession(QObject):
         self.request_id = request_id
         self._developing = [DevelopingVariant(seed) for seed in seeds]
         self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
-        self.step, self.canvas, self.max_steps = 0, 0, max_steps
+        self.step, self.canvas, self.max_steps, self.read_share = 0, 0, max_steps, 0.0
         self.asked_at_s = monotonic()
         self.stalled = False
         self._set_state(DraftState.PREPARING)
@@ -231,7 +233,10 @@ class DraftSession(QObject):
             case Failed() | Cancelled():
                 self.request_id = None
                 self.end(Outcome.GIVEN_UP)
-            case Loading() | Ready() | Prefilling() | Prefilled():
+            case Prefilling():
+                self.read_share = event.read_tokens / event.prompt_tokens
+                self.changed.emit()
+            case Loading() | Ready() | Prefilled():
                 pass
             case _:
                 assert_never(event)

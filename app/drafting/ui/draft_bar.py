@@ -129,6 +129,8 @@ class DraftBar(QFrame):
             return f"{part}step {draft.step} of up to {draft.max_steps}"
         if self._model.loading is not None:
             return "Waiting for the model"
+        if draft.read_share:
+            return f"Reading your text · {draft.read_share:.0%}"
         others = (other.state for other in self._drafts.overlays)
         return "Waiting for its turn" if DraftState.DENOISING in others else "Reading your text"
 

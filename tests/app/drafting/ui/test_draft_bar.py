@@ -63,3 +63,15 @@ def test_no_more_drafts_are_asked_for_than_the_engine_takes(
     run(scenario())
     assert [request.variants for request in engine.requests] == [asked]
     assert len(desk.texts) == asked
+
+
+def test_how_far_a_long_text_is_read_is_told_until_the_first_step(
+    desk: Desk, bar: DraftBar, engine: ScriptedEngine, run: Run
+) -> None:
+    told: list[str] = []
+    engine.reads_long = True
+    desk.drafts.changed.connect(lambda: bar.label.isHidden() or told.append(bar.label.text()))
+    run(desk.settled())
+    shares = [text.split()[-1] for text in dict.fromkeys(told)]
+    assert [share for share in shares if "%" in share] == ["25%", "75%"]
+    assert "%" not in shares[-1]
