@@ -16,16 +16,21 @@ from engine.protocol.requests import Extent
 
 CONTEXT_CHARACTERS = 400_000
 """The most text on either side of the caret that a draft can look at: more than any context holds."""
+CONTEXT_LINES = 20_000
+"""And the most lines: an empty one takes as long to read as a hundred characters."""
 NEAR_CHARACTERS = 1000
 _MARKDOWN = (".md", ".markdown")
 
 
 def text_context(document: QTextDocument, position: int, reach: int = CONTEXT_CHARACTERS) -> TextContext:
     """The text around a UTF-16 position, as far as a context may reach."""
-    end = document.characterCount() - 1
+    line = document.findBlock(position).blockNumber()
+    first = document.findBlockByNumber(max(0, line - CONTEXT_LINES)).position()
+    behind = document.findBlockByNumber(line + CONTEXT_LINES)
+    end = behind.position() if behind.isValid() else document.characterCount() - 1
     path = document.metaInformation(QTextDocument.MetaInformation.DocumentUrl)
     return TextContext(
-        text_between(document, max(0, position - reach), position),
+        text_between(document, max(first, position - reach), position),
         text_between(document, position, min(end, position + reach)),
         path.lower().endswith(_MARKDOWN),
     )

@@ -9,7 +9,8 @@ from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextDocumentLayout
 
 from app.documents.text import document_text, set_document_text, text_between, utf16_length
-from app.editor.placement import PassagePlacement
+from app.editor import placement
+from app.editor.placement import PassagePlacement, text_context
 
 pytestmark = pytest.mark.usefixtures("qapp")
 Edit = Callable[[QTextCursor, int, int], None]
@@ -192,3 +193,16 @@ def test_a_passage_is_asked_for_between_its_neighbours() -> None:
     context = placement.context()
     assert (context.before, context.after) == ("One.\n\n", "\nThree.")
     assert placement.separator == ""
+
+
+@pytest.mark.parametrize(
+    ("position", "before", "after"),
+    [(8, "c\nd\n", "e\nf\n"), (9, "c\nd\ne", "\nf\n"), (0, "", "a\nb\n"), (14, "f\ng\n", "h")],
+)
+def test_a_context_has_so_many_lines_at_the_most(
+    monkeypatch: pytest.MonkeyPatch, position: int, before: str, after: str
+) -> None:
+    monkeypatch.setattr(placement, "CONTEXT_LINES", 2)
+    document = QTextDocument("a\nb\nc\nd\ne\nf\ng\nh")
+    around = text_context(document, position)
+    assert (around.before, around.after) == (before, after)
