@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from app.documents.text import text_between
 from app.editor.page import Page
-from app.editor.search import Query, Search, Span
+from app.editor.search import Query, Replacement, Search, Span
 from app.widgets.labels import quiet_label, tool_button
 from app.widgets.panel import go_round
 
@@ -44,8 +44,8 @@ class FindBar(QFrame):
         self._begun_at = page.textCursor()
         """What the writer had selected, and where the search begins."""
         self._scope: QTextCursor | None = None
-        self._replaced: int | None = None
-        """How many Replace all has replaced just now."""
+        self._replaced: Replacement | None = None
+        """What Replace all has done just now, or is doing."""
         self._marked: object = None
         """What the marks in the page were made for."""
         self.search = Search(page.document(), self)
@@ -58,7 +58,7 @@ class FindBar(QFrame):
             "A regular expression; in the replacement, \\1 is what its first group found"
         )
         self.in_selection = self._option("In &selection", self._on_scope)
-        self.replace_one = self._button("&Replace", self.replace)
+        self.replace_one = self._button("&Replace", self._replace_or_cancel)
         self.replace_rest = self._button("Replace &all", self.replace_all)
         self._build()
         self.text.textChanged.connect(self._on_query)
@@ -137,16 +137,30 @@ class FindBar(QFrame):
 
     def replace(self) -> None:
         """The match that is selected; then on to the next one."""
+        if self._is_replacing():
+            return
         cursor = self._page.textCursor()
         self.search.replace((cursor.selectionStart(), cursor.selectionEnd()), self.replacement.text())
         self.find_next()
 
     def replace_all(self) -> None:
+        if self._is_replacing():
+            return
         self._replaced = self.search.replace_all(self.replacement.text())
+        self._replaced.went_on.connect(self._show_count)
+        self._replaced.ended.connect(self._show_count)
         self._show_count()
+
+    def _replace_or_cancel(self) -> None:
+        self._begin() if self._is_replacing() else self.replace()
+
+    def _is_replacing(self) -> bool:
+        return self._replaced is not None and not self._replaced.is_over
 
     def leave(self) -> None:
         """Close the bar, and give the keys back."""
+        if self._is_replacing():
+            self._begin()
         self.hide()
         self.search.follows_edits = False
         self._page.setExtraSelections([])
@@ -180,7 +194,9 @@ class FindBar(QFrame):
             self.whole_words.isChecked(),
             self.is_pattern.isChecked(),
         )
-        self._replaced = None
+        if self._replaced:
+            self._replaced.cancel()
+            self._replaced = None
         self.search.begin(query, self._scope)
 
     def _on_query(self) -> None:
@@ -194,7 +210,7 @@ class FindBar(QFrame):
         self._on_query()
 
     def _on_selection(self) -> None:
-        if self._page.hasFocus() and self.isVisible():
+        if self._page.hasFocus() and self.isVisible() and not self._is_replacing():
             self._replaced = None
             self._begun_at = self._page.textCursor()
             self.in_selection.setEnabled(self._begun_at.hasSelection() or self.in_selection.isChecked())
@@ -219,8 +235,8 @@ class FindBar(QFrame):
         search, cursor = self.search, self._page.textCursor()
         count, more = len(search.starts), "" if search.is_complete else "…"
         index = search.index_of(cursor.selectionStart(), cursor.selectionEnd())
-        if self._replaced is not None:
-            text = f"{self._replaced:,} replaced"
+        if self._replaced and (self._replaced.is_complete or self._is_replacing()):
+            text = f"{self._replaced.count:,} replaced" + ("…" if self._is_replacing() else "")
         elif index is not None:
             text = f"{index + 1:,} of {count:,}{more}"
         elif count or more:
@@ -228,6 +244,7 @@ class FindBar(QFrame):
         else:
             text = "No match" if self.text.text() and not search.fault else ""
         self.count.setText(text)
+        self.replace_one.setText("Ca&ncel" if self._is_replacing() else "&Replace")
 
     def _mark(self) -> None:
         """Those in view, unless the text has changed: then Qt moves the marks until it is searched anew."""
