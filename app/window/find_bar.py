@@ -23,6 +23,7 @@ from app.editor.page import Page
 from app.editor.search import Query, Replacement, Search, Span
 from app.widgets.labels import quiet_label, tool_button
 from app.widgets.panel import go_round
+from app.widgets.wrapping_row import WrappingRow
 
 WIDTH_PX = 720
 _MOST_MARKS = 1000
@@ -70,8 +71,8 @@ class FindBar(QFrame):
         for field, name in ((self.text, "Find"), (self.replacement, "Replace with")):
             field.setAccessibleName(name)
             field.setPlaceholderText(name)
-            field.setMinimumWidth(120)
-        find, options = QHBoxLayout(), QHBoxLayout()
+            field.setMinimumWidth(60)
+        find = QHBoxLayout()
         find.addWidget(self.text, 1)
         find.addSpacing(6)
         find.addWidget(self.count)
@@ -80,10 +81,7 @@ class FindBar(QFrame):
         close = tool_button("×", "Close (Esc)", self.leave)
         close.setProperty("bare", True)
         find.addWidget(close)
-        options.setSpacing(16)
-        for box in (self.match_case, self.whole_words, self.is_pattern, self.in_selection):
-            options.addWidget(box)
-        options.addStretch(1)
+        options = WrappingRow(self.match_case, self.whole_words, self.is_pattern, self.in_selection)
         self.replacing = QFrame()
         replace = QHBoxLayout(self.replacing)
         replace.setContentsMargins(0, 0, 0, 0)
@@ -95,7 +93,7 @@ class FindBar(QFrame):
         rows.setVerticalSpacing(8)
         rows.addLayout(find, 0, 0)
         rows.addWidget(self.replacing, 1, 0)
-        rows.addLayout(options, 2, 0)
+        rows.addWidget(options, 2, 0)
         rows.addWidget(self.problem, 3, 0)
         self.problem.setWordWrap(True)
         self.problem.hide()
