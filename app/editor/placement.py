@@ -23,14 +23,17 @@ _MARKDOWN = (".md", ".markdown")
 
 
 def text_context(document: QTextDocument, position: int, reach: int = CONTEXT_CHARACTERS) -> TextContext:
-    """The text around a UTF-16 position, as far as a context may reach."""
-    line = document.findBlock(position).blockNumber()
-    first = document.findBlockByNumber(max(0, line - CONTEXT_LINES)).position()
+    """The text around a UTF-16 position, as far as a context may reach. It begins at the same place while a
+    long text grows, so that what the engine has read of it still stands.
+    """
+    start, line = max(0, position - reach), document.findBlock(position).blockNumber()
+    first = max(0, line - CONTEXT_LINES)
+    begins = document.findBlockByNumber(first - first % (CONTEXT_LINES // 4)).position()
     behind = document.findBlockByNumber(line + CONTEXT_LINES)
     end = behind.position() if behind.isValid() else document.characterCount() - 1
     path = document.metaInformation(QTextDocument.MetaInformation.DocumentUrl)
     return TextContext(
-        text_between(document, max(first, position - reach), position),
+        text_between(document, max(begins, start - start % (reach // 4)), position),
         text_between(document, position, min(end, position + reach)),
         path.lower().endswith(_MARKDOWN),
     )

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.memory_estimate import MAX_BATCH
 from engine.diffusion.validation import check_ranges
 from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.errors import FaultError, fault_of
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-CAPABILITIES = EngineCapabilities(frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8)
+CAPABILITIES = EngineCapabilities(
+    frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=MAX_BATCH
+)
 STARTED = 0.1  # of a load's progress, when the first weight is read
 
 
@@ -115,7 +118,9 @@ class LocalEngine:
             t_min=model.sampler.t_min,
             t_max=model.sampler.t_max,
             entropy_bound=model.sampler.entropy_bound,
-            capabilities=msgspec.structs.replace(CAPABILITIES, instructions=model.tokenizer.chats),
+            capabilities=msgspec.structs.replace(
+                CAPABILITIES, instructions=model.tokenizer.chats, max_batch=plan.max_batch
+            ),
         )
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
