@@ -97,6 +97,7 @@ class FindBar(QFrame):
         rows.addWidget(self.problem, 3, 0)
         self.problem.setWordWrap(True)
         self.problem.hide()
+        self.setTabOrder(self.text, self.replacement)
 
     def _option(self, text: str, on_toggled: Callable[[], None]) -> QCheckBox:
         box = QCheckBox(text)

@@ -2,7 +2,7 @@
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
@@ -56,6 +56,17 @@ def test_enter_and_f3_go_round_and_esc_gives_the_keys_back(
     qtbot.keyClick(window.view.page, KEY.Key_F3)  # without the bar
     assert chosen(window) == (4, 7)
     assert bar.isHidden()
+
+
+def test_tab_leads_from_what_is_found_to_what_replaces_it(bar: FindBar, qtbot: QtBot) -> None:
+    qtbot.keyClick(bar.text, KEY.Key_Tab)
+    assert isinstance(bar.focusWidget(), QToolButton)
+    bar.open(replacing=True)
+    bar.text.setFocus()
+    qtbot.keyClick(bar.text, KEY.Key_Tab)
+    assert bar.replacement.hasFocus()
+    qtbot.keyClick(bar.replacement, KEY.Key_Backtab)
+    assert bar.text.hasFocus()
 
 
 def test_options_and_what_is_no_pattern(bar: FindBar, qtbot: QtBot) -> None:
