@@ -4,7 +4,8 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.settings.schema import Settings
@@ -13,6 +14,7 @@ from app.window.help_menu import TextDialog, about, shortcuts
 from app.window.main_window import MainWindow
 from engine.protocol.events import Device
 
+KEY = Qt.Key
 DEVICE = Device(id="cpu", name="A processor", total_bytes=2**30, free_bytes=2**29)
 SECRETS = (
     "/home/anna/My novel, part 2.md: Permission denied",
@@ -74,3 +76,18 @@ def test_about_tells_versions_and_licences() -> None:
 @pytest.mark.parametrize("package", ["no-such-package"])
 def test_a_package_that_is_not_there_is_told(package: str) -> None:
     assert (version(package), licence(package)) == ("not found", "")
+
+
+def test_each_key_is_on_every_layout(window: MainWindow) -> None:
+    """What needs Alt Gr on a German or a French keyboard, such as brackets, is no key with Ctrl there."""
+    named = {KEY.Key_Return, KEY.Key_Enter, KEY.Key_Tab, KEY.Key_Backspace, KEY.Key_Delete, KEY.Key_Insert}
+    moves = {KEY.Key_PageUp, KEY.Key_PageDown, KEY.Key_Left, KEY.Key_Right, KEY.Key_Up, KEY.Key_Down}
+    everywhere = named | moves | {KEY.Key_Comma, KEY.Key_Period, KEY.Key_Plus, KEY.Key_Minus, KEY.Key_0}
+
+    def can_be_typed(key: Qt.Key) -> bool:
+        return key in everywhere or KEY.Key_A <= key <= KEY.Key_Z or KEY.Key_F1 <= key <= KEY.Key_F12
+
+    keyed = [action for action in window.findChildren(QAction) if not action.shortcut().isEmpty()]
+    assert len(keyed) > 20
+    for action in keyed:
+        assert any(can_be_typed(keys[0].key()) for keys in action.shortcuts()), action.text()  # type: ignore[index]
