@@ -10,6 +10,7 @@ import logging
 import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -131,7 +132,8 @@ class LocalEngine:
 
             from engine.diffusion.draft_batch import DraftBatch
 
-            yield from DraftBatch(self._loaded, request, _cancel_check(cancelled)).events()
+            with self._loaded.model.cancelled_by(_cancel_check(cancelled)) as check_cancelled:
+                yield from DraftBatch(self._loaded, request, check_cancelled).events()
             return
         except _CancelledError:
             yield Cancelled(request_id=request.request_id)
@@ -146,11 +148,11 @@ class LocalEngine:
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
         if self._loaded is None:
             return
-        check_cancelled = _cancel_check(cancelled)
         try:
-            check_cancelled()
-            prompt = self._loaded.prompt(request.place, request.context_tokens)
-            self._loaded.prefix.read(prompt.ids, check_cancelled)
+            with self._loaded.model.cancelled_by(_cancel_check(cancelled)) as check_cancelled:
+                check_cancelled()
+                prompt = self._loaded.prompt(request.place, request.context_tokens)
+                deque(self._loaded.prefix.read(prompt.ids, check_cancelled), maxlen=0)
             return
         except _CancelledError:
             return

@@ -5,16 +5,19 @@ from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QApplication
 
 from app.drafting.draft_actions import DraftActions
-from app.drafting.draft_bar import DraftBar
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftState
+from app.drafting.ui.draft_bar import DraftBar
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
 
 
 @pytest.fixture
 def bar(desk: Desk) -> DraftBar:
-    actions, keys = DraftActions(desk.drafts, desk.picking, desk.page), DraftKeys(desk.page, desk.drafts)
+    actions, keys = (
+        DraftActions(desk.drafts, desk.commands, desk.picking, desk.page),
+        DraftKeys(desk.page, desk.drafts, desk.commands),
+    )
     return DraftBar(desk.page, desk.drafts, actions, keys, desk.model)
 
 
@@ -78,3 +81,20 @@ def test_what_ends_a_draft_is_never_cut_off(desk: Desk, bar: DraftBar, run: Run,
     QApplication.processEvents()
     assert bar.retry.isVisible()
     assert bar.ask.isVisible()
+
+
+def test_how_far_a_long_text_is_read_is_told_until_the_first_step(
+    desk: Desk, bar: DraftBar, engine: ScriptedEngine, run: Run
+) -> None:
+    told: list[str] = []
+    engine.reads_long = True
+
+    def look() -> None:
+        if not bar.label.isHidden():
+            told.append(bar.label.text())
+
+    desk.drafts.changed.connect(look)
+    run(desk.settled())
+    shares = [text.split()[-1] for text in dict.fromkeys(told)]
+    assert [share for share in shares if "%" in share] == ["25%", "75%"]
+    assert "%" not in shares[-1]
