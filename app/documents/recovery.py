@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from PySide6.QtGui import QTextDocument
 
 from app.documents.atomic_file import read_ordinary, write_atomically
 from app.documents.files import held_lock
-from app.documents.text import document_text
+from app.documents.text_copy import TextCopy
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault, reason_of
 from engine.protocol.file_format import NewerFormatError, check_format
@@ -27,6 +28,8 @@ FORMAT = 1
 LATEST_MS = 500
 """A change is being copied after so long: with the time that this takes, it is kept within a second."""
 _AGAIN_MS = 20
+SLICE_S = 0.008
+"""The text is read in slices, so that no key waits for it."""
 SAVE_YOURSELF = "Save your text yourself, and often, until there is room again."
 _SUFFIX = ".recovery"
 _log = logging.getLogger(__name__)
@@ -156,6 +159,10 @@ class Recovery(QObject):
         self._file = copy or store.new_file()
         self._job: Future[None] | None = None
         self._closed = False
+        self._text = TextCopy(document)
+        self._ahead = timer(self, self._read_ahead, 0)
+        if not document.isEmpty():
+            self._ahead.start()
         self._latest = timer(self, self.write_now, LATEST_MS, single_shot=True)
         document.contentsChanged.connect(self._on_contents_changed)
 
@@ -169,6 +176,8 @@ class Recovery(QObject):
         if not self._closed:
             self._closed = True
             self._document.contentsChanged.disconnect(self._on_contents_changed)
+            self._ahead.stop()
+            self._text.close()
             self._remove()
 
     def write_now(self) -> None:
@@ -179,6 +188,9 @@ class Recovery(QObject):
             return
         if self._job is not None and not self._job.done():
             self._latest.start(_AGAIN_MS)
+            return
+        if not self._text.read(monotonic() + SLICE_S):
+            self._latest.start(0)
             return
         self._latest.stop()
         self._job = self._store.submit(self._write_job())
@@ -201,14 +213,19 @@ class Recovery(QObject):
 
     def _write_job(self, before_in_place: bool = False) -> Callable[[], None]:
         """Writes the text of this moment."""
+        self._text.read()
+        file, pieces = self._file, self._text.pieces()
         copy = RecoveryCopy(
             path=str(self._path) if self._path else None,
             bom=self._bom,
             digest=None if before_in_place else self._digest,
-            text=document_text(self._document),
+            text="",
         )
-        file = self._file
-        return lambda: write_atomically(file, msgspec.json.encode(copy))
+        return lambda: write_atomically(file, _encoded(copy, pieces))
+
+    def _read_ahead(self) -> None:
+        if self._text.read(monotonic() + SLICE_S):
+            self._ahead.stop()
 
     def _on_contents_changed(self) -> None:
         if not self._latest.isActive():
@@ -217,3 +234,9 @@ class Recovery(QObject):
     def _remove(self) -> None:
         self._latest.stop()
         self._store.discard(self._file)
+
+
+def _encoded(copy: RecoveryCopy, pieces: Iterable[str]) -> bytes:
+    """With this text, encoded by the piece: meanwhile other threads have their turns."""
+    text = b"".join(msgspec.json.encode(piece)[1:-1] for piece in pieces)
+    return msgspec.json.encode(msgspec.structs.asdict(copy) | {"text": msgspec.Raw(b'"%b"' % text)})

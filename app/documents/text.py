@@ -10,6 +10,9 @@ cannot be kept: PySide drops it; and it reads U+FEFF or U+FFFE at a string's sta
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QTextCursor, QTextDocument, QTextFormat
@@ -102,16 +105,31 @@ def _numbered(text: str, main: str, others: list[str]) -> dict[int, str]:
 
 def document_text(document: QTextDocument) -> str:
     """The text with each line's own ending: what belongs into the file."""
-    raw, main = document.toRawText(), document.property(_MAIN_END) or "\n"
+    raw = document.toRawText().replace(_PARAGRAPH_MARK, "\n")
+    return "".join(with_line_ends([raw], *line_ends(document)))
+
+
+def line_ends(document: QTextDocument) -> tuple[str, list[tuple[int, str]]]:
+    """What most lines end with; and the others' ends in their order, by the number of the line after each."""
     own_ends = document.findChild(_OwnEnds)
-    if own_ends is None:
-        return raw.replace(_PARAGRAPH_MARK, main)
-    lines, first = raw.split(_PARAGRAPH_MARK), 0
-    pieces: list[str] = []
-    for number, end in own_ends.find():
-        pieces += (main.join(lines[first:number]), end)
-        first = number
-    return "".join((*pieces, main.join(lines[first:])))
+    return document.property(_MAIN_END) or "\n", own_ends.find() if own_ends else []
+
+
+def with_line_ends(pieces: Iterable[str], main: str, others: list[tuple[int, str]]) -> Iterator[str]:
+    """A text's pieces, `\\n` between the lines, with each line's own ending. others: as from line_ends()."""
+    number, found = 0, 0
+    for piece in pieces:
+        last = number + piece.count("\n")
+        before, found = found, bisect_right(others, last, found, key=itemgetter(0))
+        if before == found:
+            yield piece.replace("\n", main)
+        else:
+            lines, first = piece.split("\n"), 0
+            for after, end in others[before:found]:
+                yield main.join(lines[first : after - number]) + end
+                first = after - number
+            yield main.join(lines[first:])
+        number = last
 
 
 class _OwnEnds(QObject):

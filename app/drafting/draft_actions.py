@@ -115,7 +115,7 @@ class DraftActions(QObject):
         self._on_words(draft)
         self.bring_back.setEnabled(self._drafts.can_bring_back)
         several = len(self._drafts.overlays) > 1
-        self.keep_all.setEnabled(several and any(other.shown for other in self._drafts.overlays))
+        self.keep_all.setEnabled(any(other.shown for other in self._drafts.overlays))  # one is all, too
         self.discard_all.setEnabled(several)
         self.instruct.setEnabled(draft is None or settled)
         shown, count = (draft.shown_variant, draft.count) if draft else (0, 0)

@@ -32,7 +32,7 @@ class Anchor(QObject):
         elif (
             position <= self._position < position + removed + self.cursor.keepPositionOnInsert()
             and removed
-            and removed != added
+            and (removed != added or steps > self._steps)  # an input method's text is no edit
             and steps >= self._steps  # what an undo takes away no undo brings back
         ):
             self._swept.append((steps, self._position))

@@ -16,6 +16,8 @@ from engine.protocol.requests import Extent
 
 CONTEXT_CHARACTERS = 400_000
 """The most text on either side of the caret that a draft can look at: more than any context holds."""
+CONTEXT_LINES = 20_000
+"""And the most lines: an empty one takes as long to read as a hundred characters."""
 NEAR_CHARACTERS = 1000
 _MARKDOWN = (".md", ".markdown")
 
@@ -24,10 +26,14 @@ def text_context(document: QTextDocument, position: int, reach: int = CONTEXT_CH
     """The text around a UTF-16 position, as far as a context may reach. It begins at the same place while a
     long text grows, so that what the engine has read of it still stands.
     """
-    start, end = max(0, position - reach), document.characterCount() - 1
+    start, line = max(0, position - reach), document.findBlock(position).blockNumber()
+    first = max(0, line - CONTEXT_LINES)
+    begins = document.findBlockByNumber(first - first % (CONTEXT_LINES // 4)).position()
+    behind = document.findBlockByNumber(line + CONTEXT_LINES)
+    end = behind.position() if behind.isValid() else document.characterCount() - 1
     path = document.metaInformation(QTextDocument.MetaInformation.DocumentUrl)
     return TextContext(
-        text_between(document, start - start % (reach // 4), position),
+        text_between(document, max(begins, start - start % (reach // 4)), position),
         text_between(document, position, min(end, position + reach)),
         path.lower().endswith(_MARKDOWN),
     )

@@ -15,7 +15,7 @@ from PySide6.QtGui import QTextCursor, QTextDocument
 from app.documents.text import LINE_END, insertable
 from app.widgets.timers import timer
 
-_SLICE_S = 0.008
+SLICE_S = 0.008
 _PAUSE_MS = 250
 TOO_SLOW = "This pattern takes too long."
 _REFERENCE = re.compile(r"\\([\\$nt\d])|\$(\d)")
@@ -120,29 +120,26 @@ class Search(QObject):
     def replace(self, span: Span, text: str) -> bool:
         """Whether that was a match."""
         match = next(self._matches(span[0]), None)
-        found = match is not None and (match.capturedStart(), match.capturedEnd()) == span
-        if match and found:
-            self._put_in([match], text)
-        return found
-
-    def replace_all(self, text: str) -> int:
-        """As one undo step → how many."""
-        found = list(self._matches())
-        self._put_in(found, text)
-        return len(found)
-
-    def _put_in(self, found: list[QRegularExpressionMatch], text: str) -> None:
+        if match is None or (match.capturedStart(), match.capturedEnd()) != span:
+            return False
         cursor = QTextCursor(self._document)
         cursor.beginEditBlock()
-        for match in reversed(found):
-            cursor.setPosition(match.capturedEnd())
-            # Before the old text goes: cursors at either end of it stay there.
-            cursor.insertText(insertable(self._query.replacement(match, text)))
-            cursor.setPosition(match.capturedStart())
-            cursor.setPosition(match.capturedEnd(), QTextCursor.MoveMode.KeepAnchor)
-            cursor.removeSelectedText()
+        _put_in(cursor, *self._replaced(match, text))
         cursor.endEditBlock()
         self._begin()
+        return True
+
+    def replace_all(self, text: str) -> Replacement:
+        """It is over at once where there are few."""
+        found = (self._replaced(match, text) for match in self._matches())
+        replacement = Replacement(self._document, found)
+        replacement.ended.connect(self._begin)
+        replacement.go_on()
+        return replacement
+
+    def _replaced(self, match: QRegularExpressionMatch, text: str) -> tuple[int, int, str]:
+        put_in = insertable(self._query.replacement(match, text))
+        return match.capturedStart(), match.capturedEnd(), put_in
 
     # ---------------------------------------------------------------- how they are found
 
@@ -185,7 +182,7 @@ class Search(QObject):
         self._slices.start()
 
     def _find_some(self) -> None:
-        self._find(monotonic() + _SLICE_S)
+        self._find(monotonic() + SLICE_S)
 
     def _find(self, until_s: float) -> None:
         if self.is_complete:
@@ -207,3 +204,80 @@ class Search(QObject):
         self._slices.stop()
         self.is_stale = True
         self._text = ""
+
+
+class Replacement(QObject):
+    """Replaces matches from the last to the first, as one undo step, in slices: no key waits for it. Whatever
+    else changes the text ends it; what has been replaced by then stays.
+    """
+
+    went_on = Signal()
+    ended = Signal()
+
+    def __init__(self, document: QTextDocument, found: Iterator[tuple[int, int, str]]) -> None:
+        super().__init__()
+        self.count = 0
+        """How many are replaced."""
+        self.is_over = self.is_complete = False
+        self._document = document
+        self._found = found
+        self._left: list[tuple[int, int, str]] = []
+        self._is_acting = False
+        self._slices = timer(self, self.go_on, 0, single_shot=True)
+        document.contentsChange.connect(self._on_contents_change)
+
+    def cancel(self) -> None:
+        """As if it had not begun."""
+        if not self.is_over:
+            self._end()
+            if self.count:
+                self._document.undo()
+                self.count = 0
+
+    def go_on(self) -> None:
+        until_s = monotonic() + SLICE_S
+        self._slices.start()
+        for place in self._found:
+            self._left.append(place)
+            if monotonic() > until_s:
+                return
+        if self._left:
+            self._replace(until_s)
+        if not self._left:
+            self.is_complete = True
+            self._end()
+        self.went_on.emit()
+
+    def _replace(self, until_s: float) -> None:
+        """Some, one at least."""
+        cursor = QTextCursor(self._document)
+        if self.count:
+            cursor.joinPreviousEditBlock()
+        else:
+            cursor.beginEditBlock()
+        while self._left:
+            _put_in(cursor, *self._left.pop())
+            self.count += 1
+            if monotonic() > until_s:
+                break
+        self._is_acting = True
+        cursor.endEditBlock()
+        self._is_acting = False
+
+    def _on_contents_change(self) -> None:
+        if not self._is_acting:
+            self._end()
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._slices.stop()
+        self._document.contentsChange.disconnect(self._on_contents_change)
+        self.ended.emit()
+
+
+def _put_in(cursor: QTextCursor, start: int, end: int, text: str) -> None:
+    cursor.setPosition(end)
+    cursor.insertText(text)  # before the old text goes: cursors at either end of it stay there
+    cursor.setPosition(start)
+    cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+    cursor.removeSelectedText()

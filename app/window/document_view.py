@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from app.window.find_bar import FindBar
 
 NARROWEST_PX = 560
+LOWEST_PX = 40
+"""A line of text, above a find bar and a message on a small screen."""
 
 
 class DocumentView(QWidget):
@@ -45,7 +47,7 @@ class DocumentView(QWidget):
         super().__init__()
         chosen = settings.current
         self.page = Page(prose_font(chosen.font_family, chosen.font_size_px))
-        self.page.setMinimumSize(NARROWEST_PX, 200)  # the window's follows, with the settings or without
+        self.page.setMinimumSize(NARROWEST_PX, LOWEST_PX)  # the window's follows, with settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)

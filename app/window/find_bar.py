@@ -20,9 +20,10 @@ from PySide6.QtWidgets import (
 
 from app.documents.text import cursor_over, text_between
 from app.editor.page import Page
-from app.editor.search import Query, Search, Span
+from app.editor.search import Query, Replacement, Search, Span
 from app.widgets.labels import quiet_label, tool_button
 from app.widgets.panel import go_round
+from app.widgets.wrapping_row import WrappingRow
 
 WIDTH_PX = 720
 _MOST_MARKS = 1000
@@ -43,8 +44,8 @@ class FindBar(QFrame):
         self._begun_at = page.textCursor()
         """What the writer had selected, and where the search begins."""
         self._scope: QTextCursor | None = None
-        self._replaced: int | None = None
-        """How many Replace all has replaced just now."""
+        self._replaced: Replacement | None = None
+        """What Replace all has done just now, or is doing."""
         self._marked: object = None
         """What the marks in the page were made for."""
         self.search = Search(page.document(), self)
@@ -57,7 +58,7 @@ class FindBar(QFrame):
             "A regular expression; in the replacement, \\1 is what its first group found"
         )
         self.in_selection = _option("In &selection", self._on_scope)
-        self.replace_one = _button("&Replace", self.replace)
+        self.replace_one = _button("&Replace", self._replace_or_cancel)
         self.replace_rest = _button("Replace &all", self.replace_all)
         self._build()
         self.text.textChanged.connect(self._on_query)
@@ -69,8 +70,8 @@ class FindBar(QFrame):
         for field, name in ((self.text, "Find"), (self.replacement, "Replace with")):
             field.setAccessibleName(name)
             field.setPlaceholderText(name)
-            field.setMinimumWidth(120)
-        find, options = QHBoxLayout(), QHBoxLayout()
+            field.setMinimumWidth(60)
+        find = QHBoxLayout()
         find.addWidget(self.text, 1)
         find.addSpacing(6)
         find.addWidget(self.count)
@@ -79,10 +80,7 @@ class FindBar(QFrame):
         close = tool_button("×", "Close (Esc)", self.leave)
         close.setProperty("bare", True)
         find.addWidget(close)
-        options.setSpacing(16)
-        for box in (self.match_case, self.whole_words, self.is_pattern, self.in_selection):
-            options.addWidget(box)
-        options.addStretch(1)
+        options = WrappingRow(self.match_case, self.whole_words, self.is_pattern, self.in_selection)
         self.replacing = QFrame()
         replace = QHBoxLayout(self.replacing)
         replace.setContentsMargins(0, 0, 0, 0)
@@ -94,10 +92,11 @@ class FindBar(QFrame):
         rows.setVerticalSpacing(8)
         rows.addLayout(find, 0, 0)
         rows.addWidget(self.replacing, 1, 0)
-        rows.addLayout(options, 2, 0)
+        rows.addWidget(options, 2, 0)
         rows.addWidget(self.problem, 3, 0)
         self.problem.setWordWrap(True)
         self.problem.hide()
+        self.setTabOrder(self.text, self.replacement)
 
     # ---------------------------------------------------------------- what the writer does
 
@@ -126,16 +125,30 @@ class FindBar(QFrame):
 
     def replace(self) -> None:
         """The match that is selected; then on to the next one."""
+        if self._is_replacing():
+            return
         cursor = self._page.textCursor()
         self.search.replace((cursor.selectionStart(), cursor.selectionEnd()), self.replacement.text())
         self.find_next()
 
     def replace_all(self) -> None:
+        if self._is_replacing():
+            return
         self._replaced = self.search.replace_all(self.replacement.text())
+        self._replaced.went_on.connect(self._show_count)
+        self._replaced.ended.connect(self._show_count)
         self._show_count()
+
+    def _replace_or_cancel(self) -> None:
+        self._begin() if self._is_replacing() else self.replace()
+
+    def _is_replacing(self) -> bool:
+        return self._replaced is not None and not self._replaced.is_over
 
     def leave(self) -> None:
         """Close the bar, and give the keys back."""
+        if self._is_replacing():
+            self._begin()
         self.hide()
         self.search.follows_edits = False
         self._page.setExtraSelections([])
@@ -169,7 +182,9 @@ class FindBar(QFrame):
             self.whole_words.isChecked(),
             self.is_pattern.isChecked(),
         )
-        self._replaced = None
+        if self._replaced:
+            self._replaced.cancel()
+            self._replaced = None
         self.search.begin(query, self._scope)
 
     def _on_query(self) -> None:
@@ -183,7 +198,7 @@ class FindBar(QFrame):
         self._on_query()
 
     def _on_selection(self) -> None:
-        if self._page.hasFocus() and self.isVisible():
+        if self._page.hasFocus() and self.isVisible() and not self._is_replacing():
             self._replaced = None
             self._begun_at = self._page.textCursor()
             self.in_selection.setEnabled(self._begun_at.hasSelection() or self.in_selection.isChecked())
@@ -206,8 +221,8 @@ class FindBar(QFrame):
         search, cursor = self.search, self._page.textCursor()
         count, more = len(search.starts), "" if search.is_complete else "…"
         index = search.index_of(cursor.selectionStart(), cursor.selectionEnd())
-        if self._replaced is not None:
-            text = f"{self._replaced:,} replaced"
+        if self._replaced and (self._replaced.is_complete or self._is_replacing()):
+            text = f"{self._replaced.count:,} replaced" + ("…" if self._is_replacing() else "")
         elif index is not None:
             text = f"{index + 1:,} of {count:,}{more}"
         elif count or more:
@@ -215,6 +230,7 @@ class FindBar(QFrame):
         else:
             text = "No match" if self.text.text() and not search.fault else ""
         self.count.setText(text)
+        self.replace_one.setText("Ca&ncel" if self._is_replacing() else "&Replace")
 
     def _mark(self) -> None:
         """Those in view, unless the text has changed: then Qt moves the marks until it is searched anew."""

@@ -45,7 +45,7 @@ class SidePanel(QObject):
         self._notices = notices
         self._row = row
         self._window = window
-        self._width_before = window.width()
+        self._size_before = window.size()
         notices.models_asked.connect(self.open_models)
         notices.device_asked.connect(self._on_device_asked)
 
@@ -99,17 +99,19 @@ class SidePanel(QObject):
         if not (shown or "panel" in vars(self)) or shown is not self.panel.isHidden():
             return
         if shown:
-            self._width_before = self._window.width()
+            self._size_before = self._window.size()
             self.panel.show()
             self._lay_out()
             keep_on_screen(self._window)
             return
-        width = self._window.width()
-        grown = self._width_before < width == self._window.minimumSizeHint().width()
+        grown, least = self._window.size(), self._window.minimumSizeHint()
         self.panel.hide()
-        if grown:
-            self._lay_out()
-            self._window.resize(self._width_before, self._window.height())
+        self._lay_out()
+        width, height = self._size_before.toTuple()
+        self._window.resize(
+            width if width < grown.width() == least.width() else grown.width(),
+            height if height < grown.height() == least.height() else grown.height(),
+        )
 
     def _lay_out(self) -> None:
         """At once: the least width is another one now."""

@@ -88,8 +88,6 @@ class DraftBar(QFrame):
             self.keep: settled,
             self.pin: self._actions.pin.isEnabled(),
             self.names: settled and bool(protected(draft.placement.passage)),
-            self.retry: settled,
-            self.ask: settled,
             self.previous: several,
             self.variant: several,
             self.next: several,
@@ -171,6 +169,8 @@ class DraftBar(QFrame):
         """The keys are told only while they hold; what there is no room for goes."""
         held = self._keys.held
         self.facts.setVisible(draft.text is not None)
+        for button in (self.retry, self.ask):
+            button.setVisible(draft.state is DraftState.SETTLED)
         several = len(self._drafts.overlays) > 1 and draft.text is not None
         self.keep_all.setVisible(several)
         self.discard_all.setVisible(several)
@@ -191,6 +191,9 @@ class DraftBar(QFrame):
             self.keep.setText(keep)
             self.pin.setText(self._actions.pin.iconText())
             self.discard.setText("Discard")
+            self.adjustSize()
+        if self.width() > room:
+            self.retry.hide()
             self.adjustSize()
 
 

@@ -10,6 +10,7 @@ from PySide6.QtGui import QTextCursor
 from app.documents.text import set_document_text, text_between
 from app.drafting.draft_session import DraftState
 from app.drafting.verbs import OF_SELECTION
+from app.editor.search import Query, Search
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
 from tests.app.pages import put_caret
@@ -27,6 +28,7 @@ class Writer:
         self.text = "\n\n".join(" ".join(self.words(6)) + "." for _ in range(4))
         document = desk.page.document()
         set_document_text(document, self.text)
+        self.search = Search(document, desk.page)
         self.states = {0: self.text}
         """By how many steps can be undone there."""
 
@@ -69,6 +71,19 @@ class Writer:
             start, end = cursor.selectionStart(), cursor.selectionEnd()
             cursor.removeSelectedText()
             self.expect(self.text[:start] + self.text[end:])
+
+    def replace_all(self) -> None:
+        """A word in ten, one at a time, as if each took long."""
+        pattern = rf"é\d{{4}}{self.random.randrange(10)}"
+        found = len(re.findall(pattern, self.text))
+        put_in = self.random.choice([r"{} \0", "{}"]).format(*self.words(1))
+        self.search.begin(Query(pattern, is_pattern=True), None)
+        replacement = self.search.replace_all(put_in)
+        while not replacement.is_over:
+            replacement.go_on()
+        assert replacement.count == found
+        if found:
+            self.expect(re.sub(pattern, put_in.replace(r"\0", r"\g<0>"), self.text))
 
     def undo(self) -> None:
         if self.steps:
@@ -133,7 +148,16 @@ class Writer:
     async def act(self) -> None:
         self.engine.says = " ".join(self.words(3))
         often = [self.type, self.redraft, self.keep, self.undo]
-        rare = [self.delete, self.redo, self.draft, self.bridge, self.discard, self.retry, self.stop]
+        rare = [
+            self.delete,
+            self.replace_all,
+            self.redo,
+            self.draft,
+            self.bridge,
+            self.discard,
+            self.retry,
+            self.stop,
+        ]
         rare += [self.show, self.bring_back, self.go]
         self.random.choice([*often, *often, *rare])()
         if self.random.random() < 0.4:
@@ -148,7 +172,10 @@ class Writer:
 
 
 @pytest.mark.parametrize("seed", range(SEQUENCES))
-def test_the_document_equals_a_plain_string(desk: Desk, engine: ScriptedEngine, run: Run, seed: int) -> None:
+def test_the_document_equals_a_plain_string(
+    desk: Desk, engine: ScriptedEngine, run: Run, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr("app.editor.search.SLICE_S", -1)
     writer = Writer(desk, engine, seed)
 
     async def scenario() -> None:

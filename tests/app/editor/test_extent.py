@@ -43,7 +43,7 @@ def test_a_sentence_ends_where_the_next_one_begins(first: str, rest: str) -> Non
         ("# Head\n\nBody text. More.", " \n \nNext"),
         ("- one.\n- two.", "\n\nText"),
         ("The list:\n\n- a\n- b", ""),
-        ("```\na.\n\nb.\n```", "\nText"),
+        ("```\nOne is here.\n\nTwo is here.\n```", "\nText"),
         ("他走了。", "\n她来了。"),
         ("One.\n\n", ""),
     ],

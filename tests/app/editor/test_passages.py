@@ -153,7 +153,9 @@ def test_gaps_that_the_writer_left() -> None:
     [
         ("Sales went down by ten percent in twenty-one towns, often.", ["ten", "twenty-one"]),
         ("Es waren zwölf Gäste und dreihundert Stühle, kein Wunder.", ["zwölf", "dreihundert"]),
+        ("Es kamen zwei Gäste.", ["zwei"]),
         ("Nous avons vu deux bateaux.", ["deux"]),
+        ("Vimos dos barcos.", ["dos"]),
         ("The tent was lit at an attentive hour.", []),
     ],
 )

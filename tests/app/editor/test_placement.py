@@ -9,6 +9,7 @@ from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextDocumentLayout
 
 from app.documents.text import document_text, set_document_text, text_between, utf16_length
+from app.editor import placement
 from app.editor.placement import PassagePlacement, text_context
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -194,6 +195,19 @@ def test_a_passage_is_asked_for_between_its_neighbours() -> None:
     assert placement.separator == ""
 
 
+@pytest.mark.parametrize(
+    ("position", "before", "after"),
+    [(10, "b\nc\nd\ne\n", "f\ng\nh"), (9, "a\nb\nc\nd\ne", "\nf\ng\nh"), (0, "", "a\nb\nc\nd\n")],
+)
+def test_a_context_has_so_many_lines_at_the_most(
+    monkeypatch: pytest.MonkeyPatch, position: int, before: str, after: str
+) -> None:
+    monkeypatch.setattr(placement, "CONTEXT_LINES", 4)
+    document = QTextDocument("a\nb\nc\nd\ne\nf\ng\nh")
+    around = text_context(document, position)
+    assert (around.before, around.after) == (before, after)
+
+
 @pytest.mark.parametrize("reach", [40, 400])
 def test_what_a_draft_looks_at_begins_at_the_same_place_while_the_text_grows(reach: int) -> None:
     text = "".join(f"Line {number}.\n" for number in range(400))
@@ -203,3 +217,11 @@ def test_what_a_draft_looks_at_begins_at_the_same_place_while_the_text_grows(rea
     ]
     assert len(set(begins)) <= 10
     assert all(reach <= at - begin < 1.25 * reach for at, begin in enumerate(begins, reach) if begin)
+
+
+def test_nor_does_it_begin_elsewhere_with_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "CONTEXT_LINES", 40)
+    document = document_of("\n" * 400)
+    begins = [at - len(text_context(document, at).before) for at in range(100, 200)]
+    assert len(set(begins)) == 10
+    assert all(40 <= at - begin < 50 for at, begin in enumerate(begins, 100))

@@ -1,13 +1,18 @@
 """What is found in a document, and what replaces it."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import QApplication, QPlainTextDocumentLayout
 from pytestqt.qtbot import QtBot
 
-from app.documents.text import document_text, set_document_text
-from app.editor.search import TOO_SLOW, Query, Search
+from app.documents.text import document_text, set_document_text, utf16_length
+from app.editor.anchor import Anchor
+from app.editor.search import TOO_SLOW, Query, Replacement, Search
 
 
 @pytest.fixture
@@ -33,6 +38,12 @@ def begin(
         cursor.setPosition(scope[1], QTextCursor.MoveMode.KeepAnchor)
     search.begin(query, cursor if scope else None)
     return search
+
+
+def cursor_at(document: QTextDocument, position: int) -> QTextCursor:
+    cursor = QTextCursor(document)
+    cursor.setPosition(position)
+    return cursor
 
 
 def spans(search: Search) -> list[tuple[int, int]]:
@@ -99,6 +110,78 @@ def test_replace_all_is_one_undo_step_and_keeps_line_ends(
     assert document_text(document).replace("\r\n", "\n") == expected.replace("\r\n", "\n")
     document.undo()
     assert document_text(document) == text
+    assert not document.isUndoAvailable()
+
+
+WORDS = st.lists(st.sampled_from(["sea", "Sea", "a", " ", "🌊", "\n"]), max_size=30).map("".join)
+
+
+@given(WORDS, st.sampled_from(["", "ocean", "🌊\n", "sea"]), st.booleans())
+def test_replacing_in_slices_equals_a_plain_string(
+    qapp: QApplication, text: str, put_in: str, sliced: bool
+) -> None:
+    document = QTextDocument()
+    document.setDocumentLayout(QPlainTextDocumentLayout(document))
+    owner = QObject()
+    search = begin(document, owner, text, Query("sea"))
+    found = spans(search)
+    anchors = [Anchor(cursor_at(document, position)) for position in range(utf16_length(text) + 1)]
+    before = [anchor.cursor.position() for anchor in anchors]
+    with pytest.MonkeyPatch.context() as patch:
+        if sliced:
+            patch.setattr("app.editor.search.SLICE_S", -1)
+        replacement = search.replace_all(put_in)
+        while not replacement.is_over:
+            replacement.go_on()
+    grown = utf16_length(put_in) - 3
+
+    def moved(position: int) -> int:
+        inside = next((start for start, end in found if start < position < end), position)
+        return inside + grown * sum(end <= inside for _, end in found)
+
+    assert document_text(document) == re.sub("(?i)sea", put_in, text)
+    assert [anchor.cursor.position() for anchor in anchors] == [moved(position) for position in before]
+    assert replacement.count == len(found)
+    if found:
+        document.undo()
+        assert not document.isUndoAvailable()
+    assert document_text(document) == text
+    assert [anchor.cursor.position() for anchor in anchors] == before
+
+
+def sliced_replacement(
+    document: QTextDocument, owner: QObject, monkeypatch: pytest.MonkeyPatch
+) -> Replacement:
+    monkeypatch.setattr("app.editor.search.SLICE_S", -1)
+    replacement = begin(document, owner, "sea sea sea", Query("sea")).replace_all("ocean")
+    while replacement.count < 2:
+        replacement.go_on()
+    assert document_text(document) == "sea ocean ocean"
+    return replacement
+
+
+def test_what_is_cancelled_had_not_begun(
+    document: QTextDocument, owner: QObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replacement = sliced_replacement(document, owner, monkeypatch)
+    replacement.cancel()
+    replacement.cancel()
+    assert document_text(document) == "sea sea sea"
+    assert replacement.is_over
+    assert not replacement.is_complete
+
+
+def test_another_edit_ends_it_and_is_a_step_of_its_own(
+    document: QTextDocument, owner: QObject, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    replacement = sliced_replacement(document, owner, monkeypatch)
+    QTextCursor(document).insertText("The ")
+    assert replacement.is_over
+    assert not replacement.is_complete
+    QApplication.processEvents()
+    for text in ("The sea ocean ocean", "sea ocean ocean", "sea sea sea"):
+        assert document_text(document) == text
+        document.undo()
     assert not document.isUndoAvailable()
 
 

@@ -144,6 +144,15 @@ def test_every_control_changes_its_setting_at_once(panel: SettingsPanel, store: 
     )
 
 
+def test_each_length_is_told_by_name(panel: SettingsPanel, store: SettingsStore) -> None:
+    told = set()
+    for length in range(5):
+        store.change(length=length)
+        told |= {caption for caption in captions(panel) if caption.startswith("Length")}
+    assert len(told) == 5
+    assert {"Length: a sentence", "Length: a paragraph"} < told
+
+
 def test_a_change_from_elsewhere_is_shown(panel: SettingsPanel, store: SettingsStore) -> None:
     store.change(
         max_steps=7, length=2, font_size_px=31, theme="dark", seed=99, early_stop=False, read_ahead=False

@@ -2,7 +2,7 @@
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
@@ -58,6 +58,17 @@ def test_enter_and_f3_go_round_and_esc_gives_the_keys_back(
     assert bar.isHidden()
 
 
+def test_tab_leads_from_what_is_found_to_what_replaces_it(bar: FindBar, qtbot: QtBot) -> None:
+    qtbot.keyClick(bar.text, KEY.Key_Tab)
+    assert isinstance(bar.focusWidget(), QToolButton)
+    bar.open(replacing=True)
+    bar.text.setFocus()
+    qtbot.keyClick(bar.text, KEY.Key_Tab)
+    assert bar.replacement.hasFocus()
+    qtbot.keyClick(bar.replacement, KEY.Key_Backtab)
+    assert bar.text.hasFocus()
+
+
 def test_options_and_what_is_no_pattern(bar: FindBar, qtbot: QtBot) -> None:
     for box, text, count in (
         (bar.match_case, "sea", 2),
@@ -93,6 +104,55 @@ def test_replacing_goes_on_to_the_next_and_all_is_one_step(
     assert bar.count.text() == "3 replaced"
     page.undo()
     assert page.text() == SEA
+
+
+@pytest.fixture
+def replacing(window: MainWindow, bar: FindBar, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> FindBar:
+    """Replace all goes on, a match at a time."""
+    bar.open(replacing=True)
+    set_document_text(window.view.page.document(), "sea " * 60)
+    bar.text.setText("sea")
+    bar.replacement.setText("lake")
+    qtbot.waitUntil(lambda: bar.search.is_complete)
+    monkeypatch.setattr("app.editor.search.SLICE_S", -1)
+    qtbot.keyClick(bar, KEY.Key_A, MOD.AltModifier)
+    qtbot.waitUntil(lambda: window.view.page.text().endswith("lake "))
+    assert bar.count.text().endswith(" replaced…")
+    return bar
+
+
+def test_replacing_many_tells_how_far_it_is(window: MainWindow, replacing: FindBar, qtbot: QtBot) -> None:
+    assert replacing.replace_one.text() == "Ca&ncel"
+    replacing.replacement.setFocus()
+    qtbot.keyClick(replacing, KEY.Key_A, MOD.AltModifier)  # it goes on as it did
+    qtbot.keyClick(replacing.replacement, KEY.Key_Return)
+    qtbot.waitUntil(lambda: replacing.count.text() == "60 replaced")
+    assert window.view.page.text() == "lake " * 60
+    assert replacing.replace_one.text() == "&Replace"
+    window.view.page.undo()
+    assert window.view.page.text() == "sea " * 60
+
+
+@pytest.mark.parametrize("how", ["Cancel", "Esc", "another query"])
+def test_replacing_many_is_cancelled(window: MainWindow, replacing: FindBar, qtbot: QtBot, how: str) -> None:
+    if how == "Cancel":
+        qtbot.mouseClick(replacing.replace_one, Qt.MouseButton.LeftButton)
+    elif how == "Esc":
+        qtbot.keyClick(replacing, KEY.Key_Escape)
+    else:
+        replacing.match_case.click()
+    assert window.view.page.text() == "sea " * 60
+    QApplication.processEvents()
+    assert window.view.page.text() == "sea " * 60
+    assert "replaced" not in replacing.count.text()
+
+
+def test_an_edit_meanwhile_ends_it_and_the_rest_is_counted(
+    window: MainWindow, replacing: FindBar, qtbot: QtBot
+) -> None:
+    window.view.page.undo()
+    assert window.view.page.text() == "sea " * 60
+    qtbot.waitUntil(lambda: replacing.count.text() == "60 matches")
 
 
 def test_a_selection_of_several_lines_is_where_is_looked(

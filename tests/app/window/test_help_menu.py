@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QObject, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QObject, Qt, QUrl, Signal, Slot
+from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.support.diagnostics import licence, version
@@ -12,6 +12,8 @@ from app.support.project import project
 from app.widgets.text_dialog import TextDialog
 from app.window.help_menu import about, shortcuts
 from app.window.main_window import MainWindow
+
+KEY = Qt.Key
 
 
 def test_every_key_of_the_menus_is_listed(window: MainWindow) -> None:
@@ -69,3 +71,18 @@ def test_about_tells_versions_and_licences() -> None:
 @pytest.mark.parametrize("package", ["no-such-package"])
 def test_a_package_that_is_not_there_is_told(package: str) -> None:
     assert (version(package), licence(package)) == ("not found", "")
+
+
+def test_each_key_is_on_every_layout(window: MainWindow) -> None:
+    """What needs Alt Gr on a German or a French keyboard, such as brackets, is no key with Ctrl there."""
+    named = {KEY.Key_Return, KEY.Key_Enter, KEY.Key_Tab, KEY.Key_Backspace, KEY.Key_Delete, KEY.Key_Insert}
+    moves = {KEY.Key_PageUp, KEY.Key_PageDown, KEY.Key_Left, KEY.Key_Right, KEY.Key_Up, KEY.Key_Down}
+    everywhere = named | moves | {KEY.Key_Comma, KEY.Key_Period, KEY.Key_Plus, KEY.Key_Minus, KEY.Key_0}
+
+    def can_be_typed(key: Qt.Key) -> bool:
+        return key in everywhere or KEY.Key_A <= key <= KEY.Key_Z or KEY.Key_F1 <= key <= KEY.Key_F12
+
+    keyed = [action for action in window.findChildren(QAction) if not action.shortcut().isEmpty()]
+    assert len(keyed) > 20
+    for action in keyed:
+        assert any(can_be_typed(keys[0].key()) for keys in action.shortcuts()), action.text()  # type: ignore[index]

@@ -14,6 +14,7 @@ from app.window.main_window import MainWindow
 from tests.app.conftest import Run
 from tests.app.pages import TEXT, put_caret
 from tests.app.window.conftest import settle
+from tests.fakes import TEXT as DRAFT
 
 KEY = Qt.Key
 pytestmark = pytest.mark.qt_log_ignore(
@@ -121,3 +122,12 @@ def test_a_later_starts_file_comes_into_the_window_and_costs_no_text(
     assert box is not None
     qtbot.mouseClick(box.button(QMessageBox.StandardButton.Cancel), Qt.MouseButton.LeftButton)
     assert window.view.page.text() == f"Mine. {TEXT}"
+
+
+def test_keep_all_keeps_a_single_draft_too(window: MainWindow, run: Run) -> None:
+    actions = window.view.draft_actions
+    assert not actions.keep_all.isEnabled()
+    run(settle(window))
+    actions.keep_all.trigger()
+    assert window.view.page.text() == DRAFT
+    assert not actions.keep_all.isEnabled()

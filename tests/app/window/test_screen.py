@@ -13,10 +13,11 @@ CODE = """
 import sys
 from pathlib import Path
 from PySide6.QtCore import QRect
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from app.application import make_application
 from app.documents.recovery import RecoveryStore
 from app.settings.store import SettingsStore
+from app.widgets.screen import room_on_screen
 from app.window.main_window import MainWindow
 from app.worker.engine_thread import EngineThread
 from tests.fakes import FakeEngine
@@ -60,6 +61,23 @@ assert window.side_panel.panel.isVisible()
 window.panel_action.trigger()
 app.processEvents()
 assert window.size() == least
+
+window.move(0, 0)
+window.resize(room_on_screen(window))
+bar = window.view.find_bar
+bar.open(replacing=True)
+window.notice.show_message("What happened. " * 5, "What to do next.", ("Do it", bar.update))
+fits(window, 500)
+window.notice.hide()
+window.panel_action.trigger()
+fits(window, 500)
+assert window.view.page.height() > 100
+parts = [part for part in bar.findChildren(QWidget) if part.isVisible()]
+assert len(parts) > 10
+for part in parts:
+    assert bar.rect().contains(part.mapTo(bar, part.rect().bottomRight()))
+    assert part.width() >= part.minimumSizeHint().width()
+    assert part.height() >= part.minimumSizeHint().height()
 """
 
 

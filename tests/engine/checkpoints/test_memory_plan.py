@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,6 +39,17 @@ GB = 10**9
 @pytest.fixture(scope="module")
 def large() -> model_shape.ModelShape:
     return model_shape.read_shape(catalogue.GEMMA_26B.describes)
+
+
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_each_draft_of_a_place_has_logits_and_work_of_its_own(
+    large: model_shape.ModelShape, precision: Precision
+) -> None:
+    one, two, three = (MemoryEstimate(large, precision, variants=count) for count in (1, 2, 3))
+    twice = replace(three, shape=replace(large, vocab_size=2 * large.vocab_size))
+    assert twice.step_bytes - three.step_bytes >= 3 * 4 * large.canvas_tokens * large.vocab_size
+    work = two.layer_step_bytes - one.layer_step_bytes
+    assert three.layer_step_bytes - two.layer_step_bytes == work > 0
 
 
 def held_by(model: DiffusionGemma) -> int:

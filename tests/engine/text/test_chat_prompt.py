@@ -56,7 +56,9 @@ def chatting(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
 )
 def test_the_prompt_says_how_much_is_wanted(chatting: LocalEngine, extent: Extent, asked: str) -> None:
     place = DraftPlace(before="It rained.", extent=extent)
-    assert asked in build_prompt(chatting.model.tokenizer, place, 512).text
+    text = build_prompt(chatting.model.tokenizer, place, 512).text
+    assert asked in text
+    assert f"only the {extent}." in text
 
 
 def test_the_prompt_is_one_turn_with_thinking_off(chatting: LocalEngine) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QApplication
 
 from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_keys import DraftKeys
@@ -63,6 +64,23 @@ def test_no_more_drafts_are_asked_for_than_the_engine_takes(
     run(scenario())
     assert [request.variants for request in engine.requests] == [asked]
     assert len(desk.texts) == asked
+
+
+@pytest.mark.parametrize("width", [900, 560, 380, 330])
+def test_what_ends_a_draft_is_never_cut_off(desk: Desk, bar: DraftBar, run: Run, width: int) -> None:
+    desk.settings.change(variants=4)
+    desk.page.resize(width, 500)
+    run(desk.settled())
+    QApplication.processEvents()
+    assert desk.page.viewport().rect().contains(bar.geometry())
+    for button in (bar.keep, bar.discard):
+        assert button.isVisible()
+        assert button.width() >= button.sizeHint().width()
+    assert bar.retry.isVisible() is (width > 330)
+    desk.page.resize(900, 500)
+    QApplication.processEvents()
+    assert bar.retry.isVisible()
+    assert bar.ask.isVisible()
 
 
 def test_how_far_a_long_text_is_read_is_told_until_the_first_step(
