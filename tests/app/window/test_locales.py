@@ -39,10 +39,11 @@ sys.exit(main())
 """
 
 
-@pytest.fixture(params=["de_DE.ISO-8859-1", "de_DE.ISO-8859-15", "ja_JP.EUC-JP", "ru_RU.KOI8-R"])
-def locale(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """One that is made for the test and holds for its children."""
-    name = str(request.param)
+def take_locale(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made for the test and holds for its children."""
+    monkeypatch.setenv("LC_ALL", name)
+    if "." not in name:
+        return
     language, charset = name.split(".")
     folder = tmp_path / "locales"
     folder.mkdir()
@@ -52,11 +53,18 @@ def locale(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if subprocess.run(command, capture_output=True).returncode not in (0, 1):  # 1: with warnings
         pytest.skip("localedef has no sources of locales here")
     monkeypatch.setenv("LOCPATH", str(folder))
-    monkeypatch.setenv("LC_ALL", name)
-    asked = [sys.executable, "-c", "import sys; print(sys.getfilesystemencoding())"]
-    if subprocess.run(asked, capture_output=True, text=True).stdout.strip() == "utf-8":
+    asked = [sys.executable, "-c", "import locale; print(locale.setlocale(locale.LC_ALL, ''))"]
+    if subprocess.run(asked, capture_output=True, text=True).stdout.strip() != name:
         pytest.skip("children do not take the locale here")
-    return name
+
+
+def run_window(path: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write an x into the file, save it, and save it as Größe.md beside it."""
+    for kind in ("CONFIG", "STATE", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(own))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    child = subprocess.run([sys.executable, "-c", DRIVE, "--in-thread", path], timeout=60)
+    assert child.returncode == 0
 
 
 def utf8(name: str) -> str:
@@ -65,20 +73,32 @@ def utf8(name: str) -> str:
 
 
 @pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("locale", ["de_DE.ISO-8859-1", "de_DE.ISO-8859-15", "ja_JP.EUC-JP", "ru_RU.KOI8-R"])
 def test_a_file_is_opened_and_saved_under_its_own_name(
     locale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: bool
 ) -> None:
+    take_locale(locale, tmp_path, monkeypatch)
     place = tmp_path / utf8("Bücher")
     place.mkdir()
     names = [utf8("Größe.md"), utf8("brüder.md")]
     if exists:
         (place / names[1]).write_text("ä", encoding="utf-8")
-    for kind in ("CONFIG", "STATE", "DATA", "CACHE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / "own"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-    child = subprocess.run([sys.executable, "-c", DRIVE, "--in-thread", place / names[1]], timeout=60)
-    assert child.returncode == 0
+    run_window(place / names[1], place / "own", monkeypatch)
     assert {path.name for path in place.iterdir()} == {*names, "own"}
     for name in names:
         assert (place / name).read_text(encoding="utf-8") == ("xä" if exists else "x")
     assert (place / "own" / "mezzotint" / "settings.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "locale", ["tr_TR.UTF-8", "az_AZ.UTF-8", "ar_EG.UTF-8", "de_DE.UTF-8", "tr_TR.ISO-8859-9", "C", "POSIX"]
+)
+def test_the_window_writes_and_saves_in_any_locale(
+    locale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turkish has an i of its own, which PySide lowers a setter's name with."""
+    take_locale(locale, tmp_path, monkeypatch)
+    file = tmp_path / "Letter.md"
+    file.write_text("ä", encoding="utf-8")
+    run_window(file, tmp_path / "own", monkeypatch)
+    assert file.read_text("utf-8") == "xä"

@@ -98,3 +98,15 @@ def test_how_far_a_long_text_is_read_is_told_until_the_first_step(
     shares = [text.split()[-1] for text in dict.fromkeys(told)]
     assert [share for share in shares if "%" in share] == ["25%", "75%"]
     assert "%" not in shares[-1]
+
+
+def test_a_settled_draft_is_to_be_checked(desk: Desk, bar: DraftBar, run: Run) -> None:
+    seen: dict[DraftState, bool] = {}
+
+    def look() -> None:
+        if draft := desk.drafts.current:
+            seen[draft.state] = bar.facts.isVisible()
+
+    desk.drafts.changed.connect(look)
+    run(desk.settled())
+    assert seen == {DraftState.PREPARING: False, DraftState.DENOISING: False, DraftState.SETTLED: True}
