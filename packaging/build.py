@@ -111,7 +111,7 @@ def report_sizes() -> None:
     """Each part of the app, as it lies on the disk and as xz packs it."""
     parts: dict[str, list[Path]] = {name: [] for name in PARTS}
     for path in sorted(BUILT.rglob("*")):
-        if path.is_file():
+        if path.is_file() and not path.is_symlink():
             place = path.relative_to(BUILT).as_posix().removeprefix("_internal/")
             parts[next(name for name, begins in PARTS.items() if place.startswith(begins))].append(path)
     say(f"\n{'':38}{'MB on disk':>12}{'packed':>8}")
