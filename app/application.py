@@ -24,6 +24,7 @@ from app.widgets.theme import ui_font
 from app.window.main_window import MainWindow
 from app.window.single_instance import SingleInstance, hand_over
 from app.worker.engine_thread import EngineThread
+from engine.installation import FROZEN
 from engine.protocol.engine import Engine
 from engine.runtime.process_engine import ProcessEngine
 
@@ -33,12 +34,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
     )
     parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open or to begin")
-    parser.add_argument(
-        "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
-    )
+    if not FROZEN:  # the built app holds no torch
+        parser.add_argument(
+            "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
+        )
     parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
     parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
-    return parser.parse_args(arguments)
+    return parser.parse_args(arguments, argparse.Namespace(in_thread=False))
 
 
 def open_local_engine() -> Engine:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterable
 from email.utils import formatdate
 from pathlib import Path
@@ -57,7 +58,7 @@ def deb(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> None:
         "Section": "editors",
         "Priority": "optional",
         "Homepage": homepage(),
-        "Description": f"{SUMMARY}\n " + "\n .\n ".join(DESCRIPTION),
+        "Description": f"{SUMMARY}\n" + "\n .\n".join(map(indented, DESCRIPTION)),
     }
     control = "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
     write(root / "DEBIAN/control", control)
@@ -132,9 +133,14 @@ def architecture() -> str:
     return told.stdout.strip()
 
 
+def indented(paragraph: str) -> str:
+    return textwrap.fill(paragraph, 78, initial_indent=" ", subsequent_indent=" ")
+
+
 def changelog(epoch: int) -> str:
     """CHANGELOG.md as Debian writes it."""
-    items = "".join(f"  * {change}\n" for change in changes())
+    wrapper = textwrap.TextWrapper(78, initial_indent="  * ", subsequent_indent="    ")
+    items = "".join(f"{wrapper.fill(change)}\n" for change in changes())
     return f"mezzotint ({version()}) stable; urgency=low\n\n{items}\n -- {MAINTAINER}  {formatdate(epoch)}\n"
 
 
