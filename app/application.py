@@ -50,7 +50,16 @@ def open_local_engine() -> Engine:
     return LocalEngine()
 
 
+def offer_input_methods() -> None:
+    """Qt has no plugin for fcitx, but fcitx answers to the one for ibus, as ibus does from within a sandbox."""
+    asked = os.environ.get("QT_IM_MODULES") or os.environ.get("QT_IM_MODULE") or ""
+    if "fcitx" in asked:
+        os.environ["QT_IM_MODULES"] = f"{asked};ibus"
+        os.environ["IBUS_USE_PORTAL"] = "1"
+
+
 def make_application(arguments: list[str]) -> QApplication:
+    offer_input_methods()
     app = QApplication([*arguments, "-style", "fusion"])  # setStyle() would return a style, slow to wrap
     app.setApplicationName("Mezzotint")
     app.setDesktopFileName("mezzotint")
