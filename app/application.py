@@ -51,7 +51,7 @@ def open_local_engine() -> Engine:
 
 
 def offer_input_methods() -> None:
-    """Qt has no plugin for fcitx, but fcitx answers to the one for ibus, as ibus does from within a sandbox."""
+    """Qt has no plugin for fcitx, but fcitx answers to the one for ibus, as ibus itself does in a sandbox."""
     asked = os.environ.get("QT_IM_MODULES") or os.environ.get("QT_IM_MODULE") or ""
     if "fcitx" in asked:
         os.environ["QT_IM_MODULES"] = f"{asked};ibus"

@@ -24,10 +24,9 @@ def test_fcitx_is_reached_as_ibus(
 ) -> None:
     before = {"QT_IM_MODULE": one, "QT_IM_MODULES": several, "IBUS_USE_PORTAL": None}
     for name, value in before.items():
+        monkeypatch.setenv(name, value or "")  # it is put back afterwards
         if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
+            monkeypatch.delenv(name)
     offer_input_methods()
     assert os.environ.get("QT_IM_MODULES") == offered
     assert ("IBUS_USE_PORTAL" in os.environ) == (offered != several)
