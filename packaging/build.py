@@ -102,9 +102,10 @@ def build(epoch: int) -> None:
     folders = ["--distpath", str(BUILT.parent), "--workpath", str(MADE / "work")]
     quiet = ["--clean", "--noconfirm", "--log-level", "WARN"]
     run(str(SCRIPTS / "pyinstaller"), *quiet, *folders, str(PACKAGING / "mezzotint.spec"))
-    if sys.platform == "linux":  # Python's own come with what a debugger needs
-        python = [*BUILT.glob("_internal/libpython*"), *BUILT.glob("_internal/python3*/lib-dynload/*.so")]
-        run("strip", "--strip-unneeded", *map(str, python))
+    if sys.platform == "linux":  # Python, its packages and ICU come with what a debugger needs
+        libraries = [path for path in BUILT.rglob("*.so*") if not path.is_symlink()]
+        unstripped = [path for path in libraries if "PySide6" not in path.parts or "libicu" in path.name]
+        run("strip", "--strip-unneeded", *map(str, unstripped))
 
 
 def report_sizes() -> None:

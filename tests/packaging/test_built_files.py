@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -119,3 +120,20 @@ def test_the_versions_of_what_is_built_are_pinned() -> None:
     pinned = {line.partition("==")[0].lower() for line in lines}
     assert {package.lower() for package in built_files.PACKAGES} <= pinned
     assert metainfo.version()
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, None), ("/opt/mine", "/opt/mine")])
+def test_what_the_app_starts_finds_nothing_of_the_app(
+    before: str | None, after: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app").mkdir()
+    printing = "import os, json\ndef main():\n    print(json.dumps(dict(os.environ)))\n    return 0\n"
+    (tmp_path / "app" / "__main__.py").write_text(printing)
+    for name in ("LD_LIBRARY_PATH", "QT_PLUGIN_PATH", "_PYI_ARCHIVE_FILE"):
+        monkeypatch.setenv(name, "/usr/lib/mezzotint/_internal")
+    if before:
+        monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", before)
+    start = built_files.ROOT / "packaging" / "start.py"
+    told = json.loads(python(f"import runpy\nrunpy.run_path({str(start)!r})", path=tmp_path))
+    assert told.get("LD_LIBRARY_PATH") == after
+    assert not {"LD_LIBRARY_PATH_ORIG", "QT_PLUGIN_PATH", "_PYI_ARCHIVE_FILE"} & told.keys()
