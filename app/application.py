@@ -34,13 +34,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
     )
     parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open or to begin")
+    parser.set_defaults(in_thread=False)
     if not FROZEN:  # the built app holds no torch
         parser.add_argument(
             "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
         )
     parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
     parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
-    return parser.parse_args(arguments, argparse.Namespace(in_thread=False))
+    return parser.parse_args(arguments)
 
 
 def open_local_engine() -> Engine:
