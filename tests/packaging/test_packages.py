@@ -15,6 +15,7 @@ import metainfo
 import pytest
 
 EPOCH = 1_790_000_000
+PROGRAM = b"\x7fELF and so on"
 
 
 @pytest.fixture
@@ -22,8 +23,8 @@ def built(tmp_path: Path) -> Path:
     folder = tmp_path / "built"
     (folder / "_internal" / "psutil-1.dist-info").mkdir(parents=True)
     (folder / "_internal" / "psutil-1.dist-info" / "LICENSE").write_text("Do as you like.")
-    (folder / "mezzotint").write_text("program")
-    (folder / "mezzotint").chmod(0o700)
+    (folder / "mezzotint").write_bytes(PROGRAM)
+    (folder / "_internal" / "libz.so.1").write_bytes(PROGRAM)
     return folder
 
 
@@ -57,12 +58,14 @@ def test_a_folder_for_packages_is_the_same_whenever_it_is_made(
         path.chmod(path.stat().st_mode ^ 0o040)
     assert manifest(linux_packages.app_dir(built, pictures, tmp_path / "two", EPOCH)) == first
     assert {when for _, _, when, _ in first} == {EPOCH}
-    assert {name: mode for name, mode, _, _ in first}["usr/lib/mezzotint/mezzotint"] == 0o755
+    modes = {name: mode for name, mode, _, _ in first}
+    assert modes["usr/lib/mezzotint/mezzotint"] == 0o755
+    assert modes["usr/lib/mezzotint/_internal/libz.so.1"] == 0o644
 
 
 def test_the_app_is_found_by_the_desktop(built: Path, pictures: Path, tmp_path: Path) -> None:
     root = linux_packages.app_dir(built, pictures, tmp_path, EPOCH)
-    assert (root / "usr/bin/mezzotint").read_text() == (root / "AppRun").read_text() == "program"
+    assert (root / "usr/bin/mezzotint").read_bytes() == (root / "AppRun").read_bytes() == PROGRAM
     assert (root / "usr/share/applications/mezzotint.desktop").is_file()
     assert (root / "usr/share/icons/hicolor/48x48/apps/mezzotint.png").read_text() == "48"
 
