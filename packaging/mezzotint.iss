@@ -1,4 +1,5 @@
-; The Windows installer, for Inno Setup 6: per user, without administrator rights. Not run on Windows yet.
+; The Windows installer, for Inno Setup 6: per user, without administrator rights. Not run on Windows yet;
+; compiled under Wine, and tried there with a stand-in for the app.
 ; ISCC /DVersion=0.1.0 /DBuilt=FOLDER /DIcon=FILE /DOut=FOLDER /DLicence=FILE mezzotint.iss
 
 [Setup]
@@ -35,16 +36,23 @@ Name: "{autoprograms}\Mezzotint"; Filename: "{app}\mezzotint.exe"; AppUserModelI
 Root: HKCU; Subkey: "Software\Classes\Mezzotint.Text"; ValueType: string; ValueData: "Text"; Flags: uninsdeletekey
 Root: HKCU; Subkey: "Software\Classes\Mezzotint.Text\shell\open"; ValueType: string; ValueName: "FriendlyAppName"; ValueData: "Mezzotint"
 Root: HKCU; Subkey: "Software\Classes\Mezzotint.Text\shell\open\command"; ValueType: string; ValueData: """{app}\mezzotint.exe"" ""%1"""
-Root: HKCU; Subkey: "Software\Classes\.txt\OpenWithProgids"; ValueType: none; ValueName: "Mezzotint.Text"; Flags: uninsdeletevalue
-Root: HKCU; Subkey: "Software\Classes\.md\OpenWithProgids"; ValueType: none; ValueName: "Mezzotint.Text"; Flags: uninsdeletevalue
-Root: HKCU; Subkey: "Software\Classes\.markdown\OpenWithProgids"; ValueType: none; ValueName: "Mezzotint.Text"; Flags: uninsdeletevalue
+Root: HKCU; Subkey: "Software\Classes\.txt\OpenWithProgids"; ValueType: string; ValueName: "Mezzotint.Text"; ValueData: ""; Flags: uninsdeletevalue
+Root: HKCU; Subkey: "Software\Classes\.md\OpenWithProgids"; ValueType: string; ValueName: "Mezzotint.Text"; ValueData: ""; Flags: uninsdeletevalue
+Root: HKCU; Subkey: "Software\Classes\.markdown\OpenWithProgids"; ValueType: string; ValueName: "Mezzotint.Text"; ValueData: ""; Flags: uninsdeletevalue
 
 [Run]
 Filename: "{app}\mezzotint.exe"; Description: "Start Mezzotint"; Flags: nowait postinstall skipifsilent
 
-[UninstallRun]
-; Offers to remove models, settings and the engine with their sizes; never documents.
-Filename: "{app}\mezzotint.exe"; Parameters: "--remove-data"; RunOnceId: "RemoveData"; Check: not UninstallSilent
-
 [UninstallDelete]
-Type: filesandordirs; Name: "{app}"
+; What the engine's Python has compiled beside its sources.
+Type: filesandordirs; Name: "{app}\_internal"
+
+[Code]
+procedure CurUninstallStepChanged(Step: TUninstallStep);
+var
+  Code: Integer;
+begin
+  // It offers to remove models, settings and the engine, with their sizes; never documents.
+  if (Step = usUninstall) and not UninstallSilent then
+    Exec(ExpandConstant('{app}\mezzotint.exe'), '--remove-data', '', SW_SHOW, ewWaitUntilTerminated, Code);
+end;
