@@ -21,6 +21,8 @@ DEBIAN_PACKAGES = {**QT_LIBRARIES, **WAYLAND_LIBRARIES, **X11_LIBRARIES}
 OF_THE_COMPILER = re.compile(r"(ld-linux.*|lib(c|m|dl|rt|pthread|util|resolv|gcc_s|stdc\+\+))\.so[.\d]*")
 OPTIONAL_PLUGINS = {"libqgtk3.so"}
 """They are left out by Qt where their libraries are missing."""
+APACHE = "Apache-2.0 (/usr/share/common-licenses/Apache-2.0)."
+APACHE_TERMS = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"
 MAINTAINER = "The Mezzotint project <mezzotint@localhost>"
 
 
@@ -146,14 +148,14 @@ def changelog(epoch: int) -> str:
 
 def copyright_file(built: Path) -> str:
     """Which licences hold for what is in the package, and where their texts lie."""
-    told = ["Mezzotint: Apache-2.0 (/usr/share/common-licenses/Apache-2.0)."]
+    told = [f"Mezzotint: {APACHE}"]
     told.append("Qt 6 and PySide6: LGPL-3.0-only (/usr/share/common-licenses/LGPL-3); dynamically linked.")
     told.append("Inter and Vollkorn, the typefaces: OFL-1.1 (beside them, in resources/fonts).")
     told.append("Python: Python-2.0. Parts of other packages, each with its own licence:")
     for folder in sorted(built.glob("_internal/*.dist-info")):
-        texts = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "METADATA"]
-        told.append(f"\n----- {folder.name.removesuffix('.dist-info').replace('-', ' ')}\n")
-        told += [path.read_text(encoding="utf-8") for path in texts] or ["As its METADATA says."]
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "METADATA"]
+        texts = [path.read_text(encoding="utf-8") for path in files] or ["As its METADATA says."]
+        told += [APACHE if APACHE_TERMS in text else text for text in texts]
     return "\n".join(told) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import plistlib
+import shutil
 import stat
 from pathlib import Path
 from xml.etree import ElementTree
@@ -98,8 +99,11 @@ def test_changes_are_plain_sentences() -> None:
 
 def test_debian_finds_version_changes_and_licences(built: Path) -> None:
     assert linux_packages.changelog(EPOCH).startswith(f"mezzotint ({metainfo.version()}) ")
+    (built / "_internal" / "other-2.dist-info").mkdir()
+    shutil.copyfile(metainfo.ROOT / "LICENSE", built / "_internal" / "other-2.dist-info" / "LICENSE")
     told = linux_packages.copyright_file(built)
-    assert "Apache-2.0" in told
+    assert told.count("/usr/share/common-licenses/Apache-2.0") == 2
+    assert (metainfo.ROOT / "LICENSE").read_text() not in told
     assert "LGPL-3" in told
     assert "psutil 1\n\nDo as you like." in told
 
