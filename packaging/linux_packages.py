@@ -22,7 +22,7 @@ OF_THE_COMPILER = re.compile(r"(ld-linux.*|lib(c|m|dl|rt|pthread|util|resolv|gcc
 OPTIONAL_PLUGINS = {"libqgtk3.so"}
 """They are left out by Qt where their libraries are missing."""
 APACHE = "Apache-2.0 (/usr/share/common-licenses/Apache-2.0)."
-APACHE_TERMS = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"
+APACHE_TERMS = re.compile(r" *Apache License\n.*?END OF TERMS AND CONDITIONS", re.DOTALL)
 MAINTAINER = "The Mezzotint project <mezzotint@localhost>"
 
 
@@ -155,7 +155,7 @@ def copyright_file(built: Path) -> str:
     for folder in sorted(built.glob("_internal/*.dist-info")):
         files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "METADATA"]
         texts = [path.read_text(encoding="utf-8") for path in files] or ["As its METADATA says."]
-        told += [APACHE if APACHE_TERMS in text else text for text in texts]
+        told += [APACHE_TERMS.sub(APACHE, text) for text in texts]
     return "\n".join(told) + "\n"
 
 
