@@ -153,6 +153,7 @@ def copyright_file(built: Path) -> str:
     told.append("Inter and Vollkorn, the typefaces: OFL-1.1 (beside them, in resources/fonts).")
     told.append("Python: Python-2.0. Parts of other packages, each with its own licence:")
     for folder in sorted(built.glob("_internal/*.dist-info")):
+        told.append(f"\n----- {folder.name.removesuffix('.dist-info').replace('-', ' ')}\n")
         files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "METADATA"]
         texts = [path.read_text(encoding="utf-8") for path in files] or ["As its METADATA says."]
         told += [APACHE_TERMS.sub(APACHE, text) for text in texts]
