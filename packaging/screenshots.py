@@ -13,14 +13,16 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import canvas_pictures
+from picture_window import WIDTH, in_window, until
 
 if TYPE_CHECKING:
     from app.settings.store import SettingsStore
     from app.window.main_window import MainWindow
-    from engine.protocol.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -37,7 +39,6 @@ REPORT = (
 )
 PASSAGE = "The number of complaints went down by ten percent, while income remained stable."
 SEED = 42
-WIDTH, HEIGHT = 1180, 780
 PACE_S = 0.4
 DEVELOPING = 0.2
 """Share of the steps after which the picture of a developing draft is taken."""
@@ -61,6 +62,7 @@ def main() -> int:
         steps = record(trace)
         photograph(trace, steps, Path(home), options.folder, options.theme)
         animate(options.folder, options.theme)
+        canvas_pictures.take_all(Path(home), options.folder / "canvas", options.theme)
     return 0
 
 
@@ -194,50 +196,6 @@ def animate(folder: Path, theme: str) -> None:
     frames[0].save(
         folder / "rephrase.webp", save_all=True, append_images=frames[1:], duration=ANIMATION_FRAME_MS, loop=0
     )
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    while not reached():
-        await asyncio.sleep(0.01)
-
-
-def in_window(
-    open_engine: Callable[[], Engine],
-    theme: str,
-    scenario: Callable[[MainWindow, SettingsStore], Awaitable[None]],
-) -> None:
-    """Run it in a real window with settings of its own."""
-    import qasync
-    from PySide6.QtWidgets import QApplication
-
-    from app.application import make_application
-    from app.documents.recovery import RecoveryStore
-    from app.settings.store import SettingsStore, default_path
-    from app.window.main_window import MainWindow
-    from app.worker.engine_thread import EngineThread
-
-    application = QApplication.instance() or make_application(["mezzotint"])
-    assert isinstance(application, QApplication)
-    application.setCursorFlashTime(0)
-    settings, recovery = SettingsStore(default_path()), RecoveryStore()
-    settings.change(theme=theme, reduced_motion="off", offered=True)
-    worker = EngineThread(open_engine)
-
-    async def run(window: MainWindow) -> None:
-        await scenario(window, settings)
-        window.view.page.document().setModified(False)
-        await window.view.drafts.close()
-        await window.model.close()
-
-    with qasync.QEventLoop(application) as loop:
-        window = MainWindow(settings, worker, recovery)
-        window.resize(WIDTH, HEIGHT)
-        window.show()
-        worker.start()
-        loop.run_until_complete(run(window))
-        window.close()
-        worker.close()
-        recovery.close()
 
 
 if __name__ == "__main__":

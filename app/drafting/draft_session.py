@@ -25,6 +25,7 @@ from engine.protocol.events import (
     Frame,
     Loading,
     Prefilled,
+    Prefilling,
     Ready,
     Stats,
     Token,
@@ -274,7 +275,7 @@ class DraftSession(QObject):
             case Failed() | Cancelled():
                 self.request_id = None
                 self.end(Outcome.GIVEN_UP)
-            case Loading() | Ready() | Prefilled():
+            case Loading() | Ready() | Prefilling() | Prefilled():
                 pass
             case _:
                 assert_never(event)

@@ -21,11 +21,13 @@ _MARKDOWN = (".md", ".markdown")
 
 
 def text_context(document: QTextDocument, position: int, reach: int = CONTEXT_CHARACTERS) -> TextContext:
-    """The text around a UTF-16 position, as far as a context may reach."""
-    end = document.characterCount() - 1
+    """The text around a UTF-16 position, as far as a context may reach. It begins at the same place while a
+    long text grows, so that what the engine has read of it still stands.
+    """
+    start, end = max(0, position - reach), document.characterCount() - 1
     path = document.metaInformation(QTextDocument.MetaInformation.DocumentUrl)
     return TextContext(
-        text_between(document, max(0, position - reach), position),
+        text_between(document, start - start % (reach // 4), position),
         text_between(document, position, min(end, position + reach)),
         path.lower().endswith(_MARKDOWN),
     )

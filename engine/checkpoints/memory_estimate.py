@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from engine.checkpoints.model_shape import MAX_CANVASES, LayerShape, ModelShape
@@ -15,6 +15,7 @@ CONTEXTS = (2048, 8192, 32768)
 DEFAULT_CONTEXT_TOKENS = 8192
 ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
 LOGITS_CHUNK_BYTES = 2**26  # some rows over the vocabulary, as many as keep a GPU busy
+MAX_BATCH = 8  # drafts that an engine takes at once where there is room for them
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
 
 
@@ -165,6 +166,16 @@ def has_room(
     named = [precision for precision in get_args(Precision) if precision == asked]
     needed = load_bytes(shape, device, context_tokens, named or precisions, variants)
     return min(needed.values()) <= usable_bytes(device)
+
+
+def batch_limit(estimate: MemoryEstimate, device: Device) -> int:
+    """The most drafts that can develop at once on the device: the estimate's, or more where there is room."""
+    free, cards = usable_bytes(device), len(card_ids(device))
+    more = range(MAX_BATCH, estimate.variants, -1)
+    fitting = (
+        count for count in more if not free or replace(estimate, variants=count).needed_bytes(cards) <= free
+    )
+    return next(fitting, estimate.variants)
 
 
 def usable_bytes(device: Device) -> int:

@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicCache
 
 from engine.checkpoints.model_shape import MAX_CANVASES
 from engine.diffusion.constraints import CanvasConstraints
-from engine.diffusion.passage import REPHRASED_SHARE, Passage
+from engine.diffusion.passage import FULL_STOP, REPHRASED_SHARE, Passage, begins_sentence, follows_sentence
 from engine.model import likelihood
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache
@@ -106,6 +106,7 @@ class JoiningPlan:
         windows = self.passage.windows(capacity, model.detokenizer)
         self.canvases = len(windows)
         self._windows = windows
+        self._closing = [] if ids else _closing_ids(model, place)
         least = [self._own(window, share)[0] for window in windows for share in self._shares]
         self._refuse_beyond_context(len(prompt.ids) + len(windows) * max(least))
         needed = len(self.lead_ids) + max(least) + AFTER_TOKENS
@@ -144,7 +145,10 @@ class JoiningPlan:
     def _own(self, window: Passage, share: float) -> tuple[int, dict[int, int]]:
         """The length of a draft of the window, and what is pinned in it."""
         base = len(window.ids) if self.passage.ids else self._length or AFTER_TOKENS
-        return window.placed(min(max(1, round(share * base)), self._room))
+        length, held = window.placed(min(max(1, round(share * base)), self._room))
+        if length > len(self._closing):
+            held.update(enumerate(self._closing, length - len(self._closing)))
+        return length, held
 
     def canvas(self, number: int, variant: int, tokens: int) -> CanvasPlan:
         """tokens: of the canvas, at least self.tokens."""
@@ -159,6 +163,16 @@ class JoiningPlan:
         pins.update(zip(range(own.stop, tokens), behind, strict=False))
         banned = {*model.end_ids, model.pad_id} | (model.newline_ids if self._one_line else frozenset())
         return CanvasPlan(CanvasConstraints(pins, banned, own.stop, refused), own)
+
+
+def _closing_ids(model: DiffusionGemma, place: DraftPlace) -> list[int]:
+    """The full stop of a draft between whole sentences, as it stands before. Empty where what stands before
+    or after the place is a part of its sentence.
+    """
+    if not (begins_sentence(place.before) and follows_sentence(place.after)):
+        return []
+    mark = (FULL_STOP.findall(place.before) or ["."])[-1]
+    return model.tokenizer.encode(mark)
 
 
 def _with_likely_words(

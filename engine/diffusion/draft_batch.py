@@ -19,12 +19,26 @@ from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache
 from engine.model.loaded_model import LoadedModel
 from engine.protocol.errors import FaultError
-from engine.protocol.events import Committed, Device, DraftEvent, Finished, Frame, Prefilled, Stats, Token
+from engine.protocol.events import (
+    Committed,
+    Device,
+    DraftEvent,
+    Finished,
+    Frame,
+    Prefilled,
+    Prefilling,
+    Stats,
+    Token,
+)
 from engine.protocol.requests import DraftRequest, Span
 from engine.text.detokenizer import StreamingDetokenizer
 
 if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
+
+
+PROGRESS_S = 1.0
+"""While a prompt is read, so often is told how far."""
 
 
 class DraftBatch:
@@ -64,12 +78,24 @@ class DraftBatch:
     def _open(self, number: int, count: int) -> Generator[DraftEvent, None, list[_Draft]]:
         """Read a place's prompt, and begin its drafts. count: of the drafts before them."""
         request, model, place = self._request, self._model, self._request.places[number]
+        request_id = request.request_id
         began, seed = time.perf_counter(), request.seed + count
         given = self._loaded.prompt(place, request.context_tokens)
-        cache, reused = self._loaded.prefix.read(given.ids, self._check_cancelled)
+        reading, told_at = self._loaded.prefix.read(given.ids, self._check_cancelled), began
+        reused = next(reading)
+        for read in reading:
+            if time.perf_counter() - told_at >= PROGRESS_S:
+                told_at = time.perf_counter()
+                yield Prefilling(
+                    request_id=request.request_id,
+                    place=number,
+                    prompt_tokens=len(given.ids),
+                    read_tokens=read,
+                )
+        cache = self._loaded.prefix.fork()
         prefill_s = time.perf_counter() - began
         yield Prefilled(
-            request_id=request.request_id,
+            request_id=request_id,
             place=number,
             prompt_tokens=len(given.ids),
             reused_tokens=reused,

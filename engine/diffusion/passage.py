@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 REPHRASED_SHARE = 0.5
 """Where as many of the words are drafted anew, the passage is to read otherwise."""
+FULL_STOP = re.compile(r"[.。।۔።]")
 _IN_WORD = "'’-_"
+_SENTENCE_BEGINS = re.compile(r"(?:^|[.!?…。！？][\"'”’»)\]*_」』）]*)\s*\Z", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|(?=\n)")
 
 
@@ -102,6 +104,17 @@ class Passage:
             pins.update((start + n, self.ids[at]) for n, at in enumerate(run))
             least, most = start + len(run), most + room
         return length, pins
+
+
+def begins_sentence(before: str) -> bool:
+    """Whether a sentence begins behind this text."""
+    return _SENTENCE_BEGINS.search(before) is not None
+
+
+def follows_sentence(after: str) -> bool:
+    """Whether this text is the end of the one before it, or begins a sentence of its own."""
+    begins = after.lstrip(" \t")[:1]
+    return begins in ("", "\n") or (begins.isalpha() and not begins.islower())
 
 
 def words_of(texts: Sequence[str]) -> list[range]:

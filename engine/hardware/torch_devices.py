@@ -137,10 +137,10 @@ def _mps() -> tuple[Device, ...]:
 
 def _cpu() -> Device:
     total, free = memory_now()
-    return Device(id="cpu", name=_cpu_name(), total_bytes=total, free_bytes=free, bf16=_computes_in_bf16())
+    return Device(id="cpu", name=_cpu_name(), total_bytes=total, free_bytes=free, bf16=computes_in_bf16())
 
 
-def _computes_in_bf16() -> bool:
+def computes_in_bf16() -> bool:
     """Whether the processor has arithmetic for bf16.
 
     MEZZOTINT_BF16=1 or =0 overrules what it says, so that either kind can be tried on the other: without the

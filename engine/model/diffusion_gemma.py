@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,7 +20,7 @@ from engine.checkpoints.memory_estimate import (
 from engine.model import loading
 from engine.model.canvas_cache import CanvasCache
 from engine.model.fast_modules import replace_modules
-from engine.model.kv_cache import sliding_layers
+from engine.model.kv_cache import sliding_layers, token_counts, truncate_cache
 from engine.model.load_config import LoadPlan
 from engine.model.sampler_config import generation_defaults, text_config
 from engine.protocol.errors import weights_broken
@@ -43,6 +44,10 @@ class DiffusionGemma:
         self.text_model: Any = loaded.eval().requires_grad_(False)
         plan.device_map.move(self.text_model)
         replace_modules(self.text_model, device)
+        self._before_layer: Callable[[], None] = lambda: None
+        text = self.text_model.model
+        for layer in (*text.encoder.language_model.layers, *text.decoder.layers):
+            layer.register_forward_pre_hook(lambda *_: self._before_layer())
         config = self.text_model.config
         if device.type == "cuda" and find_spec("triton"):
             from engine.quantization.kernels.fused_experts import use_fused_experts
@@ -58,6 +63,17 @@ class DiffusionGemma:
         self.newline_ids = self.detokenizer.ids_with("\n")
         self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id
 
+    @contextmanager
+    def cancelled_by(self, check_cancelled: Callable[[], None]) -> Iterator[Callable[[], None]]:
+        """check_cancelled: is called before each layer of a pass too, which can take a minute on a
+        processor, and may raise.
+        """
+        before, self._before_layer = self._before_layer, check_cancelled
+        try:
+            yield check_cancelled
+        finally:
+            self._before_layer = before
+
     def held_bytes(self) -> int:
         """What its tensors take, counted where they lie."""
         return int(self.text_model.get_memory_footprint())
@@ -69,18 +85,24 @@ class DiffusionGemma:
         return cache
 
     def prefill(self, cache: DynamicCache, ids: list[int]) -> Tensor:
-        """Append ids to the cache through the causal encoder → its last hidden states, (1, ids, hidden).
+        """Append ids to the cache through the causal encoder → its last hidden states, (1, ids, hidden). A
+        pass that is broken off appends none.
 
         Raises weights-broken for an id that the model has not: on a card it would end the process.
         """
         if max(ids) >= self.vocab_size:
             message = "The tokenizer is of another model: it makes tokens that this one does not know."
             raise weights_broken(message, f"token {max(ids)} of {self.vocab_size}")
-        start = cache.get_seq_length()
+        start, counts = cache.get_seq_length(), token_counts(cache)
         positions = torch.arange(start, start + len(ids), device=self.device)[None]
-        output = self.text_model.model.encoder.language_model(
-            input_ids=torch.tensor([ids], device=self.device), past_key_values=cache, position_ids=positions
-        )
+        given = torch.tensor([ids], device=self.device)
+        try:
+            output = self.text_model.model.encoder.language_model(
+                input_ids=given, past_key_values=cache, position_ids=positions
+            )
+        except BaseException:
+            truncate_cache(cache, counts)
+            raise
         for layer in sliding_layers(cache):
             kept = layer.sliding_window - 1 + ROLL_BACK_TOKENS
             if layer.keys.shape[2] > kept:  # a view would hold on to what it leaves out

@@ -29,5 +29,19 @@ def roll_back_cache(cache: DynamicCache, count: int) -> bool:
     return True
 
 
+def token_counts(cache: DynamicCache) -> list[int]:
+    """Of each layer, how many tokens it holds."""
+    return [layer.keys.shape[2] if layer.is_initialized else 0 for layer in list[Any](cache.layers)]
+
+
+def truncate_cache(cache: DynamicCache, counts: list[int]) -> None:
+    """Forget what some layers have got beyond these token_counts()."""
+    for layer, count in zip(list[Any](cache.layers), counts, strict=True):
+        if layer.is_initialized and (gone := layer.keys.shape[2] - count):
+            layer.keys, layer.values = layer.keys[:, :, :count], layer.values[:, :, :count]
+            if layer.is_sliding:
+                layer.cumulative_length -= gone
+
+
 def sliding_layers(cache: DynamicCache) -> list[Any]:
     return [layer for layer in list[Any](cache.layers) if layer.is_sliding]

@@ -28,6 +28,8 @@ class LoadPlan:
     device: Device
     """Several cards count as one."""
     precision: Precision
+    max_batch: int
+    """The most drafts that there is room for at once."""
     device_map: DeviceMap
     """On which of the device's cards each layer lies."""
     packed_models: Path | None = None
@@ -47,8 +49,10 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
     precision = asked or memory_estimate.best_precision(
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
-    device_map = _device_map(MemoryEstimate(shape, precision, context, variants), device, present)
-    return LoadPlan(checkpoint, device, precision, device_map, catalogue.packed_models_folder())
+    estimate = MemoryEstimate(shape, precision, context, variants)
+    max_batch = memory_estimate.batch_limit(estimate, device)
+    device_map = _device_map(estimate, device, present)
+    return LoadPlan(checkpoint, device, precision, max_batch, device_map, catalogue.packed_models_folder())
 
 
 def _asked_precision(asked: str) -> Precision | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from transformers.cache_utils import DynamicCache
 
@@ -23,21 +23,25 @@ class PrefixCache:
         self._cache = model.new_cache()
         self._ids: list[int] = []
 
-    def read(self, ids: list[int], check_cancelled: Callable[[], None]) -> tuple[DynamicCache, int]:
-        """A cache that holds ids, and how many of them had been read before.
+    def read(self, ids: list[int], check_cancelled: Callable[[], None]) -> Iterator[int]:
+        """How many ids are read: at first those that had been before, then with each block.
 
         check_cancelled is called before each block and may raise; what was read by then stays.
         """
         block = self._model.prefill_tokens
         if ids != self._ids:
             self._keep(_shared(self._ids, ids) // block * block)
-        reused = len(self._ids)
-        for start in range(reused, len(ids), block):
+        yield len(self._ids)
+        for start in range(len(self._ids), len(ids), block):
             check_cancelled()
             self._model.prefill(self._cache, ids[start : start + block])
             self._ids = ids[: start + block]
+            yield len(self._ids)
         check_cancelled()
-        return fork_cache(self._cache), reused
+
+    def fork(self) -> DynamicCache:
+        """A cache that holds what was read."""
+        return fork_cache(self._cache)
 
     def clear(self) -> None:
         self._keep(0)

@@ -58,6 +58,14 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     """Of the packed copy that could not be kept: the next load packs again."""
 
 
+class Prefilling(Message, frozen=True, kw_only=True, tag="prefilling"):
+    """A place's prompt is being read, which takes a while: read_tokens of prompt_tokens so far."""
+
+    place: int = 0
+    prompt_tokens: int
+    read_tokens: int
+
+
 class Prefilled(Message, frozen=True, kw_only=True, tag="prefilled"):
     """A place's prompt was read. prompt: exactly what the model was given; cut_chars: left out of `before`;
     reused_tokens: read for an earlier request.
@@ -155,6 +163,6 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
 
 LoadEvent = Loading | Ready | Cancelled | Failed
 DraftEvent = (
-    LoadEvent | Prefilled | Frame | Committed | Finished
+    LoadEvent | Prefilling | Prefilled | Frame | Committed | Finished
 )  # an engine started afresh loads its model first
 Event = DraftEvent

@@ -33,9 +33,8 @@ class Fp8Experts(PackedExperts):
             packed["scales"][index, place] = scale
         packed["packed"][index] = torch.cat(parts).view(torch.uint8)
 
-    def _unpack(self, rows: Tensor | None, like: Tensor) -> Tensor:
-        held = (self.packed, self.scales)
-        packed, scales = held if rows is None else (part.index_select(0, rows) for part in held)
+    def _unpack(self, rows: Tensor | slice, like: Tensor) -> Tensor:
+        packed, scales = self.packed[rows], self.scales[rows]
         scales = scales.to(like.dtype)  # else a processor widens all that it multiplies
         unpacked = self.scratch.take(packed.numel(), like).view(packed.shape).copy_(packed.view(FP8))
         unpacked[:, : self.gate_up_values].mul_(scales[:, :1])

@@ -46,9 +46,9 @@ class Nf4Experts(PackedExperts):
         packed["scale_means"][index] = state.offset
         packed["scale_codes"].copy_(state.state2.code)
 
-    def _unpack(self, rows: Tensor | None, like: Tensor) -> Tensor:
+    def _unpack(self, rows: Tensor | slice, like: Tensor) -> Tensor:
         held = (self.packed, self.scales, self.scale_peaks, self.scale_means)
-        packed, codes, peaks, means = held if rows is None else (part.index_select(0, rows) for part in held)
+        packed, codes, peaks, means = (part[rows] for part in held)
         if lacking := -self.blocks % SCALES_PER_PEAK:  # the kernel takes all rows for one
             codes = functional.pad(codes, (0, lacking))
         kernels = torch.ops.bitsandbytes

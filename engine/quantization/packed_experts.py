@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.integrations.moe import grouped_mm_experts_forward
+
+from engine.hardware.torch_devices import computes_in_bf16
 
 
 @dataclass
@@ -87,32 +90,50 @@ class PackedExperts(nn.Module):
         raise NotImplementedError
 
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+        if on_cpu(hidden_states):
+            return self._expert_by_expert(hidden_states, top_k_index, top_k_weights)
         rows, row_index = self._hit_experts(top_k_index)
         unpacked = self._unpack(rows, hidden_states)
-        experts = UnpackedExperts(
-            num_experts=len(unpacked),
-            gate_up_proj=unpacked[:, : self.gate_up_values].view(-1, *self.gate_up_shape[1:]),
-            down_proj=unpacked[:, self.gate_up_values : self.used_values].view(-1, *self.down_shape[1:]),
-            act_fn=self.act_fn,
-        )
+        gate_up, down = self._projections(unpacked)
+        experts = UnpackedExperts(len(unpacked), gate_up, down, self.act_fn)
         return self.grouped_product(experts, hidden_states, row_index, top_k_weights)
 
-    def _hit_experts(self, top_k_index: Tensor) -> tuple[Tensor | None, Tensor]:
-        """The experts to unpack (None for all of them), and top_k_index as indices into these.
-
-        A device is not waited for: there the count is the most that so many tokens can hit. What was not hit
-        comes last.
+    def _expert_by_expert(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+        """The grouped product on a processor: each expert is unpacked just before it multiplies, into what
+        the cache still holds, and no layer is ever there unpacked. In fp32 where there is no arithmetic for
+        bf16.
         """
+        given = hidden_states if computes_in_bf16() else hidden_states.float()
+        chosen, top_k = top_k_index.flatten(), top_k_index.shape[1]
+        counts = chosen.bincount(minlength=self.num_experts).tolist()
+        products = given.new_empty(len(chosen), given.shape[1])
+        for expert, places in enumerate(torch.split(chosen.argsort(stable=True), counts)):
+            if len(places):
+                gate_up, down = self._projections(self._unpack(slice(expert, expert + 1), given))
+                gate, up = functional.linear(given[places // top_k], gate_up[0]).chunk(2, dim=-1)
+                products[places] = functional.linear(self.act_fn(gate) * up, down[0])
+        weighted = products * top_k_weights.reshape(-1, 1)
+        return weighted.view(-1, top_k, weighted.shape[1]).sum(dim=1).to(hidden_states.dtype)
+
+    def _projections(self, unpacked: Tensor) -> tuple[Tensor, Tensor]:
+        """Gate and up, and down, of each row."""
+        gate_up = unpacked[:, : self.gate_up_values].view(-1, *self.gate_up_shape[1:])
+        return gate_up, unpacked[:, self.gate_up_values : self.used_values].view(-1, *self.down_shape[1:])
+
+    def _hit_experts(self, top_k_index: Tensor) -> tuple[Tensor | slice, Tensor]:
+        """The experts to unpack, and top_k_index as indices into these: the most that so many tokens can hit,
+        since the device is not waited for. What was not hit comes last.
+        """
+        count = min(self.num_experts, top_k_index.numel())
+        if count == self.num_experts:
+            return slice(None), top_k_index
         hit = torch.zeros(self.num_experts, dtype=torch.uint8, device=top_k_index.device)
         hit.scatter_(0, top_k_index.flatten(), 1)
-        count = int(hit.sum()) if on_cpu(hit) else min(self.num_experts, top_k_index.numel())
-        if count == self.num_experts:
-            return None, top_k_index
         rows = hit.argsort(descending=True, stable=True)[:count]
         return rows, (hit.cumsum(0) - 1)[top_k_index]
 
-    def _unpack(self, rows: Tensor | None, like: Tensor) -> Tensor:
-        """(rows, row_values) in the type of `like`, valid until the next layer unpacks."""
+    def _unpack(self, rows: Tensor | slice, like: Tensor) -> Tensor:
+        """(rows, row_values) in the type of `like`, valid until the next call."""
         raise NotImplementedError
 
 

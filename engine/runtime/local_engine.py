@@ -10,6 +10,7 @@ import logging
 import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ import msgspec
 
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.memory_estimate import MAX_BATCH
 from engine.diffusion.validation import check_ranges
 from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.errors import FaultError, fault_of
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-CAPABILITIES = EngineCapabilities(frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=8)
+CAPABILITIES = EngineCapabilities(
+    frames=True, pins=True, start_text=True, reads_ahead=True, max_batch=MAX_BATCH
+)
 STARTED = 0.1  # of a load's progress, when the first weight is read
 
 
@@ -115,7 +119,9 @@ class LocalEngine:
             t_min=model.sampler.t_min,
             t_max=model.sampler.t_max,
             entropy_bound=model.sampler.entropy_bound,
-            capabilities=msgspec.structs.replace(CAPABILITIES, instructions=model.tokenizer.chats),
+            capabilities=msgspec.structs.replace(
+                CAPABILITIES, instructions=model.tokenizer.chats, max_batch=plan.max_batch
+            ),
         )
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
@@ -126,7 +132,8 @@ class LocalEngine:
 
             from engine.diffusion.draft_batch import DraftBatch
 
-            yield from DraftBatch(self._loaded, request, _cancel_check(cancelled)).events()
+            with self._loaded.model.cancelled_by(_cancel_check(cancelled)) as check_cancelled:
+                yield from DraftBatch(self._loaded, request, check_cancelled).events()
             return
         except _CancelledError:
             yield Cancelled(request_id=request.request_id)
@@ -141,11 +148,11 @@ class LocalEngine:
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
         if self._loaded is None:
             return
-        check_cancelled = _cancel_check(cancelled)
         try:
-            check_cancelled()
-            prompt = self._loaded.prompt(request.place, request.context_tokens)
-            self._loaded.prefix.read(prompt.ids, check_cancelled)
+            with self._loaded.model.cancelled_by(_cancel_check(cancelled)) as check_cancelled:
+                check_cancelled()
+                prompt = self._loaded.prompt(request.place, request.context_tokens)
+                deque(self._loaded.prefix.read(prompt.ids, check_cancelled), maxlen=0)
             return
         except _CancelledError:
             return

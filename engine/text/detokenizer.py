@@ -14,7 +14,9 @@ from engine.protocol.errors import weights_broken
 # How models mark a thought: by special tokens, or else in so many words.
 THOUGHT_MARKS = (("<|channel>", "<channel|>"), ("<think>", "</think>"))
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-_UNUSED = re.compile(r"<unused\d+>|\[unused\d+\]")
+_NO_TEXT = re.compile(r"<unused\d+>|\[unused\d+\]|\[multimodal\]")
+"""Pieces that stand for no text, though not every tokenizer marks them as special."""
+_LOST_CHARACTER = "\ufffd"
 _HIDDEN = -1  # an id that no token has
 
 
@@ -24,12 +26,15 @@ class Detokenizer:
     def __init__(self, tokenizer: Mapping[str, Any]) -> None:
         """Raises weights-broken for any other kind of tokenizer."""
         to_bytes = _token_to_bytes(tokenizer)
-        self._bytes = {index: to_bytes(token) for token, index in _vocabulary(tokenizer)}
+        self._bytes = {
+            index: b"" if _NO_TEXT.fullmatch(token) else to_bytes(token)
+            for token, index in _vocabulary(tokenizer)
+        }
         self._added: dict[str, int] = {}
         for added in tokenizer.get("added_tokens", ()):
             content, index = added["content"], added["id"]
             self._added[content] = index
-            hidden = added["special"] or _UNUSED.fullmatch(content)
+            hidden = added["special"] or _NO_TEXT.fullmatch(content)
             self._bytes[index] = b"" if hidden else content.encode()
 
     def id_of(self, added_token: str) -> int | None:
@@ -97,7 +102,7 @@ class StreamingDetokenizer:
         self._marks = {begin: end for begin, end in marks if begin is not None and end is not None}
 
     def noise(self, ids: Sequence[int]) -> list[str]:
-        return self._detokenizer.texts(ids)[0]
+        return _without_lost_characters(self._detokenizer.texts(ids)[0])
 
     def show(self, ids: Sequence[int]) -> list[str]:
         """A working draft. What follows an end token stays: early end tokens come and go."""
@@ -113,6 +118,7 @@ class StreamingDetokenizer:
         state = self._state
         ids, thought = self._without_marked_thoughts(ids, state.thought)
         texts, pending = self._detokenizer.texts(ids, state.pending)
+        texts = _without_lost_characters(texts)
         if not self._marks:
             texts, thought = _without_spelled_thought(texts, state.thought, state.at_start)
         lead_left = state.lead_left
@@ -124,7 +130,10 @@ class StreamingDetokenizer:
     def _without_marked_thoughts(
         self, ids: Sequence[int], thought: int | str | None
     ) -> tuple[list[int], int | str | None]:
-        shown = []
+        ends, shown = set(self._marks.values()), []
+        if thought is None and self._state.at_start:  # it may have begun before the draft
+            mark = next((index for index in ids if index in self._marks or index in ends), None)
+            thought = mark if mark in ends else None
         for index in ids:
             if thought is None:
                 thought = self._marks.get(index)
@@ -144,6 +153,10 @@ class StreamingDetokenizer:
             if kept:
                 break
         return left
+
+
+def _without_lost_characters(texts: Sequence[str]) -> list[str]:
+    return [text.replace(_LOST_CHARACTER, "") for text in texts]
 
 
 def _without_spelled_thought(

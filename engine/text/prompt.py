@@ -138,12 +138,13 @@ def cut_start(text: str, fits: Callable[[str], bool], budget: int) -> int:
     """Where to begin so that the rest fits, at a paragraph if there is one.
 
     The place depends on the text's length by quarters only, so that a growing document keeps its prefix and
-    the KV cache of it.
+    the KV cache of it. Three or four quarters are kept; where they are too many tokens, as in a script of
+    many tokens a character, the quarters are halved.
     """
     quarter = max(1, budget * _CHARACTERS_PER_TOKEN // 4)
     while quarter:
         quarters = -(-len(text) // quarter)
-        for skipped in range(max(0, quarters - 4), max(1, quarters)):
+        for skipped in range(max(0, quarters - 4), max(1, quarters - 2)):
             start = _boundary(text, skipped * quarter, (skipped + 1) * quarter) if skipped else 0
             if fits(text[start:]):
                 return start
@@ -153,7 +154,7 @@ def cut_start(text: str, fits: Callable[[str], bool], budget: int) -> int:
 
 def _boundary(text: str, first: int, last: int) -> int:
     """The best place to begin in text[first:last]: after an empty line, a line, a sentence, a word."""
-    for pattern in (r"\n[ \t]*\n+", r"\n", r"[.!?…][\"'”’)]*\s+", r"\s+"):
+    for pattern in (r"\n[ \t]*\n+", r"\n", r"[.!?…][\"'”’)]*\s+|[。！？][”’」』）]*", r"\s+"):
         found = re.compile(pattern).search(text, first, last)
         if found:
             return found.end()
@@ -161,14 +162,14 @@ def _boundary(text: str, first: int, last: int) -> int:
 
 
 def _cut_end(tokenizer: Tokenizer, text: str, budget: int) -> int:
-    """How much of the text's beginning fits, at a paragraph's end if possible."""
+    """How much of the text's beginning fits, to a paragraph's end if there is one in its second half."""
     end = min(len(text), budget * _CHARACTERS_PER_TOKEN)
     while len(tokenizer.encode(text[:end])) > budget:
         end = end * 3 // 4
     if end == len(text):
         return end
     for mark in ("\n\n", "\n", " "):
-        place = text.rfind(mark, 1, end)
+        place = text.rfind(mark, end // 2, end)
         if place > 0:
             return place
     return end

@@ -24,7 +24,7 @@ from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftState
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
-from app.editor.placement import Placement
+from app.editor.placement import PassagePlacement, Placement
 from app.window.main_window import MainWindow
 from engine.checkpoints.catalogue import BUNDLED
 from engine.protocol.events import Frame, Prefilled, Token
@@ -182,15 +182,19 @@ async def long_texts(window: MainWindow) -> Found:
 
 
 async def frames(window: MainWindow) -> Found:
-    """A step's frames, of one draft and of four: 256 words each, every word in ink of its own, taken by the
-    page, laid out, painted.
+    """A step's frames, of one draft, of four, and of four that replace a paragraph: 256 words each, every
+    word in ink of its own, taken by the page, laid out, painted.
     """
     await ready(window)
-    set_document_text(window.view.page.document(), TEXT * 5)
     page, wall_ms, processor_ms = window.view.page, {}, {}
-    for count in (1, 4):
+    for name, count, placed in (
+        ("one draft", 1, lambda block: Placement(_end_of(block))),
+        ("four drafts", 4, lambda block: Placement(_end_of(block))),
+        ("four rewrites", 4, lambda block: PassagePlacement(_all_of(block))),
+    ):
+        set_document_text(page.document(), TEXT * 5)
         blocks = [page.document().findBlockByNumber(number) for number in range(count)]
-        overlays = [DraftOverlay(page, Placement(_end_of(one)), 6, reduced_motion=False) for one in blocks]
+        overlays = [DraftOverlay(page, placed(block), 6, reduced_motion=False) for block in blocks]
         await asyncio.sleep(1.0)
         taken = []
         for frame in _made_up_frames():
@@ -202,7 +206,7 @@ async def frames(window: MainWindow) -> Found:
                 overlay.show(frame.tokens)
             page.viewport().repaint()
             taken.append((1000 * (perf_counter() - began), 1000 * (thread_time() - began_processor)))
-        wall_ms[count], processor_ms[count] = zip(*taken[10:], strict=True)
+        wall_ms[name], processor_ms[name] = zip(*taken[10:], strict=True)
         for overlay in overlays:
             overlay.close()
     return {"wall_ms": wall_ms, "processor_ms": processor_ms}
@@ -250,6 +254,12 @@ def _beats(window: MainWindow) -> list[float]:
     timer.timeout.connect(lambda: beats.append(perf_counter()))
     timer.start()
     return beats
+
+
+def _all_of(block: QTextBlock) -> QTextCursor:
+    cursor = QTextCursor(block)
+    cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock, QTextCursor.MoveMode.KeepAnchor)
+    return cursor
 
 
 def _end_of(block: QTextBlock) -> QTextCursor:

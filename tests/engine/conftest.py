@@ -197,7 +197,7 @@ def plan_for(
     device_map: DeviceMap = CPU_ONLY,
     packed_models: Path | None = None,
 ) -> LoadPlan:
-    return LoadPlan(Checkpoint.open(folder), PROCESSOR, precision, device_map, packed_models)
+    return LoadPlan(Checkpoint.open(folder), PROCESSOR, precision, 1, device_map, packed_models)
 
 
 def load(

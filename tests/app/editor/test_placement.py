@@ -9,7 +9,7 @@ from PySide6.QtGui import QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextDocumentLayout
 
 from app.documents.text import document_text, set_document_text, text_between, utf16_length
-from app.editor.placement import PassagePlacement
+from app.editor.placement import PassagePlacement, text_context
 
 pytestmark = pytest.mark.usefixtures("qapp")
 Edit = Callable[[QTextCursor, int, int], None]
@@ -192,3 +192,14 @@ def test_a_passage_is_asked_for_between_its_neighbours() -> None:
     context = placement.context()
     assert (context.before, context.after) == ("One.\n\n", "\nThree.")
     assert placement.separator == ""
+
+
+@pytest.mark.parametrize("reach", [40, 400])
+def test_what_a_draft_looks_at_begins_at_the_same_place_while_the_text_grows(reach: int) -> None:
+    text = "".join(f"Line {number}.\n" for number in range(400))
+    document = document_of(text)
+    begins = [
+        len(text[:at]) - len(text_context(document, at, reach).before) for at in range(reach, 3 * reach)
+    ]
+    assert len(set(begins)) <= 10
+    assert all(reach <= at - begin < 1.25 * reach for at, begin in enumerate(begins, reach) if begin)

@@ -71,6 +71,28 @@ def test_a_canvas_is_no_longer_than_it_needs_to_be(
     assert finished.stats.tokens == len(tiny_writer.model.tokenizer.encode(" We went."))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "end"),
+    [
+        (BEFORE, AFTER, "."),
+        (BEFORE, "\n\nNobody had a coat.", "."),
+        ("Dear Anna,\n\n", "", "."),
+        ("雨だった。", "傘がない。", "。"),
+        (BEFORE, " and slept.", None),
+        ("It rained and", AFTER, None),
+    ],
+)
+def test_a_draft_between_whole_sentences_ends_as_they_do(
+    tiny_writer: LocalEngine, before: str, after: str, end: str | None
+) -> None:
+    place = {"after": after, "joins_after": True, "length_tokens": 9, "length_shares": (0.7, 1.0, 1.5)}
+    events = draft(tiny_writer, before, variants=3, max_steps=3, **place)
+    frames = [event for event in events if isinstance(event, Frame)]
+    assert {frame.tokens[-1].pinned for frame in frames} == {end is not None}
+    if end:
+        assert [event.text[-1] for event in finished_of(events)] == [end] * 3
+
+
 def test_lengths_are_tried_and_the_drafts_ranked(tiny_writer: LocalEngine) -> None:
     tokens = len(tiny_writer.model.tokenizer.encode(" " + PASSAGE))
     drafts = finished_of(redraft(tiny_writer, variants=3, length_shares=(1.0, 2.0), seed=4))
@@ -149,7 +171,7 @@ def test_what_was_corrected_is_told_by_where_it_stands(
         return logits
 
     monkeypatch.setattr(tiny_writer.model, "denoise", denoise)
-    (finished,) = finished_of(redraft(tiny_writer, start_text="", length_tokens=3))
+    (finished,) = finished_of(redraft(tiny_writer, start_text="", length_tokens=3, after=" and"))
     assert finished.text == "and sun and"
     assert [finished.text[span.start : span.end] for span in finished.corrected] == [" sun"]
 

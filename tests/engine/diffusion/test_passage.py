@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.diffusion.passage import Passage, words_of
+from engine.diffusion.passage import Passage, begins_sentence, follows_sentence, words_of
 from engine.protocol.requests import Span
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
@@ -34,6 +34,41 @@ def text_of(ids: list[int]) -> str:
 
 def held_text(passage: Passage) -> str:
     return text_of([passage.ids[at] for at in sorted(passage.held)])
+
+
+@pytest.mark.parametrize(
+    ("before", "begins"),
+    [
+        ("", True),
+        ("It rained.", True),
+        ("He said: “No.” ", True),
+        ("Dear Anna,\n\n", True),
+        ("雨だった。", True),
+        ("It rained and", False),
+        ("Dear Anna,", False),
+        ("It costs 3.5", False),
+    ],
+)
+def test_a_sentence_begins_behind_a_sentence_or_at_a_lines_start(before: str, begins: bool) -> None:
+    assert begins_sentence(before) is begins
+
+
+@pytest.mark.parametrize(
+    ("after", "follows"),
+    [
+        ("", True),
+        ("\n\nThen", True),
+        (" Then", True),
+        (" Über", True),
+        ("雨", True),
+        (" and", False),
+        (", and", False),
+        (".", False),
+        ("- a row", False),
+    ],
+)
+def test_what_begins_a_sentence_is_no_part_of_the_one_before(after: str, follows: bool) -> None:
+    assert follows_sentence(after) is follows
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,22 @@ def test_auto_leaves_room_for_the_context_that_will_be_used() -> None:
         assert resolve_load(request, MODEL, present).precision == precision
 
 
+def test_as_many_drafts_at_once_as_there_is_room_for() -> None:
+    def max_batch(free_bytes: int, variants: int = 1) -> int:
+        request = LoadRequest(
+            request_id="l", model="m", device="cuda:0", precision="4-bit", variants=variants
+        )
+        return resolve_load(request, MODEL, machine(free_bytes)).max_batch
+
+    needs = [
+        memory_estimate.MemoryEstimate(SHAPE, "4-bit", 8192, count).needed_bytes() for count in range(1, 9)
+    ]
+    assert needs == sorted(set(needs))
+    assert [max_batch(free) for free in needs] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert (max_batch(needs[3] - 1), max_batch(80 * GB)) == (3, 8)
+    assert max_batch(needs[0], variants=4) == 4  # asked for, whatever there is
+
+
 def test_a_precision_that_was_asked_for_decides() -> None:
     present = machine(30 * GB, 30 * GB)
     assert chosen(present) == ("cuda:0", "4-bit")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.cache_utils import DynamicCache
 
 from engine.model import diffusion_gemma
 from engine.model.diffusion_gemma import DiffusionGemma
@@ -39,8 +40,16 @@ def sizes(model: DiffusionGemma, block: int = 4, roll_back: int = 8) -> Iterator
         yield
 
 
+def read(
+    prefix: PrefixCache, ids: list[int], check_cancelled: Callable[[], None]
+) -> tuple[DynamicCache, int]:
+    """The cache, and how many had been read before."""
+    reused, *_ = prefix.read(ids, check_cancelled)
+    return prefix.fork(), reused
+
+
 def fresh(model: DiffusionGemma, ids: list[int]) -> Any:
-    return PrefixCache(model).read(ids, go_on)[0]
+    return read(PrefixCache(model), ids, go_on)[0]
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -84,8 +93,8 @@ def test_a_reused_cache_equals_a_fresh_one(tiny: DiffusionGemma, name: str) -> N
     first, then, expected = EDITS[name]
     with sizes(tiny):
         prefix = PrefixCache(tiny)
-        prefix.read(first, go_on)
-        cache, reused = prefix.read(then, go_on)
+        read(prefix, first, go_on)
+        cache, reused = read(prefix, then, go_on)
         assert reused == expected
         assert_same(cache, fresh(tiny, then))
 
@@ -105,25 +114,25 @@ def test_reuse_holds_over_any_edits(
         caches = []
         for kept, added in edits:
             ids = ids[:kept] + added
-            cache, reused = prefix.read(ids, go_on)
+            cache, reused = read(prefix, ids, go_on)
             assert 0 <= reused <= len(ids)
             caches.append((cache, list(ids)))
-        for cache, read in caches:  # the earlier ones, too: later reads do not write into them
-            assert_same(cache, fresh(tiny, read))
+        for cache, held in caches:  # the earlier ones, too: later reads do not write into them
+            assert_same(cache, fresh(tiny, held))
 
 
 def test_only_what_is_new_is_read(tiny: DiffusionGemma) -> None:
     with sizes(tiny):
         prefix = PrefixCache(tiny)
-        prefix.read(text(50), go_on)
+        read(prefix, text(50), go_on)
         with patch.object(tiny, "prefill", wraps=tiny.prefill) as prefill:
-            prefix.read([*text(50), 5, 6, 7], go_on)
+            read(prefix, [*text(50), 5, 6, 7], go_on)
             assert [call.args[1] for call in prefill.call_args_list] == [
                 [*text(50)[48:], 5, 6],
                 [7],
             ]
             prefill.reset_mock()
-            prefix.read([*text(50), 5, 6, 7], go_on)
+            read(prefix, [*text(50), 5, 6, 7], go_on)
             prefill.assert_not_called()
 
 
@@ -133,7 +142,7 @@ def test_blocks_begin_at_the_same_places_whatever_was_read_before(tiny: Diffusio
         prefix = PrefixCache(tiny)
         for count in (1, 2, 6, 11, 30):
             with patch.object(tiny, "prefill", wraps=tiny.prefill) as prefill:
-                prefix.read(text(30)[:count], go_on)
+                read(prefix, text(30)[:count], go_on)
                 starts = [30 - len(text(30)[count:]) - len(call.args[1]) for call in prefill.call_args_list]
                 assert starts[-1] % 4 == 0
                 assert all(len(call.args[1]) == 4 for call in prefill.call_args_list[:-1])
@@ -161,9 +170,23 @@ def test_an_interrupted_read_keeps_what_it_has_read(tiny: DiffusionGemma, call: 
     with sizes(tiny):
         prefix = PrefixCache(tiny)
         with pytest.raises(_StopError):
-            prefix.read(text(48), stop_at(call))
-        cache, reused = prefix.read([*text(48), 5], go_on)
+            read(prefix, text(48), stop_at(call))
+        cache, reused = read(prefix, [*text(48), 5], go_on)
         assert reused == 4 * call
+        assert_same(cache, fresh(tiny, [*text(48), 5]))
+
+
+@pytest.mark.parametrize("call", range(12))
+def test_a_read_that_is_broken_off_between_two_layers_keeps_the_blocks_before(
+    tiny: DiffusionGemma, call: int
+) -> None:
+    layers = len(tiny.text_model.model.encoder.language_model.layers)
+    with sizes(tiny):
+        prefix = PrefixCache(tiny)
+        with pytest.raises(_StopError), tiny.cancelled_by(stop_at(call)):
+            read(prefix, text(48), go_on)
+        cache, reused = read(prefix, [*text(48), 5], go_on)
+        assert reused == 4 * (call // layers)
         assert_same(cache, fresh(tiny, [*text(48), 5]))
 
 
@@ -171,17 +194,17 @@ def test_an_interrupted_read_keeps_what_it_has_read(tiny: DiffusionGemma, call: 
 def test_an_interrupted_read_of_an_edited_text_leaves_no_trace(tiny: DiffusionGemma, call: int) -> None:
     with sizes(tiny):
         prefix = PrefixCache(tiny)
-        prefix.read(text(48), go_on)
+        read(prefix, text(48), go_on)
         with pytest.raises(_StopError):
-            prefix.read(text(42) + text(9, 1), stop_at(call))
+            read(prefix, text(42) + text(9, 1), stop_at(call))
         for ids in (text(48), text(42) + text(9, 1), text(20)):
-            assert_same(prefix.read(ids, go_on)[0], fresh(tiny, ids))
+            assert_same(read(prefix, ids, go_on)[0], fresh(tiny, ids))
 
 
 def test_a_cancel_is_seen_before_each_block_and_at_the_end(tiny: DiffusionGemma) -> None:
     calls: list[int] = []
     with sizes(tiny):
-        PrefixCache(tiny).read(text(10), lambda: calls.append(0))
+        read(PrefixCache(tiny), text(10), lambda: calls.append(0))
     assert len(calls) == 4
 
 
@@ -191,9 +214,9 @@ def test_a_cancel_is_seen_before_each_block_and_at_the_end(tiny: DiffusionGemma)
 def test_a_draft_that_goes_on_leaves_the_prefix_alone(tiny: DiffusionGemma) -> None:
     with sizes(tiny):
         prefix = PrefixCache(tiny)
-        cache, _ = prefix.read(text(30), go_on)
+        cache, _ = read(prefix, text(30), go_on)
         tiny.prefill(cache, [5] * 16)  # its first canvas, before the second
-        again, reused = prefix.read(text(30), go_on)
+        again, reused = read(prefix, text(30), go_on)
         assert reused == 30
         assert_same(again, fresh(tiny, text(30)))
 
@@ -201,9 +224,9 @@ def test_a_draft_that_goes_on_leaves_the_prefix_alone(tiny: DiffusionGemma) -> N
 def test_clear_forgets_all(tiny: DiffusionGemma) -> None:
     with sizes(tiny):
         prefix = PrefixCache(tiny)
-        prefix.read(text(30), go_on)
+        read(prefix, text(30), go_on)
         prefix.clear()
-        cache, reused = prefix.read(text(30), go_on)
+        cache, reused = read(prefix, text(30), go_on)
         assert reused == 0
         assert_same(cache, fresh(tiny, text(30)))
 
@@ -222,9 +245,9 @@ def test_the_bundled_model_reuses_a_prefix_beyond_its_window(starter: DiffusionG
     ids = text(1200)
     then = ids[:900] + [7] * 250
     prefix = PrefixCache(starter)
-    prefix.read(ids, go_on)
+    read(prefix, ids, go_on)
     cache: Any
-    cache, reused = prefix.read(then, go_on)
+    cache, reused = read(prefix, then, go_on)
     assert reused == 896
     for layer, expected in zip(cache.layers, fresh(starter, then).layers, strict=True):
         assert torch.equal(layer.keys, expected.keys)

@@ -57,7 +57,8 @@ def operations_of(kind: Kind, count: int, tokens: int) -> Operations:
 
 @KINDS
 @pytest.mark.parametrize("tokens", [1, 40])
-def test_the_number_of_operations_does_not_grow_with_the_experts(place: str, kind: Kind, tokens: int) -> None:
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_the_number_of_operations_does_not_grow_with_the_experts(kind: Kind, tokens: int) -> None:
     few, many = (operations_of(kind, count, tokens) for count in (5, 64))
     assert abs(len(few.names) - len(many.names)) <= 12  # where all are hit there is nothing to gather
     fewer, more = (operations_of(kind, count, 1) for count in (5, 64))
@@ -65,23 +66,40 @@ def test_the_number_of_operations_does_not_grow_with_the_experts(place: str, kin
 
 
 @KINDS
-def test_a_device_is_never_waited_for(place: str, kind: Kind) -> None:
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_a_device_is_never_waited_for(kind: Kind) -> None:
     waits = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "_to_cpu", "item", "equal")
     for tokens in (1, 40):
         names = operations_of(kind, 16, tokens).names
-        found = [name for name in names if any(wait in name for wait in waits)]
-        assert bool(found) == (place == "processor")
+        assert not [name for name in names if any(wait in name for wait in waits)]
 
 
 @KINDS
 @pytest.mark.parametrize("tokens", [1, 3, 40])
-def test_only_experts_that_were_hit_are_unpacked_in_one_call(place: str, kind: Kind, tokens: int) -> None:
+def test_only_experts_that_were_hit_are_unpacked(place: str, kind: Kind, tokens: int) -> None:
+    """On a device in one call, on a processor one after another."""
     module = pack(experts_of(32, 32, 16), kind=kind)
     given = routed(tokens, 32, 32)
     unpacks = "dequantize_4bit" if kind is Nf4Experts else "aten.copy_"
     calls = [shape for name, shape in operations(module, given).seen if unpacks in name]
-    hit = len(given[1].unique()) if place == "processor" else min(32, 2 * tokens)
-    assert calls == [(hit, module.row_values)]
+    hit = len(given[1].unique())
+    of_device = [(min(32, 2 * tokens), module.row_values)]
+    assert [call for call in calls if call[-1] == module.row_values] == (
+        [(1, module.row_values)] * hit if place == "processor" else of_device
+    )
+
+
+@KINDS
+@pytest.mark.parametrize("bf16", ["0", "1"])
+def test_experts_compute_in_fp32_where_there_is_no_arithmetic_for_bf16(
+    kind: Kind, bf16: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEZZOTINT_BF16", bf16)
+    module = pack(experts_of(8, 32, 16), kind=kind)
+    rows, *routing = routed(40, 32, 8)
+    assert module(rows.bfloat16(), *routing).dtype == torch.bfloat16
+    near, far = (module(given, *routing).float() for given in (rows.bfloat16().float(), rows.bfloat16()))
+    assert ((near.bfloat16().float() == far).all()) == (bf16 == "0")
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")

@@ -40,6 +40,7 @@ from engine.protocol.events import (
     Frame,
     Loading,
     Prefilled,
+    Prefilling,
     Ready,
     Token,
 )
@@ -869,6 +870,41 @@ def test_a_cancel_is_seen_between_two_chunks_of_a_prefill(
     request = draft_request("d", "It rained all day. " * 300)
     assert isinstance(list(loaded_starter.draft(request, cancelled))[-1], Cancelled)
     assert chunks == [model.prefill_tokens]
+
+
+def test_a_cancel_is_seen_between_two_layers_of_a_step(
+    loaded_starter: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled, passed = threading.Event(), []
+    layers = loaded_starter.model.text_model.model.decoder.layers
+    for layer in layers:
+        forward = layer.forward
+
+        def watched(*given: Any, forward: Any = forward, **named: Any) -> Any:
+            passed.append(1)
+            if len(passed) == len(layers) + 2:  # in the midst of the second step
+                cancelled.set()
+            return forward(*given, **named)
+
+        monkeypatch.setattr(layer, "forward", watched)
+    events = list(loaded_starter.draft(draft_request("d", BEFORE), cancelled))
+    assert isinstance(events[-1], Cancelled)
+    assert len(passed) == len(layers) + 2
+    monkeypatch.undo()
+    assert finished_of(draft(loaded_starter, BEFORE, max_steps=2))
+
+
+def test_a_long_prompt_tells_how_far_it_is_read(
+    loaded_starter: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.diffusion.draft_batch.PROGRESS_S", 0.0)
+    events = draft(loaded_starter, "So it snowed on the hills. " * 40, max_steps=1)
+    told = [event for event in events if isinstance(event, Prefilling)]
+    (prefilled,) = (event for event in events if isinstance(event, Prefilled))
+    block, count = loaded_starter.model.prefill_tokens, prefilled.prompt_tokens
+    assert count > 2 * block
+    assert [event.read_tokens for event in told] == [*range(block, count, block), count]
+    assert {event.prompt_tokens for event in told} == {count}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<|channel>", "<channel|>"]
 def _gemma_like() -> Tokenizer:
     """SentencePiece as Gemma has it: ▁ for the space, no prefix, <0xNN> for what the vocabulary lacks."""
     words = ["▁the", "▁rain", "▁", "t", "h", "e", "r", "a", "i", "n", "é", "\n", "▁▁▁▁"]
+    words += ["<unused7>", "[multimodal]", "\ufffd", "<div>"]
     vocabulary = [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     tokenizer = Tokenizer(
         models.BPE(
@@ -125,6 +126,22 @@ def test_thoughts_go_across_canvases() -> None:
     assert reads.finish(ids_of("<|channel>", "t", "h")).texts == ["", "", ""]
     assert reads.finish(ids_of("i", "<channel|>", "▁rain")).texts == ["", "", " rain"]
     assert reads.finish(ids_of("n", "e")).texts == ["n", "e"]
+
+
+def test_a_thought_that_began_before_the_draft_is_none_of_its_text() -> None:
+    ids = ids_of("t", "h", "<channel|>", "▁rain")
+    assert reader().show(ids) == ["", "", "", " rain"]
+    reads = reader()
+    assert reads.finish(ids).texts == ["", "", "", " rain"]
+    assert reads.finish(ids_of("i", "<channel|>", "n")).texts == ["i", "", "n"]
+
+
+def test_what_stands_for_no_text_is_neither_shown_nor_kept() -> None:
+    ids = ids_of("▁the", "<unused7>", "[multimodal]", "\ufffd", "<div>", "n")
+    shown = [" the", "", "", "", "<div>", "n"]
+    assert reader().noise(ids) == shown
+    assert reader().show(ids) == shown
+    assert reader().finish(ids).texts == shown
 
 
 def test_show_leaves_the_state_alone() -> None:

@@ -100,6 +100,19 @@ def test_a_cut_always_fits(text: str, budget: int) -> None:
         assert start == 0
 
 
+@pytest.mark.parametrize(
+    "paragraph", [PARAGRAPH, "x" * 400 + "\n\n", "今日は雨が降っていた。", "फिर बारिश हुई। ", "🌧"]
+)
+@pytest.mark.parametrize("budget", [300, 700])
+def test_at_least_half_of_the_budget_is_used_in_every_script(paragraph: str, budget: int) -> None:
+    whole = STARTER.encode(paragraph)
+    paragraph *= -(-3 * budget // len(whole))
+    for length in range(len(paragraph) // 3, len(paragraph), 1 + len(paragraph) // 40):
+        prompt = continuation_prompt(STARTER, paragraph[:length].rstrip(), budget)
+        most = len(STARTER.start_ids + STARTER.encode(paragraph[:length].rstrip()))
+        assert min(budget, most) / 2 <= len(prompt.ids) <= budget, length
+
+
 def test_five_megabytes_do_not_fit_but_work() -> None:
     before = PARAGRAPH * (5_000_000 // len(PARAGRAPH))
     prompt = continuation_prompt(STARTER, before, 1000)
