@@ -65,7 +65,7 @@ def deb(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> None:
     control = "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
     write(root / "DEBIAN/control", control)
     make_even(root, epoch)
-    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", str(root), str(file)], check=True)
+    run(["dpkg-deb", "--root-owner-group", "--build", str(root), str(file)], epoch)
 
 
 def archive(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> None:
@@ -73,7 +73,7 @@ def archive(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> Non
     folder = app_dir(built, icons, made, epoch)
     even = ["--sort=name", f"--mtime=@{epoch}", "--owner=0", "--group=0", "--numeric-owner"]
     command = ["tar", "-C", str(folder.parent), *even, "-cJf", str(file), folder.name]
-    subprocess.run(command, check=True, env={**os.environ, "XZ_OPT": "-6 -T0"})
+    run(command, epoch, XZ_OPT="-6 -T0")
 
 
 def app_image(built: Path, icons: Path, made: Path, file: Path, epoch: int, runtime: Path) -> None:
@@ -81,7 +81,7 @@ def app_image(built: Path, icons: Path, made: Path, file: Path, epoch: int, runt
     folder = app_dir(built, icons, made, epoch)
     contents = made / "contents.squashfs"
     command = ["mksquashfs", str(folder), str(contents), "-noappend", "-all-root", "-no-xattrs", "-quiet"]
-    subprocess.run([*command, "-comp", "zstd", "-Xcompression-level", "19"], check=True)
+    run([*command, "-comp", "zstd", "-Xcompression-level", "19"], epoch)
     file.write_bytes(runtime.read_bytes() + contents.read_bytes())
     file.chmod(0o755)
 
@@ -161,6 +161,11 @@ def copyright_file(built: Path) -> str:
 
 
 # ------------------------------------------------------------------ files
+
+
+def run(command: list[str], epoch: int, **variables: str) -> None:
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), **variables}
+    subprocess.run(command, check=True, env=environment)
 
 
 def write(path: Path, text: str) -> None:
