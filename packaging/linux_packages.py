@@ -73,7 +73,7 @@ def archive(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> Non
     folder = app_dir(built, icons, made, epoch)
     even = ["--sort=name", f"--mtime=@{epoch}", "--owner=0", "--group=0", "--numeric-owner"]
     command = ["tar", "-C", str(folder.parent), *even, "-cJf", str(file), folder.name]
-    run(command, epoch, XZ_OPT="-6 -T0")
+    run(command, epoch, XZ_OPT="-6 -T2")
 
 
 def app_image(built: Path, icons: Path, made: Path, file: Path, epoch: int, runtime: Path) -> None:
