@@ -21,6 +21,8 @@ DEBIAN_PACKAGES = {**QT_LIBRARIES, **WAYLAND_LIBRARIES, **X11_LIBRARIES}
 OF_THE_COMPILER = re.compile(r"(ld-linux.*|lib(c|m|dl|rt|pthread|util|resolv|gcc_s|stdc\+\+))\.so[.\d]*")
 OPTIONAL_PLUGINS = {"libqgtk3.so"}
 """They are left out by Qt where their libraries are missing."""
+FOR_DOWNLOADS = ("ca-certificates", "libssl3t64 | libssl3")
+"""Qt loads OpenSSL when it is first needed."""
 APACHE = "Apache-2.0 (/usr/share/common-licenses/Apache-2.0)."
 APACHE_TERMS = re.compile(r" *Apache License\n.*?END OF TERMS AND CONDITIONS", re.DOTALL)
 MAINTAINER = "The Mezzotint project <mezzotint@localhost>"
@@ -55,8 +57,7 @@ def deb(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> None:
         "Architecture": architecture(),
         "Maintainer": MAINTAINER,
         "Installed-Size": str(sum(-(-path.stat().st_size // 1024) for path in files)),
-        "Depends": ", ".join(depends(built)),
-        "Recommends": "libssl3t64 | libssl3",
+        "Depends": ", ".join([*depends(built), *FOR_DOWNLOADS]),
         "Section": "editors",
         "Priority": "optional",
         "Homepage": homepage(),
