@@ -182,7 +182,7 @@ def windows_setup(file: Path, _epoch: int) -> None:
         "Licence": ROOT / "LICENSE",
     }
     defines = [f"/D{name}={value}" for name, value in values.items()]
-    run("iscc", *defines, str(PACKAGING / "mezzotint.iss"))
+    run("iscc", *defines, str(PACKAGING / "recipes" / "mezzotint.iss"))
 
 
 def mac_image(file: Path, _epoch: int) -> None:

@@ -48,7 +48,7 @@ def deb(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> None:
     documentation = root / "usr/share/doc/mezzotint"
     write(documentation / "copyright", copyright_file(built))
     (documentation / "changelog.gz").write_bytes(gzip.compress(changelog(epoch).encode(), 9, mtime=0))
-    copy(ROOT / "packaging/lintian-overrides", root / "usr/share/lintian/overrides/mezzotint")
+    copy(ROOT / "packaging/recipes/lintian-overrides", root / "usr/share/lintian/overrides/mezzotint")
     make_even(root, epoch)
     files = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
     fields = {
