@@ -116,5 +116,6 @@ def test_macos_opens_text_and_markdown() -> None:
 
 
 def test_the_entitlements_are_a_property_list() -> None:
-    entitlements = plistlib.loads((metainfo.ROOT / "packaging" / "recipes" / "entitlements.plist").read_bytes())
+    file = metainfo.ROOT / "packaging" / "recipes" / "entitlements.plist"
+    entitlements = plistlib.loads(file.read_bytes())
     assert set(entitlements.values()) == {True}
