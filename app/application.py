@@ -8,16 +8,18 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import platformdirs
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from app.crash_handler import log_to, report_faults
+from app.crash_handler import report_faults
 from app.documents.recovery import RecoveryStore
 from app.garbage_collector import GarbageCollector
 from app.settings.store import SettingsStore, default_path
+from app.support.log_file import log_folder, log_to
+from app.support.run_record import RunRecord, lost_run
 from app.system_end import SystemEnd
 from app.widgets import resources
 from app.widgets.theme import ui_font
@@ -41,6 +43,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         )
     parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
     parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
+    parser.add_argument(
+        "--remove-data", action="store_true", help="list what Mezzotint keeps here, and ask what to remove"
+    )
     return parser.parse_args(arguments)
 
 
@@ -72,7 +77,11 @@ def make_application(arguments: list[str]) -> QApplication:
 
 
 async def _until(
-    closed: asyncio.Event, window: MainWindow, worker: EngineThread, recovery: RecoveryStore
+    closed: asyncio.Event,
+    window: MainWindow,
+    worker: EngineThread,
+    recovery: RecoveryStore,
+    record: RunRecord,
 ) -> None:
     await closed.wait()
     await window.view.drafts.close()
@@ -80,17 +89,35 @@ async def _until(
     ended = worker.close()
     recovery.close()
     if not ended:  # a step that hangs inside this process cannot be ended in another way
+        record.close()
         os._exit(1)
 
 
 def start() -> int:
     options = parse(sys.argv[1:])
-    log_to(platformdirs.user_log_path("mezzotint", appauthor=False))
+    if options.remove_data:
+        from app.support.removal_command import remove_data
+
+        return remove_data(partial(make_application, sys.argv[:1]))
+    log_to(log_folder())
     app = make_application(sys.argv[:1])
     chosen = {name: value for name in ("model", "device") if (value := getattr(options, name)) is not None}
     starts_anew = bool(chosen or options.in_thread)
     if not starts_anew and hand_over(options.file):
         return 0
+    with RunRecord(log_folder() / "runs") as record:
+        window = _run(app, record, options, chosen, alone=starts_anew)
+    if window.removal.chosen:
+        from app.support.removal_dialog import remove_and_tell
+
+        remove_and_tell(window.removal.chosen)
+    return 0
+
+
+def _run(
+    app: QApplication, record: RunRecord, options: argparse.Namespace, chosen: dict[str, Any], *, alone: bool
+) -> MainWindow:
+    """→ the window, closed. alone: no later start hands its file to this one."""
     settings = SettingsStore(default_path(), **chosen)
     recovery = RecoveryStore()
     worker = EngineThread(open_local_engine if options.in_thread else ProcessEngine)
@@ -100,18 +127,23 @@ def start() -> int:
     app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 50)  # ms at the most
     import qasync
 
+    from app.support.newer_data import NewerDataNotice
+    from app.window.help_menu import open_page
+
     with qasync.QEventLoop(app) as loop:
         report_faults(loop, window.notice.show_message)
         closed = asyncio.Event()
         window.closed.connect(closed.set)
-        SystemEnd(app, window)
+        SystemEnd(app, window, record)
         GarbageCollector(window)
         worker.start()
-        if not starts_anew:
+        if not alone:
             window.closed.connect(SingleInstance(window.take, window).close)
-        QTimer.singleShot(0, window, partial(window.start, options.file))  # a fault of it is told
+        lost = lost_run(record.folder)
+        QTimer.singleShot(0, window, partial(window.start, options.file, lost))  # a fault of it is told
         if settings.set_aside:  # told last: a file that opens takes an earlier message away
             QTimer.singleShot(0, window, partial(window.notice.show_fault, settings.set_aside))
+        NewerDataNotice(window.notice, ("Look for a new version", open_page), window)
         QTimer.singleShot(0, window.model, window.model.load)
-        loop.run_until_complete(_until(closed, window, worker, recovery))
-    return 0
+        loop.run_until_complete(_until(closed, window, worker, recovery, record))
+    return window

@@ -5,31 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from collections.abc import Callable
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 _log = logging.getLogger(__name__)
-
-
-def log_to(folder: Path) -> None:
-    """Log to a file of at most 1 MB, and warnings to stderr; where no file can be made, to stderr alone."""
-    console = logging.StreamHandler()
-    console.setLevel(logging.WARNING)
-    handlers: list[logging.Handler] = [console]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            RotatingFileHandler(folder / "mezzotint.log", maxBytes=10**6, backupCount=1, encoding="utf-8")
-        )
-    except OSError as error:
-        console.setLevel(logging.INFO)
-        logging.getLogger(__name__).warning("No log file can be kept in %s: %s", folder, error)
-    logging.basicConfig(
-        level=logging.INFO, handlers=handlers, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
 
 
 def report_faults(loop: asyncio.AbstractEventLoop, show_message: Callable[[str, str], None]) -> None:
@@ -48,8 +29,13 @@ def report_faults(loop: asyncio.AbstractEventLoop, show_message: Callable[[str, 
         else:
             on_fault(error, str(error))
 
+    def on_thread_fault(fault: threading.ExceptHookArgs) -> None:
+        """Not told: the window may not be touched from there."""
+        _log.error("in the thread %s", fault.thread and fault.thread.name, exc_info=fault.exc_value)
+
     def on_task_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         on_fault(context.get("exception"), context["message"])
 
     sys.excepthook = on_uncaught
+    threading.excepthook = on_thread_fault
     loop.set_exception_handler(on_task_fault)

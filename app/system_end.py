@@ -18,6 +18,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtWidgets import QApplication
 
+from app.support.run_record import RunRecord
 from app.window.main_window import MainWindow
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -28,9 +29,10 @@ _DISPLAY_GONE = "connection broke"
 class SystemEnd(QObject):
     """What is not saved is in a recovery copy before the app is gone."""
 
-    def __init__(self, app: QApplication, window: MainWindow) -> None:
+    def __init__(self, app: QApplication, window: MainWindow, record: RunRecord) -> None:
         super().__init__(window)
         self._window = window
+        self._record = record
         for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(number, lambda *_: window.end())
@@ -52,5 +54,6 @@ class SystemEnd(QObject):
     def _on_message(self, kind: QtMsgType, context: QMessageLogContext, message: str) -> None:
         if _DISPLAY_GONE in message:
             self._keep_copy()
+            self._record.close()
             os._exit(1)  # what is left of the window cannot be taken down in order
         print(qFormatLogMessage(kind, context, message), file=sys.stderr)

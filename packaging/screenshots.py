@@ -119,7 +119,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
     letter.write_text(LETTER, "utf-8")
 
     async def pictures(window: MainWindow, settings: SettingsStore) -> None:
-        drafts = window.view.drafts
+        drafts, commands = window.view.drafts, window.view.commands
 
         async def take(name: str, when: Callable[[], bool] = lambda: True) -> None:
             await until(when)
@@ -130,7 +130,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         window.view.page.moveCursor(QTextCursor.MoveOperation.End)
         window.model.load()
         await until(lambda: window.model.ready is not None)
-        drafts.draft()
+        commands.draft()
         await take("noise", lambda: drafts.state is DraftState.DENOISING)
         await take(
             "developing", lambda: drafts.current is not None and drafts.current.step >= DEVELOPING * steps
@@ -142,7 +142,7 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
         await take("models", lambda: bool(window.side_panel.models_page.models.rows))
         window.side_panel.panel.show_settings()
         settings.change(panel_open=False)
-        drafts.keep()
+        commands.keep()
         await asyncio.sleep(1.0)  # the words are counted a moment later
         await take("kept")
 
@@ -185,11 +185,11 @@ def animate(folder: Path, theme: str) -> None:
         cursor.setPosition(start + len(PASSAGE), QTextCursor.MoveMode.KeepAnchor)
         page.setTextCursor(cursor)
         await roll(1.0)
-        drafts.redraft_selection(REPHRASE)
+        window.view.commands.redraft_selection(REPHRASE)
         while drafts.state is not DraftState.SETTLED:
             await roll(ANIMATION_FRAME_MS / 1000)
         await roll(2.5)
-        drafts.keep()
+        window.view.commands.keep()
         await roll(1.5)
 
     in_window(ProcessEngine, theme, film)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import signal
@@ -104,6 +105,8 @@ class FakeEngine:
         match how:
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "crash":
+                ctypes.string_at(0)
             case "exit":
                 print("the last words", file=sys.stderr, flush=True)
                 os._exit(3)

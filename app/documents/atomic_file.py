@@ -19,9 +19,14 @@ Step = Callable[[], object]
 
 def read_ordinary(path: Path) -> bytes:
     """Raises OSError for what is none: to open a pipe is to wait for ever."""
+    check_ordinary(path)
+    return path.read_bytes()
+
+
+def check_ordinary(path: Path) -> None:
+    """Raises OSError for what is there and is none."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
-    return path.read_bytes()
 
 
 def write_atomically(
@@ -34,6 +39,7 @@ def write_atomically(
     owner or its attributes, before that is written over, which a crash could cut short; what it raises keeps
     the old one. Without it such a file is not written, or replaced by a plain one.
     """
+    check_ordinary(path)  # root could put a file in a device's place
     file = QSaveFile(str(path))
     opened = file.open(QIODevice.OpenModeFlag.WriteOnly)
     try:

@@ -23,6 +23,18 @@ def differences(old: str, new: str) -> list[Pair]:
     return [_joined(run) for _, run in groupby(pairs, key=lambda pair: pair[0] == pair[1])]
 
 
+def by_phrases(pairs: list[Pair]) -> list[Pair]:
+    """Words that differ next to each other are one difference."""
+    phrases: list[Pair] = []
+    for number, (old, new) in enumerate(pairs):
+        is_between = old == new and not old.strip() and 0 < number < len(pairs) - 1
+        if phrases and (is_between or (old != new and phrases[-1][0] != phrases[-1][1])):
+            phrases[-1] = (phrases[-1][0] + old, phrases[-1][1] + new)
+        else:
+            phrases.append((old, new))
+    return phrases
+
+
 def _joined(run: Iterator[Pair]) -> Pair:
     olds, news = zip(*run, strict=True)
     return "".join(olds), "".join(news)

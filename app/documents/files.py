@@ -96,10 +96,7 @@ def write(
 
     try:
         write_atomically(path, data, check, before_in_place)
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # ValueError: no copy of lone surrogates
+    except (OSError, ValueError) as error:  # ValueError: no copy of lone surrogates
         raise _unwritable(path, error) from error
     return _digest(data)
 

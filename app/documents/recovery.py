@@ -20,7 +20,10 @@ from app.documents.files import held_lock
 from app.documents.text import document_text
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault, reason_of
+from engine.protocol.file_format import NewerFormatError, check_format
 
+FORMAT = 1
+"""Of a copy; raise it whenever a field's name or meaning changes."""
 LATEST_MS = 500
 """A change is being copied after so long: with the time that this takes, it is kept within a second."""
 _AGAIN_MS = 20
@@ -38,6 +41,7 @@ class RecoveryCopy(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None
     """Of the file when it was read; None if it may be replaced whatever it holds."""
     text: str
+    format: int = FORMAT
 
 
 class LeftCopy(NamedTuple):
@@ -60,17 +64,18 @@ class RecoveryStore(QObject):
         self._root = root or platformdirs.user_state_path("mezzotint", appauthor=False) / "recovery"
         self._folder = self._root / secrets.token_hex(16)
         self._lock: QLockFile | None = None
+        self.lock_file = self._folder.with_suffix(".lock")
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The lock comes first: a folder without a held lock belongs to a dead run.
-            self._lock = held_lock(self._folder.with_suffix(".lock"))
+            self._lock = held_lock(self.lock_file)
             self._folder.mkdir(mode=0o700)
         except OSError as error:
             _log.error("No recovery copies can be kept in %s: %s", self._root, error)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recovery")
 
     def pending(self) -> list[LeftCopy]:
-        """What dead runs left, the newest first. A damaged copy is logged and left alone."""
+        """What dead runs left, the newest first. A damaged copy, or a newer version’s, stays as it is."""
         found = []
         for folder in self._root.glob("*/"):
             try:
@@ -82,8 +87,12 @@ class RecoveryStore(QObject):
                 continue
             for file in folder.glob(f"*{_SUFFIX}"):
                 try:
-                    copy = msgspec.json.decode(read_ordinary(file), type=RecoveryCopy)
+                    data = read_ordinary(file)
+                    check_format(data, FORMAT)
+                    copy = msgspec.json.decode(data, type=RecoveryCopy)
                     found.append(LeftCopy(file, copy, file.stat().st_mtime))
+                except NewerFormatError as error:
+                    _log.info("The recovery copy %s is a newer version’s: %s", file, error)
                 except (OSError, msgspec.DecodeError, RecursionError) as error:
                     _log.warning("The recovery copy %s cannot be read: %s", file, error)
             with contextlib.suppress(OSError):  # another start was faster, or it is not empty

@@ -53,9 +53,7 @@ def set_document_text(document: QTextDocument, text: str) -> None:
     document.setProperty(_MAIN_END, main)
     document.setUndoRedoEnabled(False)
     if byte_order:
-        cursor = QTextCursor(document)
-        cursor.setPosition(1, QTextCursor.MoveMode.KeepAnchor)
-        cursor.removeSelectedText()  # deleteChar() would take a combining mark along
+        cursor_over(document, 0, 1).removeSelectedText()  # deleteChar() would take a combining mark along
     if others:
         _OwnEnds(document, _numbered(text, main, others))
     document.setUndoRedoEnabled(True)
@@ -144,11 +142,8 @@ class _OwnEnds(QObject):
         joined.endEditBlock()
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
-        place = QTextCursor(self._document)
-        place.setPosition(position)
         last = min(position + added, self._document.characterCount() - 1)
-        place.setPosition(last, QTextCursor.MoveMode.KeepAnchor)
-        self._places.append(place)
+        self._places.append(cursor_over(self._document, position, last))
 
     def find(self) -> list[tuple[int, str]]:
         """In their order, by the number of the block after the line."""
@@ -164,12 +159,18 @@ class _OwnEnds(QObject):
         return sorted(found.items())
 
 
-def text_between(document: QTextDocument, start: int, end: int) -> str:
-    """The text between two UTF-16 positions, `\\n` between paragraphs."""
+def cursor_over(document: QTextDocument, start: int, end: int | None = None) -> QTextCursor:
+    """A new cursor at a UTF-16 position, or with the text from there to the other one selected."""
     cursor = QTextCursor(document)
     cursor.setPosition(start)
-    cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
-    return cursor.selectedText().replace("\u2029", "\n")
+    if end is not None:
+        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+    return cursor
+
+
+def text_between(document: QTextDocument, start: int, end: int) -> str:
+    """The text between two UTF-16 positions, `\\n` between paragraphs."""
+    return cursor_over(document, start, end).selectedText().replace("\u2029", "\n")
 
 
 def characters(text: str, units: int) -> int:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
 from app.drafting.controller import DraftController
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_picking import DraftPicking
 from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
@@ -22,11 +23,14 @@ class DraftActions(QObject):
     A key behind a tab is only shown: what it does differs from state to state.
     """
 
-    def __init__(self, drafts: DraftController, picking: DraftPicking, parent: QObject) -> None:
+    def __init__(
+        self, drafts: DraftController, commands: DraftCommands, picking: DraftPicking, parent: QObject
+    ) -> None:
         super().__init__(parent)
         self._drafts = drafts
+        self._commands = commands
         on_current = self._on_current
-        self.draft = self._action("Draft paragraph\tCtrl+Enter", "Draft paragraph", drafts.draft)
+        self.draft = self._action("Draft paragraph\tCtrl+Enter", "Draft paragraph", commands.draft)
         self.draft.setToolTip("Draft paragraph (Ctrl+Enter)")
         self.instruct = self._action("Draft with instruction…", "Say what it should say")
         self.instruct.setShortcuts([QKeySequence(f"Ctrl+Shift+{key}") for key in ("Return", "Enter")])
@@ -35,9 +39,9 @@ class DraftActions(QObject):
         self.stop = self._action(
             "Stop", "Stop, and take what stands", on_current(DraftSession.stop), "Ctrl+."
         )
-        self.keep = self._action("Keep\tEnter", "Keep the draft", drafts.keep)
+        self.keep = self._action("Keep\tEnter", "Keep the draft", commands.keep)
         self.keep_sentence = self._action(
-            "Keep a sentence\tCtrl+Right", "Keep the draft's next sentence", drafts.keep_sentence
+            "Keep a sentence\tCtrl+Right", "Keep the draft's next sentence", commands.keep_sentence
         )
         self.pick = self._action(
             "Pick words", "Pick words of the draft by keys", picking.begin, "Ctrl+Shift+P"
@@ -54,23 +58,23 @@ class DraftActions(QObject):
         show_next = on_current(lambda draft: draft.show(draft.shown_variant + 1))
         self.previous = self._action("Previous draft", "Show the draft before", show_previous, "Alt+PgUp")
         self.next = self._action("Next draft", "Show the next draft", show_next, "Alt+PgDown")
-        self.keep_all = self._action("Keep all", "Keep all drafts", drafts.keep_all, "Ctrl+Shift+K")
+        self.keep_all = self._action("Keep all", "Keep all drafts", commands.keep_all, "Ctrl+Shift+K")
         self.discard_all = self._action("Discard all", "Discard all drafts", drafts.discard_all)
         self.go_to = self._action("Go to the draft", "Go to the draft", drafts.go_to_draft, "Ctrl+J")
         self.bring_back = self._action(
-            "Bring back the last draft", "Bring back the draft that was discarded last", drafts.bring_back
+            "Bring back the last draft", "Bring back the draft that was discarded last", commands.bring_back
         )
-        self.of_selection = [self._verb(verb, drafts) for verb in OF_SELECTION]
+        self.of_selection = [self._verb(verb) for verb in OF_SELECTION]
         self.bridge = self._action(
-            "Bridge", "Lead from the text before to the text behind", drafts.bridge, "Ctrl+Shift+B"
+            "Bridge", "Lead from the text before to the text behind", commands.bridge, "Ctrl+Shift+B"
         )
         self.gaps = self._action(
-            "Draft all gaps", "Draft every [[…]] in the text", drafts.draft_all_gaps, "Ctrl+Shift+G"
+            "Draft all gaps", "Draft every [[…]] in the text", commands.draft_all_gaps, "Ctrl+Shift+G"
         )
         self.names = self._action(
             "Names and numbers stay",
             "Names, numbers, dates and quotations stay to the letter; turned, the passage is drafted again",
-            drafts.turn_names,
+            on_current(_turn_names),
         )
         self.names.setCheckable(True)
         drafts.changed.connect(self._on_changed)
@@ -88,9 +92,9 @@ class DraftActions(QObject):
             action.triggered.connect(lambda: act())
         return action
 
-    def _verb(self, verb: Verb, drafts: DraftController) -> QAction:
+    def _verb(self, verb: Verb) -> QAction:
         tool_tip = f"{verb.label} the selected passage ({QKeySequence(verb.key).toString(_NATIVE)})"
-        return self._action(verb.label, tool_tip, lambda: drafts.redraft_selection(verb), verb.key)
+        return self._action(verb.label, tool_tip, lambda: self._commands.redraft_selection(verb), verb.key)
 
     def _on_current(self, act: Callable[[DraftSession], None]) -> Callable[[], None]:
         def on_current() -> None:
@@ -118,8 +122,8 @@ class DraftActions(QObject):
         self.names.setEnabled(settled and draft is not None and bool(draft.placement.passage))
         self.names.setChecked(draft is None or draft.holds_names)
         for action, tool_tip in self._joining.items():
-            action.setEnabled(self._drafts.redrafts)
-            action.setToolTip(tool_tip if self._drafts.redrafts else CANNOT_REDRAFT)
+            action.setEnabled(self._commands.redrafts)
+            action.setToolTip(tool_tip if self._commands.redrafts else CANNOT_REDRAFT)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)
 
@@ -150,3 +154,10 @@ class DraftActions(QObject):
 def _show_corrections(draft: DraftSession) -> None:
     draft.shows_corrections = not draft.shows_corrections
     draft.changed.emit()
+
+
+def _turn_names(draft: DraftSession) -> None:
+    """Redraft the passage with its names held, or no longer."""
+    if draft.shown:
+        draft.holds_names = not draft.holds_names
+        draft.retry()

@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
 
 from app.drafting.controller import DraftController
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.page import Page
 from app.widgets.timers import timer
@@ -30,10 +31,11 @@ class DraftKeys(QObject):
     changed = Signal()
     """Whether the keys are the current draft's is another thing now."""
 
-    def __init__(self, page: Page, drafts: DraftController) -> None:
+    def __init__(self, page: Page, drafts: DraftController, commands: DraftCommands) -> None:
         super().__init__(drafts)
         self._page = page
         self._drafts = drafts
+        self._commands = commands
         self._edited_at_s = 0.0
         self._armed_at_s = 0.0
         self._held = False
@@ -72,7 +74,7 @@ class DraftKeys(QObject):
             return False
         draft = self._drafts.at_caret
         if draft and draft.can_part and self.held and event.matches(_NEXT_WORD):
-            self._drafts.keep_sentence()
+            self._commands.keep_sentence()
             return True
         if draft is None or event.modifiers() not in _PLAIN:
             return False
@@ -80,7 +82,7 @@ class DraftKeys(QObject):
         if discards and (draft.develops or self.held):
             draft.discard()
         elif keeps and self.held:
-            self._drafts.keep()
+            self._commands.keep()
         else:
             return keeps and self._comes_early(draft)
         return True

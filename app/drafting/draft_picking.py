@@ -117,7 +117,9 @@ class DraftPicking(QObject):
     def _draft_at(self, place: QPointF) -> DraftSession | None:
         """The settled one whose lines the place is in."""
         overlays = self._drafts.overlays.items()
-        return next((draft for draft, overlay in overlays if draft.words and overlay.holds(place)), None)
+        return next(
+            (draft for draft, overlay in overlays if draft.words and overlay.geometry.holds(place)), None
+        )
 
     def _on_press(self, place: QPointF) -> None:
         draft = self._draft_at(place)
@@ -132,7 +134,10 @@ class DraftPicking(QObject):
         self._drags = self._drags or away >= QApplication.startDragDistance()
         if self._drags and (words := draft.words):
             overlay = self._drafts.overlays[draft]
-            words.anchor, words.head = overlay.character_at(self._pressed_at), overlay.character_at(place)
+            words.anchor, words.head = (
+                overlay.geometry.character_at(self._pressed_at),
+                overlay.geometry.character_at(place),
+            )
             draft.changed.emit()
 
     def _on_click(self, draft: DraftSession, place: QPointF) -> None:
@@ -140,7 +145,7 @@ class DraftPicking(QObject):
         words = draft.words
         if words is None:
             return
-        at = self._drafts.overlays[draft].character_at(place)
+        at = self._drafts.overlays[draft].geometry.character_at(place)
         if words.head is not None:
             words.head = None
         else:

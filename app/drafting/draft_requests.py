@@ -17,7 +17,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame
+from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilling
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
 LEAST_TOKENS = 4
@@ -119,14 +119,11 @@ class DraftRequests(QObject):
 
     def _route(self, event: Event, waiting: dict[int, DraftSession]) -> None:
         match event:
-            case Frame() | Committed():
-                if draft := waiting.get(event.place):
-                    draft.on_event(event)
-            case Finished():
+            case Prefilling() | Frame() | Committed() | Finished():
                 if draft := waiting.get(event.place):
                     draft.on_event(event)
                     if draft.request_id is None:
-                        del waiting[event.place]
+                        waiting.pop(event.place, None)
             case Failed() | Cancelled():
                 ended = list(waiting.values())
                 waiting.clear()

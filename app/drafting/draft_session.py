@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import Enum
-from itertools import accumulate, pairwise
 from time import monotonic
 from typing import assert_never
 
@@ -13,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_words import DraftWords
+from app.drafting.variant import DevelopingVariant, Variant, finished_variants, stopped_variants
 from app.drafting.verbs import DRAFT, Verb
 from app.editor.placement import Placement
 from engine.protocol.errors import Fault
@@ -27,8 +26,6 @@ from engine.protocol.events import (
     Prefilled,
     Prefilling,
     Ready,
-    Stats,
-    Token,
 )
 from engine.protocol.requests import Span
 
@@ -55,50 +52,6 @@ class Outcome(Enum):
     """It failed, or its model goes: the variant before it comes back."""
     KEPT = "kept"
     DISCARDED = "discarded"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A settled draft of a place."""
-
-    text: str
-    seed: int
-    stats: Stats | None
-    """None where the writer stopped it: it is unfinished."""
-    tokens: tuple[Token, ...] = ()
-    """Of an unfinished one: what stood when it was stopped."""
-    corrected: tuple[Span, ...] = ()
-    """Parts of the text that had been accepted as something else while it developed."""
-
-
-@dataclass
-class _Developing:
-    """A variant that the engine works at."""
-
-    seed: int
-    committed: str = ""
-    tokens: tuple[Token, ...] = ()
-    """Of the newest frame, with what is committed before them as the first one."""
-    shown: bool = False
-    """Past its noise."""
-    step: int = 0
-    canvas: int = 0
-    finished: Finished | None = None
-
-    def take(self, event: Frame | Committed) -> None:
-        if isinstance(event, Frame):
-            self.step, self.canvas = event.step, event.canvas
-            self.shown = bool(event.step or event.canvas)
-            tokens = event.tokens
-        else:
-            self.committed += event.text
-            tokens = ()
-        self.tokens = (Token(self.committed, 0.0, True, False), *tokens)
-
-    @property
-    def text(self) -> str:
-        """In the model's own characters."""
-        return "".join(token.text for token in self.tokens) if self.shown else ""
 
 
 class DraftSession(QObject):
@@ -145,6 +98,8 @@ class DraftSession(QObject):
         self._cancel = cancel
         self.state = DraftState.PREPARING
         self.step = self.max_steps = self.canvas = 0
+        self.read_share = 0.0
+        """Of the text, while the engine reads it for long."""
         self.stalled = False
         self.retries = 0
         self.variants: list[Variant] = []
@@ -153,7 +108,7 @@ class DraftSession(QObject):
         self.shown_variant = 0
         self.asked_at_s = self.settled_at_s = 0.0
         """By the monotonic clock."""
-        self._developing: list[_Developing] = []
+        self._developing: list[DevelopingVariant] = []
         self._shown_before = 0
 
     @property
@@ -226,7 +181,7 @@ class DraftSession(QObject):
             self._show_developing(self._developing[index - len(self.variants)])
         self.changed.emit()
 
-    def _show_developing(self, developing: _Developing) -> None:
+    def _show_developing(self, developing: DevelopingVariant) -> None:
         self.step, self.canvas = developing.step, developing.canvas
         self.developed.emit(developing.tokens)
 
@@ -248,9 +203,9 @@ class DraftSession(QObject):
         own.
         """
         self.request_id = request_id
-        self._developing = [_Developing(seed) for seed in seeds]
+        self._developing = [DevelopingVariant(seed) for seed in seeds]
         self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
-        self.step, self.canvas, self.max_steps = 0, 0, max_steps
+        self.step, self.canvas, self.max_steps, self.read_share = 0, 0, max_steps, 0.0
         self.asked_at_s = monotonic()
         self.stalled = False
         self._set_state(DraftState.PREPARING)
@@ -271,30 +226,20 @@ class DraftSession(QObject):
                 self._developing[event.variant].finished = event
                 if all(developing.finished for developing in self._developing):
                     self.request_id = None
-                    self._on_finished()
+                    new = finished_variants(self._developing, self.placement)
+                    self.end(Outcome.FINISHED if new else Outcome.GIVEN_UP, new)
+                    if not new:
+                        self.failed.emit(NOTHING_TO_ADD)
             case Failed() | Cancelled():
                 self.request_id = None
                 self.end(Outcome.GIVEN_UP)
-            case Loading() | Ready() | Prefilling() | Prefilled():
+            case Prefilling():
+                self.read_share = event.read_tokens / event.prompt_tokens
+                self.changed.emit()
+            case Loading() | Ready() | Prefilled():
                 pass
             case _:
                 assert_never(event)
-
-    def _on_finished(self) -> None:
-        """All variants, the best first."""
-        events = [developing.finished for developing in self._developing if developing.finished]
-        new = []
-        for event, developing in sorted(
-            zip(events, self._developing, strict=True), key=lambda each: each[0].rank
-        ):
-            text, corrected = _shown(self.placement, event)
-            if text:
-                new.append(Variant(text, developing.seed, event.stats, corrected=corrected))
-        if new:
-            self.end(Outcome.FINISHED, new)
-        else:
-            self.end(Outcome.GIVEN_UP)
-            self.failed.emit(NOTHING_TO_ADD)
 
     def set_stalled(self, stalled: bool) -> None:
         self.stalled = stalled
@@ -309,7 +254,7 @@ class DraftSession(QObject):
             self.request_id = None
         watched = None
         if outcome is Outcome.STOPPED:
-            new = list(self._standing())
+            new = stopped_variants(self._developing, self.placement)
             watched = self._developing[max(0, self.shown_variant - len(self.variants))].seed
         self._developing = []
         if new:
@@ -326,20 +271,6 @@ class DraftSession(QObject):
         self.settled.emit(self.variants[self.shown_variant], bool(new))
         self._set_state(DraftState.SETTLED)
 
-    def _standing(self) -> Iterator[Variant]:
-        """What can be read of those that develop."""
-        for developing in self._developing:
-            if (text := self.placement.shown(developing.text)).strip():
-                yield Variant(text, developing.seed, None, developing.tokens)
-
     def _set_state(self, state: DraftState) -> None:
         self.state = state
         self.changed.emit()
-
-
-def _shown(placement: Placement, event: Finished) -> tuple[str, tuple[Span, ...]]:
-    """The text as it is shown, and what of it was corrected."""
-    cuts = [0, *(at for span in event.corrected for at in (span.start, span.end)), len(event.text)]
-    pieces = placement.shown_pieces([event.text[start:end] for start, end in pairwise(cuts)])
-    spans = [Span(start, end) for start, end in pairwise(accumulate(map(len, pieces), initial=0))]
-    return "".join(pieces), tuple(span for span in spans[1::2] if span.start < span.end)

@@ -7,13 +7,13 @@ from itertools import accumulate, pairwise
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPointF, QRectF
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTextCursor
+from PySide6.QtCore import QObject, QRectF
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
-from app.documents.text import characters, utf16_length
-from app.editor.draft_layout import DraftText, ink, legible, mix
+from app.documents.text import utf16_length
+from app.editor.draft_geometry import DraftGeometry
+from app.editor.draft_layout import ink, legible, mix
 from app.editor.fade import FADE_S, Fade
-from app.editor.gap_layout import space_after
 from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import (
     paint_corrected,
@@ -31,7 +31,6 @@ from engine.protocol.events import Token
 from engine.protocol.requests import Span
 
 if TYPE_CHECKING:
-    from app.documents.differences import Pair
     from app.editor.page import Page
 
 FRAME_INTERVAL_MS = 170
@@ -41,9 +40,6 @@ CERTAIN_NATS = 0.5
 """A token surer than this makes the gap grow when it lies below it."""
 PALE_INK = 0.45
 """The least ink of an unfinished draft's words."""
-BAR_SPACE_PX = 58
-"""Room for the draft's bar under its last line."""
-BAR_HEIGHT_PX = 48
 
 
 class DraftOverlay(QObject):
@@ -59,30 +55,19 @@ class DraftOverlay(QObject):
         super().__init__(page)
         self._page = page
         self._placement = placement
-        self._lines = reserved_lines
         self._reduced_motion = False
-        self._settled = False
-        self._text: DraftText | None = None
-        self._laid_out: tuple[object, ...] = ()
-        """What the layout was made from."""
         self._changed: frozenset[int] = frozenset()
         """Pieces that the passage has not."""
-        self._changed_rects: list[QRectF] = []
-        """Where they stand, px below the draft's top."""
         self._dropped: list[tuple[int, int]] = []
         """Parts of the passage that the draft has not, in UTF-16 units of it."""
         self._selected: Span | None = None
         self._pinned: Sequence[Span] = ()
         self._corrected: Sequence[Span] = ()
-        self._tallest = 0.0
-        """Height of the tallest settled draft in this column, px."""
-        self._least_gap = 0.0
-        """px. At the text's end a lower gap would let the page slide down."""
         self._fade = Fade()
         self._pending: Sequence[Token] | None = None
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
         self._fade_timer = timer(self, self._on_fade_tick, FADE_TICK_MS)
-        self._gap = page.gaps.open_gap(placement.cursor)
+        self.geometry = DraftGeometry(page, placement, reserved_lines)
         page.add_overlay(self)
         self.set_reduced_motion(reduced_motion)
         self.relayout()
@@ -97,7 +82,7 @@ class DraftOverlay(QObject):
 
     def show(self, tokens: Sequence[Token]) -> None:
         """Show the newest frame, six times a second at the most."""
-        if self._settled or self._reduced_motion:
+        if self.geometry.settled or self._reduced_motion:
             return
         self._pending = tokens
         if not self._frame_timer.isActive():
@@ -109,18 +94,14 @@ class DraftOverlay(QObject):
         """
         self._pending = None
         self._frame_timer.stop()
-        self._settled = True
+        self.geometry.settled = True
         self._changed, self._dropped = frozenset(), []
-        scroll = self._page.verticalScrollBar()
-        top_line = scroll.value()
+        top_line = self._page.verticalScrollBar().value()
         if self._placement.passage and not tokens:
             self._settle_beside_passage(text)
         else:
             self._settle_alone(text, tokens)
-        while slid := top_line - scroll.value():
-            self._least_gap = self._gap.height + slid * self._page.line_height
-            self._resize_gap()
-            scroll.setValue(top_line)
+        self.geometry.hold(top_line)
 
     def _settle_alone(self, text: str, tokens: Sequence[Token]) -> None:
         pieces = self._placement.shown_pieces([token.text for token in tokens])
@@ -132,9 +113,9 @@ class DraftOverlay(QObject):
 
     def _settle_beside_passage(self, text: str) -> None:
         """With the words that differ marked on both sides."""
-        from app.documents.differences import differences  # the first paint does not need it
+        from app.documents.differences import by_phrases, differences  # the first paint does not need it
 
-        pairs = _by_phrases(differences(self._placement.passage, text))
+        pairs = by_phrases(differences(self._placement.passage, text))
         pieces = [new for _, new in pairs]
         self._changed = frozenset(n for n, (old, new) in enumerate(pairs) if old != new)
         ends = list(accumulate((utf16_length(old) for old, _ in pairs), initial=0))
@@ -145,13 +126,12 @@ class DraftOverlay(QObject):
     def mark(self, selected: Span | None, pinned: Sequence[Span], corrected: Sequence[Span]) -> None:
         """What is marked in a settled draft, in characters of its text."""
         self._selected, self._pinned, self._corrected = selected, pinned, corrected
-        self._page.viewport().update(self._rect().toAlignedRect())
+        self._page.viewport().update(self.geometry.rect().toAlignedRect())
 
     def restart(self) -> None:
-        """The same place, a new draft: the gap stays as high as it is."""
-        self._settled = False
+        """The same place, a new draft."""
         self._changed, self._dropped = frozenset(), []
-        self._lines = max(self.line_count, int(self._tallest / self._page.line_height))
+        self.geometry.restart()
         self._fade.show([], [], monotonic())
         self._after_change()
 
@@ -159,136 +139,9 @@ class DraftOverlay(QObject):
         self._pending = None
         self._frame_timer.stop()
         self._fade_timer.stop()
-        self._page.gaps.close_gap(self._gap)
+        self._page.gaps.close_gap(self.geometry.gap)
         self._page.remove_overlay(self)
         self.deleteLater()
-
-    # ---------------------------------------------------------------- where it is
-
-    def holds(self, place: QPointF) -> bool:
-        """Whether a place in the viewport is in the lines of the draft."""
-        lines = self._line_rects()
-        return self._text is not None and any(rect.contains(place) for rect in lines)
-
-    def character_at(self, place: QPointF) -> int:
-        """The one of the draft's text that is nearest to the place."""
-        assert self._text is not None
-        return characters("".join(self._fade.pieces), self._text.unit_at(place - self._rect().topLeft()))
-
-    def rects_of(self, part: Span) -> list[QRectF]:
-        """Of that part of the draft's text, line by line; viewport px."""
-        assert self._text is not None
-        text, origin = "".join(self._fade.pieces), self._rect().topLeft()
-        start, end = (utf16_length(text[:at]) for at in (part.start, part.end))
-        return [rect.translated(origin) for rect in self._text.rects_between(start, end)]
-
-    def _line_rects(self) -> tuple[QRectF, QRectF]:
-        """The draft's first line, which need not begin at the column's edge, and all of the others."""
-        shown = self._rect()
-        first, rest = shown.adjusted(0, 0, 0, self._page.line_height - shown.height()), shown
-        if self._placement.mode is JoinMode.INLINE:
-            caret = QRectF(self._page.cursorRect(self._placement.cursor))
-            from_right = is_right_to_left(self._placement.cursor.block().text())
-            rest = shown.adjusted(0, first.height(), 0, 0)
-            first.setRight(caret.left() - 2) if from_right else first.setLeft(caret.right() + 2)
-        return first, rest
-
-    @property
-    def line_count(self) -> int:
-        """Lines that the draft takes in the page."""
-        return len(self._text.line_bottoms) if self._text is not None else 0
-
-    @property
-    def bar_top(self) -> float:
-        """Where the bar goes: viewport px of its upper edge."""
-        return self._origin_y() + self._shown_height() + 10
-
-    def is_in_view(self) -> bool:
-        return self._rect().intersects(QRectF(self._page.viewport().rect()))
-
-    def scroll_into_view(self) -> None:
-        """Scroll as little as will do, so that the draft and its bar can be seen; the anchor's line stays."""
-        page, scroll, cursor = self._page, self._page.verticalScrollBar(), QTextCursor(self._placement.cursor)
-        if self._gap.block != cursor.block():
-            cursor.movePosition(QTextCursor.MoveOperation.PreviousBlock)
-            cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
-        page.scroll_to_line_of(cursor)
-        while self.bar_top + BAR_HEIGHT_PX > page.viewport().height():
-            room = page.cursorRect(cursor).top() > page.line_height
-            if not room or scroll.value() == scroll.maximum():
-                return
-            scroll.setValue(scroll.value() + 1)
-
-    def _offset(self) -> float:
-        """Space between the paragraph above and the draft's first line, as it will be once it is kept."""
-        if self._gap.opens_text:
-            return 0.0
-        blank_lines = len(self._placement.separator) - (not self._gap.is_above)
-        space = space_after(self._gap.block.text(), self._page.line_height)
-        return space + max(0, blank_lines) * self._page.line_height
-
-    def _origin_y(self) -> float:
-        """Viewport y of the top of the laid-out text."""
-        block = self._gap.block
-        top = self._page.block_top(block)
-        if self._placement.mode is JoinMode.INLINE:
-            return top + self._page.gaps.last_line(block).y()
-        return top + self._page.gaps.gap_top(self._gap) + self._offset()
-
-    def _shown_height(self) -> float:
-        """Height of the lines that are shown or reserved; never less than of the tallest draft here."""
-        bottoms = self._text.line_bottoms if self._text is not None else []
-        if self._settled or not self._lines:
-            return self._tallest
-        more = max(0, self._lines - len(bottoms))
-        shown = bottoms[self._lines - more - 1] if bottoms else 0.0
-        return max(self._tallest, shown + more * self._page.line_height)
-
-    def _rect(self) -> QRectF:
-        return QRectF(0, self._origin_y(), self._page.viewport().width(), self._shown_height())
-
-    # ---------------------------------------------------------------- layout
-
-    def relayout(self) -> None:
-        """Lay the draft out again if its width, its font or the line that it continues has changed."""
-        page, lead = self._page, self._placement.indent
-        if self._placement.mode is JoinMode.INLINE:
-            lead = self._placement.lead(page.gaps.last_line(self._placement.cursor.block()))
-        margin = page.document().documentMargin()
-        width = page.viewport().width() - 2 * margin
-        laid_out = ((self._fade.pieces, self._changed), page.font(), width, margin, page.line_height, lead)
-        if laid_out[1:] != self._laid_out[1:]:
-            self._tallest = self._least_gap = 0.0
-        if self._text is None or laid_out != self._laid_out:
-            option = page.document().defaultTextOption()
-            self._text = DraftText(
-                self._fade.pieces, page.font(), option, width, margin, page.line_height, lead
-            )
-            self._laid_out = laid_out
-            self._changed_rects = self._text.rects_of(self._changed)
-            page.viewport().update()
-        if self._settled and self._text.line_bottoms:
-            self._tallest = max(self._tallest, self._text.line_bottoms[-1])
-        self._resize_gap()
-
-    def _resize_gap(self) -> None:
-        mode, block, height = self._placement.mode, self._placement.cursor.block(), self._shown_height()
-        # What opens the text is scrolled away as a whole: it has to fit into the view.
-        fits = (
-            block.blockNumber() > 0
-            or height + BAR_SPACE_PX < self._page.viewport().height() - 2 * self._page.line_height
-        )
-        former, self._gap.is_above = self._gap.height, mode is JoinMode.BEFORE and fits
-        if mode is JoinMode.INLINE:
-            height -= min(height, self._page.gaps.last_line(block).height())
-        else:
-            height += self._offset()
-        height = max(height + BAR_SPACE_PX, self._least_gap)
-        changed = height != former
-        self._page.gaps.resize_gap(self._gap, height, continues_line=mode is JoinMode.INLINE)
-        if changed:
-            self._page.viewport().update()
-            self._page.tell_geometry()
 
     # ---------------------------------------------------------------- frames and fades
 
@@ -296,7 +149,7 @@ class DraftOverlay(QObject):
         if self._pending is None:
             return
         self._frame_timer.start()
-        if not self.is_in_view():  # nobody sees it: the newest frame waits
+        if not self.geometry.is_in_view():  # nobody sees it: the newest frame waits
             return
         tokens, self._pending = self._pending, None
         metrics = QFontMetricsF(self._page.font())
@@ -305,82 +158,62 @@ class DraftOverlay(QObject):
         self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
         self._after_change()
         # What is sure behind a sentence that is not sure yet will not stay.
-        self._grow(tokens[:sure] if self._placement.extent == "sentence" else tokens)
+        kept = tokens[:sure] if self._placement.extent == "sentence" else tokens
+        self.geometry.grow(i for i, token in enumerate(kept) if _is_sure(token) and pieces[i].strip())
 
     def _after_change(self) -> None:
         self._fade_timer.start()
-        self._page.viewport().update(self._rect().toAlignedRect())
+        self._page.viewport().update(self.geometry.rect().toAlignedRect())
         self.relayout()
 
-    def _grow(self, tokens: Sequence[Token]) -> None:
-        """The gap grows by whole lines to hold what is certain, and never shrinks while developing."""
-        if self._text is None:
-            return
-        pieces = self._fade.pieces
-        sure = [i for i, token in enumerate(tokens) if _is_sure(token) and pieces[i].strip()]
-        bottom = max((self._text.bottom_of(index) for index in sure), default=0.0)
-        lines = sum(line <= bottom for line in self._text.line_bottoms)
-        if lines > self._lines:
-            self._lines = lines
-            self._resize_gap()
+    def relayout(self) -> None:
+        self.geometry.lay_out(self._fade.pieces, self._changed)
 
     def _on_fade_tick(self) -> None:
         if self._fade.is_over(monotonic()):
             self._fade_timer.stop()
-        self._page.viewport().update(self._rect().toAlignedRect())
+        self._page.viewport().update(self.geometry.rect().toAlignedRect())
 
     # ---------------------------------------------------------------- painting
 
     def paint(self, painter: QPainter, clip: QRectF) -> None:
-        theme, mode = self._page.theme, self._placement.mode
+        theme, mode, geometry = self._page.theme, self._placement.mode, self.geometry
         start, end = self._placement.bounds
         passage = self._page.text_rects((start, end))
         if any(line.intersects(clip) for line in passage):
             paint_passage(painter, passage, QColor(theme.accent))
             dropped = [(start + first, start + last) for first, last in self._dropped]
             paint_difference(painter, self._page.text_rects(*dropped), QColor(theme.accent))
-        stands_below = mode is JoinMode.WITHIN or (mode is JoinMode.BEFORE and not self._gap.is_above)
+        stands_below = mode is JoinMode.WITHIN or (mode is JoinMode.BEFORE and not geometry.gap.is_above)
         if stands_below and start == end:
             caret = QRectF(self._page.cursorRect(self._placement.cursor))
             paint_insertion_mark(painter, caret, QColor(theme.accent))
-        shown = self._rect()
-        if not shown.intersects(clip) or self._text is None:
+        shown = geometry.rect()
+        if not shown.intersects(clip) or geometry.text is None:
             return
         ink_colour, paper = QColor(theme.ink), QColor(theme.paper)
         caret = QRectF(self._page.cursorRect(self._placement.cursor))
         from_right = is_right_to_left(self._placement.cursor.block().text())
-        paint_unkept(painter, *self._line_rects(), QColor(theme.accent))
-        if self._reduced_motion and not self._settled:
+        paint_unkept(painter, *geometry.line_rects(), QColor(theme.accent))
+        if self._reduced_motion and not geometry.settled:
             margin = self._page.document().documentMargin()
             column = shown.adjusted(margin, 0, -margin, 0)
             lead = column.right() - caret.left() if from_right else caret.right() - column.left()
             lead_width = lead + 6.0 if mode is JoinMode.INLINE else 0.0
-            colour, font = mix(paper, ink_colour, 0.1), self._page.font()
-            paint_placeholder(painter, column, self._lines, font, lead_width, colour, from_right=from_right)
+            colour, font, lines = mix(paper, ink_colour, 0.1), self._page.font(), geometry.lines
+            paint_placeholder(painter, column, lines, font, lead_width, colour, from_right=from_right)
             return
-        rects = [rect.translated(shown.topLeft()) for rect in self._changed_rects]
+        rects = [rect.translated(shown.topLeft()) for rect in geometry.changed_rects]
         paint_difference(painter, rects, QColor(theme.accent))
         for part in self._corrected:
-            paint_corrected(painter, self.rects_of(part), QColor(theme.accent))
+            paint_corrected(painter, geometry.rects_of(part), QColor(theme.accent))
         for part in self._pinned:
-            paint_pinned(painter, self.rects_of(part), QColor(theme.accent))
+            paint_pinned(painter, geometry.rects_of(part), QColor(theme.accent))
         if self._selected:
-            paint_selected(painter, self.rects_of(self._selected), QColor(theme.accent))
+            paint_selected(painter, geometry.rects_of(self._selected), QColor(theme.accent))
         inks = self._fade.inks(monotonic())
-        self._text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))
+        geometry.text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))
 
 
 def _is_sure(token: Token) -> bool:
     return token.entropy < CERTAIN_NATS
-
-
-def _by_phrases(pairs: Sequence[Pair]) -> list[Pair]:
-    """Words that differ next to each other are one difference."""
-    phrases: list[Pair] = []
-    for number, (old, new) in enumerate(pairs):
-        is_between = old == new and not old.strip() and 0 < number < len(pairs) - 1
-        if phrases and (is_between or (old != new and phrases[-1][0] != phrases[-1][1])):
-            phrases[-1] = (phrases[-1][0] + old, phrases[-1][1] + new)
-        else:
-            phrases.append((old, new))
-    return phrases

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from math import ceil
 from typing import Protocol
 
@@ -16,7 +15,6 @@ from PySide6.QtGui import (
     QResizeEvent,
     QTextBlock,
     QTextCursor,
-    QTextOption,
 )
 from PySide6.QtWidgets import QFrame, QWidget
 
@@ -28,9 +26,6 @@ from app.widgets.theme import LIGHT, Theme
 PLACEHOLDER = "Begin here."
 MARGIN_PX = 14
 """Between the text and the viewport's edge: the mark of an unkept draft stands there."""
-_UNBROKEN = 5000
-_RUN = re.compile(rf"[!-\u0dff]{{{_UNBROKEN},}}")
-"""What Qt finds no place to break a line in; other scripts have them between their letters."""
 _COLUMN = "A column of prose some eighty characters wide, which is as wide as eyes like."
 
 
@@ -51,9 +46,6 @@ class Page(TextEdit):
     """Places in the page may be other ones. Told when Qt has done with what changed them: asking in its midst
     disturbs it.
     """
-
-    wraps_within_words = Signal(int)
-    """The text has a line of so many characters without a space."""
 
     def __init__(self, font: QFont, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,7 +69,8 @@ class Page(TextEdit):
         self.document().contentsChange.connect(self._on_contents_change)
         self.document().contentsChanged.connect(self._on_contents_changed)
         self.updateRequest.connect(self.tell_geometry)
-        self.verticalScrollBar().rangeChanged.connect(self._on_scroll_range)
+        bar = self.verticalScrollBar()  # with nothing to scroll not drawn; its room stays: no line wraps anew
+        bar.rangeChanged.connect(lambda _, last: bar.setEnabled(last > 0))
 
     # ---------------------------------------------------------------- overlays
 
@@ -147,22 +140,8 @@ class Page(TextEdit):
 
     def _on_contents_change(self, position: int, _removed: int, added: int) -> None:
         """A line that is blank now, or no longer, has another height, which Qt does not expect."""
-        self._set_wrapping(position, added)
         if self.document().findBlock(position).length() - 1 in (0, added):
             self.viewport().update()
-
-    def _set_wrapping(self, position: int, added: int) -> None:
-        """Qt takes seconds for a key where it looks for a word's end in vain."""
-        document = self.document()
-        places = range(position, position + added, _UNBROKEN) if added > _UNBROKEN else ()
-        blocks = {block.position(): block for block in map(document.findBlock, places)}.values()
-        texts = (block.text() for block in blocks if block.length() > _UNBROKEN)
-        longest = max((len(run[0]) for text in texts for run in _RUN.finditer(text)), default=0)
-        if longest:
-            self.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
-            self.wraps_within_words.emit(longest)
-        elif added >= document.characterCount() - 1:  # all of the text
-            self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
 
     def _on_contents_changed(self) -> None:
         if self._overlays:
@@ -221,10 +200,6 @@ class Page(TextEdit):
         else:
             super().scrollContentsBy(dx, dy)
         self.tell_geometry()
-
-    def _on_scroll_range(self, _first: int, last: int) -> None:
-        """A bar with nothing to scroll is not drawn; its room stays, so that no line wraps anew."""
-        self.verticalScrollBar().setEnabled(last > 0)
 
     def _on_document_size(self) -> None:
         """Qt has set how far can be scrolled, without the gaps."""

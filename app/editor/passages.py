@@ -11,7 +11,7 @@ from itertools import accumulate
 from PySide6.QtCore import QTextBoundaryFinder
 from PySide6.QtGui import QTextCursor, QTextDocument
 
-from app.documents.text import text_between, utf16_length
+from app.documents.text import cursor_over, text_between, utf16_length
 from engine.protocol.requests import Span
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}(?=[^`\n]*$)|~{3,})[ \t]*(.*)$", re.MULTILINE)
@@ -65,10 +65,7 @@ def whole_words(selection: QTextCursor) -> QTextCursor | None:
         return None
     start += utf16_length(text) - utf16_length(text.lstrip())
     end -= utf16_length(text) - utf16_length(text.rstrip())
-    cursor = QTextCursor(document)
-    cursor.setPosition(_word_edge(document, start, -1))
-    cursor.setPosition(_word_edge(document, end, 1), QTextCursor.MoveMode.KeepAnchor)
-    return cursor
+    return cursor_over(document, _word_edge(document, start, -1), _word_edge(document, end, 1))
 
 
 def _word_edge(document: QTextDocument, position: int, side: int) -> int:

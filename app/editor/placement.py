@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 from PySide6.QtGui import QTextCursor, QTextDocument, QTextLine
 
-from app.documents.text import LINE_END, insertable, text_between, utf16_length
+from app.documents.text import LINE_END, cursor_over, insertable, text_between, utf16_length
 from app.editor.anchor import Anchor
 from app.editor.extent import within
 from app.editor.join import Join, JoinMode, TextContext, rest_of_word
@@ -140,7 +140,8 @@ class Placement:
     def apply(self, text: str) -> QTextCursor:
         """Put the text in, as one edit block and so one undo → a cursor behind it."""
         insertion, tail, (start, end) = self.separator + text, self.tail, self.bounds
-        cursor = _at(self.cursor, start)
+        # A new one: from one that keeps its position when text comes, the last line would come first.
+        cursor = cursor_over(self._document, start)
         cursor.beginEditBlock()
         # As two commands: Qt merges what is typed next into a lone one, or the last of several.
         cursor.insertText(insertion[-1:] + tail)
@@ -175,9 +176,10 @@ class ReplacingPlacement(Placement):
 
     def __init__(self, replaced: QTextCursor) -> None:
         """replaced: selects it. What is typed at its edges stays outside."""
-        self._start = Anchor(_at(replaced, replaced.selectionStart()))
-        self.replaced = text_between(replaced.document(), replaced.selectionStart(), replaced.selectionEnd())
-        super().__init__(_at(replaced, replaced.selectionEnd()))
+        document, start, end = replaced.document(), replaced.selectionStart(), replaced.selectionEnd()
+        self._start = Anchor(cursor_over(document, start))
+        self.replaced = text_between(document, start, end)
+        super().__init__(cursor_over(document, end))
         self.cursor.setKeepPositionOnInsert(True)
         beside = self._near()
         self._join = replace(self._join, in_line=bool((beside.line_before + beside.line_after).strip()))
@@ -197,9 +199,7 @@ class ReplacingPlacement(Placement):
         return ""
 
     def _range(self) -> QTextCursor:
-        cursor = _at(self.cursor, self.bounds[0])
-        cursor.setPosition(self.bounds[1], QTextCursor.MoveMode.KeepAnchor)
-        return cursor
+        return cursor_over(self._document, *self.bounds)
 
     def _read(self, reach: int) -> TextContext:
         start, end = self.bounds
@@ -225,10 +225,3 @@ class PassagePlacement(ReplacingPlacement):
         first, last = len(text) - len(text.lstrip()), len(text.rstrip())
         ends = list(accumulate(map(len, pieces), initial=0))
         return [text[max(start, first) : min(end, last)] for start, end in pairwise(ends)]
-
-
-def _at(cursor: QTextCursor, position: int) -> QTextCursor:
-    """Another one, which inserts as any does: from one that keeps its position, the last line comes first."""
-    moved = QTextCursor(cursor.document())
-    moved.setPosition(position)
-    return moved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, Signal
@@ -13,6 +14,7 @@ from PySide6.QtGui import (
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
+    QTextOption,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QMenu, QPlainTextEdit, QWidget
@@ -30,30 +32,33 @@ _MOUSE_EVENTS = {
     QEvent.Type.MouseButtonRelease: "mouseReleaseEvent",
     QEvent.Type.MouseButtonDblClick: "mouseDoubleClickEvent",
 }
-
-
 _KEY = QKeySequence.StandardKey
 _SHIFT = Qt.KeyboardModifier.ShiftModifier
 _COMMANDING = () if sys.platform == "darwin" else (Qt.KeyboardModifier.AltModifier,)
 """On a Mac, Alt writes characters."""
 _DELETING = (_KEY.Delete, _KEY.Backspace, _KEY.DeleteEndOfLine, _KEY.DeleteCompleteLine)
+_UNBROKEN = 5000
+_RUN = re.compile(rf"[!-\u0dff]{{{_UNBROKEN},}}")
+"""What Qt finds no place to break a line in; other scripts have them between their letters."""
 
 
 class TextEdit(QPlainTextEdit):
     files_dropped = Signal(list)
     """Paths of files that were dropped on the text, or pasted."""
-
-    def text(self) -> str:
-        return document_text(self.document())
-
     typed = Signal()
     """A key was pressed that is no shortcut, or an input method has something to show."""
+    wraps_within_words = Signal(int)
+    """The text has a line of so many characters without a space."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         for part in (self, self.viewport()):
             part.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab writes here: it must not lead here unseen
+        self.document().contentsChange.connect(self._set_wrapping)
+
+    def text(self) -> str:
+        return document_text(self.document())
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """What can be done, of the widget's actions, for the place that was clicked or for the caret."""
@@ -163,6 +168,19 @@ class TextEdit(QPlainTextEdit):
             getattr(self, handler)(_moved(event, inside))
             return True
         return super().event(event)
+
+    def _set_wrapping(self, position: int, _removed: int, added: int) -> None:
+        """Qt takes seconds for a key where it looks for a word's end in vain."""
+        document = self.document()
+        places = range(position, position + added, _UNBROKEN) if added > _UNBROKEN else ()
+        blocks = {block.position(): block for block in map(document.findBlock, places)}.values()
+        texts = (block.text() for block in blocks if block.length() > _UNBROKEN)
+        longest = max((len(run[0]) for text in texts for run in _RUN.finditer(text)), default=0)
+        if longest:
+            self.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
+            self.wraps_within_words.emit(longest)
+        elif added >= document.characterCount() - 1:  # all of the text
+            self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
 
     def announce(self, text: str) -> None:
         """Tell a screen reader."""

@@ -57,6 +57,7 @@ class DownloadQueue(QObject):
             raise _refusal(
                 f"“{repo}” cannot be kept here: no folder may have its name.", "Choose another model."
             )
+        _check_not_newer(folder)
         if library.is_whole(folder):
             raise _refusal(f"“{repo}” is on this computer already.", "Remove it first to download it anew.")
         if not self._is_known(folder) and os.path.exists(installation.partial(folder)):
@@ -77,6 +78,7 @@ class DownloadQueue(QObject):
         if not plain_name(name):
             rename = "Rename it, or choose the model’s own folder."
             raise _refusal(f"“{source}” has no name that a model here can have.", rename)
+        _check_not_newer(folder)
         if self._is_known(folder):
             raise _refusal(f"“{name}” is on its way here already.", "Wait for it, or cancel that first.")
         if os.path.lexists(folder):
@@ -105,6 +107,8 @@ class DownloadQueue(QObject):
         return item
 
     def _find_again(self, folder: Path) -> None:
+        if installation.is_newer(installation.partial(folder)):
+            return
         record = installation.read_record(installation.partial(folder))
         try:
             held = lock(folder)
@@ -144,6 +148,12 @@ class DownloadQueue(QObject):
 
 def _refusal(message: str, remedy: str) -> FaultError:
     return FaultError("input", message, remedy)
+
+
+def _check_not_newer(folder: Path) -> None:
+    if installation.is_newer(installation.partial(folder)):
+        begun = f"“{folder.name}” was begun by a newer version of Mezzotint, and is left as it is."
+        raise _refusal(begun, "Go on with it there.")
 
 
 def _repo_in(text: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
 
 from app.drafting.controller import DraftController
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_session import DraftState
 from app.settings.schema import load_settings
 from app.settings.store import SettingsStore
@@ -40,6 +41,7 @@ class ModelNotices(QObject):
         welcome: MessageBar,
         model: ModelSession,
         drafts: DraftController,
+        commands: DraftCommands,
         devices: DeviceMonitor,
         settings: SettingsStore,
         parent: QObject,
@@ -49,6 +51,7 @@ class ModelNotices(QObject):
         self._welcome = welcome
         self._model = model
         self._drafts = drafts
+        self._commands = commands
         self._devices = devices
         self._settings = settings
         self._may_offer = False
@@ -97,7 +100,7 @@ class ModelNotices(QObject):
         if self._model.ready is None:
             self._model.reload()
         elif not way.changes:
-            self._drafts.draft()
+            self._commands.draft()
 
     def _leave_for(self, asked: SignalInstance) -> None:
         self._notice.hide()

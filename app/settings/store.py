@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,10 @@ from PySide6.QtCore import QObject, Signal
 from app.documents.atomic_file import read_ordinary, write_atomically
 from app.settings.schema import HINTS, Settings, from_stored, problem
 from engine.protocol.errors import Fault, reason_of
+from engine.protocol.file_format import NewerFormatError, check_format
 
+FORMAT = 1
+"""Raise it whenever a setting's name or meaning changes."""
 _log = logging.getLogger(__name__)
 
 
@@ -36,8 +40,10 @@ class SettingsStore(QObject):
         super().__init__(parent)
         self._path = path
         self._unsaved: dict[str, Any] = {}
-        self._stored, self.set_aside = _load(path, Settings())
+        self._stored, self.set_aside = Settings(), None
         """set_aside: told once somebody listens, if there was a file that could not be read."""
+        with suppress(NewerFormatError):
+            self._stored, self.set_aside = _load(path, Settings())
         self.current = replace(self._stored, **overrides)
 
     def change(self, **values: Any) -> None:
@@ -56,12 +62,15 @@ class SettingsStore(QObject):
         self.changed.emit(settings)
 
     def _save(self) -> None:
-        """What another window has saved stays."""
-        read, set_aside = _load(self._path, self._stored)
+        """What another window has saved stays; so does a newer version's file."""
+        try:
+            read, set_aside = _load(self._path, self._stored)
+        except NewerFormatError:
+            return
         if set_aside:
             self.failed.emit(set_aside)
         stored = replace(read, **self._unsaved)
-        data = msgspec.json.format(msgspec.json.encode(asdict(stored)), indent=2)
+        data = msgspec.json.format(msgspec.json.encode({"format": FORMAT} | asdict(stored)), indent=2)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, data)
@@ -76,9 +85,13 @@ class SettingsStore(QObject):
 
 
 def _load(path: Path, otherwise: Settings) -> tuple[Settings, Fault | None]:
-    """otherwise: if there is no file that can be read; one that cannot is set aside, never written over."""
+    """otherwise: if there is no file that can be read; one that cannot is set aside, never written over.
+    Raises NewerFormatError.
+    """
     try:
-        return from_stored(msgspec.json.decode(read_ordinary(path), type=dict[str, Any])), None
+        data = read_ordinary(path)
+        check_format(data, FORMAT)
+        return from_stored(msgspec.json.decode(data, type=dict[str, Any])), None
     except (FileNotFoundError, NotADirectoryError):
         return otherwise, None
     except (OSError, msgspec.DecodeError, RecursionError) as error:

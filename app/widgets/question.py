@@ -10,7 +10,7 @@ _INDENT_PX = 21
 """Qt's own, of the text, where an icon would stand."""
 
 
-def question(text: str, detail: str, window: QWidget) -> QMessageBox:
+def question(text: str, detail: str, window: QWidget | None) -> QMessageBox:
     """To be given buttons, and opened."""
     box = QMessageBox(window)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -83,7 +83,7 @@ class DiskChanges(QObject):
 
     def _compare(self, found: OpenedFile) -> None:
         from app.documents.differences import differences
-        from app.window.help_menu import TextDialog
+        from app.widgets.text_dialog import TextDialog
 
         palette = QGuiApplication.palette()  # a stylesheet has changed the window's
         mark = palette.color(QPalette.ColorRole.Highlight).name()

@@ -12,13 +12,14 @@ from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
 from app.drafting.controller import DraftController
 from app.drafting.draft_actions import DraftActions
-from app.drafting.draft_bar import DraftBar
-from app.drafting.draft_button import DraftButton
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_picking import DraftPicking
 from app.drafting.idle_unload import IdleUnload
 from app.drafting.prefetch import Prefetch
-from app.drafting.selection_bar import SelectionBar
+from app.drafting.ui.draft_bar import DraftBar
+from app.drafting.ui.draft_button import DraftButton
+from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
@@ -26,7 +27,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 
 if TYPE_CHECKING:
-    from app.drafting.instruction_line import InstructionLine
+    from app.drafting.ui.instruction_line import InstructionLine
     from app.window.find_bar import FindBar
 
 NARROWEST_PX = 560
@@ -39,11 +40,7 @@ class DocumentView(QWidget):
     """The writer wants to see the models."""
 
     def __init__(
-        self,
-        worker: EngineThread,
-        model: ModelSession,
-        settings: SettingsStore,
-        recovery: RecoveryStore,
+        self, worker: EngineThread, model: ModelSession, settings: SettingsStore, recovery: RecoveryStore
     ) -> None:
         super().__init__()
         chosen = settings.current
@@ -51,11 +48,12 @@ class DocumentView(QWidget):
         self.page.setMinimumSize(NARROWEST_PX, 200)  # the window's follows, with the settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
-        self.draft_keys = DraftKeys(self.page, self.drafts)
+        self.commands = DraftCommands(self.page, model, settings, self.drafts)
+        self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
-        self.draft_actions = DraftActions(self.drafts, self.picking, self)
+        self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
-        self.button = DraftButton(self.page, self.drafts)
+        self.button = DraftButton(self.page, self.drafts, self.commands)
         self.selection_bar = SelectionBar(self.page, self.draft_actions)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
@@ -74,9 +72,9 @@ class DocumentView(QWidget):
 
     @cached_property
     def instruction_line(self) -> InstructionLine:
-        from app.drafting.instruction_line import InstructionLine  # the first paint does not need it
+        from app.drafting.ui.instruction_line import InstructionLine  # the first paint does not need it
 
-        line = InstructionLine(self.page, self.drafts, self._model)
+        line = InstructionLine(self.page, self.drafts, self.commands, self._model)
         line.models_asked.connect(self.models_asked)
         return line
 

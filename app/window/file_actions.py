@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import QDateTime, QLocale, QObject, Qt
-from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
+from app.documents.text import cursor_over
 from app.widgets.message_bar import MessageBar
 from app.window.disk_changes import DiskChanges
 from app.window.document_view import DocumentView
@@ -62,11 +62,8 @@ class FileActions(QObject):
 
         dialog = QFileDialog(self._window, "Open", self._document.folder(), _FILTER)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._on_open_selected)
+        dialog.fileSelected.connect(lambda path: self.open_path(Path(path)))
         dialog.open()
-
-    def _on_open_selected(self, path: str) -> None:
-        self.open_path(Path(path))
 
     def open_dropped(self, paths: list[str]) -> None:
         """The first of them: one document at a time."""
@@ -85,8 +82,8 @@ class FileActions(QObject):
         self.remember_caret()
         self._view.drafts.discard_all()
         self._document.show(opened)
-        page, cursor = self._view.page, QTextCursor(self._view.page.document())
-        cursor.setPosition(min(self.recent.caret_in(opened.path), page.document().characterCount() - 1))
+        page, document = self._view.page, self._view.page.document()
+        cursor = cursor_over(document, min(self.recent.caret_in(opened.path), document.characterCount() - 1))
         page.setTextCursor(cursor)
         page.scroll_to_line_of(cursor)
         self.remember_caret()
@@ -190,21 +187,28 @@ class FileActions(QObject):
 
     # ---------------------------------------------------------------- what an earlier run left
 
-    def offer_restore(self) -> None:
+    def left_text(self) -> str:
+        """What is told of the newest text that was left; empty if there is none."""
         left = self._document.left_behind()
         if left is None:
-            self._offer.hide()
-            return
+            return ""
         name = f"“{Path(left.copy.path).name}”" if left.copy.path else "A text without a name"
         written_at = QDateTime.fromSecsSinceEpoch(int(left.written_at))
         when = QLocale(QLocale.Language.English).toString(written_at, "d MMMM yyyy 'at' HH:mm")
-        ways = ("Restore it", self._restore), ("Throw it away…", self._ask_throw_away)
-        self._offer.show_message(
-            f"{name} was not saved. {_begin_of(left.copy.text)}", f"It was last written on {when}.", *ways
-        )
+        begin = f" {_begin_of(left.copy.text)}".rstrip()
+        return f"{name} was not saved.{begin} It was last written on {when}."
 
-    def _restore(self) -> None:
+    def offer_restore(self) -> None:
+        if told := self.left_text():
+            ways = ("Restore it", self.restore), ("Throw it away…", self._ask_throw_away)
+            self._offer.show_message(told, "", *ways)
+        else:
+            self._offer.hide()
+
+    def restore(self) -> bool:
+        """Whether it is open now: another text may have to be saved first, another window may be faster."""
         self.when_saved(self._restore_now)
+        return self._view.page.document().isModified()
 
     def _restore_now(self) -> None:
         self.remember_caret()

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QToolButton,
 )
 
-from app.documents.text import text_between
+from app.documents.text import cursor_over, text_between
 from app.editor.page import Page
 from app.editor.search import Query, Search, Span
 from app.widgets.labels import quiet_label, tool_button
@@ -26,7 +26,6 @@ from app.widgets.panel import go_round
 
 WIDTH_PX = 720
 _MOST_MARKS = 1000
-_KEEP = QTextCursor.MoveMode.KeepAnchor
 
 
 class FindBar(QFrame):
@@ -51,15 +50,15 @@ class FindBar(QFrame):
         self.search = Search(page.document(), self)
         self.text, self.replacement = QLineEdit(), QLineEdit()
         self.count, self.problem = quiet_label("Matches"), quiet_label("Problem")
-        self.match_case = self._option("Match &case", self._on_query)
-        self.whole_words = self._option("Whole &words", self._on_query)
-        self.is_pattern = self._option("&Pattern", self._on_query)
+        self.match_case = _option("Match &case", self._on_query)
+        self.whole_words = _option("Whole &words", self._on_query)
+        self.is_pattern = _option("&Pattern", self._on_query)
         self.is_pattern.setToolTip(
             "A regular expression; in the replacement, \\1 is what its first group found"
         )
-        self.in_selection = self._option("In &selection", self._on_scope)
-        self.replace_one = self._button("&Replace", self.replace)
-        self.replace_rest = self._button("Replace &all", self.replace_all)
+        self.in_selection = _option("In &selection", self._on_scope)
+        self.replace_one = _button("&Replace", self.replace)
+        self.replace_rest = _button("Replace &all", self.replace_all)
         self._build()
         self.text.textChanged.connect(self._on_query)
         self.search.changed.connect(self._on_found)
@@ -99,16 +98,6 @@ class FindBar(QFrame):
         rows.addWidget(self.problem, 3, 0)
         self.problem.setWordWrap(True)
         self.problem.hide()
-
-    def _option(self, text: str, on_toggled: Callable[[], None]) -> QCheckBox:
-        box = QCheckBox(text)
-        box.toggled.connect(on_toggled)
-        return box
-
-    def _button(self, text: str, act: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text, autoDefault=True)  # Return presses it, as Space does
-        button.clicked.connect(act)
-        return button
 
     # ---------------------------------------------------------------- what the writer does
 
@@ -203,9 +192,7 @@ class FindBar(QFrame):
     def _go_to(self, span: Span | None) -> None:
         if span is None:
             return
-        cursor = self._page.textCursor()
-        cursor.setPosition(span[0])
-        cursor.setPosition(span[1], _KEEP)
+        cursor = cursor_over(self._page.document(), *span)
         self._page.setTextCursor(cursor)
         self._page.scroll_to_line_of(cursor)
 
@@ -244,17 +231,27 @@ class FindBar(QFrame):
         self._marked = made_for
         colour = QColor(page.theme.selection)
         colour.setAlphaF(0.5)
-        marks = [self._extra(start, end, colour) for start, end in places]
+        marks = [_tinted(cursor_over(page.document(), start, end), colour) for start, end in places]
         if self._scope:
-            span = self._scope.selectionStart(), self._scope.selectionEnd()
-            marks.insert(0, self._extra(*span, QColor(page.theme.panel)))
+            marks.insert(0, _tinted(QTextCursor(self._scope), QColor(page.theme.panel)))
         page.setExtraSelections(marks)
 
-    def _extra(self, start: int, end: int, colour: QColor) -> QTextEdit.ExtraSelection:
-        mark = QTextEdit.ExtraSelection()
-        mark.cursor = QTextCursor(self._page.document())
-        mark.cursor.setPosition(start)
-        mark.cursor.setPosition(end, _KEEP)
-        mark.format = QTextCharFormat()
-        mark.format.setBackground(colour)
-        return mark
+
+def _tinted(cursor: QTextCursor, colour: QColor) -> QTextEdit.ExtraSelection:
+    mark = QTextEdit.ExtraSelection()
+    mark.cursor = cursor
+    mark.format = QTextCharFormat()
+    mark.format.setBackground(colour)
+    return mark
+
+
+def _option(text: str, on_toggled: Callable[[], None]) -> QCheckBox:
+    box = QCheckBox(text)
+    box.toggled.connect(on_toggled)
+    return box
+
+
+def _button(text: str, act: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text, autoDefault=True)  # Return presses it, as Space does
+    button.clicked.connect(act)
+    return button

@@ -1,23 +1,12 @@
-"""The Help menu: keyboard shortcuts, diagnostics, versions and licences."""
+"""The Help menu: keyboard shortcuts, diagnostics, the project's page, versions and licences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import (
-    QDialog,
-    QHBoxLayout,
-    QMenu,
-    QMenuBar,
-    QPushButton,
-    QTextBrowser,
-    QVBoxLayout,
-    QWidget,
-)
-
-from app.widgets.screen import room_on_screen
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QAction, QDesktopServices, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 _OWN_FILES = (
     ("Inter and Vollkorn, the typefaces", "OFL-1.1"),
@@ -26,9 +15,11 @@ _OWN_FILES = (
 
 
 class HelpMenu(QMenu):
-    """collect: makes the text of the diagnostics."""
+    """collect: makes the text of the diagnostics; remove: asks what of Mezzotint's data is to go."""
 
-    def __init__(self, bar: QMenuBar, collect: Callable[[], str], window: QWidget) -> None:
+    def __init__(
+        self, bar: QMenuBar, collect: Callable[[], str], remove: Callable[[], object], window: QWidget
+    ) -> None:
         super().__init__("&Help", window)
         self._window = window
         self.addAction(
@@ -38,7 +29,10 @@ class HelpMenu(QMenu):
         )
         self.addAction("Collect diagnostics…", lambda: self._show_diagnostics(collect()))
         self.addSeparator()
+        self.addAction("Look for a new version", open_page)
         self.addAction("About Mezzotint", lambda: self._show("About Mezzotint", about()))
+        self.addSeparator()
+        self.addAction("Remove Mezzotint’s data…", remove)
 
     def _show_diagnostics(self, text: str) -> None:
         from html import escape  # here and below: the first paint does not need it
@@ -47,34 +41,16 @@ class HelpMenu(QMenu):
         self._show("Diagnostics", f"{told}<pre style='white-space: pre-wrap'>{escape(text)}</pre>", text)
 
     def _show(self, title: str, html: str, copied: str = "") -> None:
+        from app.widgets.text_dialog import TextDialog
+
         TextDialog(title, html, copied, self._window).open()
 
 
-class TextDialog(QDialog):
-    """A text to be read, and copied."""
+def open_page() -> None:
+    """Of the project, in the browser: Mezzotint itself asks nobody."""
+    from app.support.project import project
 
-    def __init__(self, title: str, html: str, copied: str, window: QWidget) -> None:
-        super().__init__(window)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(title)
-        self.resize(QSize(560, 520).boundedTo(room_on_screen(window)))
-        self.text = QTextBrowser()
-        self.text.setAccessibleName(title)
-        self.text.setFrameShape(QTextBrowser.Shape.NoFrame)
-        self.text.setHtml(html)
-        self.buttons = QHBoxLayout()
-        self.buttons.addStretch(1)
-        if copied:
-            copy = QPushButton("&Copy")
-            copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(copied))
-            self.buttons.addWidget(copy)
-        close = QPushButton("Close", default=True)
-        close.clicked.connect(self.accept)
-        self.buttons.addWidget(close)
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(20, 16, 20, 16)
-        rows.addWidget(self.text)
-        rows.addLayout(self.buttons)
+    QDesktopServices.openUrl(QUrl(project().page))
 
 
 def shortcuts(bar: QMenuBar) -> dict[str, list[tuple[str, str]]]:
@@ -106,8 +82,9 @@ def _table(parts: dict[str, list[tuple[str, str]]]) -> str:
 
 
 def about() -> str:
-    from app.window.diagnostics import PACKAGES, app_version, licence, version
+    from app.support.diagnostics import PACKAGES, licence, version
+    from app.support.project import project
 
     packages = [(f"{package} {version(package)}", licence(package)) for package in PACKAGES]
     told = "<p>A writing assistant that drafts a paragraph at once, on your own computer. Apache-2.0.</p>"
-    return f"<h3>Mezzotint {app_version()}</h3>{told}{_table({'Made with': [*packages, *_OWN_FILES]})}"
+    return f"<h3>Mezzotint {project().version}</h3>{told}{_table({'Made with': [*packages, *_OWN_FILES]})}"

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAction,
-    QCloseEvent,
-    QGuiApplication,
-    QKeyEvent,
-    QKeySequence,
-)
-from PySide6.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QMainWindow,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app.documents.recovery import RecoveryStore
 from app.models.notices import ModelNotices
 from app.settings.schema import Settings, load_settings, room_settings
 from app.settings.store import SettingsStore
+from app.support.data_removal import DataRemoval
+from app.support.run_record import LostRun
 from app.widgets.message_bar import MessageBar
 from app.widgets.screen import room_on_screen
 from app.widgets.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
@@ -54,10 +45,18 @@ class MainWindow(QMainWindow):
         self.view = DocumentView(worker, self.model, settings, recovery)
         self.notice, self.offer, self.welcome = MessageBar(), MessageBar(), MessageBar()
         self.files = FileActions(self.view, self.notice, self.offer, self)
+        self.removal = DataRemoval(settings, recovery.lock_file, self.files.when_saved, self._close_now, self)
         self.status = StatusBar(self.view, self.model, self)
         self.devices = DeviceMonitor(self.model, self)
         self.model_notices = ModelNotices(
-            self.notice, self.welcome, self.model, self.view.drafts, self.devices, settings, self
+            self.notice,
+            self.welcome,
+            self.model,
+            self.view.drafts,
+            self.view.commands,
+            self.devices,
+            settings,
+            self,
         )
         row = self._build()
         self.side_panel = SidePanel(self.model, self.devices, settings, self.model_notices, row, self)
@@ -123,7 +122,7 @@ class MainWindow(QMainWindow):
         self.free_action.setEnabled(False)
         self.view_menu = ViewMenu(self._settings, self.panel_action, self)
         file, edit = FileMenu(self.files, self), EditMenu(self.view, self)
-        help_menu = HelpMenu(self.top.menus, self._diagnostics, self)
+        help_menu = HelpMenu(self.top.menus, self._diagnostics, self.removal.open, self)
         for menu in (file, edit, self.draft_menu, self.view_menu, help_menu):
             self.top.menus.addMenu(menu)
         divider = QAction(self)
@@ -148,10 +147,22 @@ class MainWindow(QMainWindow):
 
     # ---------------------------------------------------------------- its life
 
-    def start(self, path: Path | None) -> None:
-        """Open what the command line named, and offer what an earlier run left."""
+    def start(self, path: Path | None, lost: LostRun | None = None) -> None:
+        """Open what the command line named, and offer what an earlier run left. lost: one that crashed."""
         if path is not None:
             self.files.open_path(path, or_new=True)
+        if lost is None:
+            self._offer_what_is_left()
+            return
+        from app.support.crash_dialog import CrashDialog
+        from app.support.log_file import log_end
+
+        report = partial(self._diagnostics, lost, log_end())
+        dialog = CrashDialog(lost, self.files.left_text(), self.files.restore, report, self)
+        dialog.finished.connect(self._offer_what_is_left)
+        dialog.open()
+
+    def _offer_what_is_left(self) -> None:
         self.files.offer_restore()
         self.model_notices.start(may_offer=self.offer.isHidden())  # one thing at a time
         self.files.offer_last()
@@ -180,9 +191,10 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.files.when_saved(self._close_now)
             return
-        self.files.remember_caret()
-        geometry = bytes(self.saveGeometry().toBase64().data()).decode()
-        self._settings.change(window_geometry=geometry)
+        if not self.removal.chosen:
+            self.files.remember_caret()
+            geometry = bytes(self.saveGeometry().toBase64().data()).decode()
+            self._settings.change(window_geometry=geometry)
         self.view.drafts.discard_all()
         self.side_panel.close()
         self.devices.close()
@@ -237,10 +249,10 @@ class MainWindow(QMainWindow):
         self.view.page.set_theme(theme)
         self._set_prose_font()  # a stylesheet sets the old one again
 
-    def _diagnostics(self) -> str:
-        from app.window.diagnostics import diagnostics  # the first paint does not need it
+    def _diagnostics(self, lost: LostRun | None = None, log: list[str] | None = None) -> str:
+        from app.support.diagnostics import diagnostics  # the first paint does not need it
 
-        return diagnostics(self._settings.current, self.model.ready, self.devices.devices)
+        return diagnostics(self._settings.current, self.model.ready, self.devices.devices, lost, log)
 
     # ---------------------------------------------------------------- what is shown
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
-from PySide6.QtCore import QIODevice, QSaveFile
 
-from app.documents.atomic_file import read_ordinary
+from app.documents.atomic_file import read_ordinary, write_atomically
+from engine.protocol.file_format import NewerFormatError, check_format
 
 MOST = 10
+FORMAT = 1
+"""Without a number: a list has no place for one. Those to come are objects."""
 _log = logging.getLogger(__name__)
 
 
@@ -23,11 +25,12 @@ class RecentFile(msgspec.Struct, frozen=True):
 
 
 class RecentFiles:
-    """Kept in a file; where that cannot be written, for this run."""
+    """Kept in a file; where that cannot be written, or is a newer version's, for this run."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file or platformdirs.user_state_path("mezzotint", appauthor=False) / "recent.json"
         self._kept: list[RecentFile] = []
+        self._is_newer = False
 
     def all(self) -> list[RecentFile]:
         """The newest first, without those that are gone."""
@@ -41,26 +44,30 @@ class RecentFiles:
         self._write([RecentFile(str(path), caret), *others][:MOST])
 
     def clear(self) -> None:
+        self._read()
         self._write([])
 
     def _read(self) -> list[RecentFile]:
         """What another window has put there counts."""
         try:
-            self._kept = msgspec.json.decode(read_ordinary(self._file), type=list[RecentFile])
+            data = read_ordinary(self._file)
+            check_format(data, FORMAT)
+            self._kept = msgspec.json.decode(data, type=list[RecentFile])
         except FileNotFoundError:
             pass
+        except NewerFormatError:
+            self._is_newer = True
         except (OSError, msgspec.DecodeError) as error:
             _log.info("The list of recent files cannot be read: %s", error)
         return self._kept
 
     def _write(self, files: list[RecentFile]) -> None:
         self._kept = files
+        if self._is_newer:
+            return
         try:
             data = msgspec.json.encode(files)
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._file, data)
         except (OSError, UnicodeEncodeError) as error:  # a name may hold bytes that are no text
             _log.info("The list of recent files cannot be kept: %s", error)
-            return
-        file = QSaveFile(str(self._file))
-        if not (file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(data) >= 0 and file.commit()):
-            _log.info("The list of recent files cannot be kept: %s", file.errorString())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,8 +48,6 @@ class SidePanel(QObject):
         self._width_before = window.width()
         notices.models_asked.connect(self.open_models)
         notices.device_asked.connect(self._on_device_asked)
-        model.changed.connect(self._on_model_changed)
-        devices.changed.connect(self._on_devices_changed)
 
     @cached_property
     def panel(self) -> SettingsPanel:
@@ -59,6 +57,8 @@ class SidePanel(QObject):
         panel.closed.connect(self._on_closed)
         panel.models_asked.connect(self.open_models)
         self._row.addWidget(panel)
+        self._model.changed.connect(partial(self._show_model_in, panel))
+        self._devices.changed.connect(partial(self._show_devices_in, panel))
         self._show_model_in(panel)
         self._devices.while_visible(panel)
         return panel
@@ -96,7 +96,7 @@ class SidePanel(QObject):
 
     def set_shown(self, shown: bool) -> None:
         """As the settings have it. What the window had to grow for the panel, it gives back."""
-        if not (shown or self._is_built()) or shown is not self.panel.isHidden():
+        if not (shown or "panel" in vars(self)) or shown is not self.panel.isHidden():
             return
         if shown:
             self._width_before = self._window.width()
@@ -121,9 +121,6 @@ class SidePanel(QObject):
         if "downloads" in vars(self):
             self.downloads.close()
 
-    def _is_built(self) -> bool:
-        return "panel" in vars(self)
-
     def _on_closed(self) -> None:
         self._settings.change(panel_open=False)
         self.closed.emit()
@@ -132,14 +129,6 @@ class SidePanel(QObject):
         self._settings.change(panel_open=True)
         self.panel.show_settings()
         self.panel.device.setFocus()
-
-    def _on_model_changed(self) -> None:
-        if self._is_built():
-            self._show_model_in(self.panel)
-
-    def _on_devices_changed(self) -> None:
-        if self._is_built():
-            self._show_devices_in(self.panel)
 
     def _show_model_in(self, panel: SettingsPanel) -> None:
         if (ready := self._model.ready) is not None:

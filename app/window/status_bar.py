@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
-from app.drafting.draft_session import DraftState, Variant
+from app.drafting.draft_session import DraftState
+from app.drafting.variant import Variant
 from app.widgets.device_label import device_label
 from app.widgets.labels import ElidedLabel, quiet, quiet_label
 from app.window.document_view import DocumentView

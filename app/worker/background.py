@@ -36,8 +36,8 @@ class BackgroundCall(QObject):
         self._thread = threading.Thread(target=self._work, args=(call,), name=self._name, daemon=True)
         self._thread.start()
 
-    def join(self, timeout_s: float = CLOSING_S) -> None:
-        """Wait for the call to end; its result comes with Qt's next events."""
+    def join(self, timeout_s: float | None = CLOSING_S) -> None:
+        """Wait for the call to end, None: however long; its result comes with Qt's next events."""
         if self._thread:
             self._thread.join(timeout_s)
 

@@ -44,6 +44,8 @@ class Sizes:
     sampler_rows: int = 256
     """Of the logits of the sampler alone."""
     sampler_vocab: int = 262_144
+    experts: int = 128
+    """Of the one layer at the 26B model's widths."""
     text_tokens: int = 2_000
     """Of a long text."""
     added_tokens: int = 20

@@ -8,7 +8,7 @@ from importlib import metadata
 
 import torch
 
-from engine.bench import draft_speed, rewriting, sampler, text_quality
+from engine.bench import draft_speed, expert_layer, rewriting, sampler, text_quality
 from engine.bench.bench_setup import BenchSetup
 from engine.bench.report import Row
 
@@ -22,6 +22,7 @@ PROBES: dict[str, Callable[[BenchSetup], list[Row]]] = {
     "speed": text_quality.speed,
     "curve": text_quality.curve,
     "rewrite": rewriting.measure,
+    "experts": expert_layer.measure,
 }
 
 

@@ -22,7 +22,7 @@ from engine.checkpoints.files import INDEX, packed_copy_folder
 from engine.checkpoints.precision import PACKED_PRECISIONS, Precision
 from engine.checkpoints.units import PRECISION_NAMES
 from engine.protocol.errors import FaultError
-from engine.quantization.packed_config import PackedConfig, needs_bitsandbytes
+from engine.quantization.packed_config import FORMAT, PackedConfig, needs_bitsandbytes
 
 SHARD = "500MB"  # of which one at a time is copied from the device; no thread can run while it is written
 SEAL = "fingerprint"
@@ -73,7 +73,7 @@ def load_sources(checkpoint: Checkpoint, precision: Precision, cache: Path | Non
 
 def save_packed_copy(model: Any, folder: Path, cache: Path) -> int:
     """Keep the packed model, complete with what else the folder holds, in place of a copy that is not whole
-    → the bytes that could not be kept; why is logged.
+    → the bytes that could not be kept; why is logged. A newer version's copy stays.
 
     The library's progress hook may end it.
     """
@@ -81,7 +81,7 @@ def save_packed_copy(model: Any, folder: Path, cache: Path) -> int:
     copy = packed_copy_folder(folder, config.precision, cache)
     needed: int = sum(parameter.nbytes for parameter in model.parameters())
     try:
-        if _is_whole(copy, config):  # another process has packed it too
+        if _is_whole(copy, config) or _is_newer(copy):  # another process has packed it too
             return 0
         shutil.rmtree(copy, ignore_errors=True)
         _delete_unfinished(cache)
@@ -146,6 +146,15 @@ def fingerprint(checkpoint: Checkpoint, *, dated: bool = False) -> str:
                 file.seek((size - SAMPLE_BYTES) * index // (SAMPLES - 1) if size > SAMPLE_BYTES else 0)
                 digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()
+
+
+def _is_newer(copy: Path) -> bool:
+    """Whether a newer version of Mezzotint has packed it."""
+    try:
+        packed = json.loads((copy / "config.json").read_bytes())["quantization_config"]
+        return int(packed["format"]) > FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _is_whole(copy: Path, config: PackedConfig) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import queue
@@ -38,6 +39,7 @@ def serve(open_engine: Callable[[], Engine]) -> None:
     open_engine is called at the first request: its slow imports neither delay a cancel nor outlive the app.
     """
     stdin, stdout = _take_pipes()
+    faulthandler.enable()  # to stderr, which is logged
     _let_the_writer_go_first()
     jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
     writing = threading.Lock()

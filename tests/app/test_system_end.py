@@ -1,4 +1,4 @@
-"""Whatever the system ends the app by, the last key is offered at the next start."""
+"""Whatever the system ends the app by, the last key is offered at the next start; that is no crash."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from PySide6.QtGui import QTextDocument
 
 from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
+from app.support.log_file import log_folder
+from app.support.run_record import lost_run
 
 DRIVE = """
 import os, sys
@@ -24,8 +26,8 @@ from tests.fakes import FakeEngine
 
 start = MainWindow.start
 
-def type_and_end(window, path):
-    start(window, path)
+def type_and_end(window, *given):
+    start(window, *given)
     window.view.page.insertPlainText("the last key")
     END
 
@@ -54,6 +56,7 @@ def test_a_signal_ends_it_in_order(qapp: object, name: str) -> None:
     if not hasattr(signal, name):
         pytest.skip(f"no {name} here")
     assert offered(f"os.kill(os.getpid(), signal.{name})", before="import signal\n") == (0, "the last key")
+    assert lost_run(log_folder() / "runs") is None
 
 
 def test_signals_that_come_together_end_it_once(qapp: object) -> None:
@@ -76,6 +79,7 @@ def test_a_signal_that_is_ignored_stays_ignored(qapp: object, name: str) -> None
 @pytest.mark.parametrize("said", ["The X11 connection broke (error 1).", "The Wayland connection broke."])
 def test_the_display_goes_away(qapp: object, said: str) -> None:
     assert offered(f"qWarning({said!r})") == (1, "the last key")
+    assert lost_run(log_folder() / "runs") is None
 
 
 def test_a_log_out_that_is_called_off_leaves_the_window(qapp: object) -> None:

@@ -97,7 +97,7 @@ async def ready(window: MainWindow) -> None:
 
 
 async def draft_to_step(window: MainWindow, step: int) -> None:
-    window.view.drafts.draft()
+    window.view.commands.draft()
     await until(lambda: window.view.drafts.state is DraftState.DENOISING and _step(window) >= step)
 
 
@@ -135,7 +135,7 @@ async def keys(window: MainWindow) -> Found:
         await asyncio.sleep(1.0)
         block = page.textCursor().block()
         blocks = [block.next(), block.next().next(), page.document().firstBlock(), block.next().next().next()]
-        window.view.drafts.draft_at([_end_of(one) for one in blocks[:count]])
+        window.view.commands.draft_at([_end_of(one) for one in blocks[:count]])
         await until(lambda: _step(window) >= 1)
         page.setTextCursor(_end_of(block))
         found[count] = await _type(page, KEYS, lambda: window.view.drafts.state is DraftState.DENOISING)
@@ -237,9 +237,9 @@ async def memory(window: MainWindow) -> Found:
     set_document_text(window.view.page.document(), TEXT)
     _put_caret(window.view.page, 0)
     await ready(window)
-    window.view.drafts.draft()
+    window.view.commands.draft()
     await until(lambda: window.view.drafts.state is DraftState.SETTLED)
-    window.view.drafts.keep()
+    window.view.commands.keep()
     await asyncio.sleep(0.5)
     return {"resident_mb": _kb_of("/proc/self/status", "VmRSS") / 1000}
 

@@ -14,7 +14,10 @@ import msgspec
 from app.models.transfer.file_names import PARTIAL, RECORD, TRASH, plain_name
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.protocol.errors import FaultError
+from engine.protocol.file_format import NewerFormatError, check_format
 
+RECORD_FORMAT = 1
+"""Raise it whenever a field's name or meaning changes."""
 log = logging.getLogger(__name__)
 
 
@@ -30,13 +33,28 @@ class InstallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The writer has not said yet whether to download it."""
     hashes: dict[str, str] = {}
     """As far as they are told. The model is not put in its place before they have been compared."""
+    format: int = RECORD_FORMAT
 
 
 def read_record(folder: Path) -> InstallRecord | None:
+    """None too for what a newer version has written."""
     try:
-        return msgspec.json.decode((folder / RECORD).read_bytes(), type=InstallRecord)
-    except (OSError, msgspec.DecodeError):
+        data = (folder / RECORD).read_bytes()
+        check_format(data, RECORD_FORMAT)
+        return msgspec.json.decode(data, type=InstallRecord)
+    except (OSError, msgspec.DecodeError, NewerFormatError):
         return None
+
+
+def is_newer(folder: Path) -> bool:
+    """Whether a newer version has begun that folder: it is left as it is."""
+    try:
+        check_format((folder / RECORD).read_bytes(), RECORD_FORMAT)
+    except OSError:
+        return False
+    except NewerFormatError:
+        return True
+    return False
 
 
 def write_record(folder: Path, record: InstallRecord) -> None:

@@ -16,15 +16,7 @@ from typing import assert_never
 import msgspec
 
 from app.models.transfer.folder_copy import copy_model
-from app.models.transfer.messages import (
-    Failed,
-    HubOrder,
-    ImportOrder,
-    OnReport,
-    Order,
-    Report,
-    encode,
-)
+from app.models.transfer.messages import Failed, HubOrder, ImportOrder, OnReport, Order, Report, encode
 from engine.protocol.errors import FaultError, fault_of
 
 # Read by huggingface_hub when it is imported. No token but the order's, no request but the download's.

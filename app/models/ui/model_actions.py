@@ -20,6 +20,7 @@ from app.models.transfer import installation
 from app.models.transfer.file_names import check_text
 from app.models.ui.licence_dialog import show_licence
 from app.settings.store import SettingsStore
+from app.widgets.question import question, set_default
 from app.worker.model_session import ModelSession
 from engine.checkpoints.units import disk_text
 from engine.protocol.errors import FaultError
@@ -106,9 +107,9 @@ class ModelActions(QObject):
 
     def ask_remove(self, entry: ModelEntry) -> None:
         if entry.local:
-            question = f"Remove {entry.label} from this computer?"
+            text = f"Remove {entry.label} from this computer?"
             price = "To use it again it has to be downloaded or imported again."
-            self._ask(question, price, "Remove", partial(self.remove, entry.local))
+            self._ask(text, price, "Remove", partial(self.remove, entry.local))
 
     def remove(self, model: LocalModel) -> None:
         self._try(partial(library.remove, model))
@@ -124,21 +125,16 @@ class ModelActions(QObject):
         if item.done_bytes < _DEAR_BYTES or item.state is DownloadState.PROBED:
             item.cancel()
             return
-        question = f"Delete what has arrived of {entry.label}?"
+        text = f"Delete what has arrived of {entry.label}?"
         price = unbroken(f"{disk_text(item.done_bytes)} are deleted.")
-        self._ask(question, price, "Delete", item.cancel)
+        self._ask(text, price, "Delete", item.cancel)
 
-    def _ask(self, question: str, price: str, answer: str, act: Callable[[], object]) -> None:
-        box = QMessageBox(self._window)
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(question)
-        box.setInformativeText(price)
-        yes = box.addButton(answer, QMessageBox.ButtonRole.DestructiveRole)
+    def _ask(self, text: str, price: str, answer: str, act: Callable[[], object]) -> None:
+        box = question(text, price, self._window)
+        box.addButton(answer, QMessageBox.ButtonRole.DestructiveRole).clicked.connect(act)
         keep = box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(keep)
+        set_default(box, keep)
         box.setEscapeButton(keep)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        yes.clicked.connect(act)
         box.open()
 
     def show_licence(self, entry: ModelEntry) -> None:

@@ -29,6 +29,17 @@ def test_what_the_check_raises_keeps_the_old_file_and_leaves_nothing_beside_it(t
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_no_file_comes_in_the_place_of_what_is_none(tmp_path: Path) -> None:
+    """A link may lead to a device, which root could replace for the whole system."""
+    device, link = tmp_path / "device", tmp_path / "text"
+    os.mkfifo(device)
+    link.symlink_to(device)
+    with pytest.raises(OSError, match="not an ordinary file"):
+        write_atomically(link, b"text")
+    assert device.is_fifo()
+
+
 def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(QSaveFile, "write", lambda *_data: -1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=3))

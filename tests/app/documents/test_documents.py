@@ -1,3 +1,5 @@
+"""A document that is saved in place, held by one window, and copied while it changes."""
+
 from __future__ import annotations
 
 import errno
@@ -11,10 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from PySide6.QtGui import QTextCursor, QTextDocument
-from PySide6.QtWidgets import QApplication, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from app.documents import files, recovery
@@ -23,120 +22,6 @@ from app.documents.files import held_lock
 from app.documents.recovery import Recovery, RecoveryStore
 from app.documents.text import document_text, set_document_text
 from engine.protocol.errors import FaultError, reason_of
-
-LINE_ENDS = [
-    "\n",
-    "\r\n",
-    "\r",
-    "\u2028",
-    "\u2029",
-    "\ufdd0",
-    "\ufdd1",
-    "\u00a0",
-    "\x0b",
-    "\x0c",
-    "\x85",
-    "\ufffc",
-]
-ANY_TEXT = st.lists(
-    st.sampled_from(LINE_ENDS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-)
-
-
-# ------------------------------------------------------------------ text
-
-
-@given(ANY_TEXT.map("".join))
-@example("\ufeffone\r\ntwo\n")
-@example("\ufffeone")
-@example("\u0301one")
-@example("\u200done")
-def test_text_survives_the_document(text: str) -> None:
-    document = QTextDocument()
-    set_document_text(document, text)
-    assert document_text(document) == text
-    assert not document.isModified()
-    assert not document.isUndoAvailable()
-
-
-@pytest.mark.parametrize("text", ["a\r\nb\nc\u00a0d\u2029e", "\r\n\n", "one\u00a0two\r\nthree"])
-def test_edit_undo_and_redo_keep_all_line_ends(qtbot: QtBot, text: str) -> None:
-    edit = QPlainTextEdit()
-    qtbot.addWidget(edit)
-    document = edit.document()
-    set_document_text(document, text)
-    cursor = QTextCursor(document)
-    cursor.select(QTextCursor.SelectionType.Document)
-    cursor.insertText("gone")
-    assert document_text(document) == "gone"
-    document.undo()
-    assert document_text(document) == text
-    cursor.movePosition(QTextCursor.MoveOperation.End)
-    cursor.insertText("!")
-    assert document_text(document) == text + "!"
-
-
-EDITS = st.lists(
-    st.tuples(
-        st.integers(0, 20), st.integers(0, 8), st.sampled_from(["", "x", "\n", "y\nz\n"]), st.booleans()
-    )
-)
-
-
-@given(edits=EDITS)
-def test_line_ends_come_back_with_any_edits_that_are_undone_and_redone(
-    qapp: QApplication, edits: list[tuple[int, int, str, bool]]
-) -> None:
-    edit = QPlainTextEdit()
-    document, text = edit.document(), "one\r\n\ntwo\nthree\r\r\nfour\n"
-    set_document_text(document, text)
-    for position, length, put_in, is_read in edits:
-        cursor, end = QTextCursor(document), document.characterCount() - 1
-        cursor.setPosition(min(position, end))
-        cursor.setPosition(min(position + length, end), QTextCursor.MoveMode.KeepAnchor)
-        cursor.insertText(put_in)
-        if is_read:
-            document_text(document)
-    edited = document_text(document)
-    while document.isUndoAvailable():
-        document.undo()
-    assert document_text(document) == text
-    while document.isRedoAvailable():
-        document.redo()
-    assert document_text(document) == edited
-
-
-def test_a_new_line_gets_the_files_line_end() -> None:
-    document = QTextDocument()
-    set_document_text(document, "one\r\ntwo")
-    cursor = QTextCursor(document)
-    cursor.insertText("zero\n")
-    assert document_text(document) == "zero\r\none\r\ntwo"
-
-
-# ------------------------------------------------------------------ files
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\xef\xbb\xbf",
-        b"\xef\xbb\xbfa\r\nb",
-        2 * b"\xef\xbb\xbf" + b"a",
-        "é\n\u00a0\u2028\r".encode(),
-        b"a\r\n\n\r",
-    ],
-)
-def test_an_unedited_file_stays_byte_identical(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(data)
-    opened = files.read(path)
-    document = QTextDocument()
-    set_document_text(document, opened.text)
-    digest = files.write(path, document_text(document), bom=opened.bom, expected_digest=opened.digest)
-    assert path.read_bytes() == data
-    assert digest == opened.digest == files.digest_on_disk(path)
 
 
 def test_five_megabytes_open_and_save(tmp_path: Path) -> None:
@@ -148,122 +33,6 @@ def test_five_megabytes_open_and_save(tmp_path: Path) -> None:
     set_document_text(document, opened.text)
     files.write(path, document_text(document), expected_digest=opened.digest)
     assert path.read_bytes() == data
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"abc\xff\xfe", "byte 3 is no UTF-8"),
-        (b"caf\xe9 noir", "byte 3 is no UTF-8"),
-        (b"a\0b", "zero byte at byte 1"),
-        ("utf-16".encode("utf-16"), "not a text file"),
-    ],
-)
-def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
-    path = tmp_path / "bad.txt"
-    path.write_bytes(data)
-    with pytest.raises(FaultError, match=message) as caught:
-        files.read(path)
-    assert "bad.txt" in caught.value.fault.message
-    assert caught.value.fault.remedy
-    assert path.read_bytes() == data
-
-
-@pytest.mark.parametrize(("name", "kind"), [("a.DOCX", "a Word document"), ("a.rtf", "a rich text document")])
-def test_a_document_of_another_kind_is_named(tmp_path: Path, name: str, kind: str) -> None:
-    (tmp_path / name).write_bytes(b"{\\rtf1 text}")
-    with pytest.raises(FaultError, match=kind):
-        files.read(tmp_path / name)
-
-
-def test_faults_of_reading_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FaultError, match="not there"):
-        files.read(tmp_path / "gone.txt")
-    with pytest.raises(FaultError, match="is a folder"):
-        files.read(tmp_path)
-    with pytest.raises(FaultError, match="not an ordinary file"):
-        files.read(Path("/dev/null"))
-    with pytest.raises(FaultError, match="could not be read"):
-        files.read(Path("bad\0name"))
-    with pytest.raises(FaultError, match=r"characters that cannot be read") as caught:
-        files.read(tmp_path / "caf\udce9.txt")
-    caught.value.fault.message.encode()
-    with pytest.raises(FaultError, match=r"characters that cannot be read"):
-        files.write(tmp_path / "caf\udce9.txt", "text")
-    assert files.lock(tmp_path / "caf\udce9.txt") is not None
-    monkeypatch.setattr(files, "MAX_BYTES", 3)
-    (tmp_path / "large.txt").write_bytes(b"four")
-    with pytest.raises(FaultError, match="limit"):
-        files.read(tmp_path / "large.txt")
-
-
-def test_a_file_changed_by_another_is_not_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("mine")
-    digest = files.read(path).digest
-    path.write_text("theirs")
-    with pytest.raises(FaultError, match="was changed by another program"):
-        files.write(path, "mine, longer", expected_digest=digest)
-    assert path.read_text() == "theirs"
-    assert [entry.name for entry in tmp_path.glob("a*")] == ["a.txt"]
-    files.write(path, "mine, longer")
-    assert path.read_text() == "mine, longer"
-
-
-def test_a_vanished_file_is_written_again(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    files.write(path, "text", expected_digest="of a file that is gone")
-    assert path.read_text() == "text"
-
-
-def test_faults_of_writing_leave_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    path.chmod(0o444)
-    with pytest.raises(FaultError, match="read-only"):
-        files.write(path, "new")
-    assert path.read_text() == "old"
-    with pytest.raises(FaultError, match="is a folder"):
-        files.write(tmp_path, "new")
-    with pytest.raises(FaultError, match="not there"):
-        files.write(tmp_path / "gone" / "a.txt", "new")
-
-
-@pytest.mark.parametrize("name", ["a.docx", "a.DOC", "a.odt", "a.pages", "a.pdf", "a.rtf"])
-def test_what_may_not_be_opened_is_not_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FaultError):
-        files.write(tmp_path / name, "text")
-    assert not (tmp_path / name).exists()
-
-
-def test_a_text_too_large_to_be_opened_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "MAX_BYTES", 3)
-    with pytest.raises(FaultError):
-        files.write(tmp_path / "a.txt", "four")
-    assert not (tmp_path / "a.txt").exists()
-    files.write(tmp_path / "a.txt", "txt")
-
-
-def test_a_zero_byte_does_not_make_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    files.write(tmp_path / "a.txt", "a\0b")
-    assert files.read(tmp_path / "a.txt").text == "a\ufffdb"
-
-
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    resource = pytest.importorskip("resource", reason="no way to limit a file's size here")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
-        with pytest.raises(FaultError, match="could not be saved"):
-            files.write(path, "new " * 100_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.glob("a*")] == ["a.txt"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.EIO])
@@ -279,11 +48,6 @@ def test_why_a_file_could_not_be_saved_is_told_with_what_to_do(
     reason, remedy = reason_of(OSError(number, os.strerror(number)))
     assert reason in raised.value.fault.message
     assert remedy in raised.value.fault.remedy
-
-
-def test_a_name_that_is_too_long_is_told_when_it_is_opened(tmp_path: Path) -> None:
-    with pytest.raises(FaultError, match="its name is too long"):
-        files.read(tmp_path / ("x" * 300 + ".md"))
 
 
 @pytest.fixture(params=[0o555, 0o1777], ids=["no new files", "no file replaced"])
@@ -389,24 +153,6 @@ def test_a_folder_that_takes_no_file_is_named(closed_folder: Path) -> None:
         files.write(closed_folder / "b.txt", "new")
 
 
-def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    path.chmod(0o640)
-    link = tmp_path / "link.txt"
-    link.symlink_to(path)
-    files.write(link, "new")
-    assert link.is_symlink()
-    assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o640
-
-
-def test_lone_surrogates_do_not_stop_a_save(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    files.write(path, "a\ud800b \ud83d\ude00")
-    assert path.read_text("utf-8") == "a\ufffdb \U0001f600"
-
-
 HOLD = """
 import sys; from pathlib import Path; from app.documents.files import held_lock
 lock = held_lock(Path(sys.argv[1])); print(lock is not None, flush=True); sys.stdin.read()
@@ -440,9 +186,6 @@ def test_a_document_is_locked_whatever_its_path_is_spelled_like(tmp_path: Path) 
     assert files.lock(tmp_path / "link.txt") is None
     del lock
     assert files.lock(tmp_path / "link.txt") is not None
-
-
-# ------------------------------------------------------------------ recovery
 
 
 @pytest.fixture

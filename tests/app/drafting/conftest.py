@@ -12,6 +12,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.drafting.controller import DraftController
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_picking import DraftPicking
 from app.drafting.draft_session import DraftSession, DraftState
@@ -21,7 +22,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.engine import Engine
 from engine.protocol.errors import Fault
-from engine.protocol.events import DraftEvent, Finished, LoadEvent, Ready
+from engine.protocol.events import DraftEvent, Finished, LoadEvent, Prefilling, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest, Span
 from tests.app.conftest import Run
 from tests.app.pages import END, make_page, put_caret
@@ -49,6 +50,8 @@ class ScriptedEngine(FakeEngine):
         """What each variant says, the worst first; else all say the same."""
         self.can: dict[str, Any] = {}
         """Of EngineCapabilities, what is another thing."""
+        self.reads_long = False
+        """And tells how far."""
         self.may_load = threading.Event()
         self.may_load.set()
 
@@ -62,6 +65,8 @@ class ScriptedEngine(FakeEngine):
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         self.requests.append(request)
+        for read in (1, 3) if self.reads_long else ():
+            yield Prefilling(request_id=request.request_id, prompt_tokens=4, read_tokens=read)
         for event in super().draft(instructed(request, self.how), cancelled):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
@@ -79,6 +84,7 @@ class Desk:
     settings: SettingsStore
     model: ModelSession
     drafts: DraftController
+    commands: DraftCommands
     picking: DraftPicking
     faults: list[Fault] = field(default_factory=list)
 
@@ -88,8 +94,9 @@ class Desk:
         put_caret(page, END)
         model = ModelSession(worker, settings, page)
         drafts = DraftController(page, worker, model, settings, page)
-        DraftKeys(page, drafts)
-        made = cls(page, worker, settings, model, drafts, DraftPicking(page, drafts))
+        commands = DraftCommands(page, model, settings, drafts)
+        DraftKeys(page, drafts, commands)
+        made = cls(page, worker, settings, model, drafts, commands, DraftPicking(page, drafts))
         model.failed.connect(made.faults.append)
         drafts.failed.connect(made.faults.append)
         worker.start()
@@ -118,7 +125,7 @@ class Desk:
         await self.until(lambda: self.drafts.state is state)
 
     async def settled(self) -> None:
-        self.drafts.draft()
+        self.commands.draft()
         await self.state(DraftState.SETTLED)
 
 

@@ -82,22 +82,22 @@ class Writer:
 
     def redraft(self) -> None:
         self.desk.page.setTextCursor(self.select_words())
-        self.desk.drafts.redraft_selection(self.random.choice(OF_SELECTION))
+        self.desk.commands.redraft_selection(self.random.choice(OF_SELECTION))
 
     def draft(self) -> None:
         if not self.desk.drafts.overlays or self.random.random() < 0.3:
-            self.desk.drafts.draft_at([self.select_words() for _ in range(self.random.randint(1, 2))])
+            self.desk.commands.draft_at([self.select_words() for _ in range(self.random.randint(1, 2))])
 
     def bridge(self) -> None:
         put_caret(self.desk.page, self.random.randrange(len(self.text)))
-        self.desk.drafts.bridge()
+        self.desk.commands.bridge()
 
     def keep(self) -> None:
         if (draft := self.desk.drafts.current) and (shown := draft.shown):
             placement, (start, end) = draft.placement, draft.placement.bounds
             assert self.text[start:end] == placement.replaced
             put_in = placement.separator + shown.text + placement.tail
-            self.desk.drafts.keep()
+            self.desk.commands.keep()
             before = self.text
             self.expect(self.text[:start] + put_in + self.text[end:])
             for text, turn in ((before, self.desk.page.undo), (self.text, self.desk.page.redo)):
@@ -121,7 +121,7 @@ class Writer:
             draft.show(self.random.randrange(5))
 
     def bring_back(self) -> None:
-        self.desk.drafts.bring_back()
+        self.desk.commands.bring_back()
 
     def go(self) -> None:
         if drafts := list(self.desk.drafts.overlays):

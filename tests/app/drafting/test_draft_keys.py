@@ -41,7 +41,7 @@ def test_enter_is_the_writers_otherwise(
     engine.how = "endless" if case == "typed while it developed" else ""
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(DraftState.DENOISING if engine.how else DraftState.SETTLED)
         if case == "caret elsewhere":
             put_caret(desk.page, 4)
@@ -67,7 +67,7 @@ def test_a_key_that_comes_a_moment_early_does_nothing(
     engine.how = "" if settled else "endless"
 
     async def scenario() -> None:
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(DraftState.SETTLED if settled else DraftState.DENOISING)
         qtbot.keyClick(desk.page, key)
         assert desk.drafts.current is not None
@@ -77,9 +77,11 @@ def test_a_key_that_comes_a_moment_early_does_nothing(
     run(scenario())
 
 
-@pytest.mark.parametrize("go_to", ["go_to_draft", "draft"])
+@pytest.mark.parametrize(
+    "go_to", [lambda desk: desk.drafts.go_to_draft(), lambda desk: desk.commands.draft()], ids=["go", "draft"]
+)
 def test_going_to_the_draft_arms_its_keys_again(
-    desk: Desk, run: Run, qtbot: QtBot, later: Callable[[], None], go_to: str
+    desk: Desk, run: Run, qtbot: QtBot, later: Callable[[], None], go_to: Callable[[Desk], None]
 ) -> None:
     run(desk.settled())
     put_caret(desk.page, 0)
@@ -89,7 +91,7 @@ def test_going_to_the_draft_arms_its_keys_again(
     qtbot.keyClick(desk.page, Key.Key_Tab)  # the writer's: they have typed since
     assert desk.page.text() == f"Once {TEXT}\t"
     put_caret(desk.page, 0)
-    getattr(desk.drafts, go_to)()
+    go_to(desk)
     assert desk.drafts.at_caret is desk.draft
     assert desk.page.text() == f"Once {TEXT}\t"
     qtbot.keyClick(desk.page, Key.Key_Return)
@@ -117,7 +119,7 @@ def test_escape_discards_at_the_anchor_alone(
 ) -> None:
     async def scenario() -> None:
         engine.how = "endless"
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(DraftState.DENOISING)
         put_caret(desk.page, 3)
         qtbot.keyClick(desk.page, Key.Key_Escape)

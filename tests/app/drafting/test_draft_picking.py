@@ -46,7 +46,7 @@ def middle(desk: Desk, words: str) -> QPoint:
     """Where these words of the draft stand."""
     assert desk.draft.text is not None
     start = desk.draft.text.index(words)
-    rects = desk.drafts.overlays[desk.draft].rects_of(Span(start, start + len(words)))
+    rects = desk.drafts.overlays[desk.draft].geometry.rects_of(Span(start, start + len(words)))
     return rects[0].center().toPoint()
 
 
@@ -222,7 +222,7 @@ def test_kept_sentence_by_sentence_it_reads_as_kept_at_once(
     set_document_text(desk.page.document(), text)
     put_caret(desk.page, place)
     run(desk.settled())
-    desk.drafts.keep()
+    desk.commands.keep()
     whole = desk.page.text()
     desk.page.undo()
     put_caret(desk.page, place)
@@ -252,10 +252,10 @@ def test_one_sentence_after_another_can_be_kept_without_a_pause(desk: Desk, run:
 
 def test_the_rest_is_brought_back_as_it_was(desk: Desk, run: Run) -> None:
     run(desk.settled())
-    desk.drafts.keep_sentence()
+    desk.commands.keep_sentence()
     desk.draft.discard()
-    desk.drafts.bring_back()
-    desk.drafts.keep()
+    desk.commands.bring_back()
+    desk.commands.keep()
     assert desk.page.text() == f"{TEXT}\n\n{SAYS.partition(chr(10))[0]}"
 
 
@@ -265,7 +265,7 @@ def test_a_part_is_marked_where_it_will_stand(desk: Desk, run: Run, ends: str) -
     put_caret(desk.page, END + 2 * len(ends))
     run(desk.settled())
     place = middle(desk, "nor did")
-    desk.drafts.keep()
+    desk.commands.keep()
     desk.page.viewport().grab()
     start = desk.page.document().find("nor did").selectionStart()
     assert desk.page.text_rects((start, start + 7))[0].contains(place.toPointF())
@@ -275,11 +275,11 @@ def test_no_words_are_glued_while_the_rest_is_a_draft(desk: Desk, run: Run) -> N
     set_document_text(desk.page.document(), "The man went home.")
     put_caret(desk.page, 8)
     run(desk.settled())
-    desk.drafts.keep_sentence()
+    desk.commands.keep_sentence()
     assert desk.page.text() == "The man The fox 🦊 ran home. went home."
     desk.draft.discard()
-    desk.drafts.bring_back()
-    desk.drafts.keep()
+    desk.commands.bring_back()
+    desk.commands.keep()
     assert desk.page.text() == "The man The fox 🦊 ran home. Émile didn't see it, nor did Ada. went home."
 
 
@@ -304,12 +304,12 @@ def test_what_replaces_a_passage_is_kept_whole(desk: Desk, run: Run, engine: Scr
     desk.page.setTextCursor(cursor)
 
     async def scenario() -> None:
-        desk.drafts.redraft_selection(REPHRASE)
+        desk.commands.redraft_selection(REPHRASE)
         await desk.state(DraftState.SETTLED)
-        desk.drafts.keep_sentence()
+        desk.commands.keep_sentence()
         assert desk.page.text() == TEXT
         drag(desk, "Nobody", "came")
-        desk.drafts.keep()
+        desk.commands.keep()
 
     run(scenario())
     assert desk.page.text() == TEXT.replace("The ferry was late again.", "It was late. Nobody came.")
@@ -317,7 +317,7 @@ def test_what_replaces_a_passage_is_kept_whole(desk: Desk, run: Run, engine: Scr
 
 def test_what_can_be_done_follows_what_is_picked(desk: Desk, run: Run, engine: ScriptedEngine) -> None:
     engine.corrected = (Span(0, 7),)
-    actions = DraftActions(desk.drafts, desk.picking, desk.page)
+    actions = DraftActions(desk.drafts, desk.commands, desk.picking, desk.page)
     assert not actions.pick.isEnabled()
     run(desk.settled())
     put_caret(desk.page, 0)
@@ -336,7 +336,7 @@ def test_what_can_be_done_follows_what_is_picked(desk: Desk, run: Run, engine: S
     assert (actions.keep.iconText(), actions.retry.iconText(), pinned(desk)) == (*usual, [])
     actions.corrections.trigger()
     assert (actions.corrections.isChecked(), desk.draft.shows_corrections) == (True, True)
-    desk.drafts.keep_sentence()
+    desk.commands.keep_sentence()
     assert not actions.corrections.isEnabled()
 
 
@@ -344,12 +344,12 @@ def test_a_click_in_another_draft_goes_to_it(desk: Desk, run: Run) -> None:
     other = TEXT.index("\n\n")
 
     async def scenario() -> None:
-        desk.drafts.draft_at([desk.page.textCursor(), cursor_at(desk.page, other)])
+        desk.commands.draft_at([desk.page.textCursor(), cursor_at(desk.page, other)])
         await desk.until(lambda: all(draft.shown for draft in desk.drafts.overlays))
         put_caret(desk.page, END)
         at_end, at_other = desk.drafts.overlays
         assert desk.drafts.current is at_end
-        rect = desk.drafts.overlays[at_other].rects_of(Span(4, 7))[0]
+        rect = desk.drafts.overlays[at_other].geometry.rects_of(Span(4, 7))[0]
         QTest.mouseClick(desk.page.viewport(), LEFT, NONE, rect.center().toPoint())
         assert desk.drafts.current is at_other
         assert pinned(desk) == ["fox"]

@@ -41,7 +41,7 @@ GAP = re.compile(r"\[\[[^\[\]\n]*\]\]")
 
 
 async def draft_all(desk: Desk) -> None:
-    desk.drafts.draft_all_gaps()
+    desk.commands.draft_all_gaps()
     await desk.until(lambda: all(draft.state is DraftState.SETTLED for draft in desk.drafts.overlays))
 
 
@@ -63,7 +63,7 @@ def test_all_gaps_are_drafted_in_batches_and_kept_in_one_step(
         await desk.model.ensure_loaded()
         await draft_all(desk)
         expected = filled(text, desk)
-        desk.drafts.keep_all()
+        desk.commands.keep_all()
         return expected
 
     expected = run(scenario())
@@ -87,7 +87,7 @@ def test_each_is_kept_drafted_again_or_discarded_alone(desk: Desk, engine: Scrip
         await draft_all(desk)
         first, second, third, *_ = desk.drafts.overlays
         put_caret(desk.page, second.placement.cursor.position())
-        desk.drafts.keep()
+        desk.commands.keep()
         first.retry()
         third.discard()
         await desk.until(lambda: len(first.variants) > 1)
@@ -106,7 +106,7 @@ def test_what_is_discarded_together_comes_back_together(desk: Desk, run: Run) ->
         before = [(draft.placement.bounds, draft.text, draft.instruction) for draft in desk.drafts.overlays]
         desk.drafts.discard_all()
         assert not desk.drafts.overlays
-        desk.drafts.bring_back()
+        desk.commands.bring_back()
         after = [(draft.placement.bounds, draft.text, draft.instruction) for draft in desk.drafts.overlays]
         assert after == before
 
@@ -143,7 +143,7 @@ def test_a_gap_that_has_a_draft_is_not_drafted_twice(desk: Desk, engine: Scripte
     async def scenario() -> None:
         await draft_all(desk)
         count = len(desk.drafts.overlays)
-        desk.drafts.draft_all_gaps()
+        desk.commands.draft_all_gaps()
         assert len(desk.drafts.overlays) == count
         desk.draft.discard()
         await draft_all(desk)

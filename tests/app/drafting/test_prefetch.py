@@ -20,6 +20,7 @@ from pytestqt.qtbot import QtBot
 from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
 from app.drafting.controller import DraftController
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_session import DraftState
 from app.drafting.prefetch import Prefetch
 from app.editor.join import TextContext
@@ -86,6 +87,7 @@ class Desk:
     settings: SettingsStore
     model: ModelSession
     drafts: DraftController
+    commands: DraftCommands
     reading: Prefetch
 
     async def until(self, reached: Callable[[], bool]) -> None:
@@ -113,9 +115,10 @@ def desk(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Desk]:
     worker = Worker(lambda: engine)
     model = ModelSession(worker, settings, page)
     drafts = DraftController(page, worker, model, settings, page)
+    commands = DraftCommands(page, model, settings, drafts)
     reading = Prefetch(page, worker, model, settings, drafts)
     worker.start()
-    yield Desk(page, worker, engine, settings, model, drafts, reading)
+    yield Desk(page, worker, engine, settings, model, drafts, commands, reading)
     run(drafts.close())
     run(model.close())
     assert worker.close()
@@ -146,7 +149,7 @@ def test_exactly_what_a_draft_at_the_caret_sends_is_read(
     async def scenario() -> None:
         await desk.loaded()
         desk.read_in_a_pause()
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(DraftState.SETTLED)
 
     run(scenario())
@@ -228,7 +231,7 @@ def test_nothing_is_read_while_there_is_a_draft(desk: Desk, run: Run) -> None:
     async def scenario() -> None:
         await desk.loaded()
         desk.engine.may_draft.clear()
-        desk.drafts.draft()
+        desk.commands.draft()
         assert desk.drafts.state is DraftState.PREPARING
         assert desk.read_in_a_pause() == []
         desk.engine.may_draft.set()
@@ -236,7 +239,7 @@ def test_nothing_is_read_while_there_is_a_draft(desk: Desk, run: Run) -> None:
         assert desk.read_in_a_pause() == []
         await desk.state(DraftState.SETTLED)
         assert desk.read_in_a_pause() == []
-        desk.drafts.keep()
+        desk.commands.keep()
         assert desk.read_in_a_pause() == [f"{desk.page.text()}\n\n"]
 
     run(scenario())
@@ -294,7 +297,7 @@ def test_a_draft_asked_for_in_the_middle_of_it_comes_at_once(desk: Desk, run: Ru
         await desk.loaded()
         assert len(desk.read_in_a_pause()) == 1
         assert desk.engine.reads.wait(5)
-        desk.drafts.draft()
+        desk.commands.draft()
         await desk.state(DraftState.SETTLED)
 
     run(scenario(), timeout_s=5)

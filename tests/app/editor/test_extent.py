@@ -84,8 +84,8 @@ def test_the_gap_does_not_grow_by_what_stands_behind_a_sentence_to_be(qtbot: QtB
     page = make_page(qtbot)
     draft = begin(page, END, lines=2)
     draft.placement.extent = extent
-    room = draft.overlay._gap.height
+    room = draft.overlay.geometry.gap.height
     draft.overlay.show([Token(" perhaps", 4.0, False, False)] + [Token(" word", 0.1, True, False)] * 120)
     draft.overlay._on_frame_due()
     QApplication.processEvents()
-    assert (draft.overlay._gap.height > room) is (extent == "paragraph")
+    assert (draft.overlay.geometry.gap.height > room) is (extent == "paragraph")

@@ -39,7 +39,7 @@ def test_still_lines_stand_on_the_text_lines(
         draft.overlay.restart()
         lines = 5
     draft.overlay.show([Token("Nobody\nsees\nthis\nfor\nnow.", 0.1, True, False)])
-    column = draft.overlay._rect().toAlignedRect()
+    column = draft.overlay.geometry.rect().toAlignedRect()
     column.setRight(column.left() + 300)
     paper = QColor(LIGHT.paper)
     still = inked_rows(page.viewport().grab(column).toImage(), paper)

@@ -61,6 +61,6 @@ def file(tmp_path: Path) -> Path:
 
 
 async def settle(window: MainWindow) -> None:
-    window.view.drafts.draft()
+    window.view.commands.draft()
     while window.view.drafts.state is not DraftState.SETTLED:
         await asyncio.sleep(0.002)

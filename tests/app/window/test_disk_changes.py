@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from app.documents.disk_watch import DiskWatch
 from app.documents.recovery import RecoveryCopy
 from app.drafting.draft_session import DraftState
-from app.window.help_menu import TextDialog
+from app.widgets.text_dialog import TextDialog
 from app.window.main_window import MainWindow
 from tests.app.conftest import Run
 from tests.app.pages import TEXT
@@ -235,7 +235,7 @@ def test_a_draft_goes_on(window: MainWindow, watch: DiskWatch, file: Path, run: 
     watch.check()
     press(window, "Reload")
     assert window.view.drafts.state is DraftState.SETTLED
-    window.view.drafts.keep()
+    window.view.commands.keep()
     assert window.view.page.text().startswith(THEIRS)
     assert len(window.view.page.text()) > len(THEIRS)
 

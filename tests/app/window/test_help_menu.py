@@ -1,26 +1,17 @@
 """Help: what the shortcuts, the diagnostics and About say."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
-import platformdirs
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QObject, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QMenu, QPushButton
 
-from app.settings.schema import Settings
-from app.window.diagnostics import ROOT, app_version, diagnostics, licence, log_end, version
-from app.window.help_menu import TextDialog, about, shortcuts
+from app.support.diagnostics import licence, version
+from app.support.project import project
+from app.widgets.text_dialog import TextDialog
+from app.window.help_menu import about, shortcuts
 from app.window.main_window import MainWindow
-from engine.protocol.events import Device
-
-DEVICE = Device(id="cpu", name="A processor", total_bytes=2**30, free_bytes=2**29)
-SECRETS = (
-    "/home/anna/My novel, part 2.md: Permission denied",
-    "C:\\Users\\Anna\\Documents\\letter to Clara.md",
-    "“letter to Clara.md” is open in another window too.",
-    f"{ROOT}/drafts/Clara.md and ./novel: https://anna.example",
-    "[Errno 13] Permission denied: '/home/anna/letter to Clara.md' and ~/novel",
-)
 
 
 def test_every_key_of_the_menus_is_listed(window: MainWindow) -> None:
@@ -31,29 +22,33 @@ def test_every_key_of_the_menus_is_listed(window: MainWindow) -> None:
     assert {"File", "Edit", "Draft", "View", "Help"} == set(listed)
 
 
-def test_the_diagnostics_hold_no_name_and_no_text(window: MainWindow, tmp_path: Path) -> None:
-    log = platformdirs.user_log_path("mezzotint", appauthor=False) / "mezzotint.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    own = Path(diagnostics.__code__.co_filename)
-    log.write_text("\n".join([*SECRETS, f'File "{own}", line 3, in start']), encoding="utf-8")
-    settings = Settings(model="/home/anna/models/mine", model_folders=("/home/anna/models",), seed=7)
-    text = diagnostics(settings, None, [DEVICE])
-    for secret in ("anna", "Anna", "Clara", "novel", "mine"):
-        assert secret not in text
-    told = version("torch"), "A processor", "seed: 7", "Permission denied", "app/window/diagnostics.py"
-    for words in told:
-        assert words in text
+class Browser(QObject):
+    """Stands in for the writer's."""
+
+    opened = Signal(QUrl)
+
+    @Slot(QUrl)
+    def open(self, page: QUrl) -> None:
+        self.opened.emit(page)
 
 
-def test_without_a_log_the_diagnostics_say_so(qapp: object) -> None:
-    assert log_end() == ["no log"]
+@pytest.fixture
+def opened(qapp: object) -> Iterator[list[str]]:
+    """The pages that were opened."""
+    pages: list[str] = []
+    browser = Browser()
+    browser.opened.connect(lambda page: pages.append(page.toString()))
+    QDesktopServices.setUrlHandler("https", browser, "open")  # type: ignore[arg-type]
+    yield pages
+    QDesktopServices.unsetUrlHandler("https")
 
 
-def test_the_dialogs_show_and_copy(window: MainWindow) -> None:
+def test_the_dialogs_show_and_copy(window: MainWindow, opened: list[str]) -> None:
     menu = window.top.menus.actions()[-1].menu()
     assert isinstance(menu, QMenu)
     for action in menu.actions():
         action.trigger()
+    assert opened == [project().page]
     dialogs = {dialog.windowTitle(): dialog for dialog in window.findChildren(TextDialog)}
     assert set(dialogs) == {"Keyboard shortcuts", "Diagnostics", "About Mezzotint"}
     copy = dialogs["Diagnostics"].findChildren(QPushButton)[0]
@@ -65,7 +60,7 @@ def test_the_dialogs_show_and_copy(window: MainWindow) -> None:
 
 def test_about_tells_versions_and_licences() -> None:
     text = about()
-    assert app_version() in text
+    assert project().version in text
     assert version("PySide6-Essentials") in text
     assert "OFL-1.1" in text
     assert "LGPL-3.0" in licence("PySide6-Essentials")

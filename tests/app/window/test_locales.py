@@ -23,8 +23,8 @@ from tests.fakes import FakeEngine
 
 start = MainWindow.start
 
-def write_and_save(window, path):
-    start(window, path)
+def write_and_save(window, path, *lost):
+    start(window, path, *lost)
     try:
         window.view.page.insertPlainText("x")
         window.files.save()

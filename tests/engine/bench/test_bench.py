@@ -33,6 +33,7 @@ TINY_SIZES = Sizes(
     slow_steps=2,
     sampler_rows=4,
     sampler_vocab=128,
+    experts=2,
     text_tokens=200,
     added_tokens=20,
     max_steps=(1, 3),

@@ -1,22 +1,17 @@
-"""Our steps and whole runs against the library's, on a tiny random model and on the bundled one."""
+"""Our steps against the library's, on a tiny random model and on the bundled one."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
-    DiffusionGemmaGenerationMixin,
     EntropyBoundSampler,
     EntropyBoundSamplerConfig,
     StableAndConfidentStoppingCriteria,
@@ -24,105 +19,14 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 
 from engine.checkpoints import catalogue
 from engine.diffusion import sampling
-from engine.diffusion.constraints import CanvasConstraints
-from engine.diffusion.denoising import CERTAIN, DenoisingStep, denoise_canvases
+from engine.diffusion.denoising import CERTAIN
 from engine.diffusion.sampling import Prediction
 from engine.model import diffusion_gemma
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache, roll_back_cache
 from engine.model.sampler_config import SamplerConfig
-from engine.text.detokenizer import Detokenizer, LeadingSpace, StreamingDetokenizer
 from tests.engine.conftest import library, plan_for
-from tests.engine.diffusion.draws import Draws
-
-TINY_LENGTHS = [1, 15, 16, 47, 200]  # the window is 16
-STARTER_LENGTHS = [20, 1100]  # the window is 1024
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The same checkpoint, ours and the library's."""
-
-    ours: DiffusionGemma
-    theirs: Any
-    lengths: Sequence[int]
-
-    def new_cache(self) -> Any:
-        return DynamicCache(config=self.theirs.config.text_config)
-
-    def logits(self, cache: Any, ids: Tensor, scores: Tensor | None = None) -> Tensor:
-        """The library's, of one canvas: ids (canvas,); scores (canvas, vocab) → (canvas, vocab)."""
-        logits: Tensor = self.theirs(
-            decoder_input_ids=ids[None],
-            past_key_values=cache,
-            self_conditioning_logits=None if scores is None else scores[None],
-        ).logits
-        return logits[0]
-
-
-@pytest.fixture(scope="module")
-def tiny_pair(tiny: DiffusionGemma, tiny_library: Any) -> Pair:
-    return Pair(tiny, tiny_library, TINY_LENGTHS)
-
-
-@pytest.fixture(scope="module")
-def starter_pair(starter: DiffusionGemma, starter_library: Any) -> Pair:
-    return Pair(starter, starter_library, STARTER_LENGTHS)
-
-
-@pytest.fixture(params=["tiny_pair", "starter_pair"])
-def pair(request: pytest.FixtureRequest) -> Pair:
-    chosen: Pair = request.getfixturevalue(request.param)
-    return chosen
-
-
-@pytest.fixture
-def model(pair: Pair) -> DiffusionGemma:
-    return pair.ours
-
-
-def prompt_ids(model: DiffusionGemma, count: int = 41, seed: int = 3) -> list[int]:
-    generator = torch.Generator().manual_seed(seed)
-    ids: list[int] = torch.randint(4, model.vocab_size, (count - 1,), generator=generator).tolist()
-    return [2, *ids]
-
-
-def prefilled(model: DiffusionGemma, ids: list[int]) -> Any:
-    cache = model.new_cache()
-    for start in range(0, len(ids), model.prefill_tokens):
-        model.prefill(cache, ids[start : start + model.prefill_tokens])
-    return cache
-
-
-def noise(model: DiffusionGemma, count: int, seed: int = 1) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(model.vocab_size, (count, model.canvas_tokens), generator=generator)
-
-
-def run(
-    model: DiffusionGemma,
-    caches: Sequence[Any],
-    sampler: SamplerConfig,
-    generators: Sequence[torch.Generator],
-) -> list[DenoisingStep]:
-    return list(
-        denoise_canvases(
-            model, model.open_canvases(caches), sampler, generators, [CanvasConstraints()] * len(generators)
-        )
-    )
-
-
-def seeded(seeds: Sequence[int]) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def last_drafts(steps: list[DenoisingStep]) -> list[tuple[int, list[int]]]:
-    """Of each canvas: the number of steps it took, and its draft."""
-    ends = sorted((step for step in steps if step.last), key=lambda step: step.canvas)
-    return [(step.number, step.draft.tolist()) for step in ends]
-
-
-# ------------------------------------------------------------------ prefill, fork, roll back
+from tests.engine.diffusion.conftest import TINY_LENGTHS, Pair, noise, prefilled, prompt_ids, run, seeded
 
 
 @pytest.mark.parametrize("block", [7, 16, 128])
@@ -183,9 +87,6 @@ def test_what_a_window_no_longer_reaches_is_not_rolled_back(tiny: DiffusionGemma
     assert cache.get_seq_length() == 52
     assert [layer.keys.shape[2] for layer in cache.layers] == [15, 52]
     assert not roll_back_cache(cache, 51)
-
-
-# ------------------------------------------------------------------ a batch, step by step
 
 
 def test_every_step_of_a_batch_is_the_librarys(pair: Pair) -> None:
@@ -284,9 +185,6 @@ def test_logits_stay_in_one_buffer_from_step_to_step(tiny: DiffusionGemma) -> No
     assert (len(second), len(third)) == (48, 32)
 
 
-# ------------------------------------------------------------------ bf16
-
-
 def bf16_errors(folder: Path, exactly: Pair, lengths: Sequence[int]) -> list[tuple[float, float]]:
     """Median errors of ours and of the library's, both in bf16, beside fp32: of a first step, and of a second
     with self-conditioning. As medians, since a router that chooses another expert errs by much.
@@ -328,9 +226,6 @@ def test_in_bf16_the_bundled_model_errs_no_more_than_the_librarys(starter_pair: 
         assert 0 < ours <= 1.1 * theirs
 
 
-# ------------------------------------------------------------------ self-conditioning
-
-
 @pytest.mark.parametrize("rows_a_product", [3, 1000])
 def test_the_soft_embedding_is_the_librarys(pair: Pair, rows_a_product: int) -> None:
     """Rows of one token and rows of many in turns; some canvases finished, so rows move up."""
@@ -358,130 +253,6 @@ def test_the_soft_embedding_of_a_token_is_its_embedding(model: DiffusionGemma) -
     none = torch.tensor([], dtype=torch.long)
     soft = model.soft_embedding(draft, none, torch.zeros(3, model.vocab_size), none)
     assert torch.equal(soft, model.text_model.model.decoder.embed_tokens(draft))
-
-
-# ------------------------------------------------------------------ whole runs beside generate()
-
-
-def generated(
-    pair: Pair, ids: list[int], sampler: SamplerConfig, draws: Draws, canvases: int = 1
-) -> list[int]:
-    """generate() with our draws → the new ids, from the first end id on padding."""
-    with draws.instead_of_torch():
-        output = pair.theirs.generate(
-            input_ids=torch.tensor([ids]),
-            max_new_tokens=canvases * pair.ours.canvas_tokens,
-            max_denoising_steps=sampler.max_steps,
-            t_min=sampler.t_min,
-            t_max=sampler.t_max,
-            sampler_config=EntropyBoundSamplerConfig(sampler.entropy_bound),
-            stability_threshold=sampler.stability_threshold,
-            confidence_threshold=sampler.confidence_threshold,
-            eos_token_id=sorted(pair.ours.end_ids),
-            pad_token_id=pair.ours.pad_id,
-        )
-    new: list[int] = output.sequences[0, len(ids) :].tolist()
-    return new
-
-
-def trimmed(ids: list[int], end_ids: frozenset[int]) -> list[int]:
-    """Up to the first end id, and that."""
-    ends = [place for place, index in enumerate(ids) if index in end_ids]
-    return ids[: ends[0] + 1] if ends else ids
-
-
-@pytest.mark.parametrize(
-    "sampler",
-    [
-        SamplerConfig(16, 0.2, 0.6, 0.4, 1, 1e-9),
-        SamplerConfig(16, 0.05, 0.2, 3.0, 1, 0.15),
-        SamplerConfig(16, 0.05, 0.2, 0.4, 3, 0.1),
-    ],
-)
-def test_the_drafts_of_a_batch_are_those_of_generate(tiny_pair: Pair, sampler: SamplerConfig) -> None:
-    """Five prompts in one batch; save with the first settings their canvases finish at different steps."""
-    ours = tiny_pair.ours
-    prompts = [prompt_ids(ours, length, seed=length) for length in TINY_LENGTHS]
-    seeds = [11, 12, 13, 14, 15]
-    drafts = last_drafts(run(ours, [prefilled(ours, ids) for ids in prompts], sampler, seeded(seeds)))
-    for seed, prompt, (steps, draft) in zip(seeds, prompts, drafts, strict=True):
-        draws = Draws([seed], 16, ours.vocab_size)
-        theirs = generated(tiny_pair, prompt, sampler, draws)
-        assert trimmed(draft, ours.end_ids) == trimmed(theirs, ours.end_ids)
-        assert steps == draws.steps
-    assert (len({steps for steps, _ in drafts}) > 2) == (sampler.confidence_threshold > 0.01)
-
-
-def test_a_short_run_of_the_bundled_model_is_generates(starter_pair: Pair) -> None:
-    ours = starter_pair.ours
-    sampler = SamplerConfig(6, 0.3, 0.5, 0.3, 1, 0.02)
-    prompt = [2, *ours.tokenizer.encode("Dear Anna,\n\nThank you for your letter.")]
-    theirs = generated(starter_pair, prompt, sampler, Draws([7], 256, ours.vocab_size))
-    ((_, draft),) = last_drafts(run(ours, [prefilled(ours, prompt)], sampler, seeded([7])))
-    assert trimmed(draft, ours.end_ids) == trimmed(theirs, ours.end_ids)
-
-
-def test_canvas_after_canvas_is_generates(tiny_pair: Pair) -> None:
-    """Three canvases: what was committed is read before the next, and the draws go on."""
-    ours = tiny_pair.ours
-    sampler = SamplerConfig(7, 0.2, 0.6, 0.4, 1, 0.005)
-    prompt = prompt_ids(ours, 20)
-    cache, generators = prefilled(ours, prompt), seeded([5])
-    committed: list[int] = []
-    for _ in range(3):
-        ((_, draft),) = last_drafts(run(ours, [cache], sampler, generators))
-        committed += draft
-        ours.prefill(cache, draft)
-    assert not ours.end_ids & set(committed)
-    assert committed == generated(tiny_pair, prompt, sampler, Draws([5], 16, 99), canvases=3)
-
-
-# ------------------------------------------------------------------ end trimming
-
-
-@given(
-    st.lists(st.integers(0, 9), min_size=12, max_size=12),
-    st.sets(st.integers(1, 9), min_size=1, max_size=3),
-    st.lists(st.integers(0, 9), max_size=3),
-)
-def test_a_draft_is_trimmed_where_the_library_trims(
-    ids: list[int], ends: set[int], before: list[int]
-) -> None:
-    pieces = Detokenizer(
-        {
-            "model": {"vocab": {letter: index for index, letter in enumerate("abcdefghij")}},
-            "decoder": {"type": "ByteLevel"},
-        }
-    )
-    reading = StreamingDetokenizer(pieces, ends, LeadingSpace()).finish(ids)
-    end_ids = torch.tensor(sorted(ends))
-    config: Any = DiffusionGemmaGenerationMixin
-    theirs, finished = config._finalize_canvas(
-        torch.tensor([before + ids]),
-        torch.tensor([False]),
-        _Settings(pad_token_id=0, eos_token_id=sorted(ends)),
-        lambda _ids, _scores, new_token_length: torch.isin(_ids[:, -new_token_length:], end_ids).any(-1),
-        12,
-        end_ids,
-    )
-    new = theirs[0, len(before) :].tolist()
-    assert reading.ended == bool(finished)
-    kept = [*ids[: reading.tokens], *([new[reading.tokens]] if reading.ended else [])]
-    assert new == kept + [0] * (12 - len(kept))
-    assert not reading.ended or kept[-1] in ends
-    assert not set(kept[: reading.tokens]) & ends
-    assert reading.texts == ["abcdefghij"[index] for index in ids[: reading.tokens]] + [""] * (
-        12 - reading.tokens
-    )
-
-
-@dataclass
-class _Settings:
-    pad_token_id: int
-    eos_token_id: list[int]
-
-
-# ------------------------------------------------------------------ the weights matter
 
 
 def test_shuffled_weights_write_garbage(starter: DiffusionGemma) -> None:

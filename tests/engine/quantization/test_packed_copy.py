@@ -286,6 +286,17 @@ def test_a_copy_that_another_process_has_saved_meanwhile_is_kept(
     assert load_source(source, "4-bit", cache) == (copy, None)
 
 
+def test_a_copy_of_a_newer_version_stays(source: Path, cache: Path) -> None:
+    copy = files.packed_copy_folder(source, "4-bit", cache)
+    copy.mkdir(parents=True)
+    told = b'{"quantization_config": {"format": 999}}'
+    (copy / "config.json").write_bytes(told)
+    place, config = load_source(source, "4-bit", cache)
+    assert place == source
+    assert packed_copy.save_packed_copy(load(source, config), source, cache) == 0
+    assert [(path.name, path.read_bytes()) for path in copy.iterdir()] == [("config.json", told)]
+
+
 def test_what_cannot_be_read_back_costs_only_the_copy(
     source: Path, cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,6 +206,7 @@ def test_late_events_of_another_request_are_skipped(engine: ProcessEngine) -> No
     ("how", "kind", "told"),
     [
         ("die", "engine-died", "SIGKILL"),
+        ("crash", "engine-died", "SIGSEGV"),
         ("exit", "engine-died", "exit code 3"),
         ("half", "engine-died", "exit code 0"),
         ("fall silent", "engine-garbled", "SIGKILL"),
@@ -224,6 +225,7 @@ def test_a_fault_fails_the_draft_and_the_next_one_works(
     assert "SIG" not in fault.message
     assert ("memory" in fault.message) == (how == "die")
     assert fault.remedy
+    assert (", line " in fault.details) == (how == "crash")  # its stack
     assert ("the last words" in fault.details) == (how == "exit")
     assert ("weather" in fault.details) == (how == "unknown")
     assert_ends(pidfd)
@@ -254,21 +256,19 @@ def test_a_child_that_lost_its_device_is_replaced(engine: ProcessEngine) -> None
 def test_deaths_in_a_row_delay_the_start_until_a_draft_succeeds(
     engine: ProcessEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_engine, "FIRST_DELAY_S", 0.1)
+    monkeypatch.setattr(process_engine, "FIRST_DELAY_S", 10_000)
+    monkeypatch.setattr(process_engine, "LONGEST_DELAY_S", 30_000)
+    waits = []
+
+    class NotedWait(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(round(timeout or 0, -4))
+            return False
+
     load(engine)
-
-    def start_s() -> float:
-        began = time.monotonic()
-        load(engine)
-        return time.monotonic() - began
-
-    draft(engine, "exit")
-    draft(engine, "exit")
-    draft(engine, "exit")
-    assert start_s() > 0.4
-    assert isinstance(draft(engine)[-1], Finished)
-    draft(engine, "exit")
-    assert start_s() < 0.4
+    for instruction in ("exit", "exit", "exit", "", "exit", ""):
+        list(engine.draft(draft_request("1", "", instruction=instruction), NotedWait()))
+    assert waits == [10_000, 20_000, 30_000, 10_000]
     caplog.clear()
 
 

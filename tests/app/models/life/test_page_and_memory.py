@@ -100,7 +100,7 @@ def test_the_memory_is_freed_by_hand_and_the_next_draft_loads(window: MainWindow
     free = next(action for action in window.findChildren(QAction) if action.text() == "Free the memory now")
     assert not free.isEnabled()
     run(settle(window))
-    window.view.drafts.keep()
+    window.view.commands.keep()
     assert free.isEnabled()
     free.trigger()
     assert window.status.model.text() == "No model is loaded · the next draft loads it"
@@ -155,7 +155,7 @@ def test_another_model_device_or_precision_is_loaded_at_once(
     window: MainWindow, run: Run, setting: str, value: str
 ) -> None:
     async def scenario() -> None:
-        window.view.drafts.draft()
+        window.view.commands.draft()
         await until(lambda: window.view.drafts.state is DraftState.DENOISING)
         window._settings.change(**{setting: value})
         assert window.view.drafts.current is None

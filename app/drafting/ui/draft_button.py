@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QApplication, QToolButton
 
 from app.drafting.controller import DraftController
+from app.drafting.draft_commands import DraftCommands
 from app.editor.page import Page
 from app.widgets.timers import timer
 
@@ -18,7 +19,7 @@ class DraftButton(QToolButton):
     It is placed, like the bar, when Qt has done with a change: asking for places in its midst disturbs it.
     """
 
-    def __init__(self, page: Page, drafts: DraftController) -> None:
+    def __init__(self, page: Page, drafts: DraftController, commands: DraftCommands) -> None:
         super().__init__(page)
         self._page = page
         self._drafts = drafts
@@ -29,7 +30,7 @@ class DraftButton(QToolButton):
         self.setToolTip("Draft a paragraph here (Ctrl+Enter)")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setCursor(Qt.CursorShape.ArrowCursor)
-        self.clicked.connect(drafts.draft)
+        self.clicked.connect(commands.draft)
         page.cursorPositionChanged.connect(self.place, Qt.ConnectionType.QueuedConnection)
         page.geometry_changed.connect(self.place)
         drafts.changed.connect(self.place)

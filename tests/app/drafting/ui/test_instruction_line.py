@@ -9,8 +9,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.drafting.draft_session import DraftState
-from app.drafting.instruction_line import InstructionLine
 from app.drafting.presets import BUILT_IN, presets_folder
+from app.drafting.ui.instruction_line import InstructionLine
 from tests.app.conftest import Emitted, Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
 from tests.app.pages import END, TEXT, put_caret
@@ -19,7 +19,7 @@ from tests.app.pages import END, TEXT, put_caret
 @pytest.fixture
 def line(desk: Desk, engine: ScriptedEngine) -> InstructionLine:
     engine.can = {"instructions": True}
-    return InstructionLine(desk.page, desk.drafts, desk.model)
+    return InstructionLine(desk.page, desk.drafts, desk.commands, desk.model)
 
 
 def write(line: InstructionLine, text: str, key: Qt.Key = Qt.Key.Key_Return) -> None:

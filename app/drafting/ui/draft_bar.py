@@ -24,12 +24,7 @@ class DraftBar(QFrame):
     """The variants where there are several; step and Stop while they develop; then Keep and Retry."""
 
     def __init__(
-        self,
-        page: Page,
-        drafts: DraftController,
-        actions: DraftActions,
-        keys: DraftKeys,
-        model: ModelSession,
+        self, page: Page, drafts: DraftController, actions: DraftActions, keys: DraftKeys, model: ModelSession
     ) -> None:
         super().__init__(page.viewport())
         self._page = page
@@ -134,6 +129,8 @@ class DraftBar(QFrame):
             return f"{part}step {draft.step} of up to {draft.max_steps}"
         if self._model.loading is not None:
             return "Waiting for the model"
+        if draft.read_share:
+            return f"Reading your text · {draft.read_share:.0%}"
         others = (other.state for other in self._drafts.overlays)
         return "Waiting for its turn" if DraftState.DENOISING in others else "Reading your text"
 
@@ -156,12 +153,14 @@ class DraftBar(QFrame):
         if (draft := self._drafts.current) is None:
             return
         view, left = self._page.viewport().rect(), round(self._page.document().documentMargin())
-        own_top = round(self._drafts.overlays[draft].bar_top)
+        own_top = round(self._drafts.overlays[draft].geometry.bar_top)
         self._fit(draft, view.width() - left)
         lowest = view.height() - self.height() - EDGE_PX
         away = not 0 <= own_top <= lowest
         self.go_to.setText(f"Draft ready {'↓' if own_top > 0 else '↑'}" if draft.text else "")
-        self.go_to.setVisible(away and bool(draft.text) and not self._drafts.overlays[draft].is_in_view())
+        self.go_to.setVisible(
+            away and bool(draft.text) and not self._drafts.overlays[draft].geometry.is_in_view()
+        )
         self._fit(draft, view.width() - left)
         bar = QRect(left, lowest if away else own_top, min(self.width(), view.width() - left), self.height())
         if away and bar.intersects(self._page.cursorRect()):

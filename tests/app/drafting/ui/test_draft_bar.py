@@ -4,16 +4,19 @@ import pytest
 from PySide6.QtCore import QPoint
 
 from app.drafting.draft_actions import DraftActions
-from app.drafting.draft_bar import DraftBar
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftState
+from app.drafting.ui.draft_bar import DraftBar
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
 
 
 @pytest.fixture
 def bar(desk: Desk) -> DraftBar:
-    actions, keys = DraftActions(desk.drafts, desk.picking, desk.page), DraftKeys(desk.page, desk.drafts)
+    actions, keys = (
+        DraftActions(desk.drafts, desk.commands, desk.picking, desk.page),
+        DraftKeys(desk.page, desk.drafts, desk.commands),
+    )
     return DraftBar(desk.page, desk.drafts, actions, keys, desk.model)
 
 
@@ -60,3 +63,20 @@ def test_no_more_drafts_are_asked_for_than_the_engine_takes(
     run(scenario())
     assert [request.variants for request in engine.requests] == [asked]
     assert len(desk.texts) == asked
+
+
+def test_how_far_a_long_text_is_read_is_told_until_the_first_step(
+    desk: Desk, bar: DraftBar, engine: ScriptedEngine, run: Run
+) -> None:
+    told: list[str] = []
+    engine.reads_long = True
+
+    def look() -> None:
+        if not bar.label.isHidden():
+            told.append(bar.label.text())
+
+    desk.drafts.changed.connect(look)
+    run(desk.settled())
+    shares = [text.split()[-1] for text in dict.fromkeys(told)]
+    assert [share for share in shares if "%" in share] == ["25%", "75%"]
+    assert "%" not in shares[-1]

@@ -9,8 +9,9 @@ from PySide6.QtGui import QDesktopServices, QKeyEvent, QTextDocument
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLineEdit, QMenu, QToolButton
 
 from app.drafting.controller import DraftController
-from app.drafting.draft_bar import EDGE_PX
+from app.drafting.draft_commands import DraftCommands
 from app.drafting.presets import presets_folder, read_presets
+from app.drafting.ui.draft_bar import EDGE_PX
 from app.editor.page import Page
 from app.widgets.labels import tool_button
 from app.worker.model_session import ModelSession
@@ -28,10 +29,13 @@ class InstructionLine(QFrame):
     models_asked = Signal()
     """The writer wants a model that takes instructions."""
 
-    def __init__(self, page: Page, drafts: DraftController, model: ModelSession) -> None:
+    def __init__(
+        self, page: Page, drafts: DraftController, commands: DraftCommands, model: ModelSession
+    ) -> None:
         super().__init__(page.viewport())
         self._page = page
         self._drafts = drafts
+        self._commands = commands
         self._model = model
         self._remembered: dict[str, str] = {}
         """By the documents' paths."""
@@ -96,7 +100,7 @@ class InstructionLine(QFrame):
     def _on_entered(self) -> None:
         if self.is_taken:
             self.close_line()
-            self._drafts.draft_as_asked(self.field.text().strip())
+            self._commands.draft_as_asked(self.field.text().strip())
 
     def _on_models(self) -> None:
         self.close_line()
@@ -143,7 +147,7 @@ class InstructionLine(QFrame):
         caret, height = self._page.cursorRect(), self.sizeHint().height()
         top = caret.bottom() + EDGE_PX
         if draft := self._drafts.current:
-            top = round(self._drafts.overlays[draft].bar_top)
+            top = round(self._drafts.overlays[draft].geometry.bar_top)
         lowest = view.height() - height - EDGE_PX
         line = QRect(left, max(EDGE_PX, min(top, lowest)), view.width() - 2 * left, height)
         if line.intersects(caret):
