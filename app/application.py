@@ -26,6 +26,7 @@ from app.widgets.theme import ui_font
 from app.window.main_window import MainWindow
 from app.window.single_instance import SingleInstance, hand_over
 from app.worker.engine_thread import EngineThread
+from engine.installation import FROZEN
 from engine.protocol.engine import Engine
 from engine.runtime.process_engine import ProcessEngine
 
@@ -35,9 +36,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="mezzotint", description="A writing assistant that drafts a paragraph at once."
     )
     parser.add_argument("file", nargs="?", type=Path, help="a text or Markdown file to open or to begin")
-    parser.add_argument(
-        "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
-    )
+    parser.set_defaults(in_thread=False)
+    if not FROZEN:  # the built app holds no torch
+        parser.add_argument(
+            "--in-thread", action="store_true", help="run the engine in a thread instead of a process"
+        )
     parser.add_argument("--model", metavar="NAME|DIR", help="a known model or a folder that holds one")
     parser.add_argument("--device", help="auto, cpu, cuda:0, mps, …")
     parser.add_argument(
@@ -53,7 +56,16 @@ def open_local_engine() -> Engine:
     return LocalEngine()
 
 
+def offer_input_methods() -> None:
+    """Qt has no plugin for fcitx, but fcitx answers to the one for ibus, as ibus itself does in a sandbox."""
+    asked = os.environ.get("QT_IM_MODULES") or os.environ.get("QT_IM_MODULE") or ""
+    if "fcitx" in asked:
+        os.environ["QT_IM_MODULES"] = f"{asked};ibus"
+        os.environ["IBUS_USE_PORTAL"] = "1"
+
+
 def make_application(arguments: list[str]) -> QApplication:
+    offer_input_methods()
     app = QApplication([*arguments, "-style", "fusion"])  # setStyle() would return a style, slow to wrap
     app.setApplicationName("Mezzotint")
     app.setDesktopFileName("mezzotint")

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+
+SUMMARY = "Draft a paragraph at once, on your own machine"
+MIME_TYPES = ("text/plain", "text/markdown")
+CATEGORIES = ("Office", "WordProcessor")
+_PLAIN_ARGUMENT = re.compile(r"[\w./-]+", re.ASCII)
 
 
 def desktop_folder() -> Path | None:
@@ -15,26 +22,32 @@ def desktop_folder() -> Path | None:
     return folder if folder.is_dir() and folder != Path.home() else None
 
 
-def desktop_entry(root: Path, python: Path) -> str:
+def desktop_entry(command: Sequence[str], icon: str, folder: Path | None = None) -> str:
+    """command: opens a file that is its next argument. icon: a path, or a name in the icon theme.
+    folder: where it is started.
+    """
     lines = {
         "Type": "Application",
         "Name": "Mezzotint",
         "GenericName": "Writing assistant",
-        "Comment": "Draft a paragraph at once, on your own machine",
-        "Exec": escape(f"{quote(str(python))} -m app %f"),
-        "Path": escape(str(root)),
-        "Icon": escape(str(root / "resources" / "icons" / "mezzotint.svg")),
+        "Comment": SUMMARY,
+        "Exec": escape(" ".join([*map(quote, command), "%f"])),
+        "Path": escape(str(folder)) if folder else "",
+        "Icon": escape(icon),
         "Terminal": "false",
-        "MimeType": "text/plain;text/markdown;",
-        "Categories": "Office;WordProcessor;",
+        "MimeType": "".join(f"{kind};" for kind in MIME_TYPES),
+        "Categories": "".join(f"{category};" for category in CATEGORIES),
+        "Keywords": "writing;editor;text;markdown;draft;",
         "StartupNotify": "true",
         "StartupWMClass": "Mezzotint",
     }
-    return "[Desktop Entry]\n" + "".join(f"{key}={value}\n" for key, value in lines.items())
+    return "[Desktop Entry]\n" + "".join(f"{key}={value}\n" for key, value in lines.items() if value)
 
 
 def quote(argument: str) -> str:
     """One argument of Exec, by the Desktop Entry Specification."""
+    if _PLAIN_ARGUMENT.fullmatch(argument):
+        return argument
     for character in '\\"`$':
         argument = argument.replace(character, "\\" + character)
     return '"' + argument.replace("%", "%%") + '"'

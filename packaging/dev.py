@@ -19,6 +19,7 @@ from torch_build import BUILDS, TORCH_INDEX, find_backend, is_cpu_build
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "packaging" / "requirements"
 TRANSITIVE = REQUIREMENTS / "transitive.txt"  # what those need
+ICON = ROOT / "resources" / "icons" / "mezzotint.svg"
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "mezzotint-requirements"
@@ -104,7 +105,8 @@ def shortcut(arguments: list[str]) -> int:
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     launcher = data / "applications" / "mezzotint.desktop"
     launcher.parent.mkdir(parents=True, exist_ok=True)
-    launcher.write_text(desktop_entry(ROOT, VENV_PYTHON), encoding="utf-8")
+    entry = desktop_entry([str(VENV_PYTHON), "-m", "app"], str(ICON), folder=ROOT)
+    launcher.write_text(entry, encoding="utf-8")
     say(f"Mezzotint is in the applications menu now ({launcher}).")
     if shutil.which("update-desktop-database"):
         subprocess.call(["update-desktop-database", "-q", str(launcher.parent)])
