@@ -1,0 +1,136 @@
+"""The folder that holds the engine's environments, its Python, and what a set-up fetches.
+
+What counts is what active.json names: any other environment is left over from a set-up, and is purged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from PySide6.QtCore import QLockFile
+
+from app.documents.atomic_file import write_atomically
+from app.documents.files import held_lock
+from app.engine_setup.messages import SetUpOrder
+from engine.installation import ACTIVE_FILE, FORMAT, active_environment, engine_home
+
+ORDER_FILE = "set-up.json"
+RECORD_FILE = "mezzotint.json"
+LOCK_FILE = "set-up.lock"
+_WHEELS, _CACHE, _PYTHONS, _ENVIRONMENT = "wheels", "cache", "python", "env-"
+
+
+class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What an environment was made of. Lies in it once all is installed."""
+
+    format: int = FORMAT
+    backend: str
+    lock: str
+    """The lock's digest."""
+    torch: str = ""
+
+
+@dataclass(frozen=True)
+class EngineHome:
+    folder: Path
+
+    @classmethod
+    def of_the_user(cls) -> EngineHome:
+        return cls(engine_home())
+
+    @property
+    def wheels(self) -> Path:
+        return self.folder / _WHEELS
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / _CACHE
+
+    @property
+    def pythons(self) -> Path:
+        return self.folder / _PYTHONS
+
+    @property
+    def active(self) -> Path | None:
+        return active_environment(self.folder)
+
+    @property
+    def record(self) -> EnvironmentRecord | None:
+        """Of the environment that is in use."""
+        with suppress(OSError, msgspec.DecodeError):
+            if active := self.active:
+                return msgspec.json.decode((active / RECORD_FILE).read_bytes(), type=EnvironmentRecord)
+        return None
+
+    @property
+    def order(self) -> SetUpOrder | None:
+        """Of a set-up that has not ended; as far as it can be read."""
+        with suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode((self.folder / ORDER_FILE).read_bytes(), type=SetUpOrder)
+        return None
+
+    def begin(self, order: SetUpOrder) -> None:
+        """Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / ORDER_FILE, msgspec.json.encode(order))
+
+    def new_environment(self) -> Path:
+        """The path of one that is to be made."""
+        return self.folder / f"{_ENVIRONMENT}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+
+    def activate(self, environment: Path, record: EnvironmentRecord) -> None:
+        """From the next start of a child on, the engine runs there. Raises OSError."""
+        (environment / RECORD_FILE).write_bytes(msgspec.json.encode(record))
+        data = json.dumps({"format": FORMAT, "environment": environment.name}).encode()
+        write_atomically(self.folder / ACTIVE_FILE, data)
+
+    def lock(self) -> QLockFile | None:
+        """Of the right to change what is here; None while another window has it. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return held_lock(self.folder / LOCK_FILE)
+
+    def finish(self) -> None:
+        """Leave no trace of a set-up but the environment in use. For the holder of the lock."""
+        with suppress(FileNotFoundError):
+            (self.folder / ORDER_FILE).unlink()
+        self.purge()
+        for fetched in (self.wheels, self.cache):
+            shutil.rmtree(fetched, ignore_errors=True)
+
+    def purge(self) -> None:
+        """Delete the environments that are not in use. For the holder of the lock."""
+        active = self.active
+        for environment in self.environments():
+            if environment != active:
+                shutil.rmtree(environment, ignore_errors=True)
+
+    def environments(self) -> Iterator[Path]:
+        with suppress(OSError):
+            yield from (one for one in self.folder.iterdir() if one.name.startswith(_ENVIRONMENT))
+
+    def remove(self) -> None:
+        """Everything but the lock. For its holder."""
+        for name in (ACTIVE_FILE, ORDER_FILE):  # first what names the rest
+            with suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+        self.finish()
+        shutil.rmtree(self.pythons, ignore_errors=True)
+
+    def size_bytes(self) -> int:
+        """Files that two folders share count once."""
+        seen: dict[tuple[int, int], int] = {}
+        for folder, _, files in os.walk(self.folder):
+            for file in files:
+                with suppress(OSError):
+                    status = os.lstat(os.path.join(folder, file))  # noqa: PTH118 - many thousands
+                    seen[status.st_dev, status.st_ino] = status.st_size
+        return sum(seen.values())
