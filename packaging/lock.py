@@ -1,9 +1,9 @@
 """Lock what the built app's engine is made of: `lock.py [NAME …]` writes resources/engine/pylock.NAME.toml.
 
-One lock for each build of PyTorch on each system, by PEP 751: for each package one wheel, with its address, size
-and hash. Needs `uv`, PyPI and, for the builds that PyPI does not have, PyTorch's index; what cannot be reached
-is said and keeps its old lock. --find-links DIR takes wheels of that index from a folder: their hashes are those of
-the files there, their addresses the index's.
+One lock for each build of PyTorch on each system, by PEP 751: for each package one wheel, with its address,
+size and hash. Needs `uv`, PyPI and, for the builds that PyPI does not have, PyTorch's index; what cannot be
+reached is said and keeps its old lock. --find-links DIR takes wheels of that index from a folder: the hashes
+are those of the files there, their addresses the index's.
 """
 
 from __future__ import annotations

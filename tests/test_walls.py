@@ -26,7 +26,17 @@ FOLDERS = {
         "bench",
         "cli",
     ),
-    "app": ("widgets", "documents", "settings", "editor", "worker", "drafting", "models", "window"),
+    "app": (
+        "widgets",
+        "documents",
+        "settings",
+        "editor",
+        "worker",
+        "drafting",
+        "models",
+        "engine_setup",
+        "window",
+    ),
 }
 """A folder, or installation.py, may import from those before it; the files beside the folders from all."""
 TORCH_FOLDERS = ("engine.quantization", "engine.model", "engine.bench")

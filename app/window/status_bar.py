@@ -48,6 +48,8 @@ class StatusBar(QStatusBar):
             self.model.setText(f"{name_in_list(ready)} · on {ready.capabilities.where}")
         elif loading is not None:
             self.model.setText(f"{loading.stage} · {loading.fraction:.0%}")
+        elif self._model.fault and self._model.fault.kind == "engine-missing":
+            self.model.setText("The engine is not set up yet: nothing can be drafted")
         else:
             again = "tries again" if self._model.fault else "loads it"
             self.model.setText(f"No model is loaded · the next draft {again}")
