@@ -21,6 +21,7 @@ from engine.protocol.errors import FaultError
 _QUIET_MS = 30_000
 _LOOK_MS = 100
 _BUFFER_BYTES = 4 << 20
+_GOOD = (200, 206)
 _Error = QNetworkReply.NetworkError
 _PROXY = (
     _Error.ProxyConnectionRefusedError,
@@ -71,7 +72,7 @@ class Network:
         self._look.timeout.connect(self._on_look)
 
     def get(self, url: str, first_byte: int, on_reply: Callable[[QNetworkReply], None]) -> None:
-        """on_reply: called whenever there is something to read, and once more at the end; it reads it all.
+        """on_reply: called whenever there may be something to read; it reads it all.
 
         Raises NetworkError, GivenUpError, and what on_reply raises.
         """
@@ -89,15 +90,16 @@ class Network:
         reply.finished.connect(self._loop.quit)
         self._look.start()
         try:
-            while not reply.isFinished():
+            ended = False
+            while not ended:
                 self._loop.exec()
                 if self._cancelled.is_set():
                     raise GivenUpError
-                if reply.bytesAvailable() and reply.error() is _Error.NoError:
+                ended = reply.isFinished()
+                if status_of(reply) in _GOOD:  # what came before it was cut counts
                     on_reply(reply)
             if reply.error() is not _Error.NoError:
                 raise self._error(reply)
-            on_reply(reply)
         finally:
             self._look.stop()
             if not reply.isFinished():
@@ -115,6 +117,7 @@ class Network:
 
     def _error(self, reply: QNetworkReply) -> NetworkError:
         error, status = reply.error(), status_of(reply)
+        status = 0 if status in _GOOD else status
         host = urlsplit(reply.url().toString()).hostname or "the server"
         may_pass = not status or status >= 500 or status in (408, 429)
         if error is _Error.ProxyAuthenticationRequiredError:
@@ -142,7 +145,6 @@ def status_of(reply: QNetworkReply) -> int:
 
 
 def _proxy_at(address: str) -> QNetworkProxy:
-    parts = urlsplit(address)
     kinds = {
         "http": QNetworkProxy.ProxyType.HttpProxy,
         "https": QNetworkProxy.ProxyType.HttpProxy,
@@ -150,6 +152,7 @@ def _proxy_at(address: str) -> QNetworkProxy:
         "socks": QNetworkProxy.ProxyType.Socks5Proxy,
     }
     try:
+        parts = urlsplit(address)
         kind, port = kinds[parts.scheme], parts.port or 8080
     except (KeyError, ValueError) as error:
         message = f"“{address}” is no address of a proxy."
