@@ -96,6 +96,21 @@ class Uv:
         raise _failure(code, told)
 
 
+def find_python(uv: Uv, version: str) -> Path | None:
+    """One that is here, without an environment around it. Raises FaultError and GivenUpError."""
+    found = uv(
+        "--no-cache",
+        "python",
+        "find",
+        "--no-project",
+        "--system",
+        "--no-python-downloads",
+        version,
+        may_fail=True,
+    )
+    return Path(found) if found else None
+
+
 def _failure(code: int, told: str) -> FaultError:
     if any(words in told for words in _FULL):
         return FaultError("disk", "The disk is full.", "Make room on it, then go on.", told)

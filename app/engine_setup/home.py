@@ -26,6 +26,7 @@ from engine.installation import ACTIVE_FILE, FORMAT, active_environment, engine_
 ORDER_FILE = "set-up.json"
 RECORD_FILE = "mezzotint.json"
 LOCK_FILE = "set-up.lock"
+_LIST = "pylock.toml"
 _WHEELS, _CACHE, _PYTHONS, _ENVIRONMENT = "wheels", "cache", "python", "env-"
 
 
@@ -50,6 +51,11 @@ class EngineHome:
     @property
     def wheels(self) -> Path:
         return self.folder / _WHEELS
+
+    @property
+    def list(self) -> Path:
+        """Of an environment's parts, where it was made here."""
+        return self.folder / _LIST
 
     @property
     def cache(self) -> Path:
@@ -100,8 +106,8 @@ class EngineHome:
 
     def finish(self) -> None:
         """Leave no trace of a set-up but the environment in use. For the holder of the lock."""
-        with suppress(FileNotFoundError):
-            (self.folder / ORDER_FILE).unlink()
+        for file in (self.folder / ORDER_FILE, self.list):
+            file.unlink(missing_ok=True)
         self.purge()
         for fetched in (self.wheels, self.cache):
             shutil.rmtree(fetched, ignore_errors=True)
@@ -120,8 +126,7 @@ class EngineHome:
     def remove(self) -> None:
         """Everything but the lock. For its holder."""
         for name in (ACTIVE_FILE, ORDER_FILE):  # first what names the rest
-            with suppress(FileNotFoundError):
-                (self.folder / name).unlink()
+            (self.folder / name).unlink(missing_ok=True)
         self.finish()
         shutil.rmtree(self.pythons, ignore_errors=True)
 

@@ -9,7 +9,8 @@ import msgspec
 
 from engine.protocol.errors import Fault
 
-Stage = Literal["checking", "python", "downloading", "installing", "trying"]
+Stage = Literal["checking", "listing", "python", "downloading", "reading", "installing", "trying"]
+"""Reading: a folder of wheels, in place of downloading."""
 
 
 class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):

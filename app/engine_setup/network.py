@@ -76,15 +76,35 @@ class Network:
 
         Raises NetworkError, GivenUpError, and what on_reply raises.
         """
+        request = self._request(url)
+        if first_byte:
+            request.setRawHeader(b"Range", f"bytes={first_byte}-".encode())
+        self._await(self._manager.get(request), on_reply)
+
+    def size_of(self, url: str) -> int:
+        """As the server tells it. Raises FaultError and GivenUpError."""
+        sizes: list[int] = []
+
+        def on_reply(reply: QNetworkReply) -> None:
+            length = bytes(reply.rawHeader("Content-Length").data())
+            sizes.append(int(length) if length.isdigit() else 0)
+
+        try:
+            self._await(self._manager.head(self._request(url)), on_reply)
+        except NetworkError as error:
+            raise error.fault from error
+        return sizes[-1]
+
+    def _request(self, url: str) -> QNetworkRequest:
         address = QUrl(url)
         if self._proxy == "":
             self._manager.setProxy(QNetworkProxyFactory.systemProxyForQuery(QNetworkProxyQuery(address))[0])
         request = QNetworkRequest(address)
         request.setTransferTimeout(_QUIET_MS)
         request.setRawHeader(b"Accept-Encoding", b"identity")
-        if first_byte:
-            request.setRawHeader(b"Range", f"bytes={first_byte}-".encode())
-        reply = self._manager.get(request)
+        return request
+
+    def _await(self, reply: QNetworkReply, on_reply: Callable[[QNetworkReply], None]) -> None:
         reply.setReadBufferSize(_BUFFER_BYTES)
         reply.readyRead.connect(self._loop.quit)
         reply.finished.connect(self._loop.quit)

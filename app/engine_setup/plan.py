@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from app.engine_setup.lock import LOCKS, Lock, lock_file, read_lock
+from app.engine_setup.commands import Uv, find_python
+from app.engine_setup.fetch import PYPI_FILES
+from app.engine_setup.home import EngineHome
+from app.engine_setup.lock import LOCKS, PLATFORM_BUILDS, PYTHON, Lock, Requirements, parts_of, this_platform
 from app.engine_setup.set_up import UNPACKED
 from engine.hardware.backend import BUILDS, BackendError, find_backend
+from engine.installation import UV
+from engine.protocol.errors import FaultError
 
 
 @dataclass(frozen=True)
@@ -17,21 +24,31 @@ class SetUpPlan:
     """One build of PyTorch, for this machine."""
 
     backend: str
-    lock: Lock
-    free_bytes: int
+    parts: Lock | Requirements
 
     @property
-    def label(self) -> str:
-        return BUILDS[self.backend][0]
+    def is_listed(self) -> bool:
+        """Whether this version comes with the list of its parts; else sizes are estimates."""
+        return isinstance(self.parts, Lock)
 
     @property
     def download_bytes(self) -> int:
-        return self.lock.total_bytes
+        return (
+            self.parts.total_bytes if isinstance(self.parts, Lock) else round(BUILDS[self.backend][1] * 1e9)
+        )
 
     @property
     def disk_bytes(self) -> int:
         """About how much it takes once it is set up."""
-        return UNPACKED * self.lock.total_bytes
+        if isinstance(self.parts, Lock):
+            return UNPACKED * self.parts.total_bytes
+        return round(BUILDS[self.backend][2] * 1e9)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        if isinstance(self.parts, Lock):
+            return self.parts.hosts
+        return urlsplit(self.parts.index).hostname or "", urlsplit(PYPI_FILES).hostname or ""
 
 
 @dataclass(frozen=True)
@@ -41,8 +58,10 @@ class Plans:
     found: str
     """The build that suits it; empty if none does."""
     problem: str
-    """Why none does, or why another one has to be taken."""
+    """Why none does."""
     plans: dict[str, SetUpPlan]
+    has_python: bool
+    free_bytes: int
 
     @property
     def best(self) -> str:
@@ -51,20 +70,25 @@ class Plans:
         return "cpu" if "cpu" in self.plans else next(iter(self.plans), "")
 
 
-def make_plans(folder: Path, locks: Path = LOCKS) -> Plans:
-    """folder: where the environment would lie. May wait for a driver."""
+def make_plans(home: EngineHome, locks: Path = LOCKS, uv: Path = UV) -> Plans:
+    """Looks at the machine alone, not at the network. May wait for a driver."""
     found = problem = ""
     try:
         found = find_backend()
     except BackendError as error:
         problem = str(error)
+    plans = {}
+    for backend in PLATFORM_BUILDS.get(this_platform(), ()):
+        with suppress(OSError, ValueError):
+            plans[backend] = SetUpPlan(backend, parts_of(backend, locks))
+    has_python = False
+    try:
+        has_python = find_python(Uv(home, "", threading.Event(), uv), PYTHON) is not None
+    except FaultError as error:
+        problem = f"{error.fault.message} {error.fault.remedy}"
+    if not (plans or problem):
+        problem = "PyTorch does not come for this kind of computer: nothing can be drafted here."
+    folder = home.folder
     while not folder.exists():
         folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    plans = {}
-    for backend in BUILDS:
-        with suppress(OSError, ValueError):
-            plans[backend] = SetUpPlan(backend, read_lock(lock_file(backend, locks)), free)
-    if found and found not in plans:
-        problem = f"This version of Mezzotint does not come with the list of parts for {BUILDS[found][0]}."
-    return Plans(found, problem, plans)
+    return Plans(found, problem, plans, has_python, shutil.disk_usage(folder).free)

@@ -12,7 +12,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from app.engine_setup.home import EngineHome
-from app.engine_setup.lock import LOCKS, lock_file, read_lock
+from app.engine_setup.lock import LOCKS, parts_of
 from app.engine_setup.messages import Ended, Progress, Report, SetUpOrder, Waiting
 from app.engine_setup.set_up import SetUp, Trial
 from app.engine_setup.trial import draft_a_paragraph
@@ -79,14 +79,16 @@ class SetUpSession(QObject):
         if self._thread:
             return
         try:
-            lock = read_lock(lock_file(order.backend, self._locks))
+            parts = parts_of(order.backend, self._locks)
         except (OSError, ValueError) as error:
             why = f"The list of the engine’s parts cannot be read: {reason_of(error)[0]}."
             self._end(Ended(done=False, fault=Fault("set-up", why, "Install Mezzotint again.")))
             return
         self._cancelled, self._discards = threading.Event(), False
         self.fault, self.waiting, self.progress = None, "", Progress(stage="checking")
-        set_up = SetUp(order, lock, self.home, self._trial, self._reported.emit, self._cancelled, uv=self._uv)
+        set_up = SetUp(
+            order, parts, self.home, self._trial, self._reported.emit, self._cancelled, uv=self._uv
+        )
         self._start(lambda: self._tell(self._reported, set_up.run()))
         self._enter(SetUpState.RUNNING)
 
@@ -187,6 +189,6 @@ class SetUpSession(QObject):
             return SetUpState.MISSING
         record = self.home.record
         with contextlib.suppress(OSError, ValueError):
-            if record and read_lock(lock_file(record.backend, self._locks)).digest != record.lock:
+            if record and parts_of(record.backend, self._locks).digest != record.lock:
                 return SetUpState.OUTDATED
         return SetUpState.READY

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from app.engine_setup.lock import Lock
+from app.engine_setup.fetch import PYPI_FILES
+from app.engine_setup.lock import PYTHON
 from app.engine_setup.messages import Progress
-from app.engine_setup.plan import SetUpPlan
+from app.engine_setup.plan import Plans, SetUpPlan
 from app.models.download_rate import DownloadRate
 from app.models.progress_text import time_left, unbroken
 from engine.checkpoints.units import disk_text
@@ -14,20 +17,22 @@ from engine.hardware.backend import BUILDS
 
 _STAGES = {
     "checking": "Looking for room",
+    "listing": "Making the list of the parts",
     "python": "Getting Python",
     "downloading": "Fetching",
+    "reading": "Checking the files",
     "installing": "Installing",
     "trying": "Drafting a paragraph to try it",
 }
-_SHARES = {"checking": 0.0, "python": 0.0, "downloading": 0.0, "installing": 0.8, "trying": 0.95}
-"""Of the whole, where a stage begins."""
-_LENGTHS = {"downloading": 0.8, "installing": 0.15}
+_SHARES = {"installing": 0.8, "trying": 0.95}
+"""Of the whole, where these stages begin; the others at its beginning."""
+_LENGTHS = {"downloading": 0.8, "reading": 0.8, "installing": 0.15}
 
 
 def share_of(progress: Progress) -> float:
     """Of the whole set-up, 0 … 1."""
     part = progress.done_bytes / progress.total_bytes if progress.total_bytes else 0.0
-    return _SHARES[progress.stage] + _LENGTHS.get(progress.stage, 0.0) * part
+    return _SHARES.get(progress.stage, 0.0) + _LENGTHS.get(progress.stage, 0.0) * part
 
 
 def progress_text(progress: Progress, rate: DownloadRate, waiting: str) -> str:
@@ -46,14 +51,31 @@ def amount(progress: Progress) -> str:
     return f"{disk_text(progress.done_bytes)} of {disk_text(progress.total_bytes)}"
 
 
-def plan_text(plan: SetUpPlan, home: Path, mirror: str) -> str:
+def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str) -> str:
     """What is fetched, from where, and what it takes: before it begins."""
-    hosts = mirror or ", ".join(plan.lock.hosts)
-    return unbroken(
-        f"{disk_text(plan.download_bytes)} to download from {hosts}; from uv’s own server Python"
-        f" {plan.lock.python}, about 30 MB, if this computer has none.\n"
-        f"About {disk_text(plan.disk_bytes)} on disk, in {home}; {disk_text(plan.free_bytes)} are free there."
-    )
+    about = "" if plan.is_listed else "about "
+    hosts = " and ".join(plan.hosts)
+    if mirror:
+        hosts = hosts.replace(urlsplit(PYPI_FILES).hostname or "", mirror)
+    python = "is on this computer" if plans.has_python else "about 30 MB more, from releases.astral.sh"
+    lines = [
+        f"To download: {about}{disk_text(plan.download_bytes)}, from {hosts}",
+        f"Python {PYTHON}: {python}",
+        f"On disk: about {disk_text(plan.disk_bytes)}; {disk_text(plans.free_bytes)} are free",
+        f"In {home_path(home)}",
+    ]
+    if not plan.is_listed:
+        lines.append(
+            "This version comes without the list of its files: that is made from the index, over https, and"
+            " their hashes are the index’s."
+        )
+    return unbroken("\n".join(lines))
+
+
+def home_path(folder: Path) -> str:
+    with suppress(ValueError, RuntimeError):
+        return str(Path("~", folder.relative_to(Path.home())))
+    return str(folder)
 
 
 def ready_text(backend: str, torch: str, size_bytes: int) -> str:
@@ -65,6 +87,6 @@ def what_for(backend: str) -> str:
     return BUILDS.get(backend, (backend,))[0].partition(" (no ")[0]
 
 
-def update_text(lock: Lock) -> str:
-    size = disk_text(lock.total_bytes)
+def update_text(plan: SetUpPlan) -> str:
+    size = disk_text(plan.download_bytes)
     return unbroken(f"This version of Mezzotint goes with newer parts of the engine: {size} to download.")

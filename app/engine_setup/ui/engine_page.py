@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.engine_setup.home import EngineHome
 from app.engine_setup.messages import SetUpOrder
 from app.engine_setup.plan import Plans, make_plans
 from app.engine_setup.session import SetUpSession, SetUpState
@@ -43,12 +44,19 @@ class EnginePage(QWidget):
     closed = Signal()
     """The writer wants the panel gone."""
 
-    def __init__(self, session: SetUpSession, store: SettingsStore, width: int) -> None:
+    def __init__(
+        self,
+        session: SetUpSession,
+        store: SettingsStore,
+        width: int,
+        make_plans: Callable[[EngineHome], Plans] = make_plans,
+    ) -> None:
         super().__init__()
         self.setProperty("panel", True)
         self.setAccessibleName("Engine")
         self._session = session
         self._store = store
+        self._make_plans = make_plans
         self._plans: Plans | None = None
         self._size_bytes = 0
         self._rate = DownloadRate()
@@ -72,8 +80,10 @@ class EnginePage(QWidget):
         rows.addLayout(title_row(heading("Engine"), self.closed.emit))
         rows.addWidget(self.back_link, 0, Qt.AlignmentFlag.AlignLeft)
         rows.addSpacing(8)
-        for widget in (self.state, self.line, self.fault, self._caption, self.build, self.facts):
-            rows.addWidget(widget)
+        filled(rows, self.state, self.line, self.fault)
+        rows.addSpacing(8)
+        filled(rows, self._caption, self.build, self.facts)
+        rows.addSpacing(8)
         buttons = filled(QHBoxLayout(), self.start, self.pause, self.cancel, spacing=14)
         buttons.addStretch(1)
         rows.addLayout(buttons)
@@ -104,6 +114,7 @@ class EnginePage(QWidget):
         self._network = QWidget()
         inner = filled(QVBoxLayout(self._network), spacing=6)
         inner.setContentsMargins(0, 0, 0, 0)
+        self.fields: list[QLineEdit] = []
         for name, label, hint in _NETWORK:
             field = named(QLineEdit(getattr(self._store.current, name)), label)
             field.setPlaceholderText(hint)
@@ -112,6 +123,7 @@ class EnginePage(QWidget):
             caption.setProperty("quiet", True)
             caption.setBuddy(field)
             filled(inner, caption, field)
+            self.fields.append(field)
         self._network.hide()
         rows.addSpacing(4)
         rows.addWidget(self.disclosure, 0, Qt.AlignmentFlag.AlignLeft)
@@ -186,7 +198,7 @@ class EnginePage(QWidget):
     def _look_again(self) -> None:
         if not self._look.busy:
             home = self._session.home
-            self._look.start(lambda: (make_plans(home.folder), home.size_bytes()))
+            self._look.start(lambda: (self._make_plans(home), home.size_bytes()))
 
     def _on_looked(self, found: tuple[Plans, int]) -> None:
         self._plans, self._size_bytes = found
@@ -212,16 +224,15 @@ class EnginePage(QWidget):
         session, state = self._session, self._session.state
         here = state in (SetUpState.READY, SetUpState.OUTDATED)
         running, idle = state is SetUpState.RUNNING, state not in (SetUpState.RUNNING, SetUpState.LEAVING)
-        plan = self._plans.plans.get(self.chosen) if self._plans else None
+        plans, plan = self._plans, self._plans.plans.get(self.chosen) if self._plans else None
         self.state.setText(breakable(self._state_text()))
         fault = session.fault
         told = f"{fault.message} {fault.remedy}".strip() if fault and idle else ""
         if not told and idle and self._plans and not here:
             told = self._plans.problem
         self.fault.setText(breakable(told))
-        self.facts.setText(
-            breakable(plan_text(plan, session.home.folder, self._store.current.engine_mirror)) if plan else ""
-        )
+        mirror, home = self._store.current.engine_mirror, session.home.folder
+        self.facts.setText(breakable(plan_text(plan, plans, home, mirror)) if plan and plans else "")
         self.start.setText(
             {SetUpState.PAUSED: "Go on", SetUpState.OUTDATED: "Update"}.get(state, "Set up the engine")
         )
@@ -257,7 +268,7 @@ class EnginePage(QWidget):
                 text = ready_text(record.backend, record.torch, self._size_bytes) if record else ""
                 plan = self._plans.plans.get(record.backend) if self._plans and record else None
                 if session.state is SetUpState.OUTDATED and plan:
-                    text = f"{text}\n{update_text(plan.lock)}"
+                    text = f"{text}\n{update_text(plan)}"
                 return text
             case SetUpState.MISSING:
                 if self._plans is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import subprocess
 import sys
@@ -56,18 +55,9 @@ def make_lock(wheels: Path, address: str) -> Lock:
 
 def write_lock(lock: Lock, folder: Path, backend: str = "cpu") -> Path:
     """→ as packaging/lock.py writes it, for this machine."""
-    lines = ['lock-version = "1.0"', f'requires-python = "=={lock.python}.*"']
-    for wheel in lock.wheels:
-        lines += [
-            "[[packages]]",
-            f"name = {json.dumps(wheel.name)}",
-            f"version = {json.dumps(wheel.version)}",
-        ]
-        lines += ["[[packages.wheels]]", f"url = {json.dumps(wheel.url)}", f"size = {wheel.size_bytes}"]
-        lines += [f'hashes = {{ sha256 = "{wheel.sha256}" }}']
     file = lock_file(backend, folder)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join(lines))
+    file.write_text(lock.text())
     return file
 
 
