@@ -119,6 +119,13 @@ class EngineHome:
             if environment != active:
                 shutil.rmtree(environment, ignore_errors=True)
 
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether there is more here than the environment in use and its Python."""
+        active = self.active
+        fetched = (self.wheels, self.cache)
+        return any(one != active for one in self.environments()) or any(one.exists() for one in fetched)
+
     def environments(self) -> Iterator[Path]:
         with suppress(OSError):
             yield from (one for one in self.folder.iterdir() if one.name.startswith(_ENVIRONMENT))

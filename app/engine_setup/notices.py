@@ -29,6 +29,7 @@ class EngineNotices(QObject):
         session.changed.connect(self._on_session_changed)
         session.installed.connect(self._on_installed)
         session.leaving.connect(model.unload)
+        session.tidy()
 
     def _on_failed(self, fault: Fault) -> None:
         if fault.kind == "engine-missing":

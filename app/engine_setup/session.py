@@ -114,6 +114,11 @@ class SetUpSession(QObject):
             self.leaving.emit()
             self._leave(self.home.remove)
 
+    def tidy(self) -> None:
+        """Delete what a removal or an upgrade that was cut short has left."""
+        if self.state is not SetUpState.PAUSED and self.home.has_leftovers:
+            self._leave(self.home.finish)
+
     def close(self) -> None:
         """The app ends: what has been fetched is kept."""
         self._cancelled.set()

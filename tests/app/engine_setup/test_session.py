@@ -123,6 +123,21 @@ def test_removed_it_is_gone_and_was_told_before(make: Make, qtbot: QtBot, home: 
     assert {file.name for file in home.folder.iterdir()} <= {"set-up.lock"}
 
 
+def test_what_a_removal_left_that_was_cut_short_goes_at_the_next_start(
+    make: Make, qtbot: QtBot, home: EngineHome
+) -> None:
+    session = make()
+    session.tidy()
+    assert session.state is SetUpState.MISSING
+    session.begin(ORDER)
+    until(qtbot, session, SetUpState.READY)
+    (home.folder / "active.json").unlink()
+    again = make()
+    again.tidy()
+    until(qtbot, again, SetUpState.MISSING)
+    assert {file.name for file in home.folder.iterdir()} <= {"set-up.lock"}
+
+
 def test_nothing_is_removed_while_another_window_sets_up(make: Make, qtbot: QtBot, home: EngineHome) -> None:
     session = make()
     session.begin(ORDER)
