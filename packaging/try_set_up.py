@@ -1,7 +1,7 @@
 """Set the real engine up in a folder of its own, and draft a paragraph: `try_set_up.py [--wheels DIR]`.
 
-Slow: it fetches and installs PyTorch. Needs no display, and lies beside what is set up for the user; uv is that of
-the environment that runs this. --wheels: from that folder in place of the network.
+Slow: it fetches and installs PyTorch. Needs no display; what the user has set up stays as it is. uv is that
+of the environment that runs this. --wheels: from that folder in place of the network.
 """
 
 from __future__ import annotations

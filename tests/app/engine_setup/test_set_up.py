@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import platform
 import shutil
+import sys
+import sysconfig
+import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +23,7 @@ from app.engine_setup.messages import Progress, Waiting
 from engine.installation import python_of
 from engine.protocol.errors import FaultError
 from tests.app.engine_setup.conftest import Machine
-from tests.app.engine_setup.parts import NAMES, Server, try_tiny
+from tests.app.engine_setup.parts import NAMES, PYTHON, Server, try_tiny
 
 
 def left_over(home: EngineHome) -> list[str]:
@@ -290,3 +296,40 @@ def test_no_python_and_no_network_is_told(set_up: Machine, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:1")
     assert failure(set_up) == "set-up"
+
+
+def test_where_no_python_is_here_one_is_fetched(
+    set_up: Machine, home: EngineHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of a whole one: a program that starts the one that runs the tests."""
+    own = f"{sys.base_prefix}/bin/python{PYTHON}"
+    archive = tmp_path / "python.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        script = program(tmp_path / "script", f'exec {own} "$@"')
+        for name in ("python", "python3", f"python{PYTHON}"):
+            tar.add(script, f"python/bin/{name}")
+        for file in Path(sysconfig.get_path("stdlib")).glob("_sysconfigdata_*.py"):
+            tar.add(file, f"python/lib/python{PYTHON}/{file.name}")
+    version = dict(zip(("major", "minor", "patch"), sys.version_info, strict=False))
+    release = {
+        "name": "cpython",
+        "arch": {"family": platform.machine(), "variant": None},
+        "os": "linux",
+        "libc": "gnu",
+        **version,
+        "prerelease": "",
+        "url": archive.as_uri(),
+        "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+        "variant": None,
+        "build": "1",
+    }
+    listed = tmp_path / "downloads.json"
+    key = f"cpython-{platform.python_version()}-linux-{platform.machine()}-gnu"
+    listed.write_text(json.dumps({key: release}))
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", str(listed))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert set_up().done
+    assert drafts(home)
+    assert home.pythons.is_dir()
+    home.remove()
+    assert left_over(home) == []
