@@ -21,6 +21,7 @@ DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 """Between the tries that bring nothing; after the last one the set-up fails."""
 _PART = ".part"
 _PIECE_BYTES = 1 << 20
+_HASHED_BYTES = 1 << 16  # without OpenSSL the built app's Python lets no other thread in meanwhile
 
 
 class WheelFetch:
@@ -160,7 +161,7 @@ def sha256_of(path: Path, cancelled: threading.Event) -> str:
     """Raises GivenUpError and OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while data := file.read(_PIECE_BYTES):
+        while data := file.read(_HASHED_BYTES):
             if cancelled.is_set():
                 raise GivenUpError
             digest.update(data)

@@ -14,6 +14,7 @@ from PySide6.QtNetwork import (
     QNetworkProxyQuery,
     QNetworkReply,
     QNetworkRequest,
+    QSslSocket,
 )
 
 from engine.protocol.errors import FaultError
@@ -97,6 +98,9 @@ class Network:
 
     def _request(self, url: str) -> QNetworkRequest:
         address = QUrl(url)
+        if address.scheme() == "https" and not QSslSocket.supportsSsl():
+            message = "This computer has no OpenSSL 3, without which nothing can be fetched safely."
+            raise FaultError("network", message, "Install it (libssl3), or take a folder of wheels.")
         if self._proxy == "":
             self._manager.setProxy(QNetworkProxyFactory.systemProxyForQuery(QNetworkProxyQuery(address))[0])
         request = QNetworkRequest(address)
