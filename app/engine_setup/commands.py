@@ -74,6 +74,7 @@ class Uv:
             "UV_PYTHON_INSTALL_DIR": str(home.pythons),
             "UV_NO_CONFIG": "1",
             "UV_NO_PROGRESS": "1",
+            "UV_SYSTEM_CERTS": "1",
             "UV_CONCURRENT_DOWNLOADS": "2",
         }
         if proxy:

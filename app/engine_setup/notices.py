@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from app.engine_setup.session import SetUpSession, SetUpState
+from app.engine_setup.texts import share_of
 from app.widgets.message_bar import MessageBar
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
@@ -15,6 +16,9 @@ class EngineNotices(QObject):
 
     engine_asked = Signal()
     """The writer wants to see the Engine page."""
+
+    progressed = Signal(str)
+    """How far the set-up is, in a few words; empty while there is none."""
 
     def __init__(
         self, notice: MessageBar, model: ModelSession, session: SetUpSession, parent: QObject
@@ -27,6 +31,7 @@ class EngineNotices(QObject):
         model.failed.connect(self._on_failed)
         model.changed.connect(self._on_model_changed)
         session.changed.connect(self._on_session_changed)
+        session.progressed.connect(self._on_progressed)
         session.installed.connect(self._on_installed)
         session.leaving.connect(model.unload)
         session.tidy()
@@ -56,7 +61,13 @@ class EngineNotices(QObject):
         self._notice.hide()
         self.engine_asked.emit()
 
+    def _on_progressed(self) -> None:
+        share = share_of(self._session.progress)
+        self.progressed.emit(f"The engine is being set up · {share:.0%}")
+
     def _on_session_changed(self) -> None:
+        if self._session.state is not SetUpState.RUNNING:
+            self.progressed.emit("")
         fault = self._session.fault
         if fault and self._session.state is not SetUpState.RUNNING:
             self._notice.show_fault(fault, ("Open the engine’s page", self._on_asked))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, SignalInstance
 
 from app.engine_setup.home import EngineHome
 from app.engine_setup.lock import LOCKS, parts_of
@@ -131,9 +131,9 @@ class SetUpSession(QObject):
         self._thread = threading.Thread(target=work, name="set up the engine", daemon=True)
         self._thread.start()
 
-    def _tell(self, signal: object, value: object) -> None:
+    def _tell(self, signal: SignalInstance, value: object) -> None:
         with contextlib.suppress(RuntimeError):  # the window has gone
-            signal.emit(value)  # type: ignore[attr-defined]
+            signal.emit(value)
 
     def _leave(self, delete: Callable[[], None]) -> None:
         def work() -> None:

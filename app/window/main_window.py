@@ -164,6 +164,7 @@ class MainWindow(QMainWindow):
 
         notices = EngineNotices(self.notice, self.model, self.side_panel.engine_setup, self)
         notices.engine_asked.connect(self.side_panel.open_engine)
+        notices.progressed.connect(self.status.show_engine)
 
     def take(self, path: Path | None) -> None:
         """What a later start was given; the window comes to the front."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
@@ -12,10 +11,8 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QMessageBox,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,6 +21,7 @@ from app.engine_setup.messages import SetUpOrder
 from app.engine_setup.plan import Plans, make_plans
 from app.engine_setup.session import SetUpSession, SetUpState
 from app.engine_setup.texts import plan_text, progress_text, ready_text, share_of, update_text, what_for
+from app.engine_setup.ui.network_fields import NetworkFields
 from app.models.download_rate import DownloadRate
 from app.settings.store import SettingsStore
 from app.widgets.combo_box import ComboBox
@@ -31,11 +29,6 @@ from app.widgets.panel import breakable, filled, heading, link, named, page_rows
 from app.widgets.progress_line import ProgressLine
 from app.widgets.question import question, set_default
 from app.worker.background import BackgroundCall
-
-_NETWORK = (
-    ("engine_mirror", "Mirror", "In place of https://files.pythonhosted.org"),
-    ("engine_proxy", "Proxy", "http://name:password@host:8080"),
-)
 
 
 class EnginePage(QWidget):
@@ -75,6 +68,8 @@ class EnginePage(QWidget):
         self._caption = QLabel("For")
         self._caption.setProperty("quiet", True)
         self._caption.setBuddy(self.build)
+        self.network = NetworkFields(store)
+        self.network.written.connect(self._show)
         self._build_acts()
         rows, _ = page_rows(self, width)
         rows.addLayout(title_row(heading("Engine"), self.closed.emit))
@@ -89,7 +84,8 @@ class EnginePage(QWidget):
         rows.addLayout(buttons)
         for act in (self.from_folder, self.repair, self.remove):
             rows.addWidget(act, 0, Qt.AlignmentFlag.AlignLeft)
-        self._build_network(rows)
+        rows.addSpacing(4)
+        rows.addWidget(self.network)
         rows.addStretch(1)
         session.changed.connect(self._on_changed)
         session.progressed.connect(self._on_progressed)
@@ -106,29 +102,6 @@ class EnginePage(QWidget):
         self.repair = link("Repair", lambda: self._begin())
         self.repair.setToolTip("Set it up anew; the old one stays until the new one has drafted a paragraph.")
         self.remove = link("Remove…", self._ask_remove)
-
-    def _build_network(self, rows: QVBoxLayout) -> None:
-        self.disclosure = named(QPushButton("Network  +"), "Network")
-        self.disclosure.setCheckable(True)
-        self.disclosure.setProperty("link", True)
-        self._network = QWidget()
-        inner = filled(QVBoxLayout(self._network), spacing=6)
-        inner.setContentsMargins(0, 0, 0, 0)
-        self.fields: list[QLineEdit] = []
-        for name, label, hint in _NETWORK:
-            field = named(QLineEdit(getattr(self._store.current, name)), label)
-            field.setPlaceholderText(hint)
-            field.editingFinished.connect(partial(self._on_written, name, field))
-            caption = QLabel(label)
-            caption.setProperty("quiet", True)
-            caption.setBuddy(field)
-            filled(inner, caption, field)
-            self.fields.append(field)
-        self._network.hide()
-        rows.addSpacing(4)
-        rows.addWidget(self.disclosure, 0, Qt.AlignmentFlag.AlignLeft)
-        rows.addWidget(self._network)
-        self.disclosure.toggled.connect(self._on_disclosed)
 
     # ---------------------------------------------------------------- what the writer does
 
@@ -174,14 +147,6 @@ class EnginePage(QWidget):
         box.setEscapeButton(keep)
         yes.clicked.connect(act)
         box.open()
-
-    def _on_written(self, name: str, field: QLineEdit) -> None:
-        self._store.change(**{name: field.text().strip()})
-        self._show()
-
-    def _on_disclosed(self, opened: bool) -> None:
-        self._network.setVisible(opened)
-        self.disclosure.setText("Network  −" if opened else "Network  +")
 
     # ---------------------------------------------------------------- what is shown
 
@@ -248,11 +213,16 @@ class EnginePage(QWidget):
             self.from_folder: idle and state is not SetUpState.PAUSED and plan is not None,
             self.repair: here,
             self.remove: here,
-            self.disclosure: idle,
+            self.network: idle,
         }
         shown[self._caption] = shown[self.build]
+        focused = self.window().focusWidget()  # also while a question has the keys
         for widget, visible in shown.items():
             widget.setVisible(visible)
+        if not shown.get(focused, True):  # the next press must not be the one that deletes
+            next(
+                (one for one in (self.pause, self.start, self.repair) if shown[one]), self.back_link
+            ).setFocus()
 
     def _state_text(self) -> str:
         session = self._session

@@ -71,8 +71,10 @@ def test_what_it_takes_is_told_before_anything_is_fetched(
 def test_set_up_repaired_and_removed(
     page: EnginePage, session: SetUpSession, qtbot: QtBot, home: EngineHome
 ) -> None:
+    page.start.setFocus()
     page.start.click()
     assert acts(page) == ["Pause", "Cancel"]
+    assert page.pause.hasFocus()
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
     assert acts(page) == ["From a folder of wheels…", "Repair", "Remove…"]
     before = home.active
@@ -99,10 +101,10 @@ def test_a_failure_is_told_and_can_be_gone_on_with(
 
 
 def test_the_network_of_the_writer_is_kept(page: EnginePage, session: SetUpSession, tmp_path: Path) -> None:
-    page.disclosure.click()
-    fields = {field.accessibleName(): field for field in page.fields}
-    fields["Proxy"].setText(" http://127.0.0.1:1 ")
-    fields["Proxy"].editingFinished.emit()
+    page.network.disclosure.click()
+    field = page.network.fields["engine_proxy"]
+    field.setText(" http://127.0.0.1:1 ")
+    field.editingFinished.emit()
     stored = SettingsStore(tmp_path / "settings.json").current
     assert stored.engine_proxy == "http://127.0.0.1:1"
     page.start.click()
@@ -161,6 +163,10 @@ def test_a_draft_without_an_engine_leads_to_it_and_loads_once_it_is_there(
     assert not bar.isHidden()
     bar.buttons[0].click()
     assert asked == [True]
+    told: list[str] = []
+    notices.progressed.connect(told.append)
     session.begin(SetUpOrder(backend="cpu"))
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
     assert model.asked == ["unload", "load"]
+    assert "80%" in "".join(told)
+    assert told[-1] == ""
