@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.engine_setup.home import EngineHome
 from app.engine_setup.network import GivenUpError
+from engine.hardware.processor import lower_priority
 from engine.installation import UV, package_environment
 from engine.protocol.errors import FaultError, reason_of
 
@@ -42,6 +43,7 @@ def run(
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         start_new_session=True,  # Ctrl+C in the app's terminal is the app's
     )
+    lower_priority(process.pid)
     while True:
         try:
             out, told = process.communicate(timeout=_LOOK_S)
