@@ -22,6 +22,7 @@ from app.documents.atomic_file import write_atomically
 from app.documents.files import held_lock
 from app.engine_setup.messages import SetUpOrder
 from engine.installation import ACTIVE_FILE, FORMAT, active_environment, engine_home
+from engine.protocol.errors import FaultError
 
 ORDER_FILE = "set-up.json"
 RECORD_FILE = "mezzotint.json"
@@ -100,7 +101,14 @@ class EngineHome:
         write_atomically(self.folder / ACTIVE_FILE, data)
 
     def lock(self) -> QLockFile | None:
-        """Of the right to change what is here; None while another window has it. Raises OSError."""
+        """Of the right to change what is here; None while another window has it.
+
+        Raises OSError, and FaultError for what a newer version of Mezzotint has set up.
+        """
+        for name in (ACTIVE_FILE, ORDER_FILE):
+            if _format_of(self.folder / name) > FORMAT:
+                message = f"The engine in {self.folder} was set up by a newer version of Mezzotint."
+                raise FaultError("newer", f"{message} Nothing there is changed.", "Use that version.")
         self.folder.mkdir(parents=True, exist_ok=True)
         return held_lock(self.folder / LOCK_FILE)
 
@@ -146,3 +154,10 @@ class EngineHome:
                     status = os.lstat(os.path.join(folder, file))  # noqa: PTH118 - many thousands
                     seen[status.st_dev, status.st_ino] = status.st_size
         return sum(seen.values())
+
+
+def _format_of(file: Path) -> int:
+    try:
+        return int(json.loads(file.read_bytes())["format"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return FORMAT

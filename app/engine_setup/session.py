@@ -17,7 +17,7 @@ from app.engine_setup.messages import Ended, Progress, Report, SetUpOrder, Waiti
 from app.engine_setup.set_up import SetUp, Trial
 from app.engine_setup.trial import draft_a_paragraph
 from engine.installation import UV
-from engine.protocol.errors import Fault, reason_of
+from engine.protocol.errors import Fault, FaultError, reason_of
 
 log = logging.getLogger(__name__)
 CLOSING_S = 3.0
@@ -146,6 +146,8 @@ class SetUpSession(QObject):
                 else:
                     busy = "Another window of Mezzotint is setting the engine up."
                     fault = Fault("input", busy, "Look there, or close it.")
+            except FaultError as error:
+                fault = error.fault
             except OSError as error:
                 message = f"“{self.home.folder}” cannot be emptied: {reason_of(error)[0]}."
                 fault = Fault("disk", message, "Delete that folder by hand.")

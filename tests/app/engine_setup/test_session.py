@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -136,6 +137,25 @@ def test_what_a_removal_left_that_was_cut_short_goes_at_the_next_start(
     again.tidy()
     until(qtbot, again, SetUpState.MISSING)
     assert {file.name for file in home.folder.iterdir()} <= {"set-up.lock"}
+
+
+@pytest.mark.parametrize("name", ["active.json", "set-up.json"])
+def test_what_a_newer_version_has_set_up_stays_as_it_is(
+    make: Make, qtbot: QtBot, home: EngineHome, name: str
+) -> None:
+    session = make()
+    session.begin(ORDER)
+    until(qtbot, session, SetUpState.READY)
+    newer = {"format": 2, "environment": "env-2", "backend": "quantum"}
+    (home.folder / name).write_text(json.dumps(newer))
+    (home.folder / "env-2").mkdir()
+    before = sorted(file.relative_to(home.folder) for file in home.folder.rglob("*"))
+    for act in (lambda one: one.begin(ORDER), SetUpSession.tidy, SetUpSession.remove):
+        again = make()
+        act(again)
+        qtbot.waitUntil(lambda: again.state not in (SetUpState.RUNNING, SetUpState.LEAVING))  # noqa: B023
+        assert again.fault is None or again.fault.kind == "newer"
+    assert sorted(file.relative_to(home.folder) for file in home.folder.rglob("*")) == before
 
 
 def test_nothing_is_removed_while_another_window_sets_up(make: Make, qtbot: QtBot, home: EngineHome) -> None:
