@@ -9,8 +9,8 @@ import msgspec
 
 from engine.protocol.errors import Fault
 
-Stage = Literal["checking", "listing", "python", "downloading", "reading", "installing", "trying"]
-"""Reading: a folder of wheels, in place of downloading."""
+Stage = Literal["checking", "listing", "python", "downloading", "reading", "installing", "trying", "clearing"]
+"""reading: a folder of wheels, in place of downloading; clearing: it is in use, what is left over goes."""
 
 
 class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):

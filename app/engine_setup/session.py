@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import QObject, Signal, SignalInstance
 
 from app.engine_setup.home import EngineHome
@@ -92,10 +93,10 @@ class SetUpSession(QObject):
         self._start(lambda: self._tell(self._reported, set_up.run()))
         self._enter(SetUpState.RUNNING)
 
-    def resume(self) -> None:
-        """Go on with what was paused or cut short."""
+    def resume(self, **changes: str) -> None:
+        """Go on with what was paused or cut short. changes: of the order."""
         if order := self.home.order:
-            self.begin(order)
+            self.begin(msgspec.structs.replace(order, **changes))
 
     def pause(self) -> None:
         """What has been fetched is kept."""
@@ -162,6 +163,8 @@ class SetUpSession(QObject):
             case Progress():
                 self.progress, self.waiting = report, ""
                 self.progressed.emit()
+                if report.stage == "clearing":
+                    self.installed.emit()
             case Waiting():
                 self.waiting = report.message
                 self.progressed.emit()
@@ -177,8 +180,6 @@ class SetUpSession(QObject):
             self._leave(self.home.finish)
             return
         self._enter(self._state_on_disk())
-        if ended.done:
-            self.installed.emit()
 
     def _on_left(self, fault: Fault | None) -> None:
         self._thread = None

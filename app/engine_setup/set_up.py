@@ -102,6 +102,7 @@ class SetUp:
             raise GivenUpError
         record = EnvironmentRecord(backend=self._order.backend, lock=lock.digest, torch=lock.version("torch"))
         self._home.activate(environment, record)
+        self._stage("clearing")
         with suppress(OSError):  # it is set up: what is left over goes another time
             self._home.finish()
 

@@ -23,8 +23,9 @@ _STAGES = {
     "reading": "Checking the files",
     "installing": "Installing",
     "trying": "Drafting a paragraph to try it",
+    "clearing": "It drafts; clearing up",
 }
-_SHARES = {"installing": 0.8, "trying": 0.95}
+_SHARES = {"installing": 0.8, "trying": 0.95, "clearing": 0.98}
 """Of the whole, where these stages begin; the others at its beginning."""
 _LENGTHS = {"downloading": 0.8, "reading": 0.8, "installing": 0.15}
 
@@ -37,13 +38,12 @@ def share_of(progress: Progress) -> float:
 
 def progress_text(progress: Progress, rate: DownloadRate, waiting: str) -> str:
     lines = [_STAGES[progress.stage]]
-    if waiting:
-        lines.insert(0, f"{waiting} It goes on by itself.")
-    elif progress.total_bytes and progress.stage in _LENGTHS:
+    if progress.total_bytes and progress.stage in _LENGTHS:
         lines[0] += f" · {amount(progress)}"
-        if rate.bytes_per_s > 0 and progress.stage == "downloading":
-            left = progress.total_bytes - progress.done_bytes
-            lines.append(time_left(rate.seconds_left(left)))
+    if waiting:
+        lines.append(f"{waiting} It is tried again by itself.")
+    elif progress.stage == "downloading" and rate.bytes_per_s > 0:
+        lines.append(time_left(rate.seconds_left(progress.total_bytes - progress.done_bytes)))
     return unbroken("\n".join(filter(None, lines)))
 
 

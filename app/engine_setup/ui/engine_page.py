@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import msgspec
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
@@ -111,25 +112,32 @@ class EnginePage(QWidget):
         return str(self.build.currentData() or "")
 
     def _begin(self, folder: str = "") -> None:
-        chosen, network = self.chosen, self._store.current
-        self._session.begin(
-            SetUpOrder(
-                backend=chosen, folder=folder, mirror=network.engine_mirror, proxy=network.engine_proxy
-            )
-        )
+        order = SetUpOrder(backend=self.chosen, folder=folder)
+        self._session.begin(msgspec.structs.replace(order, **self._through()))
 
     def _on_start(self) -> None:
         if self._session.state is SetUpState.PAUSED:
-            self._session.resume()
+            self._session.resume(**self._through())
         else:
             self._begin()
+
+    def _on_folder(self, folder: str) -> None:
+        if self._session.state is SetUpState.PAUSED:
+            self._session.resume(folder=folder)
+        else:
+            self._begin(folder)
+
+    def _through(self) -> dict[str, str]:
+        """The network, as the writer has set it now."""
+        chosen = self._store.current
+        return {"mirror": chosen.engine_mirror, "proxy": chosen.engine_proxy}
 
     def _ask_folder(self) -> None:
         dialog = QFileDialog(self.window(), "From a folder of wheels")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._begin)
+        dialog.fileSelected.connect(self._on_folder)
         dialog.open()
 
     def _ask_cancel(self) -> None:
@@ -210,7 +218,7 @@ class EnginePage(QWidget):
             self.start: idle and state is not SetUpState.READY and (plan is not None),
             self.facts: idle and state is not SetUpState.PAUSED and plan is not None,
             self.build: idle and state is not SetUpState.PAUSED and self.build.count() > 0,
-            self.from_folder: idle and state is not SetUpState.PAUSED and plan is not None,
+            self.from_folder: idle and plan is not None,
             self.repair: here,
             self.remove: here,
             self.network: idle,

@@ -22,7 +22,7 @@ from engine.installation import python_of
 from tests.app.engine_setup.parts import try_tiny, write_lock
 
 MOMENTS = 20
-STAGES = ("checking", "python", "downloading", "installing", "trying", "done=True")
+STAGES = ("checking", "python", "downloading", "installing", "trying", "clearing")
 
 
 class Driver:

@@ -93,7 +93,7 @@ def test_a_failure_is_told_and_can_be_gone_on_with(
     page.start.click()
     qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED, timeout=60_000)
     assert "404" in page.fault.text()
-    assert acts(page) == ["Go on", "Cancel"]
+    assert acts(page) == ["Go on", "Cancel", "From a folder of wheels…"]
     server.status = 0
     page.start.click()
     assert page.fault.isHidden()

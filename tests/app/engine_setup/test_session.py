@@ -62,7 +62,10 @@ def test_paused_it_goes_on_at_another_start(make: Make, qtbot: QtBot, server: Se
     assert session.fault is None
     again = make()
     assert again.state is SetUpState.PAUSED
-    again.resume()
+    again.resume(proxy="nonsense")
+    until(qtbot, again, SetUpState.PAUSED)
+    assert again.fault
+    again.resume(proxy="")
     until(qtbot, again, SetUpState.READY)
 
 

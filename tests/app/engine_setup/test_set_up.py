@@ -25,6 +25,8 @@ from engine.protocol.errors import FaultError
 from tests.app.engine_setup.conftest import Machine
 from tests.app.engine_setup.parts import NAMES, PYTHON, Server, try_tiny
 
+STAGES = ("checking", "python", "downloading", "installing", "trying")
+
 
 def left_over(home: EngineHome) -> list[str]:
     """What is in the home besides the environment in use."""
@@ -69,7 +71,14 @@ def test_an_environment_is_fetched_installed_tried_and_used(
     assert home.record == EnvironmentRecord(backend="cpu", lock=set_up.lock.digest)
     assert left_over(home) == []
     stages = [report.stage for report in set_up.reports if isinstance(report, Progress)]
-    assert list(dict.fromkeys(stages)) == ["checking", "python", "downloading", "installing", "trying"]
+    assert list(dict.fromkeys(stages)) == [
+        "checking",
+        "python",
+        "downloading",
+        "installing",
+        "trying",
+        "clearing",
+    ]
     assert fetched(set_up) == sorted(fetched(set_up))
     assert fetched(set_up)[-1] == set_up.lock.total_bytes == server.sent_bytes
 
@@ -266,7 +275,7 @@ def test_what_was_deleted_or_broken_by_hand_is_set_up_again(set_up: Machine, hom
     assert left_over(home) == []
 
 
-@pytest.mark.parametrize("stage", ["checking", "python", "downloading", "installing", "trying"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_given_up_at_any_stage_it_goes_on_from_there(set_up: Machine, home: EngineHome, stage: str) -> None:
     def give_up(report: object) -> None:
         if isinstance(report, Progress) and report.stage == stage:
