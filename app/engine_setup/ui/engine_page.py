@@ -227,10 +227,8 @@ class EnginePage(QWidget):
         focused = self.window().focusWidget()  # also while a question has the keys
         for widget, visible in shown.items():
             widget.setVisible(visible)
-        if not shown.get(focused, True):  # the next press must not be the one that deletes
-            next(
-                (one for one in (self.pause, self.start, self.repair) if shown[one]), self.back_link
-            ).setFocus()
+        if not shown.get(focused, True):  # the next press must not be one that deletes or fetches
+            next((one for one in (self.pause, self.start) if shown[one]), self.back_link).setFocus()
 
     def _state_text(self) -> str:
         session = self._session
