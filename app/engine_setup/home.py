@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ ORDER_FILE = "set-up.json"
 RECORD_FILE = "mezzotint.json"
 LOCK_FILE = "set-up.lock"
 _LIST = "pylock.toml"
+_TRASH = "gone-"
 _WHEELS, _CACHE, _PYTHONS, _ENVIRONMENT = "wheels", "cache", "python", "env-"
 
 
@@ -54,7 +54,7 @@ class EngineHome:
         return self.folder / _WHEELS
 
     @property
-    def list(self) -> Path:
+    def parts_list(self) -> Path:
         """Of an environment's parts, where it was made here."""
         return self.folder / _LIST
 
@@ -114,36 +114,40 @@ class EngineHome:
 
     def finish(self) -> None:
         """Leave no trace of a set-up but the environment in use. For the holder of the lock."""
-        for file in (self.folder / ORDER_FILE, self.list):
+        for file in (self.folder / ORDER_FILE, self.parts_list):
             file.unlink(missing_ok=True)
         self.purge()
-        for fetched in (self.wheels, self.cache):
-            shutil.rmtree(fetched, ignore_errors=True)
+        self.delete(self.wheels)
+        self.delete(self.cache)
 
     def purge(self) -> None:
-        """Delete the environments that are not in use. For the holder of the lock."""
-        active = self.active
-        for environment in self.environments():
-            if environment != active:
-                shutil.rmtree(environment, ignore_errors=True)
+        """Delete the environments that are not in use, and what is half deleted. For the lock's holder."""
+        for leftover in self._leftovers():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def delete(self, folder: Path) -> None:
+        """At once or not at all: nobody takes half of it for the whole. For the holder of the lock."""
+        with suppress(OSError):
+            trash = folder.rename(self.folder / (_TRASH + secrets.token_hex(3)))
+            shutil.rmtree(trash, ignore_errors=True)
 
     @property
     def has_leftovers(self) -> bool:
         """Whether there is more here than the environment in use and its Python."""
-        active = self.active
-        fetched = (self.wheels, self.cache)
-        return any(one != active for one in self.environments()) or any(one.exists() for one in fetched)
+        return any(self._leftovers()) or self.wheels.exists() or self.cache.exists()
 
-    def environments(self) -> Iterator[Path]:
+    def _leftovers(self) -> list[Path]:
+        active, passing = self.active, (_ENVIRONMENT, _TRASH)
         with suppress(OSError):
-            yield from (one for one in self.folder.iterdir() if one.name.startswith(_ENVIRONMENT))
+            return [one for one in self.folder.iterdir() if one.name.startswith(passing) and one != active]
+        return []
 
     def remove(self) -> None:
         """Everything but the lock. For its holder."""
         for name in (ACTIVE_FILE, ORDER_FILE):  # first what names the rest
             (self.folder / name).unlink(missing_ok=True)
         self.finish()
-        shutil.rmtree(self.pythons, ignore_errors=True)
+        self.delete(self.pythons)
 
     def size_bytes(self) -> int:
         """Files that two folders share count once."""

@@ -117,7 +117,7 @@ class SetUp:
             )
         self._stage("listing")
         network = Network(self._order.proxy, self._cancelled)
-        return resolve(self._parts, self._order.mirror, self._home.list, self._uv, network.size_of)
+        return resolve(self._parts, self._order.mirror, self._home.parts_list, self._uv, network.size_of)
 
     def _stage(self, stage: Stage) -> None:
         self._on_report(Progress(stage=stage))
@@ -173,6 +173,7 @@ class SetUp:
             self._on_report(Progress(stage="installing", done_bytes=done, total_bytes=total))
 
         on_look()
+        self._home.delete(self._home.cache)  # a try that was cut short may have left half a package there
         environment = self._home.new_environment()
         self._uv("venv", "--no-project", "--python", python, environment)
         requirements = environment / "requirements.txt"

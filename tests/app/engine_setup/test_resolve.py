@@ -62,7 +62,7 @@ def test_the_list_is_made_once_and_set_up(set_up: Machine, asked: Requirements, 
         set_up.cancelled.set() if isinstance(report, Progress) and report.stage == "installing" else None
     )
     assert not set_up().done
-    made = home.list.read_bytes()
+    made = home.parts_list.read_bytes()
     asked.file.unlink()  # it is not asked for again
     set_up.cancelled.clear()
     set_up.on_report = lambda _: None
@@ -70,7 +70,7 @@ def test_the_list_is_made_once_and_set_up(set_up: Machine, asked: Requirements, 
     assert made
     assert home.record
     assert home.record.lock == asked.digest
-    assert not home.list.exists()
+    assert not home.parts_list.exists()
 
 
 def test_an_index_that_cannot_be_reached_is_told(set_up: Machine, asked: Requirements) -> None:

@@ -293,6 +293,21 @@ def test_given_up_at_any_stage_it_goes_on_from_there(set_up: Machine, home: Engi
     assert left_over(home) == []
 
 
+def test_half_of_what_was_unpacked_is_not_used_again(set_up: Machine, home: EngineHome) -> None:
+    def give_up(report: object) -> None:
+        if isinstance(report, Progress) and report.stage == "trying":
+            set_up.cancelled.set()
+
+    set_up.on_report = give_up
+    assert not set_up().done
+    for file in home.cache.rglob("tiny_b/__init__.py"):
+        shutil.rmtree(file.parent)
+    set_up.cancelled.clear()
+    set_up.on_report = lambda _: None
+    assert set_up().done
+    assert drafts(home)
+
+
 def test_nothing_is_left_of_what_is_removed(set_up: Machine, home: EngineHome) -> None:
     assert set_up().done
     assert home.size_bytes() > 300_000 * len(NAMES)
