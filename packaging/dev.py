@@ -12,9 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, it finds its own folder only
+
 from desktop_entry import desktop_entry, desktop_folder
 from system import SetUpError, has_display, install_system_packages, missing_for_kernels, missing_for_qt, say
-from torch_build import BUILDS, TORCH_INDEX, find_backend, is_cpu_build
+
+from engine.hardware.backend import BUILDS, TORCH_INDEX, BackendError, find_backend, is_cpu_build
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "packaging" / "requirements"
@@ -34,6 +37,12 @@ def main() -> int:
     try:
         check_python(sys.version_info[:2])
         return {"run": run, "test": test, "shortcut": shortcut}[options.command](options.arguments)
+    except BackendError as error:
+        print(
+            f"\n{error}\nThen run this command again; MEZZOTINT_TORCH=cpu takes the processor.",
+            file=sys.stderr,
+        )
+        return 1
     except SetUpError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -34,6 +34,7 @@ FOLDERS = {
         "worker",
         "drafting",
         "models",
+        "engine_setup",
         "support",
         "window",
     ),

@@ -69,8 +69,10 @@ class ModelNotices(QObject):
     def _on_failed(self, fault: Fault) -> None:
         from app.models.remedies import NO_MODEL, remedies  # the first paint does not need them
 
-        self._fault = fault
         kind = fault.kind
+        if kind == "engine-missing":
+            return  # told in app/engine_setup
+        self._fault = fault
         devices, ready = self._devices.at_the_last_load, self._model.ready
         if ready:
             ready = msgspec.structs.replace(ready, device=self._devices.emptied(ready.device))

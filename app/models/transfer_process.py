@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
 from app.models.transfer.messages import Failed, Order, Report, encode
 from engine.installation import package_environment, python_command
-from engine.protocol.errors import Fault
+from engine.protocol.errors import Fault, engine_missing
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,12 @@ class TransferProcess(QProcess):
         self.errorOccurred.connect(self._on_error)
 
     def begin(self) -> None:
-        program, *arguments = python_command("app.models.transfer.process")
-        self.start(program, arguments)
+        if command := python_command("app.models.transfer.process"):
+            self.start(command[0], command[1:])
+        else:
+            self.reported.emit(Failed(fault=engine_missing().fault))
+            self.gone.emit("")
+            self.deleteLater()
 
     def _on_started(self) -> None:
         self.write(encode(self._order))  # its stdin stays open: it ends with that

@@ -16,6 +16,7 @@ from app.settings.store import SettingsStore
 from app.widgets.device_label import device_label
 from app.widgets.panel import SHORT_TEXT, go_round, heading, link, named, page_rows, title_row
 from engine.hardware.selection import device_named, device_setting
+from engine.installation import KIND
 from engine.protocol.events import Device, Ready
 
 _WORDS_PER_TOKEN = 0.75
@@ -39,6 +40,8 @@ class SettingsPanel(QWidget):
     """The writer wants the panel gone."""
     models_asked = Signal()
     """The writer wants the page of models in place of the settings."""
+    engine_asked = Signal()
+    """The same, of the engine."""
 
     def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -100,10 +103,13 @@ class SettingsPanel(QWidget):
         rows.addWidget(fields.caption("model", self._models))
         rows.addWidget(self._models, 0, Qt.AlignmentFlag.AlignLeft)
         self.device = fields.combo("device", self._device_choices, self._device_shown, late=True)
+        self.engine = link("Engine  ›", self.engine_asked.emit, "Engine")
+        self.engine.setVisible(KIND == "built")
         self._device_note = QLabel()
         self._device_note.setWordWrap(True)
         self._device_note.setProperty("quiet", True)
         rows.addWidget(self._device_note)
+        rows.addWidget(self.engine, 0, Qt.AlignmentFlag.AlignLeft)
         fields.slider("max_steps", self._steps_text, own=lambda: self._own("max_steps") or _USUAL_STEPS)
         fields.slider("length", _length_text)
         fields.slider("variants", str)

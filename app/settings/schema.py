@@ -36,6 +36,8 @@ class Settings:
     entropy_bound: Annotated[float, Meta(title="Boldness", ge=0.0, le=10.0)] | None = None
     early_stop: Annotated[bool, Meta(title="Stop once the draft has settled")] = True
     read_ahead: Annotated[bool, Meta(title="Read along while I pause")] = True
+    engine_mirror: Annotated[str, Meta(title="Mirror", max_length=2000)] = ""
+    engine_proxy: Annotated[str, Meta(title="Proxy", max_length=2000)] = ""
     theme: Annotated[Literal["system", "light", "dark", "sepia"], Meta(title="Theme")] = "system"
     font_family: Annotated[str, Meta(title="Font", min_length=1, max_length=200)] = "Vollkorn"
     font_size_px: Annotated[int, Meta(title="Size", ge=12, le=40)] = 20

@@ -28,6 +28,7 @@ from app.window.top_row import TopRow
 from app.worker.device_monitor import DeviceMonitor
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
+from engine.installation import KIND
 
 _MESSAGE_PX = 720
 _SIZE = QSize(1180, 780)
@@ -164,8 +165,17 @@ class MainWindow(QMainWindow):
 
     def _offer_what_is_left(self) -> None:
         self.files.offer_restore()
+        if KIND == "built":
+            self._watch_engine()
         self.model_notices.start(may_offer=self.offer.isHidden())  # one thing at a time
         self.files.offer_last()
+
+    def _watch_engine(self) -> None:
+        from app.engine_setup.notices import EngineNotices  # the first paint does not need it
+
+        notices = EngineNotices(self.notice, self.model, self.side_panel.engine_setup, self)
+        notices.engine_asked.connect(self.side_panel.open_engine)
+        notices.progressed.connect(self.status.show_engine)
 
     def take(self, path: Path | None) -> None:
         """What a later start was given; the window comes to the front."""

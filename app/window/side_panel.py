@@ -17,6 +17,8 @@ from app.worker.device_monitor import DeviceMonitor
 from app.worker.model_session import ModelSession
 
 if TYPE_CHECKING:
+    from app.engine_setup.session import SetUpSession
+    from app.engine_setup.ui.engine_page import EnginePage
     from app.models.download_queue import DownloadQueue
     from app.models.ui.models_page import ModelsPage
     from app.settings.panel import SettingsPanel
@@ -56,6 +58,7 @@ class SidePanel(QObject):
         panel = SettingsPanel(self._settings)
         panel.closed.connect(self._on_closed)
         panel.models_asked.connect(self.open_models)
+        panel.engine_asked.connect(self.open_engine)
         self._row.addWidget(panel)
         self._model.changed.connect(partial(self._show_model_in, panel))
         self._devices.changed.connect(partial(self._show_devices_in, panel))
@@ -79,6 +82,28 @@ class SidePanel(QObject):
         page.models.arrived.connect(self._notices.show_arrived)
         page.models.stopped.connect(self._notices.show_stopped)
         return page
+
+    @cached_property
+    def engine_setup(self) -> SetUpSession:
+        """In the built app alone."""
+        from app.engine_setup.home import EngineHome
+        from app.engine_setup.session import SetUpSession
+
+        return SetUpSession(EngineHome.of_the_user(), self)
+
+    @cached_property
+    def engine_page(self) -> EnginePage:
+        from app.engine_setup.ui.engine_page import EnginePage
+
+        page = EnginePage(self.engine_setup, self._settings, self.panel.width())
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_closed)
+        return page
+
+    def open_engine(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.engine_page)
+        self.engine_page.back_link.setFocus()
 
     def open_models(self) -> None:
         self._notices.hide_offer()
@@ -122,6 +147,8 @@ class SidePanel(QObject):
     def close(self) -> None:
         if "downloads" in vars(self):
             self.downloads.close()
+        if "engine_setup" in vars(self):
+            self.engine_setup.close()
 
     def _on_closed(self) -> None:
         self._settings.change(panel_open=False)

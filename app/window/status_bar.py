@@ -25,6 +25,7 @@ class StatusBar(QStatusBar):
         super().__init__(parent)
         self._drafts = view.drafts
         self._model = model
+        self._engine = ""
         self.setSizeGripEnabled(False)
         self.setContentsMargins(24, 0, 24, 0)
         self.model = quiet(ElidedLabel(), "Model")
@@ -49,6 +50,8 @@ class StatusBar(QStatusBar):
             self.model.setText(f"{name_in_list(ready)} · on {ready.capabilities.where}")
         elif loading is not None:
             self.model.setText(f"{loading.stage} · {loading.fraction:.0%}")
+        elif self._model.fault and self._model.fault.kind == "engine-missing":
+            self.model.setText(self._engine or "The engine is not set up yet: nothing can be drafted")
         else:
             again = "tries again" if self._model.fault else "loads it"
             self.model.setText(f"No model is loaded · the next draft {again}")
@@ -62,6 +65,11 @@ class StatusBar(QStatusBar):
         else:
             self.state.setText("ready" if ready is not None else "")
         self.state.details = cost(draft.shown) if draft and draft.shown else ""
+
+    def show_engine(self, text: str) -> None:
+        """How far its set-up is; empty while there is none."""
+        self._engine = text
+        self.show_state()
 
     def _on_counted(self, words: int, selected: int) -> None:
         of_all = f"{selected:,} of " if selected else ""

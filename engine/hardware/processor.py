@@ -20,10 +20,10 @@ def spare_cores() -> int:
     return max(1, cores - 1)
 
 
-def lower_priority() -> None:
-    """Of this process, for good. A system that refuses is left alone."""
-    process = psutil.Process()
+def lower_priority(pid: int | None = None) -> None:
+    """Of that process, or of this one, for good. A system that refuses is left alone."""
     with suppress(psutil.Error, OSError):
+        process = psutil.Process(pid)
         if sys.platform == "win32":
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:

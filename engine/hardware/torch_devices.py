@@ -13,7 +13,7 @@ from engine.hardware.device_groups import card_ids, combined_device
 from engine.hardware.nvidia import has_fp8_kernels, nvidia_gpus
 from engine.hardware.processor import spare_cores
 from engine.hardware.system_memory import memory_now
-from engine.installation import REPAIR_COMMAND
+from engine.installation import how_to_reinstall
 from engine.protocol.events import Device
 
 
@@ -31,13 +31,13 @@ def idle_card() -> str:
     message = (
         f"This computer has an NVIDIA card ({gpus[0].name}), but PyTorch {torch.__version__} cannot use it"
     )
-    command = f"“{REPAIR_COMMAND}”"
     if torch.version.cuda is None:
-        unset = " with MEZZOTINT_TORCH unset" if "MEZZOTINT_TORCH" in os.environ else ""
-        return f"{message}: it is another build. Run {command}{unset}: it installs the build for the card."
+        again = how_to_reinstall()
+        told = f"{again[0].upper()}{again[1:]}: that takes the build for the card."
+        return f"{message}: it is another build. {told}"
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return ""  # hidden on purpose
-    older = f", or set MEZZOTINT_TORCH=cuda126 and run {command}: it installs the build for older drivers"
+    older = f", or {how_to_reinstall('cuda126')}: that takes the build for older drivers"
     return (
         f"{message}: the card’s driver does not suit CUDA {torch.version.cuda}. Update the driver"
         f"{'' if torch.version.cuda.startswith('12.') else older}."

@@ -7,7 +7,7 @@ import traceback
 
 import msgspec
 
-from engine.installation import REPAIR_COMMAND
+from engine.installation import how_to_reinstall
 
 _NO_MEMORY = (
     "out of memory",
@@ -60,6 +60,14 @@ def weights_broken(
     return FaultError("weights-broken", message, remedy, details)
 
 
+def engine_missing() -> FaultError:
+    """The built app has no environment for its engine yet, or it was deleted."""
+    message = "To draft, Mezzotint needs its engine, which is not on this computer yet."
+    return FaultError(
+        "engine-missing", message, "Set it up in Settings › Engine; you can go on writing meanwhile."
+    )
+
+
 def fault_of(error: Exception) -> Fault:
     """The fault to report for any exception."""
     known = error if isinstance(error, FaultError) else machine_fault(error)
@@ -105,9 +113,8 @@ def _other_build() -> str:
     """CUDA 13 has no code for the oldest cards, CUDA 12 none for the newest."""
     import torch  # it has failed: it is there
 
-    command = f"“{REPAIR_COMMAND}”"
     if torch.version.cuda is None:
         return ""
     if torch.version.cuda.startswith("12."):
-        return f", or update the card’s driver and run {command} without MEZZOTINT_TORCH"
-    return f", or set MEZZOTINT_TORCH=cuda126 and run {command}"
+        return f", or update the card’s driver and {how_to_reinstall()}"
+    return f", or {how_to_reinstall('cuda126')}"

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.hardware.nvidia import engine_environment
 from engine.installation import python_command
-from engine.protocol.errors import FaultError
+from engine.protocol.errors import FaultError, engine_missing
 from engine.protocol.events import (
     Cancelled,
     DraftEvent,
@@ -34,7 +34,7 @@ CARD_ID_PREFIXES = ("cuda", "xpu")  # as their ids begin; the best device comes 
 
 
 class ProcessEngine:
-    """Runs `command`, by default this Python's `-m engine serve`.
+    """Runs `command`, by default `-m engine serve` by the engine's Python, asked for at each start.
 
     The child starts with the first request. When it dies or prints what is no event, the request fails, and
     the next one starts another child, loads the last model again and goes on. Deaths in a row delay that
@@ -46,7 +46,7 @@ class ProcessEngine:
     """Called, in a thread of its own, when a child has gone, and its model with it."""
 
     def __init__(self, command: Sequence[str] | None = None, *, cancel_grace_s: float = 30.0) -> None:
-        self._command = command or python_command("engine", "serve")
+        self._command = command
         self._cancel_grace_s = cancel_grace_s
         self._child: ChildProcess | None = None
         self._last_load: LoadRequest | None = None
@@ -118,7 +118,9 @@ class ProcessEngine:
                 yield Cancelled(request_id=request.request_id)
                 return None
             device = self._last_load.device if self._last_load else "auto"
-            self._child = ChildProcess(self._command, engine_environment(device), self._tell_lost)
+            if (command := self._command or python_command("engine", "serve")) is None:
+                raise engine_missing()
+            self._child = ChildProcess(command, engine_environment(device), self._tell_lost)
         return self._child
 
     def _load(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -16,19 +15,10 @@ import desktop_entry
 import dev
 import pytest
 import system
-import torch_build
+
+from engine.hardware.backend import BUILDS
 
 Calls = list[list[str]]
-
-
-@pytest.fixture
-def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linux without a graphics card."""
-    monkeypatch.delenv("MEZZOTINT_TORCH", raising=False)
-    monkeypatch.setattr(platform, "system", lambda: "Linux")
-    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: "")
-    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
-    monkeypatch.setattr(Path, "exists", lambda _: False)
 
 
 @pytest.fixture
@@ -66,99 +56,15 @@ def calls(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     return seen
 
 
-# ------------------------------------------------------------------ which torch
+# ------------------------------------------------------------------ what fits together
 
 
-@pytest.mark.usefixtures("bare_machine")
-def test_without_a_card_the_backend_is_the_processor() -> None:
-    assert torch_build.find_backend() == "cpu"
-
-
-@pytest.mark.usefixtures("bare_machine")
-@pytest.mark.parametrize(
-    ("row", "backend"),
-    [
-        ("580.65.06, 8.9", "cuda"),
-        ("591.44, 12.0", "cuda"),
-        ("570.133.20, 8.9", "cuda126"),
-        ("580.65.06, 6.1", "cuda126"),
-        ("580.65.06, 8.9\n580.65.06, 6.1", "cuda126"),
-        ("580.65.06, 12.0\n580.65.06, 6.1", "cuda"),
-        ("580.65.06, 10.0", "cuda"),
-        ("570.133.20, 9.0", "cuda126"),
-        ("[N/A], [N/A]", "cuda"),
-    ],
-)
-def test_the_driver_and_the_card_choose_the_cuda_build(
-    row: str, backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: row)
-    assert torch_build.find_backend() == backend
-
-
-@pytest.mark.usefixtures("bare_machine")
-@pytest.mark.parametrize("rows", ["572.83, 12.0", "570.133.20, 6.1\n570.133.20, 10.0"])
-def test_a_card_that_is_newer_than_its_driver_needs_another_driver(
-    rows: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: rows)
-    with pytest.raises(system.SetUpError, match=r"version 57\d\.\n.*driver to 580 or newer"):
-        torch_build.find_backend()
-    monkeypatch.setenv("MEZZOTINT_TORCH", "cpu")
-    assert torch_build.find_backend() == "cpu"
-
-
-@pytest.mark.usefixtures("bare_machine")
-def test_a_card_is_found_without_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "glob", lambda self, _: iter([self / "0000:01:00.0"]))
-    assert torch_build.find_backend() == "cuda"
-
-
-@pytest.mark.usefixtures("bare_machine")
-def test_an_amd_card_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "exists", lambda self: self == Path("/dev/kfd"))
-    assert torch_build.find_backend() == "rocm"
-
-
-@pytest.mark.usefixtures("bare_machine")
-def test_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(platform, "machine", lambda: "arm64")
-    assert torch_build.find_backend() == "mps"
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    with pytest.raises(system.SetUpError, match="Intel"):
-        torch_build.find_backend()
-
-
-@pytest.mark.usefixtures("bare_machine")
-def test_the_user_may_choose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_build, "ask_nvidia_smi", lambda: "580.65.06, 8.9")
-    monkeypatch.setenv("MEZZOTINT_TORCH", "cpu")
-    assert torch_build.find_backend() == "cpu"
-    monkeypatch.setenv("MEZZOTINT_TORCH", "gpu")
-    with pytest.raises(system.SetUpError, match=r"MEZZOTINT_TORCH is gpu.*cuda"):
-        torch_build.find_backend()
-
-
-@pytest.mark.parametrize("backend", torch_build.BUILDS)
+@pytest.mark.parametrize("backend", BUILDS)
 def test_each_build_has_exact_pins(backend: str) -> None:
     for file in (*dev.requirement_files(backend, tests=True), dev.TRANSITIVE):
         pins = file.read_text().splitlines()
         assert pins
         assert all(pin.partition(";")[0].count("==") == 1 for pin in pins)
-
-
-@pytest.mark.parametrize(
-    ("version", "on_linux", "on_windows"),
-    [("2.13.0+cpu", True, True), ("2.13.0", False, True), ("2.13.0+cu130", False, False)],
-)
-def test_a_cpu_build_is_known_by_its_version(
-    version: str, on_linux: bool, on_windows: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    assert torch_build.is_cpu_build(version) is on_linux
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert torch_build.is_cpu_build(version) is on_windows
 
 
 @pytest.mark.parametrize(("backend", "clash"), [("cuda", True), ("cpu", False)])

@@ -1,15 +1,17 @@
-"""Which build of PyTorch suits this machine, where it comes from, and how large it is."""
+"""Which build of PyTorch suits this machine, where it comes from, and how large it is.
+
+Needs the standard library alone: what sets an engine up asks before anything is installed.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-
-from system import SetUpError, can_load
 
 TORCH_INDEX = {  # without mps: PyPI has that one
     "cpu": "https://download.pytorch.org/whl/cpu",
@@ -28,18 +30,23 @@ CUDA_13_DRIVER, CUDA_13_CAPABILITY = 580, 7.5
 BLACKWELL = 10.0  # CUDA 12.6 has no code for cards from here on
 
 
+class BackendError(Exception):
+    """No build suits this machine as it is; the text says why and what to do."""
+
+
 def find_backend() -> str:
-    """cuda, cuda126, rocm, mps or cpu; MEZZOTINT_TORCH overrules what the system shows."""
+    """cuda, cuda126, rocm, mps or cpu; MEZZOTINT_TORCH overrules what the system shows.
+
+    Raises BackendError.
+    """
     chosen = os.environ.get("MEZZOTINT_TORCH")
     if chosen:
         if chosen not in BUILDS:
-            raise SetUpError(f"MEZZOTINT_TORCH is {chosen}; it must be one of {', '.join(BUILDS)}.")
+            raise BackendError(f"MEZZOTINT_TORCH is {chosen}; it must be one of {', '.join(BUILDS)}.")
         return chosen
     if platform.system() == "Darwin":
         if platform.machine() != "arm64":
-            raise SetUpError(
-                "PyTorch no longer comes for Macs with Intel processors, so Mezzotint cannot run here."
-            )
+            raise BackendError("PyTorch no longer comes for Macs with Intel processors: none can draft.")
         return "mps"
     if has_nvidia_card():
         return cuda_build()
@@ -50,7 +57,9 @@ def has_nvidia_card() -> bool:
     if ask_nvidia_smi():
         return True
     if os.name == "nt":
-        return can_load("nvcuda.dll")
+        with suppress(OSError):
+            return bool(ctypes.CDLL("nvcuda.dll"))
+        return False
     return any(Path("/proc/driver/nvidia/gpus").glob("*"))
 
 
@@ -67,10 +76,9 @@ def cuda_build() -> str:
     old_driver = min(drivers, default=CUDA_13_DRIVER) < CUDA_13_DRIVER
     if max(capabilities, default=0) >= BLACKWELL:
         if old_driver:
-            raise SetUpError(
-                f"The graphics card needs a newer driver: this one is version {min(drivers)}.\n"
-                f"Update the NVIDIA driver to {CUDA_13_DRIVER} or newer and run this command again, or set"
-                " MEZZOTINT_TORCH=cpu to use the processor."
+            raise BackendError(
+                f"The graphics card needs a newer driver: this one is version {min(drivers)}."
+                f" Update the NVIDIA driver to {CUDA_13_DRIVER} or newer, or use the processor."
             )
         return "cuda"
     old_card = min(capabilities, default=CUDA_13_CAPABILITY) < CUDA_13_CAPABILITY

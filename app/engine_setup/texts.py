@@ -1,0 +1,92 @@
+"""What the Engine page and the message bar say, from values."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.engine_setup.fetch import PYPI_FILES
+from app.engine_setup.lock import PYTHON
+from app.engine_setup.messages import Progress
+from app.engine_setup.plan import Plans, SetUpPlan
+from app.models.download_rate import DownloadRate
+from app.models.progress_text import time_left, unbroken
+from engine.checkpoints.units import disk_text
+from engine.hardware.backend import BUILDS
+
+_STAGES = {
+    "checking": "Looking for room",
+    "listing": "Making the list of the parts",
+    "python": "Getting Python",
+    "downloading": "Fetching",
+    "reading": "Checking the files",
+    "installing": "Installing",
+    "trying": "Drafting a paragraph to try it",
+    "clearing": "It drafts; clearing up",
+}
+_SHARES = {"installing": 0.8, "trying": 0.95, "clearing": 0.98}
+"""Of the whole, where these stages begin; the others at its beginning."""
+_LENGTHS = {"downloading": 0.8, "reading": 0.8, "installing": 0.15}
+
+
+def share_of(progress: Progress) -> float:
+    """Of the whole set-up, 0 … 1."""
+    part = progress.done_bytes / progress.total_bytes if progress.total_bytes else 0.0
+    return _SHARES.get(progress.stage, 0.0) + _LENGTHS.get(progress.stage, 0.0) * part
+
+
+def progress_text(progress: Progress, rate: DownloadRate, waiting: str) -> str:
+    lines = [_STAGES[progress.stage]]
+    if progress.total_bytes and progress.stage in _LENGTHS:
+        lines[0] += f" · {amount(progress)}"
+    if waiting:
+        lines.append(f"{waiting} It is tried again by itself.")
+    elif progress.stage == "downloading" and rate.bytes_per_s > 0:
+        lines.append(time_left(rate.seconds_left(progress.total_bytes - progress.done_bytes)))
+    return unbroken("\n".join(filter(None, lines)))
+
+
+def amount(progress: Progress) -> str:
+    return f"{disk_text(progress.done_bytes)} of {disk_text(progress.total_bytes)}"
+
+
+def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str) -> str:
+    """What is fetched, from where, and what it takes: before it begins."""
+    about = "" if plan.is_listed else "about "
+    hosts = " and ".join(plan.hosts)
+    if mirror:
+        hosts = hosts.replace(urlsplit(PYPI_FILES).hostname or "", mirror)
+    python = "is on this computer" if plans.has_python else "about 30 MB more, from releases.astral.sh"
+    lines = [
+        f"To download: {about}{disk_text(plan.download_bytes)}, from {hosts}",
+        f"Python {PYTHON}: {python}",
+        f"On disk: about {disk_text(plan.disk_bytes)}; {disk_text(plans.free_bytes)} are free",
+        f"In {home_path(home)}",
+    ]
+    if not plan.is_listed:
+        lines.append(
+            "This version comes without the list of its files: that is made from the index, over https, and"
+            " their hashes are the index’s."
+        )
+    return unbroken("\n".join(lines))
+
+
+def home_path(folder: Path) -> str:
+    with suppress(ValueError, RuntimeError):
+        return str(Path("~", folder.relative_to(Path.home())))
+    return str(folder)
+
+
+def ready_text(backend: str, torch: str, size_bytes: int) -> str:
+    size = f", {disk_text(size_bytes)} on disk" if size_bytes else ""
+    return unbroken(f"The engine is set up for {what_for(backend)}: PyTorch {torch}{size}.")
+
+
+def what_for(backend: str) -> str:
+    return BUILDS.get(backend, (backend,))[0].partition(" (no ")[0]
+
+
+def update_text(plan: SetUpPlan) -> str:
+    size = disk_text(plan.download_bytes)
+    return unbroken(f"This version of Mezzotint goes with newer parts of the engine: {size} to download.")

@@ -1,0 +1,172 @@
+"""The Engine page and the message bar: what is told in each state, and what can be pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.engine_setup import plan as planning
+from app.engine_setup.home import EngineHome
+from app.engine_setup.lock import Lock
+from app.engine_setup.messages import SetUpOrder
+from app.engine_setup.notices import EngineNotices
+from app.engine_setup.plan import Plans, SetUpPlan, make_plans
+from app.engine_setup.session import SetUpSession, SetUpState
+from app.engine_setup.ui.engine_page import EnginePage
+from app.settings.store import SettingsStore
+from app.widgets.message_bar import MessageBar
+from engine.hardware.backend import BackendError
+from engine.protocol.errors import engine_missing
+from tests.app.engine_setup.parts import UV, Server, try_tiny, write_lock
+
+
+@pytest.fixture
+def session(home: EngineHome, lock: Lock, tmp_path: Path, qtbot: QtBot) -> Iterator[SetUpSession]:
+    write_lock(lock, tmp_path / "locks")
+    session = SetUpSession(home, locks=tmp_path / "locks", trial=try_tiny, uv=UV)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def page(session: SetUpSession, lock: Lock, tmp_path: Path, qtbot: QtBot) -> EnginePage:
+    plans = Plans("cpu", "", {"cpu": SetUpPlan("cpu", lock)}, True, 10**10)
+    store = SettingsStore(tmp_path / "settings.json")
+    page = EnginePage(session, store, 300, lambda _: plans)
+    qtbot.addWidget(page)
+    page.resize(300, 700)
+    page.show()
+    qtbot.waitUntil(lambda: page.build.count() > 0)
+    return page
+
+
+def acts(page: EnginePage) -> list[str]:
+    buttons = (page.start, page.pause, page.cancel, page.from_folder, page.repair, page.remove)
+    return [button.text() for button in buttons if not button.isHidden()]
+
+
+def press(button: QPushButton, answer: str) -> None:
+    """And answer what it asks."""
+    button.click()
+    box = next(child for child in button.window().children() if hasattr(child, "buttons"))
+    next(each for each in box.buttons() if each.text() == answer).click()
+    QCoreApplication.processEvents()
+
+
+def test_what_it_takes_is_told_before_anything_is_fetched(
+    page: EnginePage, server: Server, lock: Lock
+) -> None:
+    assert "127.0.0.1" in page.facts.text()
+    assert "1\xa0MB" in page.facts.text()
+    assert "10.0\xa0GB" in page.facts.text()
+    assert acts(page) == ["Set up the engine", "From a folder of wheels…"]
+    assert server.asked == []
+
+
+def test_set_up_repaired_and_removed(
+    page: EnginePage, session: SetUpSession, qtbot: QtBot, home: EngineHome
+) -> None:
+    page.start.setFocus()
+    page.start.click()
+    assert acts(page) == ["Pause", "Cancel"]
+    assert page.pause.hasFocus()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    assert acts(page) == ["From a folder of wheels…", "Repair", "Remove…"]
+    before = home.active
+    page.repair.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    assert home.active not in (before, None)
+    press(page.remove, "Remove")
+    qtbot.waitUntil(lambda: session.state is SetUpState.MISSING, timeout=60_000)
+    assert "Set up the engine" in acts(page)
+
+
+def test_a_failure_is_told_and_can_be_gone_on_with(
+    page: EnginePage, session: SetUpSession, server: Server, qtbot: QtBot
+) -> None:
+    server.status = 404
+    page.start.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED, timeout=60_000)
+    assert "404" in page.fault.text()
+    assert acts(page) == ["Go on", "Cancel", "From a folder of wheels…"]
+    server.status = 0
+    page.start.click()
+    assert page.fault.isHidden()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+
+
+def test_the_network_of_the_writer_is_kept(page: EnginePage, session: SetUpSession, tmp_path: Path) -> None:
+    page.network.disclosure.click()
+    field = page.network.fields["engine_proxy"]
+    field.setText(" http://127.0.0.1:1 ")
+    field.editingFinished.emit()
+    stored = SettingsStore(tmp_path / "settings.json").current
+    assert stored.engine_proxy == "http://127.0.0.1:1"
+    page.start.click()
+    assert session.home.order is None or session.home.order.proxy == "http://127.0.0.1:1"
+
+
+def test_a_machine_that_needs_another_driver_is_told_and_may_take_the_processor(
+    home: EngineHome, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise BackendError("The graphics card needs a newer driver.")
+
+    monkeypatch.setattr(planning, "find_backend", fail)
+    write_lock(lock, tmp_path / "locks")
+    plans = make_plans(home, tmp_path / "locks", UV)
+    assert plans.problem == "The graphics card needs a newer driver."
+    assert plans.best == "cpu"
+    assert not home.folder.exists()
+
+
+def test_without_uv_that_is_told_first(home: EngineHome, tmp_path: Path) -> None:
+    plans = make_plans(home, uv=tmp_path / "nowhere")
+    assert plans.problem
+    assert plans.plans
+
+
+class FakeModel(QObject):
+    failed = Signal(object)
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready: object | None = None
+        self.devices: tuple[object, ...] = ()
+        self.asked: list[str] = []
+
+    def unload(self) -> None:
+        self.asked.append("unload")
+
+    def load(self) -> None:
+        self.asked.append("load")
+
+    def reload(self) -> None:
+        self.asked.append("reload")
+
+
+def test_a_draft_without_an_engine_leads_to_it_and_loads_once_it_is_there(
+    session: SetUpSession, qtbot: QtBot
+) -> None:
+    bar, model = MessageBar(), FakeModel()
+    qtbot.addWidget(bar)
+    notices = EngineNotices(bar, model, session, bar)  # type: ignore[arg-type]
+    asked: list[bool] = []
+    notices.engine_asked.connect(lambda: asked.append(True))
+    model.failed.emit(engine_missing().fault)
+    assert not bar.isHidden()
+    bar.buttons[0].click()
+    assert asked == [True]
+    told: list[str] = []
+    notices.progressed.connect(told.append)
+    session.begin(SetUpOrder(backend="cpu"))
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    assert model.asked == ["unload", "load"]
+    assert "80%" in "".join(told)
+    assert told[-1] == ""
