@@ -16,6 +16,8 @@ from app.settings import store
 from app.widgets.message_bar import Choice, MessageBar
 from app.worker.background import BackgroundCall
 from engine.checkpoints.catalogue import models_folder
+from engine.installation import ACTIVE_FILE, engine_home
+from engine.installation import FORMAT as ENGINE_FORMAT
 from engine.protocol.file_format import NewerFormatError, check_format
 
 
@@ -50,6 +52,7 @@ def newer_data() -> list[str]:
     found = {
         _SETTINGS: _count([store.default_path()], store.FORMAT),
         "a text that was not saved" if texts == 1 else f"{texts} texts that were not saved": texts,
+        "the engine": _count([engine_home() / ACTIVE_FILE], ENGINE_FORMAT),
         "a model’s download" if models == 1 else f"the downloads of {models} models": models,
     }
     return [words for words, count in found.items() if count]

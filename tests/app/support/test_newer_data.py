@@ -18,6 +18,7 @@ from app.support.newer_data import NewerDataNotice, newer_data
 from app.widgets.message_bar import MessageBar
 from app.window.recent_files import RecentFile, RecentFiles
 from engine.checkpoints.catalogue import GEMMA_26B, models_folder
+from engine.installation import ACTIVE_FILE, engine_home
 from engine.protocol.errors import FaultError
 from engine.protocol.file_format import NewerFormatError, check_format
 from tests.app.conftest import Emitted, Run
@@ -120,6 +121,7 @@ def test_all_of_it_is_told_in_one_message(run: Run, emitted: Emitted, own_folder
     for name in "ab":
         put(own_folders / "state" / "mezzotint" / "recovery" / name / "a.recovery")
     put(models_folder() / "gemma.partial" / RECORD)
+    put(engine_home() / ACTIVE_FILE)
     pressed: list[bool] = []
 
     async def scenario() -> str:
@@ -130,7 +132,7 @@ def test_all_of_it_is_told_in_one_message(run: Run, emitted: Emitted, own_folder
         return bar.text
 
     told = run(scenario())
-    for words in ("your settings, 2 texts", "and a model’s download", "until you quit"):
+    for words in ("your settings, 2 texts", "the engine and a model’s download", "until you quit"):
         assert words in told
     assert pressed == [True]
 
