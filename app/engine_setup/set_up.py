@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.engine_setup.commands import Uv, find_python
+from app.engine_setup.commands import Uv, fetch_python, find_python
 from app.engine_setup.fetch import DELAYS_S, WheelFetch, sha256_of
 from app.engine_setup.home import EngineHome, EnvironmentRecord
 from app.engine_setup.lock import Lock, Requirements
@@ -142,11 +142,7 @@ class SetUp:
         """Of the version that the lock is for."""
         if found := find_python(self._uv, version):
             return found
-        mirror = Path(self._order.folder, "python")
-        if self._order.folder and mirror.is_dir():
-            self._uv("python", "install", "--no-bin", "--mirror", mirror.as_uri(), version)
-        else:
-            self._uv("python", "install", "--no-bin", version)
+        fetch_python(self._uv, version, self._order.folder)
         if found := find_python(self._uv, version):
             return found
         raise FaultError("set-up", f"No Python {version} could be set up.", f"Install Python {version}.")

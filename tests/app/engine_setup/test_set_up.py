@@ -319,17 +319,21 @@ def test_nothing_is_left_of_what_is_removed(set_up: Machine, home: EngineHome) -
 def test_no_python_and_no_network_is_told(set_up: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:1")
-    assert failure(set_up) == "set-up"
+    fault = set_up().fault
+    assert fault
+    assert fault.kind == "set-up"
+    assert "cause:" not in fault.message
+    assert PYTHON in fault.remedy
 
 
-def test_where_no_python_is_here_one_is_fetched(
-    set_up: Machine, home: EngineHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In place of a whole one: a program that starts the one that runs the tests."""
+def make_python(archive: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv knows that one alone, and none is here. In place of a whole one: a program that starts the one that
+    runs the tests.
+    """
     own = f"{sys.base_prefix}/bin/python{PYTHON}"
-    archive = tmp_path / "python.tar.gz"
+    archive.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive, "w:gz") as tar:
-        script = program(tmp_path / "script", f'exec {own} "$@"')
+        script = program(archive.with_name("script"), f'exec {own} "$@"')
         for name in ("python", "python3", f"python{PYTHON}"):
             tar.add(script, f"python/bin/{name}")
         for file in Path(sysconfig.get_path("stdlib")).glob("_sysconfigdata_*.py"):
@@ -342,18 +346,50 @@ def test_where_no_python_is_here_one_is_fetched(
         "libc": "gnu",
         **version,
         "prerelease": "",
-        "url": archive.as_uri(),
+        "url": url,
         "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
         "variant": None,
         "build": "1",
     }
-    listed = tmp_path / "downloads.json"
+    listed = archive.with_name("downloads.json")
     key = f"cpython-{platform.python_version()}-linux-{platform.machine()}-gnu"
     listed.write_text(json.dumps({key: release}))
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", str(listed))
     monkeypatch.setenv("PATH", "/nowhere")
+
+
+def test_where_no_python_is_here_one_is_fetched(
+    set_up: Machine, home: EngineHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "python.tar.gz"
+    make_python(archive, archive.as_uri(), monkeypatch)
     assert set_up().done
     assert drafts(home)
     assert home.pythons.is_dir()
     home.remove()
     assert left_over(home) == []
+
+
+def test_a_folder_of_wheels_brings_python_too(
+    set_up: Machine, home: EngineHome, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases = "https://github.com/astral-sh/python-build-standalone/releases/download"
+    make_python(
+        wheels / "python" / "20991231" / "a+b.tar.gz", f"{releases}/20991231/a%2Bb.tar.gz", monkeypatch
+    )
+    set_up.order = msgspec.structs.replace(set_up.order, folder=str(wheels))
+    assert set_up().done
+    assert drafts(home)
+    assert home.pythons.is_dir()
+
+
+def test_where_a_folder_of_wheels_has_no_python_nobody_is_asked_for_one(
+    set_up: Machine, wheels: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_python(tmp_path / "python.tar.gz", f"{server.address}/20991231/python.tar.gz", monkeypatch)
+    set_up.order = msgspec.structs.replace(set_up.order, folder=str(wheels))
+    fault = set_up().fault
+    assert fault
+    assert fault.kind == "input"
+    assert str(wheels / "python" / "20991231" / "python.tar.gz") in fault.message
+    assert server.asked == []
