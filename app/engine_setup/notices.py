@@ -28,6 +28,7 @@ class EngineNotices(QObject):
         self._model = model
         self._session = session
         self._told_update = False
+        self._told_fault = ""
         model.failed.connect(self._on_failed)
         model.changed.connect(self._on_model_changed)
         session.changed.connect(self._on_session_changed)
@@ -66,11 +67,14 @@ class EngineNotices(QObject):
         self.progressed.emit(f"The engine is being set up · {share:.0%}")
 
     def _on_session_changed(self) -> None:
-        if self._session.state is not SetUpState.RUNNING:
-            self.progressed.emit("")
-        fault = self._session.fault
-        if fault and self._session.state is not SetUpState.RUNNING:
+        if self._session.state is SetUpState.RUNNING:
+            if self._told_fault and self._notice.text == self._told_fault:
+                self._notice.hide()
+            return
+        self.progressed.emit("")
+        if fault := self._session.fault:
             self._notice.show_fault(fault, ("Open the engine’s page", self._on_asked))
+            self._told_fault = self._notice.text
 
     def _on_installed(self) -> None:
         self._notice.hide()

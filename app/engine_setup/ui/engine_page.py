@@ -197,6 +197,7 @@ class EnginePage(QWidget):
         session, state = self._session, self._session.state
         here = state in (SetUpState.READY, SetUpState.OUTDATED)
         running, idle = state is SetUpState.RUNNING, state not in (SetUpState.RUNNING, SetUpState.LEAVING)
+        stoppable = running and session.progress.stage != "clearing"
         plans, plan = self._plans, self._plans.plans.get(self.chosen) if self._plans else None
         self.state.setText(breakable(self._state_text()))
         fault = session.fault
@@ -213,8 +214,8 @@ class EnginePage(QWidget):
         shown = {
             self.fault: bool(told),
             self.line: running,
-            self.pause: running,
-            self.cancel: running or state is SetUpState.PAUSED,
+            self.pause: stoppable,
+            self.cancel: stoppable or state is SetUpState.PAUSED,
             self.start: idle and state is not SetUpState.READY and (plan is not None),
             self.facts: idle and state is not SetUpState.PAUSED and plan is not None,
             self.build: idle and state is not SetUpState.PAUSED and self.build.count() > 0,

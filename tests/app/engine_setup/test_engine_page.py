@@ -71,11 +71,14 @@ def test_what_it_takes_is_told_before_anything_is_fetched(
 def test_set_up_repaired_and_removed(
     page: EnginePage, session: SetUpSession, qtbot: QtBot, home: EngineHome
 ) -> None:
+    cleared: list[list[str]] = []
+    session.installed.connect(lambda: cleared.append(acts(page)))
     page.start.setFocus()
     page.start.click()
     assert acts(page) == ["Pause", "Cancel"]
     assert page.pause.hasFocus()
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    assert cleared == [[]]
     assert acts(page) == ["From a folder of wheels…", "Repair", "Remove…"]
     before = home.active
     page.repair.click()
@@ -170,3 +173,24 @@ def test_a_draft_without_an_engine_leads_to_it_and_loads_once_it_is_there(
     assert model.asked == ["unload", "load"]
     assert "80%" in "".join(told)
     assert told[-1] == ""
+
+
+def test_what_went_wrong_is_told_until_the_next_try_begins(
+    session: SetUpSession, server: Server, qtbot: QtBot
+) -> None:
+    bar, model = MessageBar(), FakeModel()
+    qtbot.addWidget(bar)
+    notices = EngineNotices(bar, model, session, bar)  # type: ignore[arg-type]
+    server.status = 404
+    session.begin(SetUpOrder(backend="cpu"))
+    qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED, timeout=60_000)
+    assert "404" in bar.text
+    server.status = 0
+    session.resume()
+    assert bar.isHidden()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    bar.show_message("Something else")
+    session.begin(SetUpOrder(backend="cpu"))
+    assert not bar.isHidden()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    assert notices.parent() is bar
