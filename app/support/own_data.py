@@ -37,8 +37,9 @@ def data_parts(added: Iterable[str]) -> list[DataPart]:
     """added: the writer's own folders with models, which stay wherever they lie."""
     data, state = _data(), _state()
     settings = default_path()
-    recovery = state / "recovery"
-    servers = [path for path in _inside(state) if _SERVER.fullmatch(path.name)]
+    recovery = _inside(state / "recovery")
+    passing = [path for path in recovery if path.suffix == ".lock"]
+    passing += [path for path in _inside(state) if _SERVER.fullmatch(path.name)]
     unreadable = [path for path in _inside(settings.parent) if path.name.startswith(f"{settings.name}.")]
     return [
         DataPart(label="Models that were downloaded or imported", paths=_models(added)),
@@ -46,10 +47,14 @@ def data_parts(added: Iterable[str]) -> list[DataPart]:
         DataPart(label="Packed copies of models", paths=tuple(_inside(packed_models_folder()))),
         DataPart(
             label="Caches and logs",
-            paths=(platformdirs.user_cache_path("mezzotint"), log_folder(), state / "locks", *servers),
+            paths=(platformdirs.user_cache_path("mezzotint"), log_folder(), state / "locks", *passing),
         ),
         DataPart(label="Settings", paths=(settings, *unreadable, state / "recent.json")),
-        DataPart(label="Texts that were not saved", paths=tuple(_inside(recovery)), is_writers=True),
+        DataPart(
+            label="Texts that were not saved",
+            paths=tuple(path for path in recovery if _inside(path)),
+            is_writers=True,
+        ),
         DataPart(label="Your instructions (presets)", paths=(presets_folder(),), is_writers=True),
     ]
 
@@ -104,6 +109,7 @@ def remove(parts: Iterable[DataPart]) -> list[str]:
 def _remove_empty_folders() -> None:
     folders = {
         *(models_folder(), packed_models_folder(), _data(), _state(), _state() / "recovery"),
+        *_inside(_state() / "recovery"),
         *(default_path().parent, platformdirs.user_cache_path("mezzotint"), log_folder()),
     }
     folders |= {folder.parent for folder in folders if folder.parent.name == "mezzotint"}

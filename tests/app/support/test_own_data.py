@@ -29,6 +29,7 @@ OWN = (
     "state/mezzotint/log/mezzotint.log.1",
     "state/mezzotint/log/runs/a.run",
     "state/mezzotint/locks/a.lock",
+    "state/mezzotint/recovery/a.lock",
     "state/mezzotint/0123456789abcdef",
     "state/mezzotint/recent.json",
     "config/mezzotint/settings.json",
@@ -123,6 +124,22 @@ def test_sizes_follow_no_link_and_count_a_file_once(tmp_path: Path) -> None:
     (folder / "link").symlink_to(tmp_path / "elsewhere")
     part = DataPart(label="", paths=(folder, tmp_path / "none"))
     assert 1000 <= size_bytes(part) < 2000
+
+
+def test_a_window_without_a_text_keeps_no_text(qapp: object, own_folders: Path) -> None:
+    store = RecoveryStore()
+    texts = next(part for part in data_parts([]) if "Texts" in part.label)
+    assert not is_there(texts)
+    assert texts.paths == ()
+    store.new_file().write_bytes(b"x")
+    assert [part.label for part in data_parts([]) if part.is_writers and is_there(part)] == [texts.label]
+    store.close()
+
+
+def test_the_empty_folder_of_a_run_that_died_goes(own_folders: Path) -> None:
+    (own_folders / "state" / "mezzotint" / "recovery" / "0a").mkdir(parents=True)
+    assert remove([]) == []
+    assert not (own_folders / "state" / "mezzotint").exists()
 
 
 def test_nothing_goes_while_another_window_is_open(qapp: object, home: Path) -> None:
