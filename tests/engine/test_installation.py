@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -87,3 +88,14 @@ def test_sources_with_the_built_apps_file_are_taken_for_it(tmp_path: Path) -> No
         command = [sys.executable, "-c", code]
         kinds.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout.strip())
     assert kinds == ["package", "checkout", "built"]
+
+
+def test_torch_leaves_no_folder_where_others_keep_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)  # torch sets it where it is imported
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    environment = {**os.environ, **installation.package_environment(), "TMPDIR": str(passing)}
+    subprocess.run([sys.executable, "-c", "import torch._inductor"], env=environment, check=True)
+    assert list(passing.iterdir()) == []
