@@ -131,17 +131,13 @@ async def variants(scene: Scene) -> None:
     await scene.take("variants", scene.at_step(6))
     await until(scene.settled)
     await asyncio.sleep(REST_S)
-    scene.press("Alt+PgDown")
-    await asyncio.sleep(REST_S)
-    scene.press("Ctrl+Right")
-    await scene.take("sentence-kept")
     corrections = scene.window.view.draft_actions.corrections
-    for _ in range(4):
-        if corrections.isEnabled():
-            break
-        scene.press("Alt+PgUp")
+    scene.press("Alt+PgDown")
     corrections.trigger()
     await scene.take("corrections")
+    corrections.trigger()
+    scene.press("Ctrl+Right")
+    await scene.take("sentence-kept")
     scene.drafts.discard_all()
 
 

@@ -13,7 +13,7 @@ from app.engine_setup.commands import Uv, find_python
 from app.engine_setup.fetch import PYPI_FILES
 from app.engine_setup.home import EngineHome
 from app.engine_setup.lock import LOCKS, PLATFORM_BUILDS, PYTHON, Lock, Requirements, parts_of, this_platform
-from app.engine_setup.set_up import UNPACKED
+from app.engine_setup.set_up import unpacked_bytes
 from engine.hardware.backend import BUILDS, BackendError, find_backend
 from engine.installation import UV
 from engine.protocol.errors import FaultError
@@ -41,7 +41,7 @@ class SetUpPlan:
     def disk_bytes(self) -> int:
         """About how much it takes once it is set up."""
         if isinstance(self.parts, Lock):
-            return UNPACKED * self.parts.total_bytes
+            return unpacked_bytes(self.parts)
         return round(BUILDS[self.backend][2] * 1e9)
 
     @property

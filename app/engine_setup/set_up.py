@@ -29,10 +29,15 @@ from engine.installation import UV, python_of
 from engine.protocol.errors import FaultError, fault_of, reason_of
 
 SPARE_BYTES = 10**9
-UNPACKED = 3
-"""About how many times as much wheels take once they are unpacked."""
+COMPILED_BYTES = 250 * 10**6
+"""What Python adds to them."""
 Trial = Callable[[Path, threading.Event], None]
 """Drafts a paragraph with that Python. Raises FaultError."""
+
+
+def unpacked_bytes(lock: Lock) -> int:
+    """About what its wheels take on the disk once they are installed."""
+    return 3 * lock.total_bytes + COMPILED_BYTES
 
 
 class SetUp:
@@ -123,7 +128,7 @@ class SetUp:
         self._on_report(Progress(stage=stage))
 
     def _check_room(self, lock: Lock, missing_bytes: int) -> None:
-        needed = missing_bytes + UNPACKED * lock.total_bytes + self._spare_bytes
+        needed = missing_bytes + unpacked_bytes(lock) + self._spare_bytes
         free = shutil.disk_usage(self._home.folder).free
         if needed > free:
             raise FaultError(
