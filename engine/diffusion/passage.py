@@ -18,6 +18,7 @@ REPHRASED_SHARE = 0.5
 """Where as many of the words are drafted anew, the passage is to read otherwise."""
 FULL_STOP = re.compile(r"[.。।۔።]")
 _IN_WORD = "'’-_"
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _SENTENCE_BEGINS = re.compile(r"(?:^|[.!?…。！？][\"'”’»)\]*_」』）]*)\s*\Z", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|(?=\n)")
 
@@ -115,6 +116,11 @@ def follows_sentence(after: str) -> bool:
     """Whether this text is the end of the one before it, or begins a sentence of its own."""
     begins = after.lstrip(" \t")[:1]
     return begins in ("", "\n") or (begins.isalpha() and not begins.islower())
+
+
+def is_in_fence(before: str) -> bool:
+    """Whether this text ends within a fenced code block."""
+    return len(_FENCE.findall(before)) % 2 == 1
 
 
 def words_of(texts: Sequence[str]) -> list[range]:

@@ -100,6 +100,20 @@ def test_a_failure_is_told_and_can_be_gone_on_with(
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
 
 
+def test_from_a_folder_that_lacks_parts_the_network_is_a_click_away(
+    page: EnginePage, session: SetUpSession, server: Server, tmp_path: Path, qtbot: QtBot
+) -> None:
+    session.begin(SetUpOrder(backend="cpu", folder=str(tmp_path / "none")))
+    qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED)
+    assert page.from_network.isVisible()
+    page.start.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED)
+    assert not server.asked
+    page.from_network.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    assert not page.from_network.isVisible()
+
+
 def test_the_network_of_the_writer_is_kept(page: EnginePage, session: SetUpSession, tmp_path: Path) -> None:
     page.network.disclosure.click()
     field = page.network.fields["engine_proxy"]
