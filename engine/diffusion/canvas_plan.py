@@ -11,11 +11,11 @@ from transformers.cache_utils import DynamicCache
 from engine.checkpoints.model_shape import MAX_CANVASES
 from engine.diffusion.constraints import CanvasConstraints
 from engine.diffusion.passage import (
-    FULL_STOP,
     REPHRASED_SHARE,
     Passage,
     begins_sentence,
     follows_sentence,
+    full_stop,
     is_in_fence,
 )
 from engine.model import likelihood
@@ -179,8 +179,7 @@ def _closing_ids(model: DiffusionGemma, place: DraftPlace) -> list[int]:
     between = begins_sentence(place.before) and follows_sentence(place.after)
     if not between or is_in_fence(place.before):
         return []
-    mark = (FULL_STOP.findall(place.before) or ["."])[-1]
-    return model.tokenizer.encode(mark)
+    return model.tokenizer.encode(full_stop(place.before))
 
 
 def _with_likely_words(
