@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QObject, Signal
@@ -165,12 +166,34 @@ class FakeModel(QObject):
         self.asked.append("reload")
 
 
+class FakeDrafts(QObject):
+    changed = Signal()
+
+    def __init__(self, develops: bool) -> None:
+        super().__init__()
+        self.overlays = [SimpleNamespace(develops=develops)]
+
+
+def test_a_new_engine_waits_for_a_draft_that_develops(session: SetUpSession, qtbot: QtBot) -> None:
+    bar, model, drafts = MessageBar(), FakeModel(), FakeDrafts(develops=True)
+    qtbot.addWidget(bar)
+    EngineNotices(bar, model, drafts, session, bar)  # type: ignore[arg-type]
+    session.installed.emit()
+    drafts.changed.emit()
+    assert model.asked == []
+    drafts.overlays[0].develops = False
+    drafts.changed.emit()
+    drafts.changed.emit()
+    assert model.asked == ["unload", "load"]
+
+
 def test_a_draft_without_an_engine_leads_to_it_and_loads_once_it_is_there(
     session: SetUpSession, qtbot: QtBot
 ) -> None:
     bar, model = MessageBar(), FakeModel()
     qtbot.addWidget(bar)
-    notices = EngineNotices(bar, model, session, bar)  # type: ignore[arg-type]
+    drafts = FakeDrafts(develops=False)
+    notices = EngineNotices(bar, model, drafts, session, bar)  # type: ignore[arg-type]
     asked: list[bool] = []
     notices.engine_asked.connect(lambda: asked.append(True))
     model.failed.emit(engine_missing().fault)
