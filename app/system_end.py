@@ -12,6 +12,7 @@ from PySide6.QtCore import (
     QMessageLogContext,
     QObject,
     QSocketNotifier,
+    QTimer,
     QtMsgType,
     qFormatLogMessage,
     qInstallMessageHandler,
@@ -35,7 +36,7 @@ class SystemEnd(QObject):
         self._record = record
         for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(number, lambda *_: window.end())
+                signal.signal(number, lambda *_: self._end())
         # Python sees a signal when it runs next: Qt's loop has to be woken for it.
         self._woken, self._waker = socket.socketpair()
         for end in (self._woken, self._waker):
@@ -45,6 +46,10 @@ class SystemEnd(QObject):
         notifier.activated.connect(lambda: self._woken.recv(4096))
         app.commitDataRequest.connect(self._keep_copy)
         qInstallMessageHandler(self._on_message)
+
+    def _end(self) -> None:
+        """Python sees a signal in the middle of an edit too: a copy knows nothing of it before it ends."""
+        QTimer.singleShot(0, self._window, self._window.end)
 
     def _keep_copy(self) -> None:
         """The end may still be called off, so the window stays."""

@@ -62,15 +62,16 @@ def python_command(module: str, *arguments: str) -> tuple[str, ...] | None:
 
 def package_environment() -> dict[str, str]:
     """Variables with which `-m` finds Mezzotint's packages, and none of the same name in the working
-    directory; with no libraries of the built app; and torch keeps what it compiles in Mezzotint's cache.
+    directory; and torch keeps what it compiles in Mezzotint's cache.
     """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    variables = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
     compiled = platformdirs.user_cache_path("mezzotint") / "inductor"
-    variables["TORCHINDUCTOR_CACHE_DIR"] = os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(compiled))
-    if FROZEN and "LD_LIBRARY_PATH" in os.environ:  # PyInstaller has put its own in front
-        variables["LD_LIBRARY_PATH"] = os.environ.get("LD_LIBRARY_PATH_ORIG", "")
-    return variables
+    return {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUTF8": "1",
+        "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(compiled)),
+    }
 
 
 def how_to_reinstall(build: Literal["", "cuda126"] = "") -> str:

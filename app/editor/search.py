@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
@@ -132,7 +132,7 @@ class Search(QObject):
     def replace_all(self, text: str) -> Replacement:
         """It is over at once where there are few."""
         found = (self._replaced(match, text) for match in self._matches())
-        replacement = Replacement(self._document, found)
+        replacement = Replacement(self._document, found, lambda: not self.fault)
         replacement.ended.connect(self._begin)
         replacement.go_on()
         return replacement
@@ -214,13 +214,17 @@ class Replacement(QObject):
     went_on = Signal()
     ended = Signal()
 
-    def __init__(self, document: QTextDocument, found: Iterator[tuple[int, int, str]]) -> None:
+    def __init__(
+        self, document: QTextDocument, found: Iterator[tuple[int, int, str]], is_all: Callable[[], bool]
+    ) -> None:
+        """is_all: whether what was found is all that there is; else nothing is replaced."""
         super().__init__()
         self.count = 0
         """How many are replaced."""
         self.is_over = self.is_complete = False
         self._document = document
         self._found = found
+        self._is_all = is_all
         self._left: list[tuple[int, int, str]] = []
         self._is_acting = False
         self._slices = timer(self, self.go_on, 0, single_shot=True)
@@ -241,6 +245,9 @@ class Replacement(QObject):
             self._left.append(place)
             if monotonic() > until_s:
                 return
+        if not self._is_all():
+            self._end()
+            return
         if self._left:
             self._replace(until_s)
         if not self._left:

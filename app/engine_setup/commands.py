@@ -72,9 +72,6 @@ class Uv:
             name: value for name, value in os.environ.items() if name in kept or not name.startswith(foreign)
         }
         self._environment |= {
-            name: value for name, value in package_environment().items() if not name.startswith("PYTHON")
-        }
-        self._environment |= {
             "UV_CACHE_DIR": str(home.cache),
             "UV_PYTHON_INSTALL_DIR": str(home.pythons),
             "UV_NO_CONFIG": "1",

@@ -71,6 +71,11 @@ class EngineHome:
         return active_environment(self.folder)
 
     @property
+    def is_lost(self) -> bool:
+        """Whether one has been in use that is not here, or cannot be read."""
+        return self.active is None and (self.folder / ACTIVE_FILE).exists()
+
+    @property
     def record(self) -> EnvironmentRecord | None:
         """Of the environment that is in use."""
         with suppress(OSError, msgspec.DecodeError):

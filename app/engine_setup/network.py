@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from PySide6.QtCore import QEventLoop, QTimer, QUrl
 from PySide6.QtNetwork import (
@@ -182,6 +182,6 @@ def _proxy_at(address: str) -> QNetworkProxy:
         message = f"“{address}” is no address of a proxy."
         raise FaultError("network", message, _PROXY_REMEDY) from error
     proxy = QNetworkProxy(kind, parts.hostname or "", port)
-    proxy.setUser(parts.username or "")
-    proxy.setPassword(parts.password or "")
+    proxy.setUser(unquote(parts.username or ""))
+    proxy.setPassword(unquote(parts.password or ""))
     return proxy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
+from app.drafting.controller import DraftController
 from app.engine_setup.session import SetUpSession, SetUpState
 from app.engine_setup.texts import share_of
 from app.widgets.message_bar import MessageBar
@@ -21,9 +22,17 @@ class EngineNotices(QObject):
     """How far the set-up is, in a few words; empty while there is none."""
 
     def __init__(
-        self, notice: MessageBar, model: ModelSession, session: SetUpSession, parent: QObject
+        self,
+        notice: MessageBar,
+        model: ModelSession,
+        drafts: DraftController,
+        session: SetUpSession,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
+        self._drafts = drafts
+        self._is_new = False
+        """An engine is there that does not draft yet."""
         self._notice = notice
         self._model = model
         self._session = session
@@ -34,6 +43,7 @@ class EngineNotices(QObject):
         session.changed.connect(self._on_session_changed)
         session.progressed.connect(self._on_progressed)
         session.installed.connect(self._on_installed)
+        drafts.changed.connect(self._take_new)
         session.leaving.connect(model.unload)
         session.tidy()
 
@@ -78,8 +88,15 @@ class EngineNotices(QObject):
 
     def _on_installed(self) -> None:
         self._notice.hide()
-        self._model.unload()
-        self._model.load()
+        self._is_new = True
+        self._take_new()
+
+    def _take_new(self) -> None:
+        """Once nothing develops: a draft would go with the old engine."""
+        if self._is_new and not any(draft.develops for draft in self._drafts.overlays):
+            self._is_new = False
+            self._model.unload()
+            self._model.load()
 
     def _on_model_changed(self) -> None:
         """Once a run, when the writer can draft all the same."""

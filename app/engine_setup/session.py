@@ -97,6 +97,8 @@ class SetUpSession(QObject):
         """Go on with what was paused or cut short. changes: of the order."""
         if order := self.home.order:
             self.begin(msgspec.structs.replace(order, **changes))
+        else:  # another window has ended it
+            self._enter(self._state_on_disk())
 
     def pause(self) -> None:
         """What has been fetched is kept."""
@@ -116,8 +118,10 @@ class SetUpSession(QObject):
             self._leave(self.home.remove)
 
     def tidy(self) -> None:
-        """Delete what a removal or an upgrade that was cut short has left."""
-        if self.state is not SetUpState.PAUSED and self.home.has_leftovers:
+        """Delete what a removal or an upgrade that was cut short has left. An engine that cannot be found for
+        now stays: its Python may lie on a disk that is not there.
+        """
+        if self.state is not SetUpState.PAUSED and not self.home.is_lost and self.home.has_leftovers:
             self._leave(self.home.finish)
 
     def close(self) -> None:

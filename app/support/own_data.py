@@ -13,9 +13,11 @@ import platformdirs
 
 from app.documents.files import held_lock
 from app.drafting.presets import presets_folder
+from app.models.transfer.file_names import LOCK, PARTIAL, RECORD, TRASH
 from app.settings.store import default_path
 from app.support.log_file import log_folder
-from engine.checkpoints.catalogue import models_folder, packed_models_folder
+from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
+from engine.checkpoints.precision import PACKED_PRECISIONS
 from engine.protocol.errors import reason_of
 
 _SERVER = re.compile("[0-9a-f]{16}")
@@ -44,7 +46,7 @@ def data_parts(added: Iterable[str]) -> list[DataPart]:
     return [
         DataPart(label="Models that were downloaded or imported", paths=_models(added)),
         DataPart(label="The engine’s own Python", paths=(data / "engine",)),
-        DataPart(label="Packed copies of models", paths=tuple(_inside(packed_models_folder()))),
+        DataPart(label="Packed copies of models", paths=_packed()),
         DataPart(
             label="Caches and logs",
             paths=(platformdirs.user_cache_path("mezzotint"), log_folder(), state / "locks", *passing),
@@ -124,13 +126,31 @@ def _remove_empty_folders() -> None:
 
 
 def _models(added: Iterable[str]) -> tuple[Path, ...]:
-    """Without the folders that the writer added himself, though they lie here."""
+    """Without the folders that the writer added himself, though they lie here, and what is no model: the
+    folder may be a link to a disk with other things.
+    """
     own = [Path(os.path.realpath(folder)) for folder in added]
-    inside = _inside(models_folder())
+    inside = filter(_is_model, _inside(models_folder()))
     return tuple(
         path
         for path in inside
         if path.is_symlink() or not any(folder.is_relative_to(os.path.realpath(path)) for folder in own)
+    )
+
+
+def _is_model(path: Path) -> bool:
+    """Or becomes one, or was one, or is the lock of one."""
+    passing = path.name.startswith(TRASH) or path.name.endswith((PARTIAL, LOCK))
+    known = any(path.name == model.name for model in KNOWN_MODELS)
+    return passing or known or any((path / name).is_file() for name in (RECORD, "config.json"))
+
+
+def _packed() -> tuple[Path, ...]:
+    """A copy's name tells its precision, also while it is written."""
+    return tuple(
+        path
+        for path in _inside(packed_models_folder())
+        if path.name.startswith(TRASH) or any(f"-{one}" in path.name for one in PACKED_PRECISIONS)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.widgets.labels import tool_button
@@ -63,6 +63,7 @@ class MessageBar(QFrame):
         from app.widgets.panel import breakable  # the first paint does not need it
 
         self._text.setText(breakable(f"{message} {remedy}".strip()))
+        self._keep_whole()
         self._acts = [act for _, act in ways]
         labels = [label for label, _ in ways]
         for button, label in zip(self.buttons, [*labels, "", "", ""], strict=False):
@@ -70,6 +71,14 @@ class MessageBar(QFrame):
             button.setAccessibleName(label or "Nothing to do")
             button.setVisible(bool(label))
         self.show()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._keep_whole()
+
+    def _keep_whole(self) -> None:
+        """However low the window is, of the text nothing is cut off."""
+        self._text.setMinimumHeight(self._text.heightForWidth(self._text.width()))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

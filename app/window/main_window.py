@@ -173,7 +173,7 @@ class MainWindow(QMainWindow):
     def _watch_engine(self) -> None:
         from app.engine_setup.notices import EngineNotices  # the first paint does not need it
 
-        notices = EngineNotices(self.notice, self.model, self.side_panel.engine_setup, self)
+        notices = EngineNotices(self.notice, self.model, self.view.drafts, self.side_panel.engine_setup, self)
         notices.engine_asked.connect(self.side_panel.open_engine)
         notices.progressed.connect(self.status.show_engine)
 

@@ -10,7 +10,14 @@ from transformers.cache_utils import DynamicCache
 
 from engine.checkpoints.model_shape import MAX_CANVASES
 from engine.diffusion.constraints import CanvasConstraints
-from engine.diffusion.passage import FULL_STOP, REPHRASED_SHARE, Passage, begins_sentence, follows_sentence
+from engine.diffusion.passage import (
+    REPHRASED_SHARE,
+    Passage,
+    begins_sentence,
+    follows_sentence,
+    full_stop,
+    is_in_fence,
+)
 from engine.model import likelihood
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache
@@ -167,12 +174,12 @@ class JoiningPlan:
 
 def _closing_ids(model: DiffusionGemma, place: DraftPlace) -> list[int]:
     """The full stop of a draft between whole sentences, as it stands before. Empty where what stands before
-    or after the place is a part of its sentence.
+    or after the place is a part of its sentence, or code.
     """
-    if not (begins_sentence(place.before) and follows_sentence(place.after)):
+    between = begins_sentence(place.before) and follows_sentence(place.after)
+    if not between or is_in_fence(place.before):
         return []
-    mark = (FULL_STOP.findall(place.before) or ["."])[-1]
-    return model.tokenizer.encode(mark)
+    return model.tokenizer.encode(full_stop(place.before))
 
 
 def _with_likely_words(

@@ -118,7 +118,7 @@ class DraftBatch:
                 cache,
                 given.ids[-1],
                 fork_cache(cache),
-                StreamingDetokenizer(model.detokenizer, model.end_ids, given.lead),
+                StreamingDetokenizer(model.detokenizer, model.end_ids, given.lead, place.start_text),
                 prefill_s,
             )
             for variant in range(request.variants)

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 REPHRASED_SHARE = 0.5
 """Where as many of the words are drafted anew, the passage is to read otherwise."""
-FULL_STOP = re.compile(r"[.。।۔።]")
+_ENDS = re.compile("[.。！？।۔።]")
+_FULL_WIDTH = "。！？"
 _IN_WORD = "'’-_"
-_SENTENCE_BEGINS = re.compile(r"(?:^|[.!?…。！？][\"'”’»)\]*_」』）]*)\s*\Z", re.MULTILINE)
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
+_SENTENCE_BEGINS = re.compile(r"(?:\A|\n[ \t]*\n|[.!?…。！？][\"'”’»)\]*_」』）]*)\s*\Z")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|(?=\n)")
 
 
@@ -107,14 +109,25 @@ class Passage:
 
 
 def begins_sentence(before: str) -> bool:
-    """Whether a sentence begins behind this text."""
+    """Whether a sentence begins behind this text: behind another one, or at a paragraph's start."""
     return _SENTENCE_BEGINS.search(before) is not None
+
+
+def full_stop(before: str) -> str:
+    """As the sentences of this text have it."""
+    mark = (_ENDS.findall(before) or ["."])[-1]
+    return "。" if mark in _FULL_WIDTH else mark
 
 
 def follows_sentence(after: str) -> bool:
     """Whether this text is the end of the one before it, or begins a sentence of its own."""
     begins = after.lstrip(" \t")[:1]
     return begins in ("", "\n") or (begins.isalpha() and not begins.islower())
+
+
+def is_in_fence(before: str) -> bool:
+    """Whether this text ends within a fenced code block."""
+    return len(_FENCE.findall(before)) % 2 == 1
 
 
 def words_of(texts: Sequence[str]) -> list[range]:

@@ -93,7 +93,15 @@ class _State:
 class StreamingDetokenizer:
     """What the page may see of one variant: no end tokens or padding, no thoughts, no half characters."""
 
-    def __init__(self, detokenizer: Detokenizer, end_ids: Collection[int], lead: LeadingSpace) -> None:
+    def __init__(
+        self,
+        detokenizer: Detokenizer,
+        end_ids: Collection[int],
+        lead: LeadingSpace,
+        start_text: str = "",
+    ) -> None:
+        """start_text: what the draft begins from: a lost character that it holds stays."""
+        self._keeps_lost = _LOST_CHARACTER in start_text
         self._detokenizer = detokenizer
         self._end_ids = end_ids
         self._lead = lead.characters
@@ -118,7 +126,8 @@ class StreamingDetokenizer:
         state = self._state
         ids, thought = self._without_marked_thoughts(ids, state.thought)
         texts, pending = self._detokenizer.texts(ids, state.pending)
-        texts = _without_lost_characters(texts)
+        if not self._keeps_lost:
+            texts = _without_lost_characters(texts)
         if not self._marks:
             texts, thought = _without_spelled_thought(texts, state.thought, state.at_start)
         lead_left = state.lead_left

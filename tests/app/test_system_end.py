@@ -59,6 +59,13 @@ def test_a_signal_ends_it_in_order(qapp: object, name: str) -> None:
     assert lost_run(log_folder() / "runs") is None
 
 
+def test_a_signal_within_an_edit_waits_for_its_end(qapp: object) -> None:
+    edit = "c = window.view.page.textCursor(); c.setPosition(0); c.beginEditBlock()"
+    signals = "os.kill(os.getpid(), signal.SIGTERM)"
+    within = f"{edit}; c.insertText('all of '); {signals}; c.insertText('it, to '); c.endEditBlock()"
+    assert offered(within, before="import signal\n") == (0, "all of it, to the last key")
+
+
 def test_signals_that_come_together_end_it_once(qapp: object) -> None:
     if not hasattr(signal, "SIGHUP"):
         pytest.skip("no SIGHUP here")

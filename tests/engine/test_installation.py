@@ -75,6 +75,12 @@ def test_the_built_app_names_no_developers_command(build: str, monkeypatch: pyte
     assert "MEZZOTINT" not in told
 
 
+def test_the_built_apps_engine_finds_the_writers_own_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "FROZEN", True)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/rocm/lib")  # as packaging/start.py leaves it
+    assert "LD_LIBRARY_PATH" not in installation.package_environment()
+
+
 def test_sources_with_the_built_apps_file_are_taken_for_it(tmp_path: Path) -> None:
     package = tmp_path / "engine"
     package.mkdir()

@@ -83,7 +83,7 @@ class EnginePage(QWidget):
         buttons = filled(QHBoxLayout(), self.start, self.pause, self.cancel, spacing=14)
         buttons.addStretch(1)
         rows.addLayout(buttons)
-        for act in (self.from_folder, self.repair, self.remove):
+        for act in (self.from_folder, self.from_network, self.repair, self.remove):
             rows.addWidget(act, 0, Qt.AlignmentFlag.AlignLeft)
         rows.addSpacing(4)
         rows.addWidget(self.network)
@@ -100,6 +100,8 @@ class EnginePage(QWidget):
         self.cancel = link("Cancel", self._ask_cancel)
         self.from_folder = link("From a folder of wheels…", self._ask_folder)
         self.from_folder.setToolTip("Take its parts from a folder or a USB stick, without the network.")
+        self.from_network = link("From the network", lambda: self._go_on(folder=""))
+        self.from_network.setToolTip("Fetch what is missing, in place of what the folder lacks.")
         self.repair = link("Repair", lambda: self._begin())
         self.repair.setToolTip("Set it up anew; the old one stays until the new one has drafted a paragraph.")
         self.remove = link("Remove…", self._ask_remove)
@@ -117,7 +119,7 @@ class EnginePage(QWidget):
 
     def _on_start(self) -> None:
         if self._session.state is SetUpState.PAUSED:
-            self._session.resume(**self._through())
+            self._go_on()
         else:
             self._begin()
 
@@ -126,6 +128,9 @@ class EnginePage(QWidget):
             self._session.resume(folder=folder)
         else:
             self._begin(folder)
+
+    def _go_on(self, **changes: str) -> None:
+        self._session.resume(**self._through(), **changes)
 
     def _through(self) -> dict[str, str]:
         """The network, as the writer has set it now."""
@@ -211,6 +216,7 @@ class EnginePage(QWidget):
             {SetUpState.PAUSED: "Go on", SetUpState.OUTDATED: "Update"}.get(state, "Set up the engine")
         )
         self.line.set_share(share_of(session.progress))
+        order = session.home.order if state is SetUpState.PAUSED else None
         shown = {
             self.fault: bool(told),
             self.line: running,
@@ -220,6 +226,7 @@ class EnginePage(QWidget):
             self.facts: idle and state is not SetUpState.PAUSED and plan is not None,
             self.build: idle and state is not SetUpState.PAUSED and self.build.count() > 0,
             self.from_folder: idle and plan is not None,
+            self.from_network: bool(order and order.folder),
             self.repair: here,
             self.remove: here,
             self.network: idle,

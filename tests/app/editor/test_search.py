@@ -207,6 +207,17 @@ def test_a_bad_pattern_and_one_that_takes_for_ever_are_told(document: QTextDocum
     assert not search.fault
 
 
+def test_with_a_pattern_that_takes_for_ever_nothing_is_replaced(
+    document: QTextDocument, owner: QObject, qtbot: QtBot
+) -> None:
+    text = f"aab aab {'a' * 60}c aab"
+    search = begin(document, owner, text, Query("(a|aa)+b", is_pattern=True))
+    replacement = search.replace_all("x")
+    qtbot.waitUntil(lambda: replacement.is_over)
+    assert document_text(document) == text
+    assert not replacement.is_complete
+
+
 def test_many_matches_are_found_in_slices_and_anew_after_an_edit(
     document: QTextDocument, owner: QObject, qtbot: QtBot
 ) -> None:

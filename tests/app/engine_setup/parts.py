@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import subprocess
@@ -84,6 +85,8 @@ class Server(ThreadingHTTPServer):
         """The files, and from which byte on."""
         self.sent_bytes = 0
         self.proxied: list[str] = []
+        self.password = ""
+        """With the name before it; of a proxy."""
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -99,6 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
         server, path = self.server, self.path
         if path.startswith("http"):  # as a proxy is asked
             server.proxied.append(path)
+        told = base64.b64decode(self.headers.get("Proxy-Authorization", "").removeprefix("Basic "))
+        if server.password and told.decode("utf-8", "replace") != server.password:
+            self._send(407, b"", "text/plain")
+            return
         name = unquote(path).rpartition("/")[2]
         match = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
         first = int(match[1]) if match and server.knows_ranges else 0
@@ -122,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, page: bytes, kind: str) -> None:
         self.send_response(status)
+        if status == 407:
+            self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()

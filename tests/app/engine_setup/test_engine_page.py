@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QObject, Signal
@@ -103,6 +104,20 @@ def test_a_failure_is_told_and_can_be_gone_on_with(
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
 
 
+def test_from_a_folder_that_lacks_parts_the_network_is_a_click_away(
+    page: EnginePage, session: SetUpSession, server: Server, tmp_path: Path, qtbot: QtBot
+) -> None:
+    session.begin(SetUpOrder(backend="cpu", folder=str(tmp_path / "none")))
+    qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED)
+    assert page.from_network.isVisible()
+    page.start.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED)
+    assert not server.asked
+    page.from_network.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    assert not page.from_network.isVisible()
+
+
 def test_the_network_of_the_writer_is_kept(page: EnginePage, session: SetUpSession, tmp_path: Path) -> None:
     page.network.disclosure.click()
     field = page.network.fields["engine_proxy"]
@@ -154,12 +169,34 @@ class FakeModel(QObject):
         self.asked.append("reload")
 
 
+class FakeDrafts(QObject):
+    changed = Signal()
+
+    def __init__(self, develops: bool) -> None:
+        super().__init__()
+        self.overlays = [SimpleNamespace(develops=develops)]
+
+
+def test_a_new_engine_waits_for_a_draft_that_develops(session: SetUpSession, qtbot: QtBot) -> None:
+    bar, model, drafts = MessageBar(), FakeModel(), FakeDrafts(develops=True)
+    qtbot.addWidget(bar)
+    EngineNotices(bar, model, drafts, session, bar)  # type: ignore[arg-type]
+    session.installed.emit()
+    drafts.changed.emit()
+    assert model.asked == []
+    drafts.overlays[0].develops = False
+    drafts.changed.emit()
+    drafts.changed.emit()
+    assert model.asked == ["unload", "load"]
+
+
 def test_a_draft_without_an_engine_leads_to_it_and_loads_once_it_is_there(
     session: SetUpSession, qtbot: QtBot
 ) -> None:
     bar, model = MessageBar(), FakeModel()
     qtbot.addWidget(bar)
-    notices = EngineNotices(bar, model, session, bar)  # type: ignore[arg-type]
+    drafts = FakeDrafts(develops=False)
+    notices = EngineNotices(bar, model, drafts, session, bar)  # type: ignore[arg-type]
     asked: list[bool] = []
     notices.engine_asked.connect(lambda: asked.append(True))
     model.failed.emit(engine_missing().fault)
@@ -180,7 +217,7 @@ def test_what_went_wrong_is_told_until_the_next_try_begins(
 ) -> None:
     bar, model = MessageBar(), FakeModel()
     qtbot.addWidget(bar)
-    notices = EngineNotices(bar, model, session, bar)  # type: ignore[arg-type]
+    EngineNotices(bar, model, FakeDrafts(develops=False), session, bar)  # type: ignore[arg-type]
     server.status = 404
     session.begin(SetUpOrder(backend="cpu"))
     qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED, timeout=60_000)
@@ -193,4 +230,3 @@ def test_what_went_wrong_is_told_until_the_next_try_begins(
     session.begin(SetUpOrder(backend="cpu"))
     assert not bar.isHidden()
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
-    assert notices.parent() is bar

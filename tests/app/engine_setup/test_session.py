@@ -15,6 +15,7 @@ from app.engine_setup.home import EngineHome
 from app.engine_setup.lock import Lock
 from app.engine_setup.messages import SetUpOrder
 from app.engine_setup.session import SetUpSession, SetUpState
+from engine.installation import python_of
 from tests.app.engine_setup.parts import UV, Server, try_tiny, write_lock
 
 ORDER = SetUpOrder(backend="cpu")
@@ -140,6 +141,37 @@ def test_what_a_removal_left_that_was_cut_short_goes_at_the_next_start(
     again.tidy()
     until(qtbot, again, SetUpState.MISSING)
     assert {file.name for file in home.folder.iterdir()} <= {"set-up.lock"}
+
+
+@pytest.mark.parametrize("lost", ["python", "active.json"])
+def test_an_engine_that_cannot_be_found_for_now_stays(
+    make: Make, qtbot: QtBot, home: EngineHome, lost: str
+) -> None:
+    session = make()
+    session.begin(ORDER)
+    until(qtbot, session, SetUpState.READY)
+    environment = home.active
+    assert environment
+    if lost == "python":  # on a disk that is not there now
+        python_of(environment).rename(environment / "away")
+    else:
+        (home.folder / lost).write_bytes(b"{")
+    again = make()
+    again.tidy()
+    until(qtbot, again, SetUpState.MISSING)
+    assert environment.is_dir()
+
+
+def test_what_another_window_has_set_up_meanwhile_is_seen(make: Make, qtbot: QtBot) -> None:
+    session = make()
+    session.progressed.connect(session.pause)
+    session.begin(ORDER)
+    until(qtbot, session, SetUpState.PAUSED)
+    other = make()
+    other.resume()
+    until(qtbot, other, SetUpState.READY)
+    session.resume()
+    until(qtbot, session, SetUpState.READY)
 
 
 @pytest.mark.parametrize("name", ["active.json", "set-up.json"])

@@ -193,6 +193,15 @@ def test_a_mirror_and_a_proxy_are_used(set_up: Machine, server: Server, wheels: 
     assert server.proxied[0] == f"http://mirror.invalid/pypi/packages/aa/bb/{first}"
 
 
+def test_a_proxy_is_told_its_name_and_password_as_they_are(set_up: Machine, server: Server) -> None:
+    server.password = "anna@home:to/1"
+    proxy = server.address.replace("//", "//anna%40home:to%2F1@")
+    set_up.order = msgspec.structs.replace(set_up.order, proxy=proxy)
+    far = [dataclasses.replace(one, url=f"http://pypi.invalid/{one.file}") for one in set_up.lock.wheels]
+    set_up.lock = dataclasses.replace(set_up.lock, wheels=tuple(far))
+    assert set_up().done
+
+
 @pytest.mark.parametrize(
     "proxy", ["http://127.0.0.1:1", "nonsense", "ftp://127.0.0.1:2", "http://[", "http://a:b"]
 )

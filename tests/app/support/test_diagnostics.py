@@ -53,6 +53,16 @@ def test_the_diagnostics_hold_no_name_and_no_text(qapp: object, log: Path) -> No
         assert words in text
 
 
+@pytest.mark.parametrize(
+    "address", ["http://anna:suitcase@proxy.example:8080", "anna:suitcase@proxy.example:8080"]
+)
+def test_the_diagnostics_hold_no_password(qapp: object, address: str) -> None:
+    text = diagnostics(Settings(engine_proxy=address, engine_mirror=address), None, [DEVICE])
+    assert "suitcase" not in text
+    assert "proxy.example" not in text
+    assert "engine_proxy: True" in text
+
+
 def test_what_an_error_said_goes_and_where_it_was_stays(qapp: object) -> None:
     text = diagnostics(Settings(), None, [DEVICE], LostRun(0, TRACE), TRACE.splitlines())
     for secret in ("ferry", "Clara"):

@@ -43,6 +43,7 @@ OTHERS = (
     "Documents/ferry.md",
     "stick/mine/model.safetensors",
     "stick/linked/model.safetensors",
+    "stick/linked/config.json",
     f"{MODELS}/mine/model.safetensors",
     "config/other/settings.json",
     "data/other/file",
@@ -113,6 +114,26 @@ def test_models_that_were_moved_by_a_link_go_and_the_disk_stays(own_folders: Pat
     assert remove(data_parts([])) == []
     assert list(disk.iterdir()) == []
     assert not os.path.lexists(models_folder().parent)
+
+
+@pytest.mark.parametrize("place", ["models", "packed"])
+def test_on_a_disk_that_a_link_leads_to_only_models_go(own_folders: Path, place: str) -> None:
+    disk = own_folders / "disk"
+    stays = {disk / "photos" / "ferry.jpg", disk / "notes.txt", disk / ".hidden" / "mail"}
+    goes = {
+        "models": {disk / "diffusiongemma-26b" / "model.safetensors", disk / "gemma" / "config.json"},
+        "packed": {
+            disk / "gemma-01234567-4-bit" / "config.json",
+            disk / "gemma-01234567-fp8-a.writing" / "a",
+        },
+    }
+    for file in (*stays, *goes[place], disk / ".trash-0a" / "model.safetensors"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    models_folder().parent.mkdir(parents=True)
+    (models_folder().parent / place).symlink_to(disk)
+    assert remove(data_parts([])) == []
+    assert {path for path in disk.rglob("*") if path.is_file()} == stays
 
 
 def test_sizes_follow_no_link_and_count_a_file_once(tmp_path: Path) -> None:

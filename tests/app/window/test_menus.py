@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QContextMenuEvent, QInputMethodEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QContextMenuEvent, QInputMethodEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
@@ -73,9 +73,12 @@ def test_the_pointer_hides_from_typing_until_it_is_moved(page: Page, qtbot: QtBo
     assert page.viewport().cursor().shape() is Qt.CursorShape.IBeamCursor
     qtbot.keyClicks(page, "a")
     assert page.viewport().cursor().shape() is Qt.CursorShape.BlankCursor
-    qtbot.mouseMove(page.viewport(), QPoint(5, 5))
-    qtbot.mouseMove(page.viewport(), QPoint(50, 50))
-    qtbot.waitUntil(lambda: page.viewport().cursor().shape() is Qt.CursorShape.IBeamCursor)
+    place, none = QPointF(50, 50), Qt.MouseButton.NoButton
+    QApplication.sendEvent(
+        page.viewport(),
+        QMouseEvent(QEvent.Type.MouseMove, place, place, none, none, Qt.KeyboardModifier.NoModifier),
+    )
+    assert page.viewport().cursor().shape() is Qt.CursorShape.IBeamCursor
     QApplication.sendEvent(page, QInputMethodEvent("か", []))
     assert page.viewport().cursor().shape() is Qt.CursorShape.BlankCursor
 

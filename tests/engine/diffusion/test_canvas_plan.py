@@ -80,6 +80,8 @@ def test_a_canvas_is_no_longer_than_it_needs_to_be(
         ("雨だった。", "傘がない。", "。"),
         (BEFORE, " and slept.", None),
         ("It rained and", AFTER, None),
+        ("It rained.\n\n```python\nimport sea\n", "\nsea.rise()\n```\n", None),
+        ("It rained.\n\n```\nx\n```\n\n", "\n\nNobody had a coat.", "."),
     ],
 )
 def test_a_draft_between_whole_sentences_ends_as_they_do(

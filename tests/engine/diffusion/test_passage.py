@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.diffusion.passage import Passage, begins_sentence, follows_sentence, words_of
+from engine.diffusion.passage import Passage, begins_sentence, follows_sentence, full_stop, words_of
 from engine.protocol.requests import Span
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
@@ -45,12 +45,22 @@ def held_text(passage: Passage) -> str:
         ("Dear Anna,\n\n", True),
         ("雨だった。", True),
         ("It rained and", False),
+        ("We need:\n- eggs\n", False),
+        ("| a | b |\n", False),
         ("Dear Anna,", False),
         ("It costs 3.5", False),
     ],
 )
 def test_a_sentence_begins_behind_a_sentence_or_at_a_lines_start(before: str, begins: bool) -> None:
     assert begins_sentence(before) is begins
+
+
+@pytest.mark.parametrize(
+    ("before", "stop"),
+    [("", "."), ("It rained!", "."), ("Ja? 雨だった。", "。"), ("你好！", "。"), ("बारिश हुई।", "।")],
+)
+def test_a_full_stop_is_the_one_of_the_sentences_before(before: str, stop: str) -> None:
+    assert full_stop(before) == stop
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tests.fakes import draft_request, prepare_request
 
 @pytest.fixture(scope="module")
 def seventh(loaded_starter: LocalEngine) -> list[DraftEvent]:
+    draft(loaded_starter, "Once", max_steps=1)  # nothing of it has been read then
     return draft(loaded_starter, BEFORE + " ", seed=7, max_steps=40)
 
 

@@ -78,7 +78,7 @@ def test_noise_shows_no_special_token_and_no_broken_character(
 ) -> None:
     size = tokenizer.get_vocab_size()
     ids = data.draw(st.lists(st.integers(0, size + 5), max_size=60))
-    texts, _ = pieces_of_cached(tokenizer).texts(ids)
+    texts = StreamingDetokenizer(pieces_of_cached(tokenizer), {1}, LeadingSpace()).noise(ids)
     assert len(texts) == len(ids)
     assert "�" not in "".join(texts)
     assert all(texts[n] == "" for n, index in enumerate(ids) if index < 4)
@@ -142,6 +142,13 @@ def test_what_stands_for_no_text_is_neither_shown_nor_kept() -> None:
     assert reader().noise(ids) == shown
     assert reader().show(ids) == shown
     assert reader().finish(ids).texts == shown
+
+
+def test_a_lost_character_of_the_passage_stays() -> None:
+    ids = ids_of("r", "\ufffd", "n")
+    reads = StreamingDetokenizer(pieces_of(GEMMA_LIKE), {1}, LeadingSpace(), "r\ufffdn")
+    assert reads.finish(ids).texts == ["r", "\ufffd", "n"]
+    assert reader().finish(ids).texts == ["r", "", "n"]
 
 
 def test_show_leaves_the_state_alone() -> None:
