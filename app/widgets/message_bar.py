@@ -78,7 +78,7 @@ class MessageBar(QFrame):
 
     def _keep_whole(self) -> None:
         """However low the window is, of the text nothing is cut off."""
-        self._text.setMinimumHeight(self._text.heightForWidth(self._text.width()))
+        self._text.setMinimumHeight(max(0, self._text.heightForWidth(self._text.width())))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
