@@ -1,1 +1,0 @@
-"""The desktop application: a page to write on, and paragraphs that develop in it."""

@@ -1,1 +1,0 @@
-"""The writer's texts: open, save, recover."""

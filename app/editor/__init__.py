@@ -1,1 +1,0 @@
-"""The page: the text widget and the draft that develops inside it."""

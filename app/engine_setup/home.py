@@ -22,6 +22,7 @@ from app.documents.files import held_lock
 from app.engine_setup.messages import SetUpOrder
 from engine.installation import ACTIVE_FILE, FORMAT, active_environment, engine_home
 from engine.protocol.errors import FaultError
+from engine.protocol.file_format import NewerFormatError, check_format
 
 ORDER_FILE = "set-up.json"
 RECORD_FILE = "mezzotint.json"
@@ -110,10 +111,13 @@ class EngineHome:
 
         Raises OSError, and FaultError for what a newer version of Mezzotint has set up.
         """
-        for name in (ACTIVE_FILE, ORDER_FILE):
-            if _format_of(self.folder / name) > FORMAT:
-                message = f"The engine in {self.folder} was set up by a newer version of Mezzotint."
-                raise FaultError("newer", f"{message} Nothing there is changed.", "Use that version.")
+        try:
+            for name in (ACTIVE_FILE, ORDER_FILE):
+                with suppress(OSError):
+                    check_format((self.folder / name).read_bytes(), FORMAT)
+        except NewerFormatError as error:
+            message = f"The engine in {self.folder} was set up by a newer version of Mezzotint."
+            raise FaultError("newer", f"{message} Nothing there is changed.", "Use that version.") from error
         self.folder.mkdir(parents=True, exist_ok=True)
         return held_lock(self.folder / LOCK_FILE)
 
@@ -163,10 +167,3 @@ class EngineHome:
                     status = os.lstat(os.path.join(folder, file))  # noqa: PTH118 - many thousands
                     seen[status.st_dev, status.st_ino] = status.st_size
         return sum(seen.values())
-
-
-def _format_of(file: Path) -> int:
-    try:
-        return int(json.loads(file.read_bytes())["format"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return FORMAT

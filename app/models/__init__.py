@@ -1,1 +1,0 @@
-"""The models on this machine: downloading, importing, listing and removing them."""
