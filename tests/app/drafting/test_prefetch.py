@@ -318,6 +318,7 @@ def test_the_window_reads_ahead(qtbot: QtBot, run: Run, tmp_path: Path) -> None:
         assert window.view.prefetch.pause.isActive()
         window.view.prefetch.pause.timeout.emit()
         await window.view.drafts.close()
+        await window.model.close()
 
     run(scenario())
     assert [request.place.before for request in worker.prepared] == ["a"]
