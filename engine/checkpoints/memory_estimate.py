@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from engine.checkpoints.model_shape import MAX_CANVASES, LayerShape, ModelShape
-from engine.checkpoints.precision import BYTES_PER_WEIGHT, LOADABLE_PRECISIONS, Precision, suitable_precisions
+from engine.checkpoints.precision import (
+    BYTES_PER_WEIGHT,
+    LOADABLE_PRECISIONS,
+    ON_CARDS,
+    Precision,
+    suitable_precisions,
+)
 from engine.hardware.device_groups import card_ids
 from engine.protocol.events import Device
 
@@ -17,6 +23,7 @@ ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its w
 LOGITS_CHUNK_BYTES = 2**26  # some rows over the vocabulary, as many as keep a GPU busy
 MAX_BATCH = 8  # drafts that an engine takes at once where there is room for them
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
+PROCESS_BYTES = 1_000_000_000  # what the engine's process takes of the main memory, about
 
 
 @dataclass(frozen=True)
@@ -106,13 +113,14 @@ class MemoryEstimate:
         return self._number * max(self.shape.canvas_tokens * self.shape.activations, *copied)
 
     def _scratch_bytes(self) -> int:
-        packed = BYTES_PER_WEIGHT[self.precision].expert < 2
+        """A processor unpacks no more than one expert at a time."""
+        packed = self.precision in ON_CARDS
         return 2 * max(layer.weights.experts for layer in self.shape.layers) if packed else 0
 
     @property
     def _number(self) -> int:
         """The bytes of one that is computed."""
-        return BYTES_PER_WEIGHT[self.precision].other
+        return BYTES_PER_WEIGHT[self.precision].computed
 
 
 def _held_tokens(layer: LayerShape, tokens: int, sliding_limit: int) -> int:
@@ -181,6 +189,8 @@ def batch_limit(estimate: MemoryEstimate, device: Device) -> int:
 def usable_bytes(device: Device) -> int:
     """What a model can take of a device; 0 where the system does not tell."""
     free = device.free_bytes or device.total_bytes
+    if device.id == "cpu" and free:
+        return max(1, free - PROCESS_BYTES)
     on_card = device.uuid or device.id.startswith(("cuda", "xpu"))
     return usable_on_card(free, len(card_ids(device))) if free and on_card else free
 

@@ -17,12 +17,14 @@ from engine.checkpoints.memory_estimate import (
     ROLL_BACK_TOKENS,
     row_chunks,
 )
+from engine.hardware.torch_devices import computes_in_bf16
 from engine.model import loading
 from engine.model.canvas_cache import CanvasCache
 from engine.model.fast_modules import replace_modules
 from engine.model.kv_cache import sliding_layers, token_counts, truncate_cache
 from engine.model.load_config import LoadPlan
 from engine.model.sampler_config import generation_defaults, text_config
+from engine.model.wide_modules import compute_in_fp32, mixture
 from engine.protocol.errors import weights_broken
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
@@ -44,6 +46,9 @@ class DiffusionGemma:
         self.text_model: Any = loaded.eval().requires_grad_(False)
         plan.device_map.move(self.text_model)
         replace_modules(self.text_model, device)
+        self._wide = device.type == "cpu" and plan.precision != "fp32" and not computes_in_bf16()
+        if self._wide:
+            compute_in_fp32(self.text_model)
         self._before_layer: Callable[[], None] = lambda: None
         text = self.text_model.model
         for layer in (*text.encoder.language_model.layers, *text.decoder.layers):
@@ -166,7 +171,11 @@ class DiffusionGemma:
         embedding = self.text_model.model.decoder.embed_tokens
         weight: Tensor = embedding.weight
         mean = weight[draft]
-        for part in row_chunks(len(rows), probabilities[0].nbytes, LOGITS_CHUNK_BYTES):
-            mean[spread[part]] = probabilities[rows[part]].to(weight.dtype) @ weight
+        if self._wide:
+            mean = mean.float()
+            mean[spread] = mixture(probabilities[rows], weight)
+        else:
+            for part in row_chunks(len(rows), probabilities[0].nbytes, LOGITS_CHUNK_BYTES):
+                mean[spread[part]] = probabilities[rows[part]].to(weight.dtype) @ weight
         scaled: Tensor = mean.mul_(embedding.embed_scale.to(weight.dtype))
         return scaled

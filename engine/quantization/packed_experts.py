@@ -91,29 +91,22 @@ class PackedExperts(nn.Module):
 
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
         if on_cpu(hidden_states):
-            return self._expert_by_expert(hidden_states, top_k_index, top_k_weights)
+            given = hidden_states if computes_in_bf16() else hidden_states.float()
+            routed = self.num_experts, given, top_k_index, top_k_weights
+            return expert_by_expert(self._one_expert, *routed).to(hidden_states.dtype)
         rows, row_index = self._hit_experts(top_k_index)
         unpacked = self._unpack(rows, hidden_states)
         gate_up, down = self._projections(unpacked)
         experts = UnpackedExperts(len(unpacked), gate_up, down, self.act_fn)
         return self.grouped_product(experts, hidden_states, row_index, top_k_weights)
 
-    def _expert_by_expert(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
-        """The grouped product on a processor: each expert is unpacked just before it multiplies, into what
-        the cache still holds, and no layer is ever there unpacked. In fp32 where there is no arithmetic for
-        bf16.
+    def _one_expert(self, expert: int, rows: Tensor) -> Tensor:
+        """(tokens, hidden) of an expert. It is unpacked just before it multiplies, into what the cache still
+        holds.
         """
-        given = hidden_states if computes_in_bf16() else hidden_states.float()
-        chosen, top_k = top_k_index.flatten(), top_k_index.shape[1]
-        counts = chosen.bincount(minlength=self.num_experts).tolist()
-        products = given.new_empty(len(chosen), given.shape[1])
-        for expert, places in enumerate(torch.split(chosen.argsort(stable=True), counts)):
-            if len(places):
-                gate_up, down = self._projections(self._unpack(slice(expert, expert + 1), given))
-                gate, up = functional.linear(given[places // top_k], gate_up[0]).chunk(2, dim=-1)
-                products[places] = functional.linear(self.act_fn(gate) * up, down[0])
-        weighted = products * top_k_weights.reshape(-1, 1)
-        return weighted.view(-1, top_k, weighted.shape[1]).sum(dim=1).to(hidden_states.dtype)
+        gate_up, down = self._projections(self._unpack(slice(expert, expert + 1), rows))
+        gate, up = functional.linear(rows, gate_up[0]).chunk(2, dim=-1)
+        return functional.linear(self.act_fn(gate) * up, down[0])
 
     def _projections(self, unpacked: Tensor) -> tuple[Tensor, Tensor]:
         """Gate and up, and down, of each row."""
@@ -135,6 +128,26 @@ class PackedExperts(nn.Module):
     def _unpack(self, rows: Tensor | slice, like: Tensor) -> Tensor:
         """(rows, row_values) in the type of `like`, valid until the next call."""
         raise NotImplementedError
+
+
+def expert_by_expert(
+    one_expert: Callable[[int, Tensor], Tensor],
+    num_experts: int,
+    hidden_states: Tensor,
+    top_k_index: Tensor,
+    top_k_weights: Tensor,
+) -> Tensor:
+    """The grouped product on a processor: only experts that were hit are read, and none of a layer is kept
+    unpacked. one_expert: its number and its tokens, (tokens, hidden) → as many.
+    """
+    chosen, top_k = top_k_index.flatten(), top_k_index.shape[1]
+    counts = chosen.bincount(minlength=num_experts).tolist()
+    products = hidden_states.new_empty(len(chosen), hidden_states.shape[1])
+    for expert, places in enumerate(torch.split(chosen.argsort(stable=True), counts)):
+        if len(places):
+            products[places] = one_expert(expert, hidden_states[places // top_k]).to(products.dtype)
+    weighted = products * top_k_weights.reshape(-1, 1)
+    return weighted.view(-1, top_k, weighted.shape[1]).sum(dim=1)
 
 
 def frozen_parameter(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> nn.Parameter:
