@@ -12,6 +12,7 @@ from engine.checkpoints import catalogue, memory_estimate
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory_estimate import MemoryEstimate
 from engine.checkpoints.precision import Precision
+from engine.checkpoints.units import PRECISION_NAMES
 from engine.hardware import selection
 from engine.hardware.device_groups import card_ids
 from engine.hardware.device_map import DeviceMap
@@ -46,6 +47,10 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
         return memory_estimate.has_room(shape, request.precision, device, context, loadable, variants)
 
     device = selection.resolve_device(request.device, present, fits)
+    if asked in ("int8", "int4") and device.id != "cpu":
+        name = PRECISION_NAMES[asked]
+        message = f"The precision {asked} ({name}) is for processors, and the model is to run on {device.name}."
+        raise FaultError("input", message, "Choose another precision, or the processor.")
     precision = asked or memory_estimate.best_precision(
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
