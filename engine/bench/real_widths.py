@@ -41,8 +41,8 @@ _LAYER = re.compile(r".*\.layers\.(\d+)")
 
 
 def measure(setup: BenchSetup) -> list[Row]:
-    """The limit: the most of the weights' bytes over the memory's speed, and the products over the fastest
-    product's, both measured here. No layer can be cancelled before its end, so a cancel waits for the longest.
+    """The limit: the most of the weights' bytes over the memory's speed, and the products over the speed of a
+    large one, both measured here.
     """
     rows: list[Row] = []
     for precision in PRECISIONS:
@@ -57,7 +57,7 @@ def _rows(model: DiffusionGemma, sizes: Sizes, case: str) -> list[Row]:
     with torch.inference_mode(), model.cancelled_by(lambda: checks.append(time.perf_counter())):
         cache, ids = model.new_cache(), torch.randint(model.vocab_size, (PROMPT_TOKENS,), generator=generator)
         blocks = torch.split(ids, model.prefill_tokens)
-        read = milliseconds(lambda: [model.prefill(cache, block.tolist()) for block in blocks])
+        [read] = milliseconds(lambda: [model.prefill(cache, block.tolist()) for block in blocks])
         sampler = SamplerConfig(
             max_steps=sizes.slow_steps,
             t_min=0.4,
@@ -74,7 +74,7 @@ def _rows(model: DiffusionGemma, sizes: Sizes, case: str) -> list[Row]:
     cancel = max(gaps(sorted([*checks, *times])))
     return [
         row(f"a step, {case}", "ms", step, _limit_ms(model), LIMIT),
-        row(f"reading {PROMPT_TOKENS} tokens, {case}", "ms", *read),
+        row(f"reading {PROMPT_TOKENS} tokens, {case}", "ms", read),
         row(f"the longest until a cancel is seen, {case}", "ms", cancel),
     ]
 
@@ -90,17 +90,17 @@ def _limit_ms(model: DiffusionGemma) -> float:
     here, there = (torch.zeros(TRIAL_BYTES, dtype=torch.uint8) for _ in range(2))
     copied = min(itertools.chain(*(milliseconds(lambda: here.copy_(there)) for _ in range(5))))
     products = model.canvas_tokens * (2 * embedding.numel() + sum(map(_products_a_token, layers)))
-    return max(
+    limits: tuple[float, float] = (
         (sum(each_byte) + 2 * embedding.nbytes) * copied / (2 * TRIAL_BYTES),
         products * multiplied / (TRIAL_ROWS * 2816 * TRIAL_ROWS),
     )
+    return max(limits)
 
 
 def _products_a_token(layer: Any) -> int:
     """Multiplications with a weight: all of the layer's but those of experts that the token is not given."""
-    experts, config = layer.experts, layer.config
-    dense = sum(parameter.numel() for name, parameter in layer.named_parameters() if ".experts." not in f".{name}")
-    return int(dense + config.top_k_experts * experts.used_values)
+    dense = (held.numel() for name, held in layer.named_parameters() if not name.startswith("experts."))
+    return int(sum(dense) + layer.router.config.top_k_experts * layer.experts.used_values)
 
 
 def _random_model(sizes: Sizes, precision: Precision) -> DiffusionGemma:

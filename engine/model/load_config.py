@@ -49,7 +49,9 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
     device = selection.resolve_device(request.device, present, fits)
     if asked in ("int8", "int4") and device.id != "cpu":
         name = PRECISION_NAMES[asked]
-        message = f"The precision {asked} ({name}) is for processors, and the model is to run on {device.name}."
+        message = (
+            f"The precision {asked} ({name}) is for processors, and the model is to run on {device.name}."
+        )
         raise FaultError("input", message, "Choose another precision, or the processor.")
     precision = asked or memory_estimate.best_precision(
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)

@@ -4,7 +4,8 @@ in bf16 takes eight times as long as one in fp32 (measured on AVX2). Each weight
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.diffusion_gemma.modeling_diffusion_gemma import (
@@ -12,11 +13,7 @@ from transformers.models.diffusion_gemma.modeling_diffusion_gemma import (
     DiffusionGemmaTextScaledWordEmbedding,
 )
 
-from engine.checkpoints.memory_estimate import row_chunks
 from engine.quantization.packed_experts import expert_by_expert
-
-WIDENED_BYTES = 2**25
-"""What is widened at a time."""
 
 
 def compute_in_fp32(model: nn.Module) -> None:
@@ -30,20 +27,10 @@ def compute_in_fp32(model: nn.Module) -> None:
             module.__class__ = _WideExperts
 
 
-def mixture(shares: Tensor, weight: Tensor) -> Tensor:
-    """shares: (rows, vocab) fp32; weight: (vocab, hidden) → (rows, hidden) fp32."""
-    mixed = shares.new_zeros(len(shares), weight.shape[1])
-    for part in row_chunks(len(weight), 4 * weight.shape[1], WIDENED_BYTES):
-        mixed.addmm_(shares[:, part], weight[part].float())
-    return mixed
-
-
 class _WideLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
-        result = input.new_empty(*input.shape[:-1], self.out_features)
-        for part in row_chunks(self.out_features, 4 * self.in_features, WIDENED_BYTES):
-            result[..., part] = functional.linear(input, self.weight[part].float())
-        return result if self.bias is None else result.add_(self.bias)
+        bias = None if self.bias is None else self.bias.float()
+        return functional.linear(input, self.weight.float(), bias)
 
 
 class _WideEmbedding(DiffusionGemmaTextScaledWordEmbedding):
@@ -53,9 +40,11 @@ class _WideEmbedding(DiffusionGemmaTextScaledWordEmbedding):
 
 
 class _WideExperts(DiffusionGemmaTextExperts):
-    def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
-        return expert_by_expert(self._one_expert, len(self.down_proj), hidden_states, top_k_index, top_k_weights)
+    before_expert: Callable[[], None]
 
-    def _one_expert(self, expert: int, rows: Tensor) -> Tensor:
+    def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+        return expert_by_expert(self, hidden_states, top_k_index, top_k_weights)
+
+    def one_expert(self, expert: int, rows: Tensor) -> Tensor:
         gate, up = functional.linear(rows, self.gate_up_proj[expert].float()).chunk(2, dim=-1)
         return functional.linear(self.act_fn(gate) * up, self.down_proj[expert].float())

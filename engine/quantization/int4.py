@@ -24,9 +24,8 @@ class Int4Experts(PackedExperts):
         super().__init__(experts, scratch)
         self._gate_up, self._down = Int4Matrix(*self.gate_up_shape[1:]), Int4Matrix(*self.down_shape[1:])
         device = experts.gate_up_proj.device
-        codes, scales = (
-            getattr(self._gate_up, name) + getattr(self._down, name) for name in ("packed_bytes", "scale_count")
-        )
+        codes = self._gate_up.packed_bytes + self._down.packed_bytes
+        scales = self._gate_up.scale_count + self._down.scale_count
         self.packed = frozen_parameter((self.num_experts, codes), torch.uint8, device)
         self.scales = frozen_parameter((self.num_experts, scales), torch.bfloat16, device)
 
@@ -35,7 +34,7 @@ class Int4Experts(PackedExperts):
         for name, both in zip(("packed", "scales"), zip(*parts, strict=True), strict=True):
             torch.cat(both, out=packed[name][index])
 
-    def _one_expert(self, expert: int, rows: Tensor) -> Tensor:
+    def one_expert(self, expert: int, rows: Tensor) -> Tensor:
         packed, scales = self.packed[expert], self.scales[expert]
         codes, count = self._gate_up.packed_bytes, self._gate_up.scale_count
         gate, up = self._gate_up.product(rows.bfloat16(), packed[:codes], scales[:count]).chunk(2, dim=-1)

@@ -11,6 +11,8 @@ from torch.nn import functional
 from engine.hardware.torch_devices import computes_in_bf16
 from engine.quantization.packed_experts import PackedExperts, ScratchBuffer, frozen_parameter
 
+TINY = torch.finfo(torch.bfloat16).tiny  # a scale for rows of zeros
+
 
 class Int8Experts(PackedExperts):
     """packed: a weight a byte, gate and up, then down; scales: of their rows, in that order."""
@@ -25,13 +27,13 @@ class Int8Experts(PackedExperts):
     def _pack_one(self, packed: dict[str, Tensor], index: int, gate_up: Tensor, down: Tensor) -> None:
         halves = []
         for weight in (gate_up.float(), down.float()):
-            scales = weight.abs().amax(dim=1).div_(127).clamp_min_(torch.finfo(torch.bfloat16).tiny).bfloat16()
+            scales = weight.abs().amax(dim=1).div_(127).clamp_min_(TINY).bfloat16()
             codes = weight.div(scales[:, None]).round_().clamp_(-127, 127)
             halves.append((codes.to(torch.int8).flatten(), scales))
         for name, both in zip(("packed", "scales"), zip(*halves, strict=True), strict=True):
             torch.cat(both, out=packed[name][index])
 
-    def _one_expert(self, expert: int, rows: Tensor) -> Tensor:
+    def one_expert(self, expert: int, rows: Tensor) -> Tensor:
         packed, scales, split = self.packed[expert], self.scales[expert], self.gate_up_shape[1]
         gate_up, down = packed[: self.gate_up_values], packed[self.gate_up_values :]
         wide = _product(rows.bfloat16(), gate_up.view(self.gate_up_shape[1:]), scales[:split])

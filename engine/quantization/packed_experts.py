@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,16 @@ class ScratchBuffer:
         self._buffers.clear()
 
 
+class OneByOne(Protocol):
+    """The experts of a layer, of which a processor takes one after another."""
+
+    before_expert: Callable[[], None]
+    """It may raise."""
+
+    def one_expert(self, expert: int, rows: Tensor) -> Tensor:
+        """rows: (tokens, hidden) that are given to it → what it makes of them, as many."""
+
+
 class PackedExperts(nn.Module):
     """The experts of one layer, each of them one row: gate and up projections, then the down projection."""
 
@@ -73,6 +83,7 @@ class PackedExperts(nn.Module):
         self.gate_up_values = self.gate_up_shape[1:].numel()
         self.used_values = self.gate_up_values + self.down_shape[1:].numel()
         self.scratch = scratch
+        self.before_expert: Callable[[], None] = lambda: None
 
     def pack(self, device: torch.device, gate_up_proj: Tensor, down_proj: Tensor) -> dict[str, Tensor]:
         """This module's tensors, expert by expert: no more than one is copied or widened at a time."""
@@ -92,18 +103,15 @@ class PackedExperts(nn.Module):
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
         if on_cpu(hidden_states):
             given = hidden_states if computes_in_bf16() else hidden_states.float()
-            routed = self.num_experts, given, top_k_index, top_k_weights
-            return expert_by_expert(self._one_expert, *routed).to(hidden_states.dtype)
+            return expert_by_expert(self, given, top_k_index, top_k_weights).to(hidden_states.dtype)
         rows, row_index = self._hit_experts(top_k_index)
         unpacked = self._unpack(rows, hidden_states)
         gate_up, down = self._projections(unpacked)
         experts = UnpackedExperts(len(unpacked), gate_up, down, self.act_fn)
         return self.grouped_product(experts, hidden_states, row_index, top_k_weights)
 
-    def _one_expert(self, expert: int, rows: Tensor) -> Tensor:
-        """(tokens, hidden) of an expert. It is unpacked just before it multiplies, into what the cache still
-        holds.
-        """
+    def one_expert(self, expert: int, rows: Tensor) -> Tensor:
+        """It is unpacked just before it multiplies, into what the cache still holds."""
         gate_up, down = self._projections(self._unpack(slice(expert, expert + 1), rows))
         gate, up = functional.linear(rows, gate_up[0]).chunk(2, dim=-1)
         return functional.linear(self.act_fn(gate) * up, down[0])
@@ -131,21 +139,18 @@ class PackedExperts(nn.Module):
 
 
 def expert_by_expert(
-    one_expert: Callable[[int, Tensor], Tensor],
-    num_experts: int,
-    hidden_states: Tensor,
-    top_k_index: Tensor,
-    top_k_weights: Tensor,
+    experts: OneByOne, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor
 ) -> Tensor:
     """The grouped product on a processor: only experts that were hit are read, and none of a layer is kept
-    unpacked. one_expert: its number and its tokens, (tokens, hidden) → as many.
+    unpacked.
     """
     chosen, top_k = top_k_index.flatten(), top_k_index.shape[1]
-    counts = chosen.bincount(minlength=num_experts).tolist()
+    counts = chosen.bincount().tolist()
     products = hidden_states.new_empty(len(chosen), hidden_states.shape[1])
     for expert, places in enumerate(torch.split(chosen.argsort(stable=True), counts)):
         if len(places):
-            products[places] = one_expert(expert, hidden_states[places // top_k]).to(products.dtype)
+            experts.before_expert()
+            products[places] = experts.one_expert(expert, hidden_states[places // top_k]).to(products.dtype)
     weighted = products * top_k_weights.reshape(-1, 1)
     return weighted.view(-1, top_k, weighted.shape[1]).sum(dim=1)
 

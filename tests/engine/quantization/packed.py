@@ -111,8 +111,9 @@ def _read_fp8(module: Any, index: int) -> Tensor:
 
 
 def _read_int8(module: Any, index: int) -> Tensor:
-    counts = [module.gate_up_shape[2]] * module.gate_up_shape[1] + [module.down_shape[2]] * module.down_shape[1]
-    scales = module.scales[index].float().repeat_interleave(torch.tensor(counts))
+    shapes = module.gate_up_shape[1:], module.down_shape[1:]
+    counts = torch.tensor([columns for rows, columns in shapes for _ in range(rows)])
+    scales = module.scales[index].float().repeat_interleave(counts)
     values: Tensor = module.packed[index].float() * scales
     return values
 

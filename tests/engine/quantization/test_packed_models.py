@@ -40,9 +40,7 @@ def packed_starter(request: pytest.FixtureRequest, packed: Any) -> Any:
     return packed if request.param == "4-bit" else load_packed(STARTER, request.param)
 
 
-def test_packed_experts_take_a_third_in_4_bits_and_half_in_8(
-    packed_starter: Any, original: Any
-) -> None:
+def test_packed_experts_take_a_third_in_4_bits_and_half_in_8(packed_starter: Any, original: Any) -> None:
     share = 0.51 if packed_starter.config.quantization_config.precision in ("fp8", "int8") else 0.33
     packed_bytes = sum(tensor.nbytes for tensor in expert_tensors(packed_starter))
     assert packed_bytes <= share * sum(2 * tensor.numel() for tensor in expert_tensors(original))
