@@ -20,6 +20,8 @@ ON_CARDS: tuple[Precision, ...] = ("fp8", "4-bit", "4-bit-tight")
 """Worth choosing there alone."""
 PACKED_PRECISIONS: tuple[Precision, ...] = ("fp8", "4-bit", "4-bit-tight", "int8", "int4")
 """While they are loaded; the packed copy is kept, and takes about as many bytes as the weights."""
+STREAMED_PRECISIONS: tuple[Precision, ...] = ("4-bit", "4-bit-tight")
+"""Whose experts can lie in main memory, for a CUDA card."""
 QUANT_METHOD = "mezzotint"
 """How that was done, in the copy's configuration."""
 

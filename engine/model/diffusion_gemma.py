@@ -13,7 +13,7 @@ from transformers.cache_utils import DynamicCache
 
 from engine.checkpoints.memory_estimate import DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, row_chunks
 from engine.hardware.torch_devices import computes_in_bf16
-from engine.model import loading
+from engine.model import expert_stream, loading
 from engine.model.canvas_cache import CanvasCache
 from engine.model.fast_modules import replace_modules
 from engine.model.kv_cache import sliding_layers, token_counts, truncate_cache
@@ -53,10 +53,11 @@ class DiffusionGemma:
             layer.register_forward_pre_hook(lambda *_: self._check_cancelled())
             layer.experts.before_expert = lambda: self._check_cancelled()
         config = self.text_model.config
-        if device.type == "cuda" and find_spec("triton"):
-            from engine.quantization.kernels.fused_experts import use_fused_experts
+        with expert_stream.open_stream(self.text_model, plan.device_map):
+            if device.type == "cuda" and find_spec("triton"):
+                from engine.quantization.kernels.fused_experts import use_fused_experts
 
-            use_fused_experts(self.text_model, text_config(config).top_k_experts, self.text_model.dtype)
+                use_fused_experts(self.text_model, text_config(config).top_k_experts, self.text_model.dtype)
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
         self.prefill_tokens = 128 if device.type == "cpu" else 512

@@ -57,6 +57,10 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
     estimate = MemoryEstimate(shape, precision, context, variants)
+    estimate = (
+        memory_estimate.streaming(estimate, memory_estimate.usable_bytes(device), device.main_free_bytes)
+        or estimate
+    )
     max_batch = memory_estimate.batch_limit(estimate, device)
     device_map = _device_map(estimate, device, present)
     return LoadPlan(checkpoint, device, precision, max_batch, device_map, catalogue.packed_models_folder())
@@ -77,6 +81,6 @@ def _device_map(estimate: MemoryEstimate, device: Device, present: tuple[Device,
     ids = sorted(card_ids(device), key=lambda card: -room[card])
     devices = [torch.device(card) for card in ids]
     if len(ids) == 1:
-        return DeviceMap(devices)
+        return DeviceMap(devices, streamed=estimate.streamed_layers)
     usable = [room[card] for card in ids]
     return DeviceMap(devices, estimate.share_layers(usable))

@@ -12,7 +12,8 @@ from engine.protocol.requests import Span
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs; fp8:
-    the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type.
+    the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type;
+    main_free_bytes: of main memory, for what a card can have copied from there while it computes.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str = ""
     fp8: bool = False
     bf16: bool = True
+    main_free_bytes: int = 0
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):

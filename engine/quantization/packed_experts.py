@@ -84,6 +84,8 @@ class PackedExperts(nn.Module):
         self.used_values = self.gate_up_values + self.down_shape[1:].numel()
         self.scratch = scratch
         self.before_expert: Callable[[], None] = lambda: None
+        self.parts = 1
+        """In which a card unpacks them, one after another: more take less memory and more time."""
 
     def pack(self, device: torch.device, gate_up_proj: Tensor, down_proj: Tensor) -> dict[str, Tensor]:
         """This module's tensors, expert by expert: no more than one is copied or widened at a time."""
@@ -104,7 +106,20 @@ class PackedExperts(nn.Module):
         if on_cpu(hidden_states):
             given = hidden_states if computes_in_bf16() else hidden_states.float()
             return expert_by_expert(self, given, top_k_index, top_k_weights).to(hidden_states.dtype)
-        rows, row_index = self._hit_experts(top_k_index)
+        if self.parts == 1:
+            rows, row_index = self._hit_experts(top_k_index)
+            return self._grouped(rows, hidden_states, row_index, top_k_weights)
+        result, size = torch.zeros_like(hidden_states), -(-self.num_experts // self.parts)
+        for start in range(0, self.num_experts, size):
+            inside = (top_k_index >= start) & (top_k_index < start + size)
+            index = torch.where(inside, top_k_index - start, 0)
+            shares = torch.where(inside, top_k_weights, 0)
+            result += self._grouped(slice(start, start + size), hidden_states, index, shares)
+        return result
+
+    def _grouped(
+        self, rows: Tensor | slice, hidden_states: Tensor, row_index: Tensor, top_k_weights: Tensor
+    ) -> Tensor:
         unpacked = self._unpack(rows, hidden_states)
         gate_up, down = self._projections(unpacked)
         experts = UnpackedExperts(len(unpacked), gate_up, down, self.act_fn)

@@ -160,6 +160,20 @@ def test_where_nothing_unpacks_into_a_buffer_few_experts_are_unpacked_at_a_time(
 
 
 @KINDS
+@pytest.mark.parametrize("count", [7, 8, 16])
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_experts_that_are_unpacked_in_parts_give_the_same(kind: Kind, count: int) -> None:
+    torch.manual_seed(count)
+    module = pack(experts_of(count, 32, 16), kind=kind)
+    given = routed(30, 32, count)
+    expected = module(*given)
+    module.parts = 4
+    shapes = [shape for _, shape in operations(module, given).seen if shape and len(shape) == 2]
+    assert max(rows for rows, values in shapes if values == module.row_values) == -(-count // 4)
+    torch.testing.assert_close(module(*given), expected)
+
+
+@KINDS
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_layers_unpack_into_one_buffer(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch, seen = ScratchBuffer(), set()
