@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -222,7 +221,7 @@ def _close_all(pipe: os.stat_result) -> None:
 
 
 if __name__ == "__main__":
-    serve(partial(FakeEngine, os.dup(1)))
+    serve(lambda _: FakeEngine(os.dup(1)))
 
 
 def nvidia_card(name: str, uuid: str, total_bytes: int, free_bytes: int, fp8: bool = False) -> Device:

@@ -48,10 +48,14 @@ class DiffusionGemma:
             compute_in_fp32(self.text_model)
             self.dtype = torch.float32
         self._check_cancelled: Callable[[], None] = lambda: None
+        self._on_share: Callable[[float], None] = lambda _: None
         text = self.text_model.model
         for layer in (*text.encoder.language_model.layers, *text.decoder.layers):
             layer.register_forward_pre_hook(lambda *_: self._check_cancelled())
             layer.experts.before_expert = lambda: self._check_cancelled()
+        count = len(text.decoder.layers)
+        for number, layer in enumerate(text.decoder.layers):
+            layer.register_forward_pre_hook(lambda *_, share=number / count: self._on_share(share))
         config = self.text_model.config
         with expert_stream.open_stream(self.text_model, plan.device_map):
             if device.type == "cuda" and find_spec("triton"):
@@ -78,6 +82,15 @@ class DiffusionGemma:
             yield check_cancelled
         finally:
             self._check_cancelled = before
+
+    @contextmanager
+    def watched_by(self, on_share: Callable[[float], None]) -> Iterator[None]:
+        """on_share: is told the share of a decoder's pass that is done, before each layer."""
+        before, self._on_share = self._on_share, on_share
+        try:
+            yield
+        finally:
+            self._on_share = before
 
     def held_bytes(self) -> int:
         """What its tensors take, counted where they lie."""

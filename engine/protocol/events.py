@@ -102,6 +102,13 @@ class Frame(Message, frozen=True, kw_only=True, tag="frame"):
     tokens: tuple[Token, ...]
 
 
+class Denoising(Message, frozen=True, kw_only=True, tag="denoising"):
+    """A step takes a while: this share of it is done, 0 … 1. step: the one of which no frame came yet."""
+
+    step: int
+    share: float
+
+
 class Committed(Message, frozen=True, kw_only=True, tag="committed"):
     """A canvas is finished: its text, trimmed at the end token."""
 
@@ -165,6 +172,6 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
 
 LoadEvent = Loading | Ready | Cancelled | Failed
 DraftEvent = (
-    LoadEvent | Prefilling | Prefilled | Frame | Committed | Finished
+    LoadEvent | Prefilling | Prefilled | Denoising | Frame | Committed | Finished
 )  # an engine started afresh loads its model first
 Event = DraftEvent
