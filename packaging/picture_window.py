@@ -56,3 +56,4 @@ def in_window(
         window.close()
         worker.close()
         recovery.close()
+        window.history.close()

@@ -21,6 +21,8 @@ from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
+from app.history.recorder import Recorder
+from app.history.store import HistoryStore
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
 from app.worker.engine_thread import EngineThread
@@ -42,7 +44,12 @@ class DocumentView(QWidget):
     """The writer wants to see the models."""
 
     def __init__(
-        self, worker: EngineThread, model: ModelSession, settings: SettingsStore, recovery: RecoveryStore
+        self,
+        worker: EngineThread,
+        model: ModelSession,
+        settings: SettingsStore,
+        recovery: RecoveryStore,
+        history: HistoryStore,
     ) -> None:
         super().__init__()
         chosen = settings.current
@@ -50,6 +57,7 @@ class DocumentView(QWidget):
         self.page.setMinimumSize(NARROWEST_PX, LOWEST_PX)  # the window's follows, with settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
+        self.recorder = Recorder(self.document, self.drafts, model, settings, history, self)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's

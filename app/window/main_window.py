@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QKey
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app.documents.recovery import RecoveryStore
+from app.history.store import HistoryStore
 from app.models.notices import ModelNotices
 from app.settings.schema import Settings, load_settings, room_settings
 from app.settings.store import SettingsStore
@@ -43,7 +44,8 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._settings = settings
         self.model = ModelSession(worker, settings, self)
-        self.view = DocumentView(worker, self.model, settings, recovery)
+        self.history = HistoryStore(self)
+        self.view = DocumentView(worker, self.model, settings, recovery, self.history)
         self.notice, self.offer, self.welcome = MessageBar(), MessageBar(), MessageBar()
         self.files = FileActions(self.view, self.notice, self.offer, self)
         self.removal = DataRemoval(settings, recovery.lock_file, self.files.when_saved, self._close_now, self)
@@ -60,7 +62,9 @@ class MainWindow(QMainWindow):
             self,
         )
         row = self._build()
-        self.side_panel = SidePanel(self.model, self.devices, settings, self.model_notices, row, self)
+        self.side_panel = SidePanel(
+            self.model, self.devices, settings, self.model_notices, self.history, row, self
+        )
         self._build_actions()
         self._connect()
         self._shown_settings: Settings | None = None
@@ -118,6 +122,7 @@ class MainWindow(QMainWindow):
         self.panel_action = QAction("Settings", self, checkable=True, shortcut=QKeySequence("Ctrl+,"))
         self.panel_action.triggered.connect(self.side_panel.open_settings)
         self.draft_menu = DraftMenu(self.view.draft_actions, self)
+        self.draft_menu.addAction("History…", "Ctrl+Shift+H", self.side_panel.open_history)
         self.draft_menu.addAction("Models…", "Ctrl+Shift+M", self.side_panel.open_models)
         self.free_action = self.draft_menu.addAction("Free the memory now", self.model.unload)
         self.free_action.setEnabled(False)
@@ -139,6 +144,7 @@ class MainWindow(QMainWindow):
         self.view.models_asked.connect(self.side_panel.open_models)
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)
+        self.history.failed.connect(self.notice.show_fault)
         self.view.page.files_dropped.connect(self.files.open_dropped)
         self.view.page.wraps_within_words.connect(self._on_wraps_within_words)
         self.view.page.document().modificationChanged.connect(self._on_title)

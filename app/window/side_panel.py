@@ -9,6 +9,7 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow
 
+from app.history.store import HistoryStore
 from app.models.notices import ModelNotices
 from app.settings.store import SettingsStore
 from app.widgets.screen import keep_on_screen
@@ -19,6 +20,7 @@ from app.worker.model_session import ModelSession
 if TYPE_CHECKING:
     from app.engine_setup.session import SetUpSession
     from app.engine_setup.ui.engine_page import EnginePage
+    from app.history.ui.drawer import HistoryDrawer
     from app.models.download_queue import DownloadQueue
     from app.models.ui.models_page import ModelsPage
     from app.settings.panel import SettingsPanel
@@ -37,6 +39,7 @@ class SidePanel(QObject):
         devices: DeviceMonitor,
         settings: SettingsStore,
         notices: ModelNotices,
+        history: HistoryStore,
         row: QHBoxLayout,
         window: QMainWindow,
     ) -> None:
@@ -45,6 +48,7 @@ class SidePanel(QObject):
         self._devices = devices
         self._settings = settings
         self._notices = notices
+        self._history = history
         self._row = row
         self._window = window
         self._size_before = window.size()
@@ -99,6 +103,20 @@ class SidePanel(QObject):
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_closed)
         return page
+
+    @cached_property
+    def history_drawer(self) -> HistoryDrawer:
+        from app.history.ui.drawer import HistoryDrawer
+
+        page = HistoryDrawer(self._history, self.panel.width())
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_closed)
+        return page
+
+    def open_history(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.history_drawer)
+        self.history_drawer.open()
 
     def open_engine(self) -> None:
         self._settings.change(panel_open=True)

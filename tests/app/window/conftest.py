@@ -40,6 +40,7 @@ def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
         assert worker.close()
         window.view.document.close()
         recovery.close()
+        window.history.close()
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     app.setStyleSheet("")

@@ -1,0 +1,118 @@
+"""The Recorder: hands every draft of a page to the history once it has settled."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from PySide6.QtCore import QObject
+
+from app.documents.document import Document
+from app.drafting.controller import DraftController
+from app.drafting.draft_session import DraftSession
+from app.history.record import Asked, DraftRecord, VariantRecord
+from app.history.store import HistoryStore
+from app.settings.store import SettingsStore
+from app.worker.model_session import ModelSession
+from engine.protocol.events import Prefilled
+from engine.protocol.requests import DraftRequest
+
+_PLACE_CHARACTERS = 60
+_LEAST_AFTER = 4096
+
+
+@dataclass
+class _Asked:
+    """What a draft was asked with, until it has ended."""
+
+    request: DraftRequest
+    """For its place alone."""
+    number: int
+    """Of its place in the request that was sent."""
+    prompt: str = ""
+    cut_chars: int = 0
+
+
+class Recorder(QObject):
+    def __init__(
+        self,
+        document: Document,
+        drafts: DraftController,
+        model: ModelSession,
+        settings: SettingsStore,
+        store: HistoryStore,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._document = document
+        self._model = model
+        self._settings = settings
+        self._store = store
+        self._document_id = secrets.token_hex(8)
+        self._asked: dict[DraftSession, _Asked] = {}
+        drafts.requests.sent.connect(self._on_sent)
+        drafts.requests.prefilled.connect(self._on_prefilled)
+        drafts.settled.connect(self._on_settled)
+        drafts.ended.connect(self._on_ended)
+
+    def _on_sent(self, request: DraftRequest, drafts: list[DraftSession]) -> None:
+        for number, draft in enumerate(drafts):
+            seed = (request.seed + number * request.variants) % 2**63
+            places = request.places[number : number + 1]
+            self._asked[draft] = _Asked(msgspec.structs.replace(request, places=places, seed=seed), number)
+
+    def _on_prefilled(self, event: Prefilled) -> None:
+        for asked in self._asked.values():
+            if (asked.request.request_id, asked.number) == (event.request_id, event.place):
+                asked.prompt, asked.cut_chars = event.prompt, event.cut_chars
+
+    def _on_settled(self, draft: DraftSession) -> None:
+        if asked := self._asked.get(draft):
+            self._store.add(self._record(draft, asked))
+
+    def _record(self, draft: DraftSession, asked: _Asked) -> DraftRecord:
+        place, ready, document = asked.request.places[0], self._model.ready, self._document
+        of_request = asked.request.request_id
+        return DraftRecord(
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            document_id=self._document_id,
+            path=str(document.path or ""),
+            name=document.name,
+            place=_last_words(place.before),
+            verb=draft.verb.label,
+            instruction=draft.instruction,
+            model=ready.label if ready else "",
+            precision=ready.precision if ready else "",
+            device=ready.device.name if ready else "",
+            asked=Asked(request=_trimmed(asked), prompt=asked.prompt, cut_chars=asked.cut_chars),
+            variants=tuple(
+                VariantRecord(text=variant.text, seed=variant.seed, stats=variant.stats)
+                for variant in draft.variants
+                if variant.request_id == of_request
+            ),
+        )
+
+    def _on_ended(self, draft: DraftSession) -> None:
+        self._asked.pop(draft, None)
+        if draft.kept:
+            kept = draft.variants[draft.shown_variant]
+            self._store.mark_kept(kept.request_id, kept.seed)
+
+
+def _trimmed(asked: _Asked) -> DraftRequest:
+    """Without what the model was not given: with the rest it is given the same again."""
+    place, budget = asked.request.places[0], asked.request.context_tokens or 0
+    place = msgspec.structs.replace(
+        place, before=place.before[asked.cut_chars :], after=place.after[: max(_LEAST_AFTER, 2 * budget)]
+    )
+    return msgspec.structs.replace(asked.request, places=(place,))
+
+
+def _last_words(before: str) -> str:
+    """The last of them in the text before a place."""
+    words = " ".join(before[-4 * _PLACE_CHARACTERS :].split())
+    if len(words) <= _PLACE_CHARACTERS:
+        return words
+    return words[-_PLACE_CHARACTERS:].partition(" ")[2] or words[-_PLACE_CHARACTERS:]

@@ -1,0 +1,75 @@
+"""How a draft is painted in the history's list."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetrics, QPainter, QPalette, QTextLayout, QTextOption
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+
+from app.history.record import DraftRow
+from app.history.ui.draft_list import ROW
+from app.history.words import state_of, when_text
+from app.widgets.panel import MARGIN
+
+_TEXT_LINES = 2
+_ABOVE_PX = 9
+_BAR_PX = 2
+"""Of the row that is chosen, at its left."""
+
+
+class RowDelegate(QStyledItemDelegate):
+    def sizeHint(self, option: QStyleOptionViewItem, _index: QModelIndex | QPersistentModelIndex) -> QSize:
+        lines = option.fontMetrics.lineSpacing() * (_TEXT_LINES + 1)
+        return QSize(0, lines + 2 * _ABOVE_PX)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        row: DraftRow = index.data(ROW)
+        colours, metrics = option.palette, option.fontMetrics
+        painter.save()
+        if option.state & QStyle.StateFlag.State_Selected:
+            focused = option.state & QStyle.StateFlag.State_HasFocus
+            colour = colours.color(QPalette.ColorRole.Highlight if focused else QPalette.ColorRole.Dark)
+            bar = QRect(option.rect.left() + MARGIN - 10, option.rect.top() + _ABOVE_PX, _BAR_PX, 0)
+            bar.setBottom(option.rect.bottom() - _ABOVE_PX)
+            painter.fillRect(bar, colour)
+        room = option.rect.adjusted(MARGIN, _ABOVE_PX, -MARGIN, -_ABOVE_PX)
+        painter.setFont(option.font)
+        painter.setPen(colours.color(QPalette.ColorRole.PlaceholderText))
+        self._paint_heading(painter, row, room, metrics)
+        painter.setPen(colours.color(QPalette.ColorRole.Text))
+        painter.setClipRect(room)
+        _paint_text(painter, row.text, room.adjusted(0, metrics.lineSpacing(), 0, 0), metrics)
+        painter.restore()
+
+    def _paint_heading(self, painter: QPainter, row: DraftRow, room: QRect, metrics: QFontMetrics) -> None:
+        line = QRect(room.topLeft(), QSize(room.width(), metrics.lineSpacing()))
+        state = state_of(row) if row.kept else ""
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, state)
+        left = room.width() - metrics.horizontalAdvance(f"{state}  ")
+        told = metrics.elidedText(f"{when_text(row.at)} · {row.name}", Qt.TextElideMode.ElideMiddle, left)
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, told)
+
+
+def _paint_text(painter: QPainter, text: str, room: QRect, metrics: QFontMetrics) -> None:
+    """Its first lines; the last one is elided."""
+    text = " ".join(text.split())
+    layout = QTextLayout(text, painter.font())
+    layout.setTextOption(QTextOption(Qt.AlignmentFlag.AlignLeft))
+    layout.beginLayout()
+    top = float(room.top())
+    for number in range(_TEXT_LINES):
+        line = layout.createLine()
+        if not line.isValid():
+            break
+        line.setLineWidth(room.width())
+        place = QRectF(room.left(), top, room.width(), metrics.lineSpacing())
+        part = text[line.textStart() :] if number == _TEXT_LINES - 1 else ""
+        if part:
+            shown = metrics.elidedText(part, Qt.TextElideMode.ElideRight, room.width())
+            painter.drawText(place, Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter, shown)
+        else:
+            line.draw(painter, place.topLeft())
+        top += metrics.lineSpacing()
+    layout.endLayout()
