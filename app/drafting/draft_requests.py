@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
@@ -54,10 +55,20 @@ class DraftRequests(QObject):
             variants = min(variants, self._model.max_batch)
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
         steps_share = max(draft.verb.steps_share for draft in drafts)
-        request = self._request(places, variants, steps_share, first.retries)
+        self._send(self._request(places, variants, steps_share, first.retries), drafts)
+
+    def send_again(self, draft: DraftSession, request: DraftRequest) -> None:
+        """What was asked for once, of one place, by the text and the settings as they were then."""
+        variants = min(request.variants, self._model.max_batch)
+        again = {"request_id": secrets.token_hex(16), "variants": variants}
+        self._send(msgspec.structs.replace(request, **again), [draft])
+
+    def _send(self, request: DraftRequest, drafts: Sequence[DraftSession]) -> None:
+        variants = request.variants
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for number, draft in enumerate(drafts):
-            draft.placement.extent = "paragraphs" if draft.verb.joins_after else places[number].extent
+            place = request.places[number]
+            draft.placement.extent = "paragraphs" if place.joins_after else place.extent
             begins = request.seed + number * variants
             seeds = [(begins + variant) % 2**63 for variant in range(variants)]
             draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)

@@ -11,6 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+from app.history.changes import SET_ASIDE
+from app.history.record import HistoryError
 from app.history.schema import VERSION, NewerHistoryError, database_path, history_folder, open_database
 from engine.protocol.errors import Fault, reason_of
 
@@ -20,12 +22,8 @@ _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _log = logging.getLogger(__name__)
 
 
-class HistoryError(Exception):
-    """A job could not be done; it was told."""
-
-
 class HistoryKeeper:
-    """For one thread. tell: called with what went wrong, once until all is well again."""
+    """For one thread. tell: called with what went wrong, once until something can be written again."""
 
     def __init__(self, folder: Path | None, tell: Callable[[Fault], object]) -> None:
         self._path = database_path(folder or history_folder())
@@ -33,7 +31,7 @@ class HistoryKeeper:
         self._database: sqlite3.Connection | None = None
         self._is_failing = False
 
-    def run(self, job: Job[T]) -> T:
+    def run(self, job: Job[T], *, writes: bool) -> T:
         """Raises HistoryError."""
         try:
             try:
@@ -50,8 +48,12 @@ class HistoryKeeper:
                 told = f"The history of your drafts cannot be kept now: {_reason(error)}."
                 self._tell(Fault("history", told, "Your text and the draft in it are untouched."))
             raise HistoryError from error
-        self._is_failing = False
+        self._is_failing = self._is_failing and not writes
         return done
+
+    @property
+    def is_there(self) -> bool:
+        return self._path.exists()
 
     def close(self) -> None:
         if self._database:
@@ -92,5 +94,5 @@ def _reason(error: Exception) -> str:
 
 
 def _free_name(path: Path) -> Path:
-    names = (path.with_name(f"{path.name}.unreadable{n or ''}") for n in count())
+    names = (path.with_name(f"{path.name}{SET_ASIDE}{n or ''}") for n in count())
     return next(name for name in names if not os.path.lexists(name))

@@ -11,6 +11,10 @@ from engine.protocol.events import Stats
 from engine.protocol.requests import DraftRequest
 
 
+class HistoryError(Exception):
+    """Something could not be read or written; the writer was told."""
+
+
 class VariantRecord(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     """As it was shown."""
@@ -91,3 +95,7 @@ class DraftRow(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, columns: tuple[Any, ...]) -> DraftRow:
         return cls(**dict(zip(cls.__struct_fields__, columns, strict=True)))
+
+
+COLUMNS = tuple(name for name in DraftRecord.__struct_fields__ if name not in ("asked", "variants"))
+"""Of a draft, those that are kept as they are."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
 from app.history.record import Asked, DraftRecord, VariantRecord
 from app.history.store import HistoryStore
+from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.worker.model_session import ModelSession
 from engine.protocol.events import Prefilled
@@ -33,6 +33,8 @@ class _Asked:
     """Of its place in the request that was sent."""
     prompt: str = ""
     cut_chars: int = 0
+    is_kept: bool = False
+    """In the history."""
 
 
 class Recorder(QObject):
@@ -50,12 +52,16 @@ class Recorder(QObject):
         self._model = model
         self._settings = settings
         self._store = store
-        self._document_id = secrets.token_hex(8)
+        self._unnamed = ""
+        """The id of a text without a file that drafts were kept of."""
         self._asked: dict[DraftSession, _Asked] = {}
         drafts.requests.sent.connect(self._on_sent)
         drafts.requests.prefilled.connect(self._on_prefilled)
         drafts.settled.connect(self._on_settled)
         drafts.ended.connect(self._on_ended)
+        document.changed.connect(self._on_document)
+        settings.changed.connect(self._on_settings)
+        self._limits = _limits(settings.current)
 
     def _on_sent(self, request: DraftRequest, drafts: list[DraftSession]) -> None:
         for number, draft in enumerate(drafts):
@@ -69,15 +75,21 @@ class Recorder(QObject):
                 asked.prompt, asked.cut_chars = event.prompt, event.cut_chars
 
     def _on_settled(self, draft: DraftSession) -> None:
-        if asked := self._asked.get(draft):
-            self._store.add(self._record(draft, asked))
+        asked, chosen = self._asked.get(draft), self._settings.current
+        if asked is None or not chosen.history:
+            return
+        record = self._record(draft, asked)
+        self._store.add(record)
+        self._store.prune(chosen)
+        asked.is_kept = True
+        self._unnamed = "" if record.path else record.document_id
 
     def _record(self, draft: DraftSession, asked: _Asked) -> DraftRecord:
         place, ready, document = asked.request.places[0], self._model.ready, self._document
         of_request = asked.request.request_id
         return DraftRecord(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
-            document_id=self._document_id,
+            document_id=document.id,
             path=str(document.path or ""),
             name=document.name,
             place=_last_words(place.before),
@@ -94,11 +106,26 @@ class Recorder(QObject):
             ),
         )
 
+    def _on_document(self) -> None:
+        document = self._document
+        if document.path and document.id == self._unnamed:
+            self._unnamed = ""
+            self._store.name_document(document.id, document.path)
+
+    def _on_settings(self, chosen: Settings) -> None:
+        if self._limits != _limits(chosen):
+            self._limits = _limits(chosen)
+            self._store.prune(chosen)
+
     def _on_ended(self, draft: DraftSession) -> None:
-        self._asked.pop(draft, None)
-        if draft.kept:
+        asked = self._asked.pop(draft, None)
+        if draft.kept and (asked.is_kept if asked else self._settings.current.history):
             kept = draft.variants[draft.shown_variant]
             self._store.mark_kept(kept.request_id, kept.seed)
+
+
+def _limits(chosen: Settings) -> tuple[int | None, int]:
+    return chosen.history_days, chosen.history_mb
 
 
 def _trimmed(asked: _Asked) -> DraftRequest:

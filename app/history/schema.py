@@ -10,7 +10,7 @@ import platformdirs
 
 from app.history.search_words import TOKENIZER
 
-BUSY_S = 10.0
+BUSY_S = 30.0
 """How long to wait for another window that writes."""
 _MIGRATIONS = (
     """
@@ -47,6 +47,7 @@ _MIGRATIONS = (
 )
 """From each version to the next; one that was in a release never changes."""
 VERSION = len(_MIGRATIONS)
+_MOST_LOG_BYTES = 4_000_000
 _TABLES = {"drafts", "variants"}
 _WORDS = f"""CREATE VIRTUAL TABLE IF NOT EXISTS words
     USING fts5(text, content='', columnsize=0, prefix='1 2', tokenize="{TOKENIZER}")"""
@@ -86,7 +87,9 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         if _version(database) > VERSION:
             raise NewerHistoryError
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # holds for a database that is empty
         database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA journal_size_limit = {_MOST_LOG_BYTES}")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA secure_delete = ON")
         database.execute("PRAGMA foreign_keys = ON")

@@ -44,7 +44,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._settings = settings
         self.model = ModelSession(worker, settings, self)
-        self.history = HistoryStore(self)
+        self.history = HistoryStore()
         self.view = DocumentView(worker, self.model, settings, recovery, self.history)
         self.notice, self.offer, self.welcome = MessageBar(), MessageBar(), MessageBar()
         self.files = FileActions(self.view, self.notice, self.offer, self)
@@ -63,7 +63,7 @@ class MainWindow(QMainWindow):
         )
         row = self._build()
         self.side_panel = SidePanel(
-            self.model, self.devices, settings, self.model_notices, self.history, row, self
+            self.model, self.devices, settings, self.model_notices, self.history, self.view, row, self
         )
         self._build_actions()
         self._connect()
@@ -141,6 +141,7 @@ class MainWindow(QMainWindow):
         document = self.view.document
         self.model.changed.connect(self._on_model_changed)
         self.side_panel.closed.connect(self.view.page.setFocus)
+        self.side_panel.told.connect(self.notice.show_message)
         self.view.models_asked.connect(self.side_panel.open_models)
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)
@@ -158,6 +159,7 @@ class MainWindow(QMainWindow):
         """Open what the command line named, and offer what an earlier run left. lost: one that crashed."""
         if path is not None:
             self.files.open_path(path, or_new=True)
+        self.history.start(self._settings.current)
         if lost is None:
             self._offer_what_is_left()
             return

@@ -13,6 +13,7 @@ from app.history.store import HistoryStore
 from app.models.notices import ModelNotices
 from app.settings.store import SettingsStore
 from app.widgets.screen import keep_on_screen
+from app.window.document_view import DocumentView
 from app.window.status_bar import name_in_list
 from app.worker.device_monitor import DeviceMonitor
 from app.worker.model_session import ModelSession
@@ -32,6 +33,8 @@ class SidePanel(QObject):
     """row: the window's, which the panel comes into."""
 
     closed = Signal()
+    told = Signal(str, str)
+    """A message, and its remedy."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class SidePanel(QObject):
         settings: SettingsStore,
         notices: ModelNotices,
         history: HistoryStore,
+        view: DocumentView,
         row: QHBoxLayout,
         window: QMainWindow,
     ) -> None:
@@ -49,6 +53,7 @@ class SidePanel(QObject):
         self._settings = settings
         self._notices = notices
         self._history = history
+        self._view = view
         self._row = row
         self._window = window
         self._size_before = window.size()
@@ -63,6 +68,7 @@ class SidePanel(QObject):
         panel.closed.connect(self._on_closed)
         panel.models_asked.connect(self.open_models)
         panel.engine_asked.connect(self.open_engine)
+        panel.history_asked.connect(self.open_history)
         self._row.addWidget(panel)
         self._model.changed.connect(partial(self._show_model_in, panel))
         self._devices.changed.connect(partial(self._show_devices_in, panel))
@@ -106,9 +112,15 @@ class SidePanel(QObject):
 
     @cached_property
     def history_drawer(self) -> HistoryDrawer:
+        from app.history.actions import HistoryActions
         from app.history.ui.drawer import HistoryDrawer
 
-        page = HistoryDrawer(self._history, self.panel.width())
+        view = self._view
+        actions = HistoryActions(
+            self._history, view.page, view.drafts, view.commands, self._model, self._window
+        )
+        actions.told.connect(self.told)
+        page = HistoryDrawer(self._history, self._settings, actions, self.panel.width())
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_closed)
         return page

@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 
-from app.history import database
+from app.history import queries
 from app.history.record import DraftRow
 from app.history.store import HistoryStore
 from app.history.words import state_of, when_text
@@ -35,11 +35,11 @@ class DraftList(QAbstractListModel):
         self.query = query
         self._asked += 1
         self._has_more = False
-        self._store.read(partial(database.rows, query=query), partial(self._on_first, self._asked))
+        self._store.read(partial(queries.rows, query=query), partial(self._on_first, self._asked))
 
     def refresh(self) -> None:
         """What has come, or has changed, since."""
-        self._store.read(partial(database.rows, query=self.query), partial(self._on_newest, self._asked))
+        self._store.read(partial(queries.rows, query=self.query), partial(self._on_newest, self._asked))
 
     def remove(self, number: int) -> None:
         """The draft with that id, which has gone."""
@@ -52,7 +52,7 @@ class DraftList(QAbstractListModel):
     def _on_first(self, asked: int, found: list[DraftRow]) -> None:
         if asked == self._asked:
             self.beginResetModel()
-            self.rows, self._has_more = found, len(found) == database.ROWS
+            self.rows, self._has_more = found, len(found) == queries.ROWS
             self.endResetModel()
             self.loaded.emit()
 
@@ -62,7 +62,7 @@ class DraftList(QAbstractListModel):
             return
         newest = self.rows[0].id if self.rows else 0
         new = [row for row in found if row.id > newest]
-        if not self.rows or len(new) == database.ROWS:
+        if not self.rows or len(new) == queries.ROWS:
             self._on_first(asked, found)
             return
         if new:
@@ -78,7 +78,7 @@ class DraftList(QAbstractListModel):
     def _on_more(self, asked: int, found: list[DraftRow]) -> None:
         if asked != self._asked:
             return
-        self._has_more = len(found) == database.ROWS
+        self._has_more = len(found) == queries.ROWS
         if found:
             begin = len(self.rows)
             self.beginInsertRows(QModelIndex(), begin, begin + len(found) - 1)
@@ -96,7 +96,7 @@ class DraftList(QAbstractListModel):
     def fetchMore(self, parent: Index) -> None:
         if self.canFetchMore(parent):
             self._has_more = False  # until it is there
-            more = partial(database.rows, query=self.query, before=self.rows[-1].id)
+            more = partial(queries.rows, query=self.query, before=self.rows[-1].id)
             self._store.read(more, partial(self._on_more, self._asked))
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:

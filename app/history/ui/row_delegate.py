@@ -12,6 +12,7 @@ from app.history.words import state_of, when_text
 from app.widgets.panel import MARGIN
 
 _TEXT_LINES = 2
+_LINE_HEIGHT = 1.3
 _ABOVE_PX = 9
 _BAR_PX = 2
 """Of the row that is chosen, at its left."""
@@ -19,8 +20,7 @@ _BAR_PX = 2
 
 class RowDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, _index: QModelIndex | QPersistentModelIndex) -> QSize:
-        lines = option.fontMetrics.lineSpacing() * (_TEXT_LINES + 1)
-        return QSize(0, lines + 2 * _ABOVE_PX)
+        return QSize(0, _line_height(option.fontMetrics) * (_TEXT_LINES + 1) + 2 * _ABOVE_PX)
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -40,16 +40,20 @@ class RowDelegate(QStyledItemDelegate):
         self._paint_heading(painter, row, room, metrics)
         painter.setPen(colours.color(QPalette.ColorRole.Text))
         painter.setClipRect(room)
-        _paint_text(painter, row.text, room.adjusted(0, metrics.lineSpacing(), 0, 0), metrics)
+        _paint_text(painter, row.text, room.adjusted(0, _line_height(metrics), 0, 0), metrics)
         painter.restore()
 
     def _paint_heading(self, painter: QPainter, row: DraftRow, room: QRect, metrics: QFontMetrics) -> None:
-        line = QRect(room.topLeft(), QSize(room.width(), metrics.lineSpacing()))
+        line = QRect(room.topLeft(), QSize(room.width(), _line_height(metrics)))
         state = state_of(row) if row.kept else ""
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, state)
         left = room.width() - metrics.horizontalAdvance(f"{state}  ")
         told = metrics.elidedText(f"{when_text(row.at)} · {row.name}", Qt.TextElideMode.ElideMiddle, left)
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, told)
+
+
+def _line_height(metrics: QFontMetrics) -> int:
+    return round(_LINE_HEIGHT * metrics.lineSpacing())
 
 
 def _paint_text(painter: QPainter, text: str, room: QRect, metrics: QFontMetrics) -> None:
@@ -64,12 +68,12 @@ def _paint_text(painter: QPainter, text: str, room: QRect, metrics: QFontMetrics
         if not line.isValid():
             break
         line.setLineWidth(room.width())
-        place = QRectF(room.left(), top, room.width(), metrics.lineSpacing())
+        place = QRectF(room.left(), top, room.width(), _line_height(metrics))
         part = text[line.textStart() :] if number == _TEXT_LINES - 1 else ""
         if part:
             shown = metrics.elidedText(part, Qt.TextElideMode.ElideRight, room.width())
             painter.drawText(place, Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter, shown)
         else:
             line.draw(painter, place.topLeft())
-        top += metrics.lineSpacing()
+        top += _line_height(metrics)
     layout.endLayout()

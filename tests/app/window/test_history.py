@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.history.database import rows
+from app.history.queries import rows
 from app.history.record import DraftRow
 from app.history.store import HistoryStore
 from tests.app.conftest import Run
