@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from app.history.index import forget_words, has_index, index, unindex
-from app.history.queries import used_bytes
+from app.history.queries import count
 from app.history.record import COLUMNS, DraftRecord
 from engine.protocol.events import Stats
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 SET_ASIDE = ".unreadable"
 """In the name of a database that was broken."""
-_PRUNED = 50
+_AT_ONCE = 50
+_LEFT_SHARE = 0.9
+"""Of the room that drafts may take, once they have taken more."""
 
 
 @contextmanager
@@ -84,30 +87,33 @@ def delete(database: sqlite3.Connection, number: int) -> None:
         _delete(database, number)
 
 
-def prune(database: sqlite3.Connection, oldest: str, most_bytes: int) -> bool:
-    """Delete drafts from the oldest on, a few at a time: those of before `oldest` (UTC, ISO 8601), and those
-    that are too much on the disk → whether there may be more of them. The order is that of the ids: a clock
-    that was set back makes no draft old.
+def first_to_stay(database: sqlite3.Connection, oldest: str, most_bytes: int) -> int:
+    """The id of the first draft that is young enough (UTC, ISO 8601), and not too much on the disk. The order
+    is that of the ids: a clock that was set back makes no draft old.
     """
+    young = "SELECT id FROM drafts WHERE at >= ? ORDER BY id LIMIT 1"
+    first = f"SELECT coalesce(({young}), (SELECT max(id) + 1 FROM drafts), 0)"
+    (first_young,) = database.execute(first, (oldest,)).fetchone()
+    drafts, size = count(database)
+    too_many = ceil(drafts * (1 - _LEFT_SHARE * most_bytes / size)) if size > most_bytes else 0
+    nth = database.execute("SELECT id FROM drafts ORDER BY id LIMIT 1 OFFSET ?", (too_many,)).fetchone()
+    return max(int(first_young), nth[0] if nth else 0)
+
+
+def delete_before(database: sqlite3.Connection, first: int) -> bool:
+    """A few of the drafts with lower ids → whether there may be more."""
     with transaction(database):
-        young = "SELECT id FROM drafts WHERE at >= ? ORDER BY id LIMIT 1"
-        first = f"coalesce(({young}), (SELECT max(id) + 1 FROM drafts))"
-        old = f"SELECT id FROM drafts WHERE id < {first} ORDER BY id LIMIT {_PRUNED}"
-        found = database.execute(old, (oldest,)).fetchall()
-        if not found and used_bytes(database) > most_bytes:
-            found = database.execute(f"SELECT id FROM drafts ORDER BY id LIMIT {_PRUNED}").fetchall()
+        old = f"SELECT id FROM drafts WHERE id < ? ORDER BY id LIMIT {_AT_ONCE}"
+        found = database.execute(old, (first,)).fetchall()
         for (number,) in found:
             _delete(database, number)
-    if not found:
-        return False
-    database.execute("PRAGMA incremental_vacuum").fetchall()
-    return True
+    return bool(found)
 
 
 def forget(database: sqlite3.Connection) -> None:
     """Nothing of what was deleted is in a file any more."""
     forget_words(database)
-    database.execute("PRAGMA incremental_vacuum").fetchall()
+    database.executescript("PRAGMA incremental_vacuum")  # execute() would give one page back
     _empty_log(database)
 
 

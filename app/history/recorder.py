@@ -19,8 +19,10 @@ from app.worker.model_session import ModelSession
 from engine.protocol.events import Prefilled
 from engine.protocol.requests import DraftRequest
 
-_PLACE_CHARACTERS = 60
+_PLACE_CHARACTERS = 40
 _LEAST_AFTER = 4096
+_PRUNED_EVERY = 20
+"""Drafts that are added."""
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Recorder(QObject):
         self._store = store
         self._unnamed = ""
         """The id of a text without a file that drafts were kept of."""
+        self._added = 0
         self._asked: dict[DraftSession, _Asked] = {}
         drafts.requests.sent.connect(self._on_sent)
         drafts.requests.prefilled.connect(self._on_prefilled)
@@ -80,8 +83,10 @@ class Recorder(QObject):
             return
         record = self._record(draft, asked)
         self._store.add(record)
-        self._store.prune(chosen)
         asked.is_kept = True
+        self._added += 1
+        if self._added % _PRUNED_EVERY == 0:
+            self._store.prune(chosen)
         self._unnamed = "" if record.path else record.document_id
 
     def _record(self, draft: DraftSession, asked: _Asked) -> DraftRecord:

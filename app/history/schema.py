@@ -66,7 +66,7 @@ def database_path(folder: Path) -> Path:
 
 
 def version_of(path: Path) -> int:
-    """Of a database that is there; 0 where that cannot be told."""
+    """Of a database; 0 where that cannot be told."""
     try:
         database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error:

@@ -12,7 +12,7 @@ _UNSPACED = re.compile(
 """Scripts that put no spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese."""
 TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
 """Of SQLite's index: words in any script, with the marks that belong to their letters."""
-_WORD = re.compile(r"\w")
+_WORD = re.compile(r"[^\W_]")
 
 
 def indexed(text: str) -> str:

@@ -78,7 +78,7 @@ class HistoryStore(QObject):
         days, now = chosen.history_days, datetime.now(UTC)
         oldest = (now - timedelta(days=days)).isoformat(timespec="seconds") if days else ""
         most_bytes = chosen.history_mb * 1_000_000
-        self._submit(self._prune, partial(changes.prune, oldest=oldest, most_bytes=most_bytes))
+        self._submit(self._prune, partial(changes.first_to_stay, oldest=oldest, most_bytes=most_bytes))
 
     def write(self, job: Job[object]) -> None:
         """In its turn."""
@@ -117,12 +117,17 @@ class HistoryStore(QObject):
     def _read(self, job: Job[T], then: Callable[[T], object]) -> None:
         self._emit(self._answered, then, self._keeper.run(job, writes=False))
 
-    def _prune(self, job: Job[bool]) -> None:
+    def _prune(self, first_to_stay: Job[int]) -> None:
+        first = self._keeper.run(first_to_stay, writes=False)
+        self._delete_before(partial(changes.delete_before, first=first), has_begun=False)
+
+    def _delete_before(self, job: Job[bool], has_begun: bool) -> None:
         """A few drafts at a time: who reads does not wait for long."""
-        if self._keeper.run(job, writes=True):
-            self._emit(self.changed)
-            with contextlib.suppress(RuntimeError):  # the app ends: the rest goes another time
-                self._submit(self._prune, job)
+        with contextlib.suppress(RuntimeError):  # the app ends: the rest goes another time
+            if self._keeper.run(job, writes=True):
+                self._submit(self._delete_before, job, True)
+            elif has_begun:
+                self.write(changes.forget)
 
     def _close(self) -> None:
         if "_keeper" in vars(self):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from PySide6.QtCore import QDateTime, QLocale
 
-from app.history.record import DraftRecord, DraftRow, VariantRecord
+from app.history.record import DraftRecord, DraftRow
 from engine.checkpoints.units import PRECISION_NAMES
 from engine.protocol.events import Ready
 
@@ -30,24 +30,20 @@ def state_of(row: DraftRow) -> str:
     return f"{state}, stopped" if row.stopped else state
 
 
-def facts(record: DraftRecord, variant: VariantRecord) -> str:
-    """Where it was drafted, what was asked, and how: a line each."""
-    number = record.variants.index(variant)
+def facts(record: DraftRecord, number: int) -> str:
+    """Of that variant: where it was drafted, what was asked, and how: a line each."""
+    variant = record.variants[number]
     kept = "Kept" if record.kept == number else "Not kept"
     instruction = record.instruction and f"“{record.instruction}”"
     stats = variant.stats
-    how = (
-        record.model,
-        PRECISION_NAMES.get(record.precision, record.precision),
-        record.device,
-        f"{stats.steps} steps" if stats else "stopped",
-        f"seed {variant.seed}",
-    )
+    precision = PRECISION_NAMES.get(record.precision, record.precision)
     lines = (
-        (kept, when_text(record.at, whole=True), record.name),
-        (record.verb, instruction),
+        (kept, when_text(record.at, whole=True)),
+        (record.name, record.verb),
+        (instruction,),
         (record.place and f"After “… {record.place}”",),
-        how,
+        (record.model, precision, record.device),
+        (f"{stats.steps} steps" if stats else "Stopped", f"seed {variant.seed}"),
     )
     return "\n".join(filter(None, (" · ".join(filter(None, line)) for line in lines)))
 

@@ -13,6 +13,7 @@ import platformdirs
 
 from app.documents.files import held_lock
 from app.drafting.presets import presets_folder
+from app.history.schema import history_folder
 from app.models.transfer.file_names import LOCK, PARTIAL, RECORD, TRASH
 from app.settings.store import default_path
 from app.support.log_file import log_folder
@@ -57,6 +58,7 @@ def data_parts(added: Iterable[str]) -> list[DataPart]:
             paths=tuple(path for path in recovery if _inside(path)),
             is_writers=True,
         ),
+        DataPart(label="The history of your drafts", paths=(history_folder(),), is_writers=True),
         DataPart(label="Your instructions (presets)", paths=(presets_folder(),), is_writers=True),
     ]
 

@@ -1,60 +1,81 @@
-"""One draft of the history: its text, where it comes from, what can be done with it."""
+"""One draft of the history: what can be done with it, its text, where it comes from."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.history.actions import HistoryActions
 from app.history.record import DraftRecord, VariantRecord
-from app.history.ui.draft_text import DraftText
 from app.history.words import facts
 from app.widgets.labels import tool_button
-from app.widgets.panel import MARGIN, breakable, link, text_label
+from app.widgets.panel import MARGIN, SCROLL_BAR, breakable, link, named, text_label
 from app.widgets.wrapping_row import WrappingRow
 
 
 class DraftDetails(QWidget):
     """Shows one variant of it at a time."""
 
-    def __init__(self, actions: HistoryActions) -> None:
+    def __init__(self, actions: HistoryActions, width: int) -> None:
         super().__init__()
         self._actions = actions
         self.record: DraftRecord | None = None
         self.number = 0
         """Of the variant that is shown."""
-        self.text = DraftText()
+        self.text = text_label("Draft")
         self.facts = text_label("About this draft", quiet=True)
-        self.facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        for label in (self.text, self.facts):
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.previous = tool_button("‹", "Previous draft of this place", lambda: self.show_variant(-1))
         self.next = tool_button("›", "Next draft of this place", lambda: self.show_variant(1))
         self.variant = QLabel()
         self.variant.setProperty("quiet", True)
-        self.insert = link("Insert", lambda: actions.insert(self.text.toPlainText()), "Insert at the caret")
-        self.copy = link("Copy", lambda: actions.copy(self.text.toPlainText()), "Copy the draft")
+        self.insert = link("Insert", self._insert, "Insert at the caret")
+        self.copy = link("Copy", self._copy, "Copy the draft")
         self.compare = link("Compare", self._compare, "Compare with your text")
         self.again = link("Draft again", self._draft_again, "Draft again with the same seed")
         self.prompt = link("What was sent", self._show_prompt)
         self.delete = link("Delete…", self._delete, "Delete it from the history")
-        self._build()
+        self._scroll = _Scroll()
+        self._build(width)
         self.show_draft(None)
 
-    def _build(self) -> None:
+    def _build(self, width: int) -> None:
         variants = QHBoxLayout()
         variants.setSpacing(2)
         for part in (self.previous, self.variant, self.next):
             part.setProperty("bare", True)
             variants.addWidget(part)
         variants.addStretch(1)
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(MARGIN, 12, MARGIN, 12)
-        rows.setSpacing(8)
-        rows.addWidget(self.text)
-        rows.addLayout(variants)
-        rows.addWidget(
+        head = QVBoxLayout()
+        head.setContentsMargins(MARGIN, 6, MARGIN, 0)
+        head.addWidget(
             WrappingRow(self.insert, self.copy, self.compare, self.again, self.prompt, self.delete)
         )
+        head.addLayout(variants)
+        content = QWidget()
+        content.setProperty("panel", True)
+        content.setMaximumWidth(width - SCROLL_BAR)
+        rows = QVBoxLayout(content)
+        rows.setContentsMargins(MARGIN, 6, MARGIN - SCROLL_BAR, 8)
+        rows.setSpacing(10)
+        rows.addWidget(self.text)
         rows.addWidget(self.facts)
+        rows.addStretch(1)
+        self._scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(2)
+        outer.addLayout(head)
+        outer.addWidget(self._scroll)
+
+    def set_prose_font(self, font: QFont) -> None:
+        self.text.setFont(font)
+
+    def set_highest(self, height: int) -> None:
+        """px, of the text and the facts."""
+        self._scroll.setMaximumHeight(height)
 
     @property
     def shown(self) -> VariantRecord | None:
@@ -62,8 +83,10 @@ class DraftDetails(QWidget):
 
     def show_draft(self, record: DraftRecord | None) -> None:
         """The variant that was kept, else the first; None: nothing."""
+        same = self.record and record and self.record.id == record.id
         self.record = record
-        self.number = (record.kept or 0) if record else 0
+        if not same:
+            self.number = (record.kept or 0) if record else 0
         self.setVisible(record is not None)
         self._show()
 
@@ -78,17 +101,30 @@ class DraftDetails(QWidget):
         if record is None or shown is None:
             self.text.clear()
             return
-        self.text.setPlainText(shown.text)
-        self.facts.setText(breakable(facts(record, shown)))
+        self.text.setText(shown.text)
+        self.facts.setText(breakable(facts(record, self.number)))
         count = len(record.variants)
         for part in (self.previous, self.variant, self.next):
             part.setVisible(count > 1)
         self.previous.setEnabled(self.number > 0)
         self.next.setEnabled(self.number + 1 < count)
         self.variant.setText(f"{self.number + 1} of {count}")
+        self._scroll.verticalScrollBar().setValue(0)
+        self._scroll.updateGeometry()
+
+    # ---------------------------------------------------------------- what is done with it
+
+    def _insert(self) -> None:
+        if shown := self.shown:
+            self._actions.insert(shown.text)
+
+    def _copy(self) -> None:
+        if shown := self.shown:
+            self._actions.copy(shown.text)
 
     def _compare(self) -> None:
-        self._actions.compare(self.text.toPlainText())
+        if shown := self.shown:
+            self._actions.compare(shown.text)
 
     def _draft_again(self) -> None:
         if self.record:
@@ -101,3 +137,23 @@ class DraftDetails(QWidget):
     def _delete(self) -> None:
         if self.record:
             self._actions.ask_delete(self.record.id)
+
+
+class _Scroll(QScrollArea):
+    """As high as what is in it, where there is room. Tab comes here, and the arrows scroll."""
+
+    def __init__(self) -> None:
+        super().__init__(widgetResizable=True)
+        named(self, "Draft")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setProperty("panel", True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+
+    def sizeHint(self) -> QSize:
+        content = self.widget()
+        return QSize(0, content.heightForWidth(self.viewport().width())) if content else super().sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, 3 * self.fontMetrics().lineSpacing())

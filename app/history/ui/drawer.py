@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -25,10 +25,14 @@ from app.history.ui.draft_list import DraftList
 from app.history.ui.row_delegate import RowDelegate
 from app.settings.store import SettingsStore
 from app.widgets.panel import MARGIN, go_round, heading, link, named, text_label, title_row
+from app.widgets.theme import prose_font
 from app.widgets.timers import timer
 from engine.checkpoints.units import disk_text
 
 _TYPED_MS = 80
+_PROSE_PX = 15
+_DETAILS_SHARE = 0.45
+"""Of the height, the most that a draft's text takes."""
 
 
 class HistoryDrawer(QWidget):
@@ -54,12 +58,11 @@ class HistoryDrawer(QWidget):
         self.back_link = link("‹  Settings", self.back.emit, "Back to the settings")
         self.search = named(QLineEdit(), "Search the history")
         self.search.setPlaceholderText("Search")
-        self.search.setClearButtonEnabled(True)
         self.drafts = DraftList(store)
         self.list = _list_of(self.drafts)
         self.empty = text_label("What was found", quiet=True)
         self.empty.setContentsMargins(MARGIN, 8, MARGIN, 8)
-        self.details = DraftDetails(actions)
+        self.details = DraftDetails(actions, width)
         self.size_label = text_label("Size", quiet=True)
         self.delete_all = link("Delete all…", actions.ask_delete_all, "Delete the whole history")
         self._typed = timer(self, self._look, _TYPED_MS, single_shot=True)
@@ -71,6 +74,7 @@ class HistoryDrawer(QWidget):
         self.list.selectionModel().currentChanged.connect(self._on_current)
         self.drafts.loaded.connect(self._on_loaded)
         store.changed.connect(self._on_changed)
+        settings.changed.connect(self._set_prose_font)
         actions.deleted.connect(self._on_deleted)
         actions.emptied.connect(lambda: self.drafts.load(self.search.text()))
 
@@ -95,6 +99,7 @@ class HistoryDrawer(QWidget):
         rows.addLayout(head)
         rows.addWidget(self.empty)
         rows.addWidget(self.list, 1)
+        rows.addStretch(0)
         rows.addWidget(self._line)
         rows.addWidget(self.details)
         rows.addLayout(foot)
@@ -123,6 +128,8 @@ class HistoryDrawer(QWidget):
 
     def _on_loaded(self) -> None:
         rows, query = self.drafts.rows, self.drafts.query.strip()
+        if not rows and self.list.hasFocus():
+            self.search.setFocus()
         self.list.setVisible(bool(rows))
         self.empty.setVisible(not rows)
         if query:
@@ -167,6 +174,19 @@ class HistoryDrawer(QWidget):
     def _show(self, record: DraftRecord | None) -> None:
         self._line.setVisible(record is not None)
         self.details.show_draft(record)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self.details.set_highest(round(_DETAILS_SHARE * self.height()))
+        super().resizeEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._set_prose_font()
+
+    def _set_prose_font(self) -> None:
+        """Anew whenever a stylesheet may have set another one."""
+        chosen = self._settings.current
+        self.details.set_prose_font(prose_font(chosen.font_family, _PROSE_PX))
 
     # ---------------------------------------------------------------- keys
 

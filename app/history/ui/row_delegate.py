@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPalette, QTextLayout, QTextOption
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QSize, Qt
+from PySide6.QtGui import QFontMetrics, QPainter, QPalette, QTextLayout
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.history.record import DraftRow
@@ -48,7 +48,7 @@ class RowDelegate(QStyledItemDelegate):
         state = state_of(row) if row.kept else ""
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, state)
         left = room.width() - metrics.horizontalAdvance(f"{state}  ")
-        told = metrics.elidedText(f"{when_text(row.at)} · {row.name}", Qt.TextElideMode.ElideMiddle, left)
+        told = metrics.elidedText(f"{when_text(row.at)} · {row.name}", Qt.TextElideMode.ElideRight, left)
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, told)
 
 
@@ -58,22 +58,21 @@ def _line_height(metrics: QFontMetrics) -> int:
 
 def _paint_text(painter: QPainter, text: str, room: QRect, metrics: QFontMetrics) -> None:
     """Its first lines; the last one is elided."""
-    text = " ".join(text.split())
-    layout = QTextLayout(text, painter.font())
-    layout.setTextOption(QTextOption(Qt.AlignmentFlag.AlignLeft))
-    layout.beginLayout()
-    top = float(room.top())
+    text, top = " ".join(text.split()), room.top() + (_line_height(metrics) - metrics.lineSpacing()) / 2
     for number in range(_TEXT_LINES):
+        if number == _TEXT_LINES - 1:
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width())
+        layout = QTextLayout(text, painter.font())
+        layout.beginLayout()
         line = layout.createLine()
-        if not line.isValid():
-            break
-        line.setLineWidth(room.width())
-        place = QRectF(room.left(), top, room.width(), _line_height(metrics))
-        part = text[line.textStart() :] if number == _TEXT_LINES - 1 else ""
-        if part:
-            shown = metrics.elidedText(part, Qt.TextElideMode.ElideRight, room.width())
-            painter.drawText(place, Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter, shown)
-        else:
-            line.draw(painter, place.topLeft())
+        if line.isValid():
+            line.setLineWidth(room.width())
+        layout.endLayout()
+        layout.draw(painter, QPointF(room.left(), top))
+        text = _behind(text, line.textLength()) if line.isValid() else ""
         top += _line_height(metrics)
-    layout.endLayout()
+
+
+def _behind(text: str, units: int) -> str:
+    """units: UTF-16."""
+    return text.encode("utf-16-le")[2 * units :].decode("utf-16-le")
