@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from app.history.index import has_index, index
 from app.history.search_words import TOKENIZER
 
 BUSY_S = 30.0
@@ -95,6 +96,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA temp_store = MEMORY")
         _migrate(database)
+        _complete_index(database)
     except BaseException:
         database.close()
         raise
@@ -123,7 +125,11 @@ def _migrate(database: sqlite3.Connection) -> None:
         database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
-    try:
+
+
+def _complete_index(database: sqlite3.Connection) -> None:
+    """Of what was drafted where SQLite had no index, too."""
+    if has_index(database):
         database.execute(_WORDS)
-    except sqlite3.OperationalError:  # this SQLite has no FTS5
-        return
+        while not index(database):
+            continue
