@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ import msgspec
 from app.history.index import forget_words, has_index, index, unindex
 from app.history.queries import count
 from app.history.record import COLUMNS, DraftRecord
+from app.history.transaction import transaction
 from engine.protocol.events import Stats
 
 if TYPE_CHECKING:
@@ -23,19 +22,6 @@ SET_ASIDE = ".unreadable"
 _AT_ONCE = 50
 _LEFT_SHARE = 0.9
 """Of the room that drafts may take, once they have taken more."""
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:  # a full disk has rolled it back already
-            database.execute("ROLLBACK")
-        raise
 
 
 def add(database: sqlite3.Connection, record: DraftRecord) -> None:

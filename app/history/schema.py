@@ -10,6 +10,7 @@ import platformdirs
 
 from app.history.index import has_index, index
 from app.history.search_words import TOKENIZER
+from app.history.transaction import transaction
 
 BUSY_S = 30.0
 """How long to wait for another window that writes."""
@@ -96,7 +97,6 @@ def open_database(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA temp_store = MEMORY")
         _migrate(database)
-        _complete_index(database)
     except BaseException:
         database.close()
         raise
@@ -109,22 +109,22 @@ def _version(database: sqlite3.Connection) -> int:
 
 def _migrate(database: sqlite3.Connection) -> None:
     """Wholly or not at all; another window may do it at the same time."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(database):
         version = _version(database)
         if version > VERSION:
             raise NewerHistoryError
+        former = _tables(database)
         for script in _MIGRATIONS[version:]:
             for statement in filter(str.strip, script.split(";")):
                 database.execute(statement)
-        found = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not found >= _TABLES:
+        if (former and version == 0) or not _tables(database) >= _TABLES:
             raise sqlite3.DatabaseError("it is no history of drafts")
+        _complete_index(database)
         database.execute(f"PRAGMA user_version = {VERSION}")
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
+
+
+def _tables(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _complete_index(database: sqlite3.Connection) -> None:

@@ -145,6 +145,7 @@ class SidePanel(QObject):
         """Or close them."""
         self._settings.change(panel_open=opened)
         if opened:
+            self.panel.show_settings()
             self.panel.focus_first()
         else:
             self.closed.emit()
