@@ -256,6 +256,8 @@ class DraftSession(QObject):
         if outcome is Outcome.STOPPED:
             new = stopped_variants(self._developing, self.placement)
             watched = self._developing[max(0, self.shown_variant - len(self.variants))].seed
+        elif not new:  # some may have finished before it was given up
+            new = finished_variants(self._developing, self.placement)
         self._developing = []
         if new:
             of_watched = (n for n, variant in enumerate(new) if variant.seed == watched)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject
 from app.documents.document import Document
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
+from app.drafting.variant import Variant
 from app.history.record import Asked, DraftRecord, VariantRecord
 from app.history.store import HistoryStore
 from app.settings.schema import Settings
@@ -81,7 +82,11 @@ class Recorder(QObject):
         asked, chosen = self._asked.get(draft), self._settings.current
         if asked is None or not chosen.history:
             return
-        record = self._record(draft, asked)
+        of_request = asked.request.request_id
+        variants = [variant for variant in draft.variants if variant.request_id == of_request]
+        if not variants:
+            return
+        record = self._record(draft, asked, variants)
         self._store.add(record)
         asked.is_kept = True
         self._added += 1
@@ -89,9 +94,8 @@ class Recorder(QObject):
             self._store.prune(chosen)
         self._unnamed = "" if record.path else record.document_id
 
-    def _record(self, draft: DraftSession, asked: _Asked) -> DraftRecord:
+    def _record(self, draft: DraftSession, asked: _Asked, variants: list[Variant]) -> DraftRecord:
         place, ready, document = asked.request.places[0], self._model.ready, self._document
-        of_request = asked.request.request_id
         return DraftRecord(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             document_id=document.id,
@@ -106,8 +110,7 @@ class Recorder(QObject):
             asked=Asked(request=_trimmed(asked), prompt=asked.prompt, cut_chars=asked.cut_chars),
             variants=tuple(
                 VariantRecord(text=variant.text, seed=variant.seed, stats=variant.stats)
-                for variant in draft.variants
-                if variant.request_id == of_request
+                for variant in variants
             ),
         )
 
@@ -123,6 +126,8 @@ class Recorder(QObject):
             self._store.prune(chosen)
 
     def _on_ended(self, draft: DraftSession) -> None:
+        if draft in self._asked and not self._asked[draft].is_kept:
+            self._on_settled(draft)  # given up, where one of its variants had finished
         asked = self._asked.pop(draft, None)
         if draft.kept and (asked.is_kept if asked else self._settings.current.history):
             kept = draft.variants[draft.shown_variant]

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QListView,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -31,6 +32,8 @@ from engine.checkpoints.units import disk_text
 
 _TYPED_MS = 80
 _PROSE_PX = 15
+_LEAST_LINES = 8
+"""Of the list: two drafts."""
 _DETAILS_SHARE = 0.45
 """Of the height, the most that a draft's text takes."""
 
@@ -93,7 +96,9 @@ class HistoryDrawer(QWidget):
         self._line = QFrame()
         self._line.setObjectName("divider")
         self._line.setFixedHeight(1)
-        rows = QVBoxLayout(self)
+        content = QWidget()
+        content.setProperty("panel", True)
+        rows = QVBoxLayout(content)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
         rows.addLayout(head)
@@ -103,6 +108,9 @@ class HistoryDrawer(QWidget):
         rows.addWidget(self._line)
         rows.addWidget(self.details)
         rows.addLayout(foot)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(_scrolling(content))  # a very low window
 
     # ---------------------------------------------------------------- what is shown
 
@@ -236,6 +244,16 @@ class HistoryDrawer(QWidget):
             super().keyPressEvent(event)
 
 
+def _scrolling(content: QWidget) -> QScrollArea:
+    area = QScrollArea(widgetResizable=True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setProperty("panel", True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(content)
+    return area
+
+
 def _list_of(drafts: DraftList) -> QListView:
     view = named(QListView(), "Drafts")
     view.setModel(drafts)
@@ -245,4 +263,5 @@ def _list_of(drafts: DraftList) -> QListView:
     view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
     view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     view.setProperty("panel", True)
+    view.setMinimumHeight(_LEAST_LINES * view.fontMetrics().lineSpacing())
     return view

@@ -20,6 +20,7 @@ from tests.app.conftest import Run
 from tests.app.pages import TEXT, put_caret
 from tests.app.window.conftest import Open, settle
 from tests.fakes import TEXT as DRAFT
+from tests.fakes import finished
 
 
 @pytest.fixture
@@ -124,6 +125,27 @@ def test_a_draft_that_was_stopped_is_kept_as_far_as_it_was(window: MainWindow, r
         window.view.draft_actions.stop.trigger()
         (row,) = await stored(window.history)
         assert (row.text, bool(row.stopped), bool(row.kept)) == (draft.text, True, False)
+
+    run(scenario())
+
+
+def test_a_variant_that_had_finished_when_its_draft_was_discarded_is_kept(
+    open_window: Open, chosen: SettingsStore, run: Run
+) -> None:
+    chosen.change(variants=2)
+    window = open_window()
+
+    async def scenario() -> None:
+        window.view.commands.draft_as_asked("endless")
+        draft = window.view.drafts.current
+        assert draft is not None
+        assert draft.request_id is not None
+        while draft.step == 0:
+            await asyncio.sleep(0.002)
+        draft.on_event(finished(draft.request_id, variant=1))
+        window.view.draft_actions.discard.trigger()
+        assert [row.text for row in await stored(window.history)] == [DRAFT]
+        assert window.view.draft_actions.bring_back.isEnabled()
 
     run(scenario())
 
