@@ -1,4 +1,8 @@
-"""The history's database: its tables, their versions, and how one is opened."""
+"""The history's database: its tables, their versions, and how one is opened.
+
+A process that dies loses nothing that was committed. A power cut may take the last transactions along, since
+not each of them waits for the disk; the database is whole all the same.
+"""
 
 from __future__ import annotations
 

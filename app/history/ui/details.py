@@ -81,12 +81,12 @@ class DraftDetails(QWidget):
     def shown(self) -> VariantRecord | None:
         return self.record.variants[self.number] if self.record else None
 
-    def show_draft(self, record: DraftRecord | None) -> None:
-        """The variant that was kept, else the first; None: nothing."""
+    def show_draft(self, record: DraftRecord | None, query: str = "") -> None:
+        """The variant that has what was looked for: the one that was kept, else the first. None: nothing."""
         same = self.record and record and self.record.id == record.id
         self.record = record
         if not same:
-            self.number = (record.kept or 0) if record else 0
+            self.number = _best(record, query.casefold().split()) if record else 0
         self.setVisible(record is not None)
         self._show()
 
@@ -137,6 +137,13 @@ class DraftDetails(QWidget):
     def _delete(self) -> None:
         if self.record:
             self._actions.ask_delete(self.record.id)
+
+
+def _best(record: DraftRecord, words: list[str]) -> int:
+    shown_first = record.kept or 0
+    order = [shown_first, *range(len(record.variants))]
+    texts = [variant.text.casefold() for variant in record.variants]
+    return next((n for n in order if all(word in texts[n] for word in words)), shown_first)
 
 
 class _Scroll(QScrollArea):

@@ -164,6 +164,7 @@ class HistoryDrawer(QWidget):
         self.drafts.remove(number)
         if not self.drafts.rows:
             self._on_loaded()
+            self.search.setFocus()
 
     def _on_current(self, current: QModelIndex) -> None:
         if current.isValid():
@@ -181,7 +182,7 @@ class HistoryDrawer(QWidget):
 
     def _show(self, record: DraftRecord | None) -> None:
         self._line.setVisible(record is not None)
-        self.details.show_draft(record)
+        self.details.show_draft(record, self.drafts.query)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self.details.set_highest(round(_DETAILS_SHARE * self.height()))

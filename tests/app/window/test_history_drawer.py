@@ -138,6 +138,14 @@ def test_the_variants_of_a_draft_are_within_reach_of_keys(window: MainWindow, ru
         press(qtbot, KEY.Key_Down, KEY.Key_Right, KEY.Key_Right, KEY.Key_Right, KEY.Key_Left)
         assert drawer.details.text.text() == "Second."
         assert "seed 8" in drawer.details.facts.text()
+        drawer.search.setText("thi")
+        await until(lambda: len(drawer.drafts.rows) == 1)
+        drawer.list.setFocus()
+        drawer.search.setText("another")
+        await until(lambda: drawer.details.text.text() == "Another.")
+        drawer.search.setText("THIR")
+        await until(lambda: drawer.details.text.text() == "Third.")
+        press(qtbot, KEY.Key_Left)
         qtbot.keyClick(drawer.list, KEY.Key_C, Qt.KeyboardModifier.ControlModifier)
         assert QGuiApplication.clipboard().text() == "Second."
 
