@@ -31,16 +31,16 @@ class HistoryKeeper:
         self._database: sqlite3.Connection | None = None
         self._is_failing = False
 
-    def run(self, job: Job[T], *, writes: bool) -> T:
+    def run(self, job: Job[T]) -> T:
         """Raises HistoryError."""
         try:
             try:
-                done = job(self._opened())
+                return self._done(job)
             except sqlite3.DatabaseError as error:
                 if not _is_broken(error):
                     raise
                 self._set_aside(error)
-                done = job(self._opened())
+                return self._done(job)
         except (sqlite3.Error, OSError, ValueError) as error:
             _log.error("The history in %s could not be used: %s", self._path, error)
             if not self._is_failing:
@@ -48,7 +48,12 @@ class HistoryKeeper:
                 told = f"The history of your drafts cannot be kept now: {_reason(error)}."
                 self._tell(Fault("history", told, "Your text and the draft in it are untouched."))
             raise HistoryError from error
-        self._is_failing = self._is_failing and not writes
+
+    def _done(self, job: Job[T]) -> T:
+        database = self._opened()
+        before = database.total_changes
+        done = job(database)
+        self._is_failing = self._is_failing and database.total_changes == before
         return done
 
     @property

@@ -111,20 +111,20 @@ class HistoryStore(QObject):
         return HistoryKeeper(self._folder, partial(self._emit, self.failed))
 
     def _write(self, job: Job[object]) -> None:
-        self._keeper.run(job, writes=True)
+        self._keeper.run(job)
         self._emit(self.changed)
 
     def _read(self, job: Job[T], then: Callable[[T], object]) -> None:
-        self._emit(self._answered, then, self._keeper.run(job, writes=False))
+        self._emit(self._answered, then, self._keeper.run(job))
 
     def _prune(self, first_to_stay: Job[int]) -> None:
-        first = self._keeper.run(first_to_stay, writes=False)
+        first = self._keeper.run(first_to_stay)
         self._delete_before(partial(changes.delete_before, first=first), has_begun=False)
 
     def _delete_before(self, job: Job[bool], has_begun: bool) -> None:
         """A few drafts at a time: who reads does not wait for long."""
         with contextlib.suppress(RuntimeError):  # the app ends: the rest goes another time
-            if self._keeper.run(job, writes=True):
+            if self._keeper.run(job):
                 self._submit(self._delete_before, job, True)
             elif has_begun:
                 self.write(changes.forget)

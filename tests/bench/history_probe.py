@@ -67,7 +67,7 @@ def fill(folder: Path, prose: Prose) -> float:
             asked=Asked(request=request, prompt=place.before),
             variants=(variant,),
         )
-        keeper.run(partial(changes.add, record=record), writes=True)
+        keeper.run(partial(changes.add, record=record))
         if number % 10_000 == 0:
             print(f"{number} drafts", file=sys.stderr, flush=True)
     taken = (perf_counter() - began) / DRAFTS

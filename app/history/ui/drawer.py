@@ -25,7 +25,8 @@ from app.history.ui.details import DraftDetails
 from app.history.ui.draft_list import DraftList
 from app.history.ui.row_delegate import RowDelegate
 from app.settings.store import SettingsStore
-from app.widgets.panel import MARGIN, go_round, heading, link, named, text_label, title_row
+from app.widgets.labels import quiet_label
+from app.widgets.panel import MARGIN, RETURN_PRESSES, go_round, heading, link, named, title_row
 from app.widgets.theme import prose_font
 from app.widgets.timers import timer
 from engine.checkpoints.units import disk_text
@@ -63,10 +64,11 @@ class HistoryDrawer(QWidget):
         self.search.setPlaceholderText("Search")
         self.drafts = DraftList(store)
         self.list = _list_of(self.drafts)
-        self.empty = text_label("What was found", quiet=True)
+        # Not wrapped: a height that follows the width would be more than a low window has.
+        self.empty = quiet_label("What was found")
         self.empty.setContentsMargins(MARGIN, 8, MARGIN, 8)
         self.details = DraftDetails(actions, width)
-        self.size_label = text_label("Size", quiet=True)
+        self.size_label = quiet_label("Size")
         self.delete_all = link("Delete all…", actions.ask_delete_all, "Delete the whole history")
         self._typed = timer(self, self._look, _TYPED_MS, single_shot=True)
         self._build()
@@ -98,6 +100,7 @@ class HistoryDrawer(QWidget):
         self._line.setFixedHeight(1)
         content = QWidget()
         content.setProperty("panel", True)
+        content.setStyleSheet(RETURN_PRESSES)
         rows = QVBoxLayout(content)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
@@ -143,7 +146,7 @@ class HistoryDrawer(QWidget):
         if query:
             self.empty.setText("No draft has these words.")
         elif self._settings.current.history:
-            self.empty.setText("What is drafted from now on will be here, kept or not.")
+            self.empty.setText("What is drafted from now on\nwill be here, kept or not.")
         else:
             self.empty.setText("No history is kept. The settings turn it on.")
         ids = [row.id for row in rows]

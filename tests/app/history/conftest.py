@@ -37,8 +37,8 @@ class History:
     def path(self) -> Path:
         return database_path(self.folder)
 
-    def __call__(self, job: Callable[..., Any], *values: Any, writes: bool = True, **named: Any) -> Any:
-        return self.keeper.run(lambda database: job(database, *values, **named), writes=writes)
+    def __call__(self, job: Callable[..., Any], *values: Any, **named: Any) -> Any:
+        return self.keeper.run(lambda database: job(database, *values, **named))
 
     def bytes(self) -> bytes:
         """Of all its files."""

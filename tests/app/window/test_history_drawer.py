@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
+from PySide6.QtWidgets import QApplication, QMessageBox, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
@@ -211,7 +211,7 @@ def test_a_draft_is_compared_with_what_stands_now(window: MainWindow, run: Run) 
     run(scenario())
 
 
-def test_a_draft_is_drafted_again_with_its_seed(window: MainWindow, run: Run) -> None:
+def test_a_draft_is_drafted_again_with_its_seed(window: MainWindow, run: Run, qtbot: QtBot) -> None:
     async def scenario() -> None:
         await settle(window)
         drafts = window.view.drafts
@@ -221,7 +221,8 @@ def test_a_draft_is_drafted_again_with_its_seed(window: MainWindow, run: Run) ->
         window.side_panel.open_history()
         drawer = window.side_panel.history_drawer
         await until(lambda: drawer.details.record)
-        drawer.details.again.click()
+        drawer.details.again.setFocus()
+        press(qtbot, KEY.Key_Return)
         await until(lambda: drafts.state is DraftState.SETTLED)
         assert drafts.current.variants[0].seed == seed
         assert window.view.page.hasFocus()
@@ -279,7 +280,11 @@ def test_the_drawer_fits_a_small_window(window: MainWindow, run: Run, text: str)
     async def scenario() -> None:
         window.side_panel.open_settings(True)
         before = window.minimumSizeHint()
-        await open_drawer(window, text)
+        drawer = await open_drawer(window, text)
         assert window.minimumSizeHint() == before
+        outer = drawer.findChildren(QScrollArea)[0].verticalScrollBar()
+        await until(lambda: outer.maximum() == 0)
+        window.resize(window.width(), window.minimumHeight())
+        await until(lambda: outer.maximum() > 0)
 
     run(scenario())
