@@ -32,6 +32,8 @@ class DraftController(QObject):
     changed = Signal()
     """A draft, or which one is the current one."""
     failed = Signal(Fault)
+    putting_in = Signal(DraftSession, str)
+    """What is about to be kept of it, the text as it was."""
     reached = Signal()
     """The writer went to the current draft."""
 
@@ -132,6 +134,7 @@ class DraftController(QObject):
     def add(self, draft: DraftSession, overlay: DraftOverlay) -> None:
         self.overlays[draft] = overlay
         draft.changed.connect(partial(self._on_changed, draft))
+        draft.putting_in.connect(partial(self.putting_in.emit, draft))
         draft.failed.connect(self.failed)
 
     def _on_changed(self, draft: DraftSession) -> None:

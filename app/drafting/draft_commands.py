@@ -187,7 +187,8 @@ class DraftCommands(QObject):
         if rest.strip():
             placement = draft.placement.behind(behind, between)
             left = self._open(placement, draft.verb, draft.selection, draft.instruction)
-            left.restore([Variant(placement.part(rest), shown.seed, shown.stats)], 0)
+            text = placement.part(rest)
+            left.restore([Variant(text, shown.seed, shown.stats, request_id=shown.request_id)], 0)
         if caret_was_there:
             self._page.setTextCursor(behind)
             if rest.strip():
@@ -201,7 +202,7 @@ class DraftCommands(QObject):
         step = QTextCursor(self._page.document())
         step.beginEditBlock()
         for draft, text in settled:
-            draft.placement.apply(text)
+            draft.put_in(text)
         step.endEditBlock()
 
     def bring_back(self) -> None:

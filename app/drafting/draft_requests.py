@@ -17,7 +17,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilling
+from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilled, Prefilling
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
 LEAST_TOKENS = 4
@@ -29,6 +29,10 @@ class DraftRequests(QObject):
 
     failed = Signal(Fault)
     """Once for all places of a request."""
+    sent = Signal(DraftRequest, list)
+    """And the DraftSessions that its places are drafted for."""
+    prefilled = Signal(Prefilled)
+    """What one of its places' prompts is."""
 
     def __init__(
         self, worker: EngineThread, model: ModelSession, settings: SettingsStore, parent: QObject
@@ -57,6 +61,7 @@ class DraftRequests(QObject):
             begins = request.seed + number * variants
             seeds = [(begins + variant) % 2**63 for variant in range(variants)]
             draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)
+        self.sent.emit(request, list(drafts))
         self._tasks.spawn(self._run(request))
 
     def cancel(self, draft: DraftSession) -> None:
@@ -119,6 +124,8 @@ class DraftRequests(QObject):
 
     def _route(self, event: Event, waiting: dict[int, DraftSession]) -> None:
         match event:
+            case Prefilled():
+                self.prefilled.emit(event)
             case Prefilling() | Frame() | Committed() | Finished():
                 if draft := waiting.get(event.place):
                     draft.on_event(event)

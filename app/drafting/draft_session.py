@@ -67,6 +67,8 @@ class DraftSession(QObject):
     settled = Signal(Variant, bool)
     """What is shown now, as it will be kept, and whether it is new."""
     restarted = Signal()
+    putting_in = Signal(str)
+    """What is about to be kept of it, the text as it was."""
     failed = Signal(Fault)
     """The model had nothing to add. What fails otherwise is the request's, for all its places."""
 
@@ -163,7 +165,12 @@ class DraftSession(QObject):
         if (shown := self.shown) is None:
             return None
         self.end(Outcome.KEPT)
-        return self.placement.apply(part or shown.text)
+        return self.put_in(part or shown.text)
+
+    def put_in(self, text: str) -> QTextCursor:
+        """One that was kept → a cursor behind it."""
+        self.putting_in.emit(text)
+        return self.placement.apply(text)
 
     def discard(self) -> None:
         """Leave no trace, in whatever state."""
@@ -203,7 +210,7 @@ class DraftSession(QObject):
         own.
         """
         self.request_id = request_id
-        self._developing = [DevelopingVariant(seed) for seed in seeds]
+        self._developing = [DevelopingVariant(request_id, seed) for seed in seeds]
         self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
         self.step, self.canvas, self.max_steps, self.read_share = 0, 0, max_steps, 0.0
         self.asked_at_s = monotonic()

@@ -23,12 +23,15 @@ class Variant:
     """Of an unfinished one: what stood when it was stopped."""
     corrected: tuple[Span, ...] = ()
     """Parts of the text that had been accepted as something else while it developed."""
+    request_id: str = ""
+    """What it was asked for with; no two of a request have one seed."""
 
 
 @dataclass
 class DevelopingVariant:
     """A variant that the engine works at."""
 
+    request_id: str
     seed: int
     committed: str = ""
     tokens: tuple[Token, ...] = ()
@@ -58,7 +61,11 @@ class DevelopingVariant:
 def stopped_variants(developing: Iterable[DevelopingVariant], placement: Placement) -> list[Variant]:
     """What can be read of those that develop."""
     texts = ((each, placement.shown(each.text)) for each in developing)
-    return [Variant(text, each.seed, None, each.tokens) for each, text in texts if text.strip()]
+    return [
+        Variant(text, each.seed, None, each.tokens, request_id=each.request_id)
+        for each, text in texts
+        if text.strip()
+    ]
 
 
 def finished_variants(developing: Iterable[DevelopingVariant], placement: Placement) -> list[Variant]:
@@ -68,7 +75,7 @@ def finished_variants(developing: Iterable[DevelopingVariant], placement: Placem
     for event, seed in sorted(ends, key=lambda end: end[0].rank):
         text, corrected = _shown(placement, event)
         if text:
-            found.append(Variant(text, seed, event.stats, corrected=corrected))
+            found.append(Variant(text, seed, event.stats, corrected=corrected, request_id=event.request_id))
     return found
 
 

@@ -21,6 +21,9 @@ from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
+from app.provenance.drafts import DraftedWords
+from app.provenance.tracker import Provenance
+from app.provenance.ui.tint import Tint
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
 from app.worker.engine_thread import EngineThread
@@ -50,6 +53,9 @@ class DocumentView(QWidget):
         self.page.setMinimumSize(NARROWEST_PX, LOWEST_PX)  # the window's follows, with settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
+        self.provenance = Provenance(self.page.document())
+        self.drafted_words = DraftedWords(self.provenance, self.drafts, model)
+        self.tint = Tint(self.page, self.provenance)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's

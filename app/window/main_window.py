@@ -231,6 +231,8 @@ class MainWindow(QMainWindow):
             or (room_settings(shown) != room_settings(settings) and self._needs_another_precision(settings))
         ):
             self.model.reload()
+        self.view.tint.show(settings.tints_drafted)
+        self.status.tell_drafted(settings.tints_drafted)
         beside = self.side_panel.panel.width() if settings.panel_open else 0
         self.view.set_narrowest(min(NARROWEST_PX, room_on_screen(self).width() - beside))
         self.side_panel.set_shown(settings.panel_open)

@@ -113,7 +113,13 @@ class ViewMenu(QMenu):
         full = QAction("Full screen", self, checkable=True, shortcut=QKeySequence("F11"))
         full.triggered.connect(self._turn_full_screen)
         self.aboutToShow.connect(lambda: full.setChecked(window.isFullScreen()))
+        tint = QAction("Tint what was drafted", self, checkable=True, shortcut=QKeySequence("Ctrl+Shift+D"))
+        tint.triggered.connect(lambda on: settings.change(tints_drafted=on))
+        self.aboutToShow.connect(lambda: tint.setChecked(settings.current.tints_drafted))
+        tint.setChecked(settings.current.tints_drafted)
         self.addActions([panel, full])
+        self.addSeparator()
+        self.addAction(tint)
 
     def _turn_full_screen(self) -> None:
         """As the window is: the desktop may have changed it."""

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
 from app.drafting.draft_session import DraftState
 from app.drafting.variant import Variant
+from app.provenance.statement import share
 from app.widgets.device_label import device_label
 from app.widgets.labels import ElidedLabel, quiet, quiet_label
 from app.window.document_view import DocumentView
@@ -26,6 +27,8 @@ class StatusBar(QStatusBar):
         self._drafts = view.drafts
         self._model = model
         self._engine = ""
+        self._counts = 0, 0, 0
+        self._tells_drafted = False
         self.setSizeGripEnabled(False)
         self.setContentsMargins(24, 0, 24, 0)
         self.model = quiet(ElidedLabel(), "Model")
@@ -36,7 +39,7 @@ class StatusBar(QStatusBar):
         self.addWidget(self.model)
         self.addWidget(self.state, 1)
         self.addPermanentWidget(self.words)
-        self.word_count = WordCount(view.page, self)
+        self.word_count = WordCount(view.page, view.provenance.drafted_words, self)
         self.word_count.counted.connect(self._on_counted)
         view.document.changed.connect(self.word_count.count)
         view.drafts.changed.connect(self.show_state)
@@ -71,9 +74,18 @@ class StatusBar(QStatusBar):
         self._engine = text
         self.show_state()
 
-    def _on_counted(self, words: int, selected: int) -> None:
+    def tell_drafted(self, told: bool) -> None:
+        """How many of the words were drafted; else it stands in the tool tip alone."""
+        self._tells_drafted = told
+        self._on_counted(*self._counts)
+
+    def _on_counted(self, words: int, selected: int, drafted: int) -> None:
+        self._counts = words, selected, drafted
         of_all = f"{selected:,} of " if selected else ""
-        self.words.setText(f"{of_all}{words:,} word" + ("" if words == 1 else "s"))
+        told = f"{share(drafted, words)} drafted" if words else ""
+        shown = f" · {told}" if told and self._tells_drafted else ""
+        self.words.setText(f"{of_all}{words:,} word{'' if words == 1 else 's'}{shown}")
+        self.words.setToolTip(told)
 
 
 def proof(ready: Ready) -> str:
