@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QMimeData, QObject
 
 from app.documents.text import utf16_length
 from app.drafting.controller import DraftController
+from app.drafting.draft_picking import DraftPicking
 from app.drafting.draft_session import DraftSession
+from app.provenance.clipboard import put_runs
 from app.provenance.matching import rewritten
 from app.provenance.paragraphs import Run
 from app.provenance.tracker import Provenance
@@ -17,7 +19,9 @@ UNNAMED = "a model without a name"
 
 
 class DraftedWords(QObject):
-    def __init__(self, provenance: Provenance, drafts: DraftController, model: ModelSession) -> None:
+    def __init__(
+        self, provenance: Provenance, drafts: DraftController, picking: DraftPicking, model: ModelSession
+    ) -> None:
         super().__init__(drafts)
         self._provenance = provenance
         self._model = model
@@ -25,10 +29,14 @@ class DraftedWords(QObject):
         """Of the models, by the requests that they answered."""
         drafts.requests.prefilled.connect(self._on_prefilled)
         drafts.putting_in.connect(self._on_putting_in)
+        picking.copying.connect(self._on_copying)
 
     def owner_of(self, draft: DraftSession) -> str:
         """The model that drafted what is shown."""
         return self._labels.get(draft.variants[draft.shown_variant].request_id, UNNAMED)
+
+    def _on_copying(self, data: QMimeData, draft: DraftSession) -> None:
+        put_runs(data, [Run(0, utf16_length(data.text()), self.owner_of(draft))])
 
     def _on_prefilled(self, event: Prefilled) -> None:
         if self._model.ready:

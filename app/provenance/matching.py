@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate
 
 from app.documents.text import utf16_length
-from app.provenance.paragraphs import Paragraph, Run, clipped, paragraph, split
+from app.provenance.paragraphs import PLAIN, Paragraph, Run, clipped, joined, paragraph, paragraphs
 
 _TOKEN = re.compile(r"\w+|\s+|.", re.DOTALL)
 _MOST_PIECES = 10_000
 """More than these are not compared with each other: it would take too long."""
+_NO_TEXT = "\uffff"
+"""Of a paragraph that is not known; no text has it."""
 Stretch = tuple[int, int, int, int]
 """old[i:j] and new[k:m]."""
 
@@ -47,46 +49,31 @@ def _alike(old: Sequence[Hashable], new: Sequence[Hashable]) -> int:
     )
 
 
-def followed(
-    old: Sequence[Paragraph], texts: Sequence[str], before: int, behind: int, *, exact: bool
-) -> list[Paragraph]:
-    """Paragraphs after an edit of the app's own. before, behind: so many units of the first and of the last
-    paragraph stand outside of it; exact: it has put in, or taken out, all that is between.
+def put_between(old: Sequence[Paragraph], texts: Sequence[str], before: int, behind: int) -> list[Paragraph]:
+    """Paragraphs after something was put in, or taken out. before, behind: so many units of the first and of
+    the last paragraph stand outside of it.
     """
-    lengths = list(map(utf16_length, texts))
-    last = old[-1].length
     runs: list[list[Run]] = [[] for _ in texts]
+    last, now = old[-1].length, utf16_length(texts[-1])
     runs[0] += clipped(old[0].runs, 0, before)
-    runs[-1] += clipped(old[-1].runs, last - behind, last, lengths[-1] - last)
-    if not exact:
-        middles = list(_middles([each.text for each in old], before, behind))
-        news = list(_middles(texts, before, behind))
-        keys = [middle[0] if each.runs else object() for each, middle in zip(old, middles, strict=True)]
-        for one, other in _pairs(keys, [text for text, _ in news]):
-            (text, start), (new, new_start) = middles[one], news[other]
-            for first, end, to in _kept(text, new):
-                begin = start + first
-                runs[other] += clipped(old[one].runs, begin, start + end, new_start + to - begin)
+    runs[-1] += clipped(old[-1].runs, last - behind, last, now - last)
     return [paragraph(text, each) for text, each in zip(texts, runs, strict=True)]
 
 
-def _middles(texts: Sequence[str], before: int, behind: int) -> Iterator[tuple[str, int]]:
-    """What of each is between, and where it begins."""
-    for number, text in enumerate(texts):
-        start = before if number == 0 else 0
-        if number == len(texts) - 1:
-            text = split(text, max(start, utf16_length(text) - behind))[0]
-        yield split(text, start)[1], start
-
-
-def _pairs(old: Sequence[Hashable], new: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
-    """Paragraphs that stand for each other."""
-    if len(old) == len(new):
-        yield from ((number, number) for number in range(len(old)))
-        return
-    for i, j, k, m in stretches(old, new):
-        if j - i == m - k:
-            yield from zip(range(i, j), range(k, m), strict=True)
+def followed(old: Sequence[Paragraph], texts: Sequence[str]) -> list[Paragraph]:
+    """Paragraphs after edits in several places: what still stands in its place is whose it was."""
+    if len(old) == len(texts):
+        parts: Iterable[Stretch] = ((n, n + 1, n, n + 1) for n in range(len(old)))
+    else:
+        parts = stretches([each.text if each.runs else object() for each in old], texts)
+    new = [PLAIN] * len(texts)
+    for i, j, k, m in parts:
+        if k < m and any(each.runs for each in old[i:j]):
+            text, runs = joined((f"{each.text or _NO_TEXT}\n", each.runs) for each in old[i:j])
+            now = "".join(f"{each}\n" for each in texts[k:m])
+            kept = [run for a, b, c in _kept(text, now) for run in clipped(runs, a, b, c - a)]
+            new[k:m] = paragraphs(now, kept)[:-1]
+    return new
 
 
 def _kept(old: str, new: str) -> Iterator[tuple[int, int, int]]:

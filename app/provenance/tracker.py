@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextBlock, QTextDocument
 
 from app.documents.text import utf16_length
-from app.provenance.matching import followed
+from app.provenance.matching import followed, put_between
 from app.provenance.paragraphs import PLAIN, UNKNOWN, Paragraph, Run, clipped, joined, paragraphs, split
 
 
@@ -160,11 +160,12 @@ class Provenance(QObject):
         new = [PLAIN] * count
         if any(each.runs for each in old):
             blocks = map(self._document.findBlockByNumber, range(number, number + count))
-            before = position - first.position()
-            behind = max(0, last.position() + last.length() - 1 - position - added)
-            new = followed(
-                old, [_text(block) for block in blocks], before, behind, exact=not (removed and added)
-            )
+            texts = [_text(block) for block in blocks]
+            if removed and added:
+                new = followed(old, texts)
+            else:
+                behind = max(0, last.position() + last.length() - 1 - position - added)
+                new = put_between(old, texts, position - first.position(), behind)
         change = _Change(number, tuple(old), tuple(new))
         self._put(change)
         self._note(change)

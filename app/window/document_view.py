@@ -21,6 +21,7 @@ from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
+from app.provenance.clipboard import ClipboardWords
 from app.provenance.drafts import DraftedWords
 from app.provenance.tracker import Provenance
 from app.provenance.ui.tint import Tint
@@ -54,11 +55,12 @@ class DocumentView(QWidget):
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
         self.provenance = Provenance(self.page.document())
-        self.drafted_words = DraftedWords(self.provenance, self.drafts, model)
         self.tint = Tint(self.page, self.provenance)
+        ClipboardWords(self.page, self.provenance)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
+        DraftedWords(self.provenance, self.drafts, self.picking, model)
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
         self.button = DraftButton(self.page, self.drafts, self.commands)
