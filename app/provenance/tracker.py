@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
@@ -41,6 +41,7 @@ class Provenance(QObject):
         self._done: list[_Change] = []
         self._undone: list[_Change] = []
         """What was undone last is the last."""
+        self._find: Callable[[list[str]], list[Paragraph]] | None = None
         self._steps = document.availableUndoSteps()
         self._is_new_step = False
         document.undoCommandAdded.connect(self._on_command_added)
@@ -53,6 +54,25 @@ class Provenance(QObject):
     def drafted_words(self, number: int) -> int:
         """Of that paragraph."""
         return sum(count for owner, count in self.of(number).words.items() if owner != UNKNOWN)
+
+    def paragraphs(self) -> list[Paragraph]:
+        """All of them, as they are now."""
+        return list(self._paragraphs)
+
+    def texts(self) -> list[str]:
+        """Of all paragraphs."""
+        raw = self._document.toRawText()
+        return _whole(raw, self._document.characterCount() - 1).split("\u2029")
+
+    def take(self, paragraphs: list[Paragraph]) -> None:
+        """What is known of a text that has just come."""
+        self.reset()
+        self._paragraphs = paragraphs
+        self.changed.emit()
+
+    def expect(self, find: Callable[[list[str]], list[Paragraph]] | None) -> None:
+        """The next edit leaves another text, of which that tells what is known. None: it has not come."""
+        self._find = find
 
     def runs_between(self, start: int, end: int) -> list[Run]:
         """Of the text between two positions, counted from its beginning."""
@@ -107,7 +127,12 @@ class Provenance(QObject):
         former, self._steps = self._steps, self._document.availableUndoSteps()
         is_new, self._is_new_step = self._is_new_step, False
         told, self._told = self._told, []
-        if self._steps < former:
+        if self._find:
+            change = _Change(0, tuple(self._paragraphs), tuple(self._find(self.texts())))
+            self._find = None
+            self._put(change)
+            told = [change]
+        elif self._steps < former:
             self._undo()
         elif self._steps > former and not is_new:
             self._redo()
@@ -173,5 +198,8 @@ class Provenance(QObject):
 
 def _text(block: QTextBlock) -> str:
     """As long as the block: PySide drops what it takes for a byte order at a string's beginning."""
-    text = block.text()
-    return "\ufeff" * (block.length() - 1 - utf16_length(text)) + text
+    return _whole(block.text(), block.length() - 1)
+
+
+def _whole(text: str, units: int) -> str:
+    return "\ufeff" * (units - utf16_length(text)) + text

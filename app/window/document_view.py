@@ -23,6 +23,7 @@ from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
 from app.provenance.clipboard import ClipboardWords
 from app.provenance.drafts import DraftedWords
+from app.provenance.keeper import ProvenanceKeeper
 from app.provenance.tracker import Provenance
 from app.provenance.ui.tint import Tint
 from app.settings.store import SettingsStore
@@ -55,6 +56,7 @@ class DocumentView(QWidget):
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
         self.provenance = Provenance(self.page.document())
+        self.keeper = ProvenanceKeeper(self.provenance, self.document)
         self.tint = Tint(self.page, self.provenance)
         ClipboardWords(self.page, self.provenance)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)

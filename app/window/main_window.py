@@ -210,6 +210,7 @@ class MainWindow(QMainWindow):
         self.devices.close()
         self.model_notices.close()
         self.view.document.close()
+        self.view.keeper.close()
         event.accept()
         self.closed.emit()
 

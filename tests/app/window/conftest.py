@@ -39,6 +39,7 @@ def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
         run(window.model.close())
         assert worker.close()
         window.view.document.close()
+        window.view.keeper.close()
         recovery.close()
     app = QApplication.instance()
     assert isinstance(app, QApplication)
