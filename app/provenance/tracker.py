@@ -10,7 +10,7 @@ from PySide6.QtGui import QTextBlock, QTextDocument
 
 from app.documents.text import utf16_length
 from app.provenance.matching import followed, put_between
-from app.provenance.paragraphs import PLAIN, UNKNOWN, Paragraph, Run, clipped, joined, paragraphs, split
+from app.provenance.paragraphs import PLAIN, Paragraph, Run, clipped, joined, paragraphs, split
 
 
 class _Change(NamedTuple):
@@ -50,10 +50,6 @@ class Provenance(QObject):
     def of(self, number: int) -> Paragraph:
         """The paragraph in the block of that number."""
         return self._paragraphs[number] if number < len(self._paragraphs) else PLAIN
-
-    def drafted_words(self, number: int) -> int:
-        """Of that paragraph."""
-        return sum(count for owner, count in self.of(number).words.items() if owner != UNKNOWN)
 
     def paragraphs(self) -> list[Paragraph]:
         """All of them, as they are now."""

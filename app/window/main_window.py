@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -122,7 +123,7 @@ class MainWindow(QMainWindow):
         self.free_action = self.draft_menu.addAction("Free the memory now", self.model.unload)
         self.free_action.setEnabled(False)
         self.view_menu = ViewMenu(self._settings, self.panel_action, self)
-        file, edit = FileMenu(self.files, self), EditMenu(self.view, self)
+        file, edit = FileMenu(self.files, self._state_drafted, self), EditMenu(self.view, self)
         help_menu = HelpMenu(self.top.menus, self._diagnostics, self.removal.open, self)
         for menu in (file, edit, self.draft_menu, self.view_menu, help_menu):
             self.top.menus.addMenu(menu)
@@ -266,6 +267,20 @@ class MainWindow(QMainWindow):
         from app.support.diagnostics import diagnostics  # the first paint does not need it
 
         return diagnostics(self._settings.current, self.model.ready, self.devices.devices, lost, log)
+
+    def _state_drafted(self) -> None:
+        """Once the words are counted."""
+        once = Qt.ConnectionType.SingleShotConnection
+        self.status.word_count.counted.connect(self._show_statement, once)
+        self.status.word_count.count()
+
+    def _show_statement(self, words: int, _selected: int, owners: Counter[str]) -> None:
+        from app.provenance.ui.statement_dialog import StatementDialog  # the first paint does not need it
+        from app.support.project import project
+
+        dialog = StatementDialog(self.view.document, words, owners, project().version, self)
+        dialog.failed.connect(self.notice.show_fault)
+        dialog.open()
 
     # ---------------------------------------------------------------- what is shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,8 @@ _KEY = QKeySequence.StandardKey
 
 
 class FileMenu(QMenu):
-    def __init__(self, files: FileActions, window: QWidget) -> None:
+    def __init__(self, files: FileActions, state: Callable[[], object], window: QWidget) -> None:
+        """state: tells what was drafted."""
         super().__init__("&File", window)
         self.addAction("New", _KEY.New, files.new)
         self.addAction("Open…", _KEY.Open, files.open)
@@ -28,6 +30,7 @@ class FileMenu(QMenu):
         self.addSeparator()
         self.addAction("Save", _KEY.Save, files.save)
         self.addAction("Save as…", "Ctrl+Shift+S", lambda: files.save_as())
+        self.addAction("What was drafted…", state)
         self.addSeparator()
         self.addAction("Quit", "Ctrl+Q", window.close)
 

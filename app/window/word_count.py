@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from time import monotonic
 
@@ -23,13 +24,13 @@ class WordCount(QObject):
     their blocks' user state.
     """
 
-    counted = Signal(int, int, int)
-    """All words, those that are selected, and those that were drafted."""
+    counted = Signal(int, int, Counter)
+    """All words, those that are selected, and how many have which owner that is not the writer."""
 
-    def __init__(self, page: QPlainTextEdit, drafted: Callable[[int], int], parent: QObject) -> None:
-        """drafted: how many words were, of the block with that number."""
+    def __init__(self, page: QPlainTextEdit, owners: Callable[[int], Counter[str]], parent: QObject) -> None:
+        """owners: of the words in the block with that number."""
         super().__init__(parent)
-        self._drafted = drafted
+        self._owners = owners
         self._page = page
         self._document = page.document()
         self._rest: Iterator[None] = iter(())
@@ -74,7 +75,8 @@ class WordCount(QObject):
         """A step a paragraph."""
         cursor, touched = self._page.textCursor(), self._touched
         start, end = cursor.selectionStart(), cursor.selectionEnd()
-        words = selected = drafted = number = 0
+        words = selected = number = 0
+        owners = Counter[str]()
         block = self._document.firstBlock()
         while block.isValid():
             first, last = block.position(), block.position() + block.length() - 1
@@ -84,7 +86,8 @@ class WordCount(QObject):
             if touched and is_touched:
                 touched.setPosition(min(last + 1, touched.anchor()), QTextCursor.MoveMode.KeepAnchor)
             words += block.userState()
-            drafted += self._drafted(number)
+            if of_block := self._owners(number):
+                owners += of_block
             number += 1
             if start <= first and last <= end:
                 selected += block.userState()
@@ -93,4 +96,4 @@ class WordCount(QObject):
             block = block.next()
             yield
         self._touched = None
-        self.counted.emit(words, selected, drafted)
+        self.counted.emit(words, selected, owners)

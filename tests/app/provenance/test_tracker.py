@@ -101,7 +101,7 @@ class Writer:
         event = QInputMethodEvent("ka", [])
         QApplication.sendEvent(self.page, event)
         event = QInputMethodEvent("", [])
-        event.setCommitString(self.text("AB \n#"))
+        event.setCommitString(self.text("AB #"))
         QApplication.sendEvent(self.page, event)
 
     def delete(self) -> None:
