@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QPushButton
 
 from app.provenance.ui.statement_dialog import StatementDialog
 from app.window.main_window import MainWindow
+from app.window.menus import FileMenu
 from engine.protocol.errors import Fault
 from tests.app.conftest import Run
 from tests.app.pages import END, put_caret
@@ -23,7 +24,8 @@ def dialog(window: MainWindow, run: Run, file: Path) -> StatementDialog:
         window.view.commands.keep()
 
     run(scenario())
-    (action,) = (one for one in window.top.menus.actions()[0].menu().actions() if "drafted" in one.text())  # type: ignore[attr-defined]
+    (menu,) = window.findChildren(FileMenu)
+    (action,) = (one for one in menu.actions() if "drafted" in one.text())
     action.trigger()
     (dialog,) = window.findChildren(StatementDialog)
     return dialog
