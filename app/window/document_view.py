@@ -24,7 +24,9 @@ from app.editor.page import Page
 from app.provenance.clipboard import ClipboardWords
 from app.provenance.drafts import DraftedWords
 from app.provenance.keeper import ProvenanceKeeper
+from app.provenance.sent_text import SentText
 from app.provenance.tracker import Provenance
+from app.provenance.ui.sent_band import SentBand
 from app.provenance.ui.tint import Tint
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
@@ -69,6 +71,8 @@ class DocumentView(QWidget):
         self.selection_bar = SelectionBar(self.page, self.draft_actions)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
+        self.sent = SentText(self.page, self.drafts, worker, model)
+        SentBand(self.page, self.sent)
         self._model = model
         self.draft_actions.instruct.triggered.connect(lambda: self.instruction_line.open())
         self._column = QVBoxLayout(self)

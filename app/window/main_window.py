@@ -61,7 +61,9 @@ class MainWindow(QMainWindow):
             self,
         )
         row = self._build()
-        self.side_panel = SidePanel(self.model, self.devices, settings, self.model_notices, row, self)
+        self.side_panel = SidePanel(
+            self.model, self.devices, settings, self.model_notices, self.view.sent, row, self
+        )
         self._build_actions()
         self._connect()
         self._shown_settings: Settings | None = None
@@ -119,6 +121,7 @@ class MainWindow(QMainWindow):
         self.panel_action = QAction("Settings", self, checkable=True, shortcut=QKeySequence("Ctrl+,"))
         self.panel_action.triggered.connect(self.side_panel.open_settings)
         self.draft_menu = DraftMenu(self.view.draft_actions, self)
+        self.draft_menu.addAction("What is sent…", "Ctrl+Shift+I", self.side_panel.open_prompt)
         self.draft_menu.addAction("Models…", "Ctrl+Shift+M", self.side_panel.open_models)
         self.free_action = self.draft_menu.addAction("Free the memory now", self.model.unload)
         self.free_action.setEnabled(False)
@@ -137,6 +140,7 @@ class MainWindow(QMainWindow):
         document = self.view.document
         self.model.changed.connect(self._on_model_changed)
         self.side_panel.closed.connect(self.view.page.setFocus)
+        self.view.sent.failed.connect(self.notice.show_fault)
         self.view.models_asked.connect(self.side_panel.open_models)
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow
 
 from app.models.notices import ModelNotices
+from app.provenance.sent_text import SentText
 from app.settings.store import SettingsStore
 from app.widgets.screen import keep_on_screen
 from app.window.status_bar import name_in_list
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from app.engine_setup.ui.engine_page import EnginePage
     from app.models.download_queue import DownloadQueue
     from app.models.ui.models_page import ModelsPage
+    from app.provenance.ui.prompt_page import PromptPage
     from app.settings.panel import SettingsPanel
 
 # What the first paint does not need is imported where it is used.
@@ -37,6 +39,7 @@ class SidePanel(QObject):
         devices: DeviceMonitor,
         settings: SettingsStore,
         notices: ModelNotices,
+        sent: SentText,
         row: QHBoxLayout,
         window: QMainWindow,
     ) -> None:
@@ -45,6 +48,7 @@ class SidePanel(QObject):
         self._devices = devices
         self._settings = settings
         self._notices = notices
+        self._sent = sent
         self._row = row
         self._window = window
         self._size_before = window.size()
@@ -99,6 +103,20 @@ class SidePanel(QObject):
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_closed)
         return page
+
+    @cached_property
+    def prompt_page(self) -> PromptPage:
+        from app.provenance.ui.prompt_page import PromptPage
+
+        page = PromptPage(self._sent, self._model)
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_closed)
+        return page
+
+    def open_prompt(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.prompt_page)
+        self.prompt_page.back_link.setFocus()
 
     def open_engine(self) -> None:
         self._settings.change(panel_open=True)
