@@ -12,7 +12,7 @@ from PySide6.QtGui import QTextCursor
 from app.drafting.draft_session import DraftSession
 from app.editor.join import TextContext
 from app.editor.passages import protected
-from app.editor.placement import end_of_word, text_context
+from app.editor.placement import draft_source, text_context
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
@@ -86,9 +86,11 @@ class DraftRequests(QObject):
 
     def at(self, cursor: QTextCursor) -> DraftRequest:
         """What a draft that begins there would ask for."""
-        around = text_context(cursor.document(), end_of_word(cursor).position())
-        chosen, before = self._settings.current, around.before + around.join.lead(around)
-        place = DraftPlace(before=before, after=around.after, extent=chosen.extent)
+        selection, at = draft_source(cursor)
+        around = text_context(cursor.document(), at.position())
+        lead = around.join.lead(around)
+        before, after = (selection, "") if selection else (around.before, around.after)
+        place = DraftPlace(before=before + lead, after=after, extent=self._settings.current.extent)
         return self._request((place,), 1)
 
     async def close(self) -> None:

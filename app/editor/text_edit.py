@@ -10,6 +10,7 @@ from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
     QContextMenuEvent,
+    QDropEvent,
     QInputMethodEvent,
     QKeyEvent,
     QKeySequence,
@@ -45,6 +46,12 @@ _RUN = re.compile(rf"[!-\u0dff]{{{_UNBROKEN},}}")
 class TextEdit(QPlainTextEdit):
     files_dropped = Signal(list)
     """Paths of files that were dropped on the text, or pasted."""
+    copying = Signal(QMimeData)
+    """What is selected goes into this."""
+    pasting = Signal(QMimeData, str)
+    """And as which text it is about to come in place of what is selected."""
+    taking_out = Signal()
+    """What is selected is about to go, before something else comes."""
     typed = Signal()
     """A key was pressed that is no shortcut, or an input method has something to show."""
     wraps_within_words = Signal(int)
@@ -123,6 +130,10 @@ class TextEdit(QPlainTextEdit):
             self.setTextCursor(cursor)
 
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:
+        cursor = self.textCursor()
+        shown = cursor.block().layout().preeditAreaText()
+        if event.commitString() or event.preeditString() != shown or event.replacementLength():
+            self.taking_out.emit()
         super().inputMethodEvent(event)
         if event.preeditString() or event.commitString():
             self._show_pointer(False)
@@ -138,25 +149,39 @@ class TextEdit(QPlainTextEdit):
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor if shown else Qt.CursorShape.BlankCursor)
 
     def createMimeDataFromSelection(self) -> QMimeData:
-        """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.
-
-        Qt would make spaces of no-break spaces, and add formats, which take a while.
+        """The text as it stands. Qt would make spaces of no-break spaces, and add formats, which take a
+        while.
         """
-        cursor, letter = self.textCursor(), QPlainTextEdit("x")
+        cursor = self.textCursor()
+        data = self.mime_data(text_between(self.document(), cursor.selectionStart(), cursor.selectionEnd()))
+        self.copying.emit(data)
+        return data
+
+    def mime_data(self, text: str) -> QMimeData:
+        """In Qt's own object, made of a letter: the clipboard outlives Python."""
+        letter = QPlainTextEdit("x")
         letter.selectAll()
         data = letter.createMimeDataFromSelection()
         for name in data.formats():
             data.data(name)  # Qt fills it in when it is first asked, over what it holds
             data.removeFormat(name)
-        data.setText(text_between(self.document(), cursor.selectionStart(), cursor.selectionEnd()))
+        data.setText(text)
         return data
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         if files := [url.toLocalFile() for url in source.urls() if url.isLocalFile()]:
             self.files_dropped.emit(files)
         elif source.hasText():
-            self.insertPlainText(insertable(source.text()))
+            text = insertable(source.text())
+            self.pasting.emit(source, text)
+            self.insertPlainText(text)
             self.ensureCursorVisible()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """What is dragged within the text is taken out before it is put in."""
+        if event.source() == self.viewport() and event.dropAction() is Qt.DropAction.MoveAction:
+            self.taking_out.emit()
+        super().dropEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """The margins beside the viewport belong to the text: the wheel scrolls, the mouse selects."""

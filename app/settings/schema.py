@@ -45,6 +45,7 @@ class Settings:
     font_family: Annotated[str, Meta(title="Font", min_length=1, max_length=200)] = "Vollkorn"
     font_size_px: Annotated[int, Meta(title="Size", ge=12, le=40)] = 20
     reduced_motion: Annotated[Literal["system", "on", "off"], Meta(title="Reduced motion")] = "system"
+    tints_drafted: Annotated[bool, Meta(title="Tint what was drafted")] = False
     panel_open: Annotated[bool, Meta(title="Settings panel open")] = False
     window_geometry: Annotated[str, Meta(title="Window geometry", max_length=4096)] = ""
 

@@ -15,6 +15,7 @@ from app.documents.files import held_lock
 from app.drafting.presets import presets_folder
 from app.history.schema import history_folder
 from app.models.transfer.file_names import LOCK, PARTIAL, RECORD, TRASH
+from app.provenance.store import records_folder
 from app.settings.store import default_path
 from app.support.log_file import log_folder
 from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
@@ -52,6 +53,7 @@ def data_parts(added: Iterable[str]) -> list[DataPart]:
             label="Caches and logs",
             paths=(platformdirs.user_cache_path("mezzotint"), log_folder(), state / "locks", *passing),
         ),
+        DataPart(label="Records of which words were drafted", paths=(records_folder(),)),
         DataPart(label="Settings", paths=(settings, *unreadable, state / "recent.json")),
         DataPart(
             label="Texts that were not saved",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -123,11 +124,12 @@ class MainWindow(QMainWindow):
         self.panel_action.triggered.connect(self.side_panel.open_settings)
         self.draft_menu = DraftMenu(self.view.draft_actions, self)
         self.draft_menu.addAction("History…", "Ctrl+Shift+H", self.side_panel.open_history)
+        self.draft_menu.addAction("What is sent…", "Ctrl+Shift+I", self.side_panel.open_prompt)
         self.draft_menu.addAction("Models…", "Ctrl+Shift+M", self.side_panel.open_models)
         self.free_action = self.draft_menu.addAction("Free the memory now", self.model.unload)
         self.free_action.setEnabled(False)
         self.view_menu = ViewMenu(self._settings, self.panel_action, self)
-        file, edit = FileMenu(self.files, self), EditMenu(self.view, self)
+        file, edit = FileMenu(self.files, self._state_drafted, self), EditMenu(self.view, self)
         help_menu = HelpMenu(self.top.menus, self._diagnostics, self.removal.open, self)
         for menu in (file, edit, self.draft_menu, self.view_menu, help_menu):
             self.top.menus.addMenu(menu)
@@ -142,6 +144,7 @@ class MainWindow(QMainWindow):
         self.model.changed.connect(self._on_model_changed)
         self.side_panel.closed.connect(self.view.page.setFocus)
         self.side_panel.told.connect(self.notice.show_message)
+        self.view.sent.failed.connect(self.notice.show_fault)
         self.view.models_asked.connect(self.side_panel.open_models)
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)
@@ -218,6 +221,7 @@ class MainWindow(QMainWindow):
         self.devices.close()
         self.model_notices.close()
         self.view.document.close()
+        self.view.keeper.close()
         event.accept()
         self.closed.emit()
 
@@ -239,6 +243,8 @@ class MainWindow(QMainWindow):
             or (room_settings(shown) != room_settings(settings) and self._needs_another_precision(settings))
         ):
             self.model.reload()
+        self.view.tint.show(settings.tints_drafted)
+        self.status.tell_drafted(settings.tints_drafted)
         beside = self.side_panel.panel.width() if settings.panel_open else 0
         self.view.set_narrowest(min(NARROWEST_PX, room_on_screen(self).width() - beside))
         self.side_panel.set_shown(settings.panel_open)
@@ -271,6 +277,20 @@ class MainWindow(QMainWindow):
         from app.support.diagnostics import diagnostics  # the first paint does not need it
 
         return diagnostics(self._settings.current, self.model.ready, self.devices.devices, lost, log)
+
+    def _state_drafted(self) -> None:
+        """Once the words are counted."""
+        once = Qt.ConnectionType.SingleShotConnection
+        self.status.word_count.counted.connect(self._show_statement, once)
+        self.status.word_count.count()
+
+    def _show_statement(self, words: int, _selected: int, owners: Counter[str]) -> None:
+        from app.provenance.ui.statement_dialog import StatementDialog  # the first paint does not need it
+        from app.support.project import project
+
+        dialog = StatementDialog(self.view.document, words, owners, project().version, self)
+        dialog.failed.connect(self.notice.show_fault)
+        dialog.open()
 
     # ---------------------------------------------------------------- what is shown
 

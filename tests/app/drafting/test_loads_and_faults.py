@@ -129,9 +129,10 @@ class Telling:
 
     def __init__(self, engine: ProcessEngine) -> None:
         self._engine = engine
-        self.load, self.prepare, self.unload, self.close = (
+        self.load, self.prepare, self.prompt, self.unload, self.close = (
             engine.load,
             engine.prepare,
+            engine.prompt,
             engine.unload,
             engine.close,
         )

@@ -35,10 +35,12 @@ def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
 
     yield open_one
     for window, worker, recovery in opened:
+        run(window.view.sent.close())
         run(window.view.drafts.close())
         run(window.model.close())
         assert worker.close()
         window.view.document.close()
+        window.view.keeper.close()
         recovery.close()
         window.history.close()
     app = QApplication.instance()
