@@ -33,6 +33,7 @@ FOLDERS = {
         "editor",
         "worker",
         "drafting",
+        "checks",
         "models",
         "engine_setup",
         "support",

@@ -14,6 +14,7 @@ from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
 
 _NATIVE = QKeySequence.SequenceFormat.NativeText
+MENDS = "Draft only the words anew that are marked with a wavy line (F7)"
 CANNOT_REDRAFT = "This model’s engine can only continue a text"
 
 
@@ -47,6 +48,7 @@ class DraftActions(QObject):
             "Pick words", "Pick words of the draft by keys", picking.begin, "Ctrl+Shift+P"
         )
         self.pin = self._action("Pin\tSpace", "Redraft leaves pinned words as they are (Space)", picking.pin)
+        self.mend = self._action("Mend the marked words", MENDS, on_current(DraftSession.mend), "F7")
         self.corrections = self._action(
             "Show corrections",
             "Underline what was corrected while the draft developed",
@@ -124,6 +126,8 @@ class DraftActions(QObject):
         for action, tool_tip in self._joining.items():
             action.setEnabled(self._commands.redrafts)
             action.setToolTip(tool_tip if self._commands.redrafts else CANNOT_REDRAFT)
+        can_mend = bool(draft and draft.glitches) and self._commands.redrafts
+        self.mend.setEnabled(can_mend)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)
 

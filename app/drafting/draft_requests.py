@@ -53,7 +53,7 @@ class DraftRequests(QObject):
         request = self._request(places, variants, steps_share, first.retries)
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for number, draft in enumerate(drafts):
-            draft.placement.extent = "paragraphs" if draft.verb.joins_after else places[number].extent
+            draft.placement.extent = "paragraphs" if places[number].joins_after else places[number].extent
             begins = request.seed + number * variants
             seeds = [(begins + variant) % 2**63 for variant in range(variants)]
             draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)
@@ -140,7 +140,7 @@ class DraftRequests(QObject):
 def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     """What the draft is asked for, by the text as it is now."""
     placement, verb = draft.placement, draft.verb
-    context = placement.context()
+    context, joins_after = placement.context(), verb.joins_after or draft.mends
     if draft.selection:
         context = TextContext(draft.selection + placement.separator, "")
     passage = placement.passage
@@ -148,16 +148,18 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     share, lengths = verb.renoise_share, verb.length_shares
     if draft.pinned:
         passage, held, share, lengths = draft.pinned_text, draft.pinned, 1.0, lengths[:1]
+    if draft.mends:
+        lengths = (1.0,)
     return DraftPlace(
         before=context.before,
-        after=context.after,
+        after=placement.tail + context.after if draft.mends else context.after,
         instruction="\n".join(filter(None, (verb.instruction, draft.instruction))),
         start_text=passage,
         held=held,
         renoise_share=share,
-        joins_after=verb.joins_after,
+        joins_after=joins_after,
         length_shares=lengths,
-        length_tokens=verb.length_tokens if verb.joins_after else None,
+        length_tokens=verb.length_tokens if joins_after else None,
         extent=extent,
-        min_tokens=LEAST_TOKENS if extent == "sentence" and not verb.joins_after else 0,
+        min_tokens=LEAST_TOKENS if extent == "sentence" and not joins_after else 0,
     )

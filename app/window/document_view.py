@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.checks.draft_checks import DraftChecks
 from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
 from app.drafting.controller import DraftController
@@ -52,6 +53,7 @@ class DocumentView(QWidget):
         self.drafts = DraftController(self.page, worker, model, settings, self)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
+        self.checks = DraftChecks(self.drafts, settings)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)

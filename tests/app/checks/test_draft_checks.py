@@ -1,0 +1,61 @@
+"""Drafts in the page, looked over once they have settled."""
+
+import asyncio
+
+from app.drafting.draft_actions import DraftActions
+from app.drafting.draft_session import DraftState
+from engine.protocol.requests import Span
+from tests.app.checks.conftest import SAYS
+from tests.app.conftest import Run
+from tests.app.drafting.conftest import Desk, ScriptedEngine
+
+
+async def checked(desk: Desk) -> None:
+    await desk.state(DraftState.SETTLED)
+    await desk.until(lambda: desk.draft.findings is not None)
+
+
+def marked(desk: Desk, kind: str = "glitch") -> list[str]:
+    text = desk.draft.text or ""
+    found = desk.draft.findings or ()
+    return [text[each.span.start : each.span.end] for each in found if each.kind == kind]
+
+
+def test_a_settled_drafts_glitch_is_marked_and_mended_by_a_key(
+    desk: Desk, engine: ScriptedEngine, run: Run
+) -> None:
+    actions = DraftActions(desk.drafts, desk.commands, desk.picking, desk.page)
+
+    async def scenario() -> None:
+        desk.commands.draft()
+        await checked(desk)
+        assert marked(desk) == ["the"]
+        assert actions.mend.isEnabled()
+        assert not actions.mend.shortcut().isEmpty()
+        engine.says = mended = SAYS.replace("the the", "the old")
+        actions.mend.trigger()
+        await checked(desk)
+        assert desk.draft.text == mended
+        assert marked(desk) == []
+        assert not actions.mend.isEnabled()
+
+    run(scenario())
+    place = engine.requests[-1].places[0]
+    start = SAYS.index("the sea")
+    assert place.start_text == SAYS
+    assert place.held == (Span(0, start), Span(start + 3, len(SAYS)))
+    assert (place.joins_after, place.length_shares) == (True, (1.0,))
+    assert len(engine.requests[-1].places) == engine.requests[-1].variants == 1
+
+
+def test_a_switch_turns_it_off_and_on_again(desk: Desk, run: Run) -> None:
+    async def scenario() -> None:
+        await desk.settled()
+        await checked(desk)
+        for on in (False, True):
+            desk.settings.change(check_glitches=on)
+            await asyncio.sleep(0)
+            await checked(desk)
+            assert marked(desk) == ["the"] * on
+
+    run(scenario())
