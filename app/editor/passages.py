@@ -24,15 +24,19 @@ _NUMBER_WORDS = (
     "|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|veinte|cien|ciento|mil"
 )
 """English, German, French, Spanish."""
+_CODE = r"""
+    ^\ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^\ {0,3}(?P=fence)[`~]*\ *$  # a fenced block
+    | `[^`\n]+`                                   # code
+    | (?:https?://|www\.)[^\s<>)\]]*[^\s<>)\].,;:!?…'"”’»] | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
+    | !?\[[^\]\n]*\]\([^)\n]*\) | </?[a-zA-Z][^<>\n]*>
+"""
+"""And links and tags; a verbose pattern, as the next one."""
 _PROTECTED = rf"""
     \b(?i:{_NUMBER_WORDS})\b
-    | ^\ {{0,3}}(?P<fence>`{{3,}}|~{{3,}})[^\n]*\n.*?^\ {{0,3}}(?P=fence)[`~]*\ *$  # a fenced block
-    | `[^`\n]+`                                   # code
+    | {_CODE}
     | “[^”\n]*(?:”|$) | \A[^“”„\n]*”              # quotations, and parts of those that go on
     | „[^“”\n]*[“”] | «[^»\n]*» | »[^«\n]*« | ‹[^›\n]*› | "[^"\n]+" | 「[^」\n]*」 | 『[^』\n]*』
     | ‘[^\n]*?’(?!\w) | ‚[^\n]*?[‘’](?!\w) | (?<!\w)'[^'\n]+'(?!\w)
-    | (?:https?://|www\.)[^\s<>)\]]*[^\s<>)\].,;:!?…'"”’»] | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
-    | !?\[[^\]\n]*\]\([^)\n]*\) | </?[a-zA-Z][^<>\n]*>
     | ^\ {{0,3}}(?:\#{{1,6}}|[-*+>]|\d+[.)])(?=\s)    # what a line of Markdown begins with
     | \*{{2,3}}|__|~~ | (?<![\w*])[*_](?=[^\s*_]) | (?<=[^\s*_])[*_](?![\w*])  # emphasis
     | \[\[[^\]\n]*\]\]
@@ -50,6 +54,8 @@ _GERMAN_NOUN = re.compile(
     re.IGNORECASE,
 )
 """What comes before a word that has its capital as a noun."""
+_NO_PROSE = "\ufffc"
+"""Unicode's character for an object among the text."""
 _REACH = 40
 NAMES_REACH = 5_000
 """Characters around a passage."""
@@ -108,6 +114,15 @@ def _fences(text: str, fence: str = "") -> Iterator[str]:
         elif mark.startswith(fence) and not info:
             fence = ""
         yield fence
+
+
+def without_code(text: str) -> str:
+    """As long as the text, with what is no prose in it replaced: code, links, tags."""
+
+    def blank(found: re.Match[str]) -> str:
+        return "".join(char if char == "\n" else _NO_PROSE for char in found[0])
+
+    return re.sub(_CODE, blank, text, flags=re.VERBOSE | re.MULTILINE | re.DOTALL)
 
 
 def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ...]:
