@@ -6,7 +6,8 @@ from PySide6.QtCore import QObject
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
-from app.drafting.finding import Finding
+from app.drafting.finding import Finding, summary
+from app.editor.page import Page
 from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets.timers import timer
@@ -17,8 +18,9 @@ class DraftChecks(QObject):
     that shows it.
     """
 
-    def __init__(self, drafts: DraftController, settings: SettingsStore) -> None:
+    def __init__(self, page: Page, drafts: DraftController, settings: SettingsStore) -> None:
         super().__init__(drafts)
+        self._page = page
         self._drafts = drafts
         self._settings = settings
         self._checked_by = self._wanted()
@@ -43,12 +45,21 @@ class DraftChecks(QObject):
     def _check(self) -> None:
         for draft in list(self._drafts.overlays):
             if draft.shown and draft.findings is None:
-                draft.set_findings(self._findings(draft))
+                findings = self._findings(draft)
+                draft.set_findings(findings)
+                if told := summary(findings):
+                    self._page.announce(told)
 
     def _findings(self, draft: DraftSession) -> tuple[Finding, ...]:
-        from app.checks.glitches import glitches  # the first paint does not need it
+        from app.checks.facts import new_facts  # the first paint does not need them
+        from app.checks.glitches import glitches
 
-        assert draft.text is not None
-        checks_glitches, _ = self._checked_by
-        around = draft.placement.context()
-        return glitches(draft.text, around.before, around.after) if checks_glitches else ()
+        text, placement = draft.text or "", draft.placement
+        if placement.in_code:
+            return ()
+        around, (checks_glitches, checks_facts) = placement.context(), self._checked_by
+        found = glitches(text, around.before, placement.tail + around.after) if checks_glitches else ()
+        if checks_facts:
+            asked = f"{placement.passage}\n{draft.instruction}"
+            found += new_facts(text, around.before, around.after, asked)
+        return found

@@ -46,8 +46,8 @@ _PROTECTED = rf"""
 """
 """A verbose pattern; compiled when it is first needed, since the first paint has a target."""
 _WORD = re.compile(r"[^\W\d_][\w’'-]*")
-_BEGINS_SENTENCE = re.compile(r"(?:^|[.!?…。！？][^\w\s]*\s+|\n)[^\w\n]*$")
-_ABBREVIATED = re.compile(r"\b(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3}|Prof|\d{1,2})\.\s$", re.IGNORECASE)
+_BEGINS_SENTENCE = re.compile(r"(?:^|[.!?…。！？][^\w\s]*\s+|\n)[^\w\n]*$|(?:^|[\s(\[—–])[\"“„«»‘‚]$")
+_ABBREVIATED = re.compile(r"\b(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3}|Prof|\d{1,2})\.[^\S\n]\Z", re.IGNORECASE)
 _GERMAN_NOUN = re.compile(
     r"\b(?:d(?:er|ie|as|em|en)|k?ein(?:e[nmrs]?)?|im|zu[mr]|vom|beim|ins|diese[nmrs]?|jede[nmrs]?|viele[nr]?"
     r"|(?:mein|dein|sein|ihr|unser|euer)(?:e[nmrs]?)?)\s(?:[^\W\d_]+\s)?$",
@@ -133,7 +133,7 @@ def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ..
         Span(*found.span())
         for found in re.finditer(_PROTECTED, passage, re.VERBOSE | re.MULTILINE | re.DOTALL)
     ]
-    spans += _names(before[-NAMES_REACH:], passage, after[:NAMES_REACH])
+    spans += names(before[-NAMES_REACH:], passage, after[:NAMES_REACH])
     spans.sort(key=lambda span: span.start)
     ends = accumulate((span.end for span in spans), max, initial=0)
     free = [
@@ -142,7 +142,7 @@ def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ..
     return tuple(spans) if any(map(str.isalnum, "".join(free))) else ()
 
 
-def _names(before: str, passage: str, after: str) -> list[Span]:
+def names(before: str, passage: str, after: str) -> list[Span]:
     """Words with a capital that no sentence begins with, and the same ones where one does."""
     text, start = before + passage + after, len(before)
     words = list(_WORD.finditer(text))

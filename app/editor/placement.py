@@ -100,6 +100,11 @@ class Placement:
         return self._join.mode(self._near())
 
     @property
+    def in_code(self) -> bool:
+        """Whether it is in a fenced block."""
+        return self._join.in_code
+
+    @property
     def separator(self) -> str:
         """The line breaks between the text before the draft and the draft."""
         return self._join.lead(self._near())

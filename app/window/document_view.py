@@ -20,6 +20,7 @@ from app.drafting.idle_unload import IdleUnload
 from app.drafting.prefetch import Prefetch
 from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
+from app.drafting.ui.finding_hints import FindingHints
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
 from app.settings.store import SettingsStore
@@ -53,8 +54,9 @@ class DocumentView(QWidget):
         self.drafts = DraftController(self.page, worker, model, settings, self)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
-        self.checks = DraftChecks(self.drafts, settings)
+        self.checks = DraftChecks(self.page, self.drafts, settings)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
+        self.hints = FindingHints(self.page, self.drafts, self.picking)
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
         self.button = DraftButton(self.page, self.drafts, self.commands)

@@ -2,9 +2,9 @@
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from app.checks.glitches import glitches
+from tests.app.checks.conftest import JUNK
 
 ENGLISH = "It was the year that they had all of it. "
 GERMAN = "Es war das Jahr, in dem sie nicht mit der Stadt und den Leuten war. "
@@ -117,16 +117,6 @@ def test_a_mark_without_its_partner(text: str) -> None:
 def test_a_sentence_that_was_said_before(text: str) -> None:
     _, wanted, found = marked(text)
     assert found == wanted
-
-
-JUNK = st.text(
-    st.one_of(
-        st.sampled_from("“”„‘’‚«»\"'()[]{}-.!?,;: \n`aeTthe"),
-        st.characters(exclude_categories=["Cs"]),
-        st.sampled_from("שלוםعربيहिन्दीไทย中文あア한국어éß🦊👩‍👩‍👧\u0301\u200d"),
-    ),
-    max_size=120,
-)
 
 
 @given(JUNK, JUNK, JUNK)
