@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 
 from PySide6.QtCore import QLocale
 
@@ -20,6 +20,8 @@ from engine.protocol.requests import Span
 
 NEAR_CHARACTERS = 5_000
 """Of the text on either side: read word by word. What lies farther is searched for what is not there."""
+NAME_CHARACTERS = 1_500
+"""So much of it tells what is a name."""
 MANY_CAPITALS = 0.15
 """Of the words that begin no sentence: where as many have one, nouns may have it."""
 _TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof", "sir", "lady", "lord", "herr", "herrn", "frau"})
@@ -54,7 +56,7 @@ def new_facts(draft: str, before: str = "", after: str = "", more: str = "") -> 
     ]
     found += [(span, "date") for span in _dates_in(text, language) if not sent.has_word(_at(text, span))]
     told: set[str] = set()
-    for span in _capitalised(text, near_before, near_after, language):
+    for span in _capitalised(text, near_before[-NAME_CHARACTERS:], near_after[:NAME_CHARACTERS], language):
         word = _at(text, span)
         if _key(word) not in told and not sent.has_word(word):
             told.add(_key(word))
@@ -66,39 +68,43 @@ class _Sent:
     """What the writer's text says."""
 
     def __init__(self, near: str, far: tuple[str, str], language: Language | None) -> None:
-        self._words = {_key(word) for word in WORD.findall(near)}
-        self._values = {value for number in numbers(near, language) for value in number.values}
-        self._far = far
-        self._inflects = language is not ENGLISH
+        self._near, self._far, self._language = near, far, language
+        self._words = frozenset(WORD.findall(near.casefold()))
+        self._stands_far = cache(self._search_far)
+
+    @cached_property
+    def _values(self) -> frozenset[str]:
+        found = numbers(self._near, self._language)
+        return frozenset(value for number in found for value in number.values)
 
     def has_word(self, word: str) -> bool:
-        """As it is or, save in English, with another ending."""
+        """As it is, or with another ending: in English only an s."""
         key = _key(word)
-        if not self._words.isdisjoint((key, key + "s", key.rstrip("s"))):
+        if not self._words.isdisjoint((key, f"{key}s", f"{key}'s", f"{key}’s", key.removesuffix("s"))):
             return True
         if "-" in key and self._words.issuperset(key.split("-")):
             return True
-        stem = key[: max(4, len(key) - 3)]
-        likely = (other for other in self._words if abs(len(other) - len(key)) <= 3)
-        if self._inflects and any(other.startswith(stem) for other in likely):
-            return True
-        return self._stands_far({word, _bare(word)})
+        if self._language is not ENGLISH:
+            stem = key[: max(4, len(key) - 3)]
+            likely = (other for other in self._words if abs(len(other) - len(key)) <= 3)
+            if any(other.startswith(stem) for other in likely):
+                return True
+        return self._stands_far(_bare(word))
 
     def has_number(self, number: Number, spelled: str) -> bool:
         if number.values & self._values:
             return True
-        return self._stands_far({spelled, *number.values, *map(_grouped, number.values)})
+        return any(map(self._stands_far, {spelled, *number.values, *map(_grouped, number.values)}))
 
-    def _stands_far(self, spellings: set[str]) -> bool:
+    def _search_far(self, spelling: str) -> bool:
         """As a word of its own."""
         for text in self._far:
-            for spelling in spellings:
-                at = text.find(spelling)
-                while at >= 0:
-                    end = at + len(spelling)
-                    if not (text[max(0, at - 1) : at].isalnum() or text[end : end + 1].isalnum()):
-                        return True
-                    at = text.find(spelling, end)
+            at = text.find(spelling)
+            while at >= 0:
+                end = at + len(spelling)
+                if not (text[max(0, at - 1) : at].isalnum() or text[end : end + 1].isalnum()):
+                    return True
+                at = text.find(spelling, end)
         return False
 
 
@@ -108,8 +114,8 @@ def _at(text: str, span: Span) -> str:
 
 def _capitalised(text: str, before: str, after: str, language: Language | None) -> Iterator[Span]:
     """Words that are names, for all that can be told."""
-    many = _share_of_capitals(before + text + after) >= MANY_CAPITALS
-    if (language and language.noun_capitals) or (language is None and many):
+    nouns = language.noun_capitals if language else _share_of_capitals(before + text + after) >= MANY_CAPITALS
+    if nouns:
         yield from (Span(*found.span(1)) for found in _TITLED.finditer(text))
         return
     no_names = _TITLES | _dates(language) | (language.common if language else frozenset())

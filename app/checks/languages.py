@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -151,9 +152,9 @@ _LANGUAGES = (ENGLISH, GERMAN, FRENCH, SPANISH, ITALIAN, PORTUGUESE, DUTCH)
 
 def language_of(text: str) -> Language | None:
     """By its commonest words; None where it is another one, or too short to tell."""
-    words = [word.casefold() for word in WORD.findall(text[:SAMPLE_CHARACTERS])]
-    counts = [sum(word in language.common for word in words) for language in _LANGUAGES]
+    words = Counter(WORD.findall(text[:SAMPLE_CHARACTERS].casefold()))
+    counts = [sum(map(words.__getitem__, language.common)) for language in _LANGUAGES]
     most = max(counts)
-    if most < max(LEAST_WORDS, LEAST_SHARE * len(words)) or counts.count(most) > 1:
+    if most < max(LEAST_WORDS, LEAST_SHARE * words.total()) or counts.count(most) > 1:
         return None
     return _LANGUAGES[counts.index(most)]
