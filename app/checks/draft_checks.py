@@ -12,6 +12,9 @@ from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets.timers import timer
 
+REACH_CHARACTERS = 100_000
+"""Of the text on either side: about as much as the longest prompt holds."""
+
 
 class DraftChecks(QObject):
     """Each variant is checked once, when it is first shown, by the text as it is then, and after the frame
@@ -57,7 +60,7 @@ class DraftChecks(QObject):
         text, placement = draft.text or "", draft.placement
         if placement.in_code:
             return ()
-        around, (checks_glitches, checks_facts) = placement.context(), self._checked_by
+        around, (checks_glitches, checks_facts) = placement.context(REACH_CHARACTERS), self._checked_by
         found = glitches(text, around.before, placement.tail + around.after) if checks_glitches else ()
         if checks_facts:
             asked = f"{placement.passage}\n{draft.instruction}"

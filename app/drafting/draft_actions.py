@@ -49,6 +49,7 @@ class DraftActions(QObject):
         )
         self.pin = self._action("Pin\tSpace", "Redraft leaves pinned words as they are (Space)", picking.pin)
         self.mend = self._action("Mend the marked words", MENDS, on_current(DraftSession.mend), "F7")
+        self.mend.setIconText("Mend")
         self.corrections = self._action(
             "Show corrections",
             "Underline what was corrected while the draft developed",

@@ -157,6 +157,7 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
         start_text=passage,
         held=held,
         renoise_share=share,
+        changes=draft.mends,
         joins_after=joins_after,
         length_shares=lengths,
         length_tokens=verb.length_tokens if joins_after else None,

@@ -21,10 +21,12 @@ class Finding:
     """For the writer, in a few words."""
 
 
-def facts_text(findings: Sequence[Finding]) -> str:
-    """Under a settled draft."""
+def facts_texts(findings: Sequence[Finding]) -> tuple[str, str]:
+    """Under a settled draft; and where there is little room."""
     count = sum(finding.kind == "fact" for finding in findings)
-    return f"Check facts: {count} not from your text" if count else "Check facts."
+    if not count:
+        return "Check facts.", "Check facts."
+    return f"Check facts: {count} not from your text", f"Check facts: {count}"
 
 
 def summary(findings: Sequence[Finding]) -> str:

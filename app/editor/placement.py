@@ -114,9 +114,9 @@ class Placement:
         """What is put in behind the draft."""
         return self._join.tail(self._near())
 
-    def context(self) -> TextContext:
+    def context(self, reach: int = CONTEXT_CHARACTERS) -> TextContext:
         """The text before the draft, as the draft finds it, and the text after it."""
-        around = self._read(CONTEXT_CHARACTERS)
+        around = self._read(reach)
         return TextContext(around.before + self.separator, around.after)
 
     @property

@@ -112,7 +112,7 @@ class JoiningPlan:
         capacity = max(1, int(self._room / max(1.0, *self._shares)))
         windows = self.passage.windows(capacity, model.detokenizer)
         self.canvases = len(windows)
-        self._windows = windows
+        self._windows = [window.changing() for window in windows] if place.changes else windows
         self._closing = [] if ids else _closing_ids(model, place)
         least = [self._own(window, share)[0] for window in windows for share in self._shares]
         self._refuse_beyond_context(len(prompt.ids) + len(windows) * max(least))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 REPHRASED_SHARE = 0.5
 """Where as many of the words are drafted anew, the passage is to read otherwise."""
+_FEW = 4
 _ENDS = re.compile("[.。！？।۔።]")
 _FULL_WIDTH = "。！？"
 _IN_WORD = "'’-_"
@@ -83,6 +84,16 @@ class Passage:
         held = self.held | (frozenset(range(len(self.ids))) - drafted)
         unlikely = frozenset(next(at for at in word if at not in self.held) for word in words[:changed])
         return replace(self, held=held, unlikely=unlikely)
+
+    def changing(self) -> Passage:
+        """What is not held becomes another text: each token of a few, of a longer part the first one."""
+        parts = [
+            list(part)
+            for is_held, part in groupby(range(len(self.ids)), self.held.__contains__)
+            if not is_held
+        ]
+        unlikely = (part if len(part) <= _FEW else part[:1] for part in parts)
+        return replace(self, unlikely=frozenset(at for part in unlikely for at in part))
 
     def placed(self, length: int) -> tuple[int, dict[int, int]]:
         """Where what is held stands in a draft of about `length` tokens: in its order, at the same share of

@@ -10,7 +10,7 @@ from app.drafting.controller import DraftController
 from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftSession, DraftState
-from app.drafting.finding import details, facts_text, summary
+from app.drafting.finding import details, facts_texts, summary
 from app.editor.page import Page
 from app.editor.passages import protected
 from app.widgets.labels import ElidedLabel, quiet, quiet_label, tool_button
@@ -110,7 +110,6 @@ class DraftBar(QFrame):
         self.setToolTip(_hint(draft))
         self.names.setChecked(draft.holds_names)
         found = draft.findings or ()
-        self.facts.setText(facts_text(found))
         self.setAccessibleDescription("\n".join(filter(None, (draft.text, summary(found)))))
         self.text.setText(draft.text or "")
         self.text.setVisible(settled)
@@ -172,6 +171,8 @@ class DraftBar(QFrame):
     def _fit(self, draft: DraftSession, room: int) -> None:
         """The keys are told only while they hold; what there is no room for goes."""
         held = self._keys.held
+        told, told_shortly = facts_texts(draft.findings or ())
+        self.facts.setText(told)
         self.facts.setVisible(draft.text is not None)
         for button in (self.retry, self.ask):
             button.setVisible(draft.state is DraftState.SETTLED)
@@ -186,6 +187,9 @@ class DraftBar(QFrame):
         escapes = (held and not selects) or (draft.develops and self._drafts.at_caret is draft)
         self.discard.setText("Discard  Esc" if escapes else "Discard")
         self.adjustSize()
+        if self.width() > room:
+            self.facts.setText(told_shortly)
+            self.adjustSize()
         for widget in (self.facts, self.progress, self.discard_all, self.keep_all, self.ask, self.mend):
             if self.width() > room:
                 widget.hide()

@@ -44,7 +44,7 @@ def test_a_settled_drafts_glitch_is_marked_and_mended_by_a_key(
     start = SAYS.index("the sea")
     assert place.start_text == SAYS
     assert place.held == (Span(0, start), Span(start + 3, len(SAYS)))
-    assert (place.joins_after, place.length_shares) == (True, (1.0,))
+    assert (place.joins_after, place.changes, place.length_shares) == (True, True, (1.0,))
     assert len(engine.requests[-1].places) == engine.requests[-1].variants == 1
 
 
