@@ -68,8 +68,9 @@ def _doubled(text: str, first: int, last: int, language: Language | None) -> Ite
         if one[0].casefold() != word or between.strip() or between.count("\n") > 1:
             continue
         names = one[0][0].isupper() and other[0][0].isupper()
+        is_double_name = names and text.count(other[0]) == 2 * text.count(one[0] + between + other[0])
         emphatic = language.doubles and word not in language.common
-        if not (word in language.twice or names or emphatic):
+        if not (word in language.twice or is_double_name or emphatic):
             drafted = other if other.start() < last else one
             yield Span(*drafted.span())
 
@@ -110,26 +111,35 @@ def _repeated(text: str, first: int, last: int) -> Iterator[Span]:
     ends = _paragraph(text, last, 1)
     said: set[str] = set()
     drafted: list[tuple[Span, str]] = []
-    place = begins
-    for sentence in segments(text[begins:ends], _SENTENCE):
-        for line in sentence.splitlines(keepends=True):
-            start, place = place, place + len(line)
-            words = WORD.findall(line.casefold())
-            letters = "".join(words)
-            wide = east_asian_width(letters[:1] or " ") in "WF"  # written without spaces
-            if len(letters) < _LEAST_LETTERS - 4 * wide or (len(words) < _LEAST_WORDS and not wide):
-                continue
-            key = " ".join(words)
-            bare = line.strip()
-            at = start + line.index(bare)
-            if at < last and at + len(bare) > first:
-                drafted.append((Span(max(first, at), min(last, at + len(bare))), key))
-            else:
-                said.add(key)
+    for start, sentence in _sentences(text[begins:ends], begins):
+        words = WORD.findall(sentence.casefold())
+        letters = "".join(words)
+        wide = east_asian_width(letters[:1] or " ") in "WF"  # written without spaces
+        if len(letters) < _LEAST_LETTERS - 4 * wide or (len(words) < _LEAST_WORDS and not wide):
+            continue
+        span = Span(max(first, start), min(last, start + len(sentence)))
+        if span.start < span.end:
+            drafted.append((span, " ".join(words)))
+        else:
+            said.add(" ".join(words))
     for span, key in drafted:
         if key in said:
             yield span
         said.add(key)
+
+
+def _sentences(text: str, place: int) -> Iterator[tuple[int, str]]:
+    """Each with where it begins, in one line. place: where the text begins."""
+    for line in text.splitlines(keepends=True):
+        parts: list[str] = []
+        for part in segments(line, _SENTENCE):
+            if parts and part[:1].islower():  # “Who is it?” she asked
+                parts[-1] += part
+            else:
+                parts.append(part)
+        for part in parts:
+            yield place + len(part) - len(part.lstrip()), part.strip()
+            place += len(part)
 
 
 def _paragraph(text: str, place: int, side: int) -> int:

@@ -33,6 +33,7 @@ def marked(text: str) -> tuple[str, list[str], list[str]]:
         ENGLISH + "⟦He saw the {the} {the} sea.⟧",
         ENGLISH
         + "⟦She had had enough, and said that that was that. I gave her her coat; it is very very old.⟧",
+        ENGLISH + "⟦Susan {Susan} went, and Susan saw her go.⟧",
         ENGLISH + "⟦They went to Walla Walla. The, the man said. 3 3 4 4⟧",
         ENGLISH + "⟦The word. Word by word, he read\n\nread by her.⟧",
         ENGLISH + "⟦Use `the` the `the` the way.⟧",
@@ -109,6 +110,7 @@ def test_a_mark_without_its_partner(text: str) -> None:
         "⟦It rained. {He went home by the sea.}⟧ So it was. He went home by the sea.",
         "He went home by the sea.\n\n⟦{He went home by the sea.} It rained.⟧",
         "He went home by the sea.\n\nIt rained.\n\nThen it snowed.\n\n⟦He went home by the sea.⟧",
+        "⟦“Who is it now?” she asked, and went out. “Is it him?” she asked, and went out.⟧",
         "It rained. It rained. ⟦It rained again. It rained again.⟧",
         "He went home by the sea. He went ⟦{home by the sea.} Then it rained.⟧",
         "他回家了，然后他睡觉了。⟦{他回家了，然后他睡觉了。}好。⟧",
