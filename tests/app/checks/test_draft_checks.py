@@ -8,6 +8,7 @@ from engine.protocol.requests import Span
 from tests.app.checks.conftest import SAYS
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
+from tests.app.pages import END, put_caret
 
 
 async def checked(desk: Desk) -> None:
@@ -59,3 +60,63 @@ def test_a_switch_turns_it_off_and_on_again(desk: Desk, run: Run) -> None:
             assert marked(desk) == ["the"] * on
 
     run(scenario())
+
+
+def test_facts_are_looked_for_in_the_text_around_and_in_what_was_asked(
+    desk: Desk, engine: ScriptedEngine, run: Run
+) -> None:
+    engine.says = "Clara saw Ida and Eve at the gate with Clara and 12 of them."
+
+    async def scenario() -> None:
+        desk.commands.draft_at([desk.page.textCursor()], "Say it of Eve.")
+        await checked(desk)
+        assert marked(desk, "fact") == ["Ida", "12"]
+        desk.settings.change(check_facts=False)
+        await checked(desk)
+        assert marked(desk, "fact") == []
+
+    run(scenario())
+
+
+def test_each_variant_is_checked_as_it_is_shown_and_no_code_is(
+    desk: Desk, engine: ScriptedEngine, run: Run
+) -> None:
+    desk.settings.change(variants=2)
+    engine.says_each = ("It was the the sea.", "It was the sea.")
+
+    async def scenario() -> None:
+        desk.commands.draft()
+        await checked(desk)
+        first = marked(desk)
+        desk.draft.show(1)
+        await checked(desk)
+        assert sorted([first, marked(desk)]) == [[], ["the"]]
+        desk.draft.discard()
+        desk.settings.change(variants=1)
+        desk.page.setPlainText("```\nfor the the in that:")
+        put_caret(desk.page, END)
+        engine.says_each, engine.says = (), "it is the the of it"
+        desk.commands.draft()
+        await checked(desk)
+        assert marked(desk) == []
+
+    run(scenario())
+
+
+def test_a_draft_that_is_nothing_but_a_glitch_is_drafted_anew(
+    desk: Desk, engine: ScriptedEngine, run: Run
+) -> None:
+    engine.says = "It was there by the gate."
+    desk.page.setPlainText("It was there by the gate. ")
+    put_caret(desk.page, END)
+
+    async def scenario() -> None:
+        desk.commands.draft()
+        await checked(desk)
+        assert marked(desk) == [engine.says]
+        desk.draft.mend()
+        await checked(desk)
+
+    run(scenario())
+    place = engine.requests[-1].places[0]
+    assert (place.start_text, place.held, place.joins_after) == ("", (), False)
