@@ -20,6 +20,8 @@ from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilling
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
+MENDING_LENGTHS = (1.0, 1.0, 0.1)
+"""Two drafts of the words, and one without them: the likeliest is taken."""
 LEAST_TOKENS = 4
 """Of a sentence: where the model finds nothing to add, it ends at once."""
 
@@ -45,7 +47,9 @@ class DraftRequests(QObject):
     def send(self, drafts: Sequence[DraftSession]) -> None:
         """One request for all of them, by the text as it is now; several have one variant each."""
         first, variants = drafts[0], 1
-        if len(drafts) == 1 and not first.pinned:
+        if len(drafts) == 1 and first.mends:
+            variants = min(len(MENDING_LENGTHS), self._model.max_batch)
+        elif len(drafts) == 1 and not first.pinned:
             variants = len(first.verb.length_shares) or self._settings.current.variants
             variants = min(variants, self._model.max_batch)
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
@@ -149,7 +153,7 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     if draft.pinned:
         passage, held, share, lengths = draft.pinned_text, draft.pinned, 1.0, lengths[:1]
     if draft.mends:
-        lengths = (1.0,)
+        lengths = MENDING_LENGTHS
     return DraftPlace(
         before=context.before,
         after=placement.tail + context.after if draft.mends else context.after,

@@ -124,7 +124,12 @@ class DraftSession(QObject):
     @property
     def count(self) -> int:
         """Of the variants, those that develop included."""
-        return len(self.variants) + len(self._developing)
+        return len(self.variants) + len(self._developing[: self._most_new])
+
+    @property
+    def _most_new(self) -> int | None:
+        """Of the variants that develop, so many are shown: of mended ones only the best."""
+        return 1 if self.mends else None
 
     @property
     def text(self) -> str | None:
@@ -261,6 +266,7 @@ class DraftSession(QObject):
                 if all(developing.finished for developing in self._developing):
                     self.request_id = None
                     new = finished_variants(self._developing, self.placement)
+                    new = new[: self._most_new]
                     self.end(Outcome.FINISHED if new else Outcome.GIVEN_UP, new)
                     if not new:
                         self.failed.emit(NOTHING_TO_ADD)
@@ -288,7 +294,7 @@ class DraftSession(QObject):
             self.request_id = None
         watched = None
         if outcome is Outcome.STOPPED:
-            new = stopped_variants(self._developing, self.placement)
+            new = stopped_variants(self._developing[: self._most_new], self.placement)
             watched = self._developing[max(0, self.shown_variant - len(self.variants))].seed
         self._developing = []
         if new:

@@ -60,7 +60,7 @@ class DraftPlace(msgspec.Struct, frozen=True, kw_only=True):
     renoise_share: float = 1.0
     """Of start_text's words that are not held: how many are drafted anew, the least likely first, 0 … 1."""
     changes: bool = False
-    """Where it joins_after: what is not held may not come back as it was."""
+    """Where it joins_after: what is not held may not come back as it was, and may go in a shorter draft."""
     joins_after: bool = False
     """`after` is pinned behind the draft, which has exactly its length: it leads up to it."""
     length_shares: tuple[float, ...] = ()

@@ -36,7 +36,7 @@ def test_a_settled_drafts_glitch_is_marked_and_mended_by_a_key(
         engine.says = mended = SAYS.replace("the the", "the old")
         actions.mend.trigger()
         await checked(desk)
-        assert desk.draft.text == mended
+        assert desk.texts == [SAYS, mended]
         assert marked(desk) == []
         assert not actions.mend.isEnabled()
 
@@ -45,8 +45,9 @@ def test_a_settled_drafts_glitch_is_marked_and_mended_by_a_key(
     start = SAYS.index("the sea")
     assert place.start_text == SAYS
     assert place.held == (Span(0, start), Span(start + 3, len(SAYS)))
-    assert (place.joins_after, place.changes, place.length_shares) == (True, True, (1.0,))
-    assert len(engine.requests[-1].places) == engine.requests[-1].variants == 1
+    assert (place.joins_after, place.changes) == (True, True)
+    assert engine.requests[-1].variants == len(place.length_shares) > 1
+    assert 0.1 in place.length_shares  # without the word
 
 
 def test_a_switch_turns_it_off_and_on_again(desk: Desk, run: Run) -> None:

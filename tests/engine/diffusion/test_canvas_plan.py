@@ -143,6 +143,9 @@ def test_what_is_to_change_comes_back_as_another_text_and_all_else_to_the_letter
         assert mended.text.startswith(text[:at])
         assert mended.text.endswith(text[at + 4 :])
         assert mended.text != text
+    fields["length_shares"] = (0.1,)
+    (shorter,) = finished_of(redraft(loaded_starter, max_steps=8, **fields))
+    assert shorter.text == text.replace("hope hope", "hope")
 
 
 def test_places_of_every_kind_share_a_batch(tiny_writer: LocalEngine) -> None:
