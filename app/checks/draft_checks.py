@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Slot
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
+from app.drafting.draft_words import DraftWords
 from app.drafting.finding import Finding, summary
 from app.editor.page import Page
-from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets.timers import timer
 
@@ -26,41 +26,38 @@ class DraftChecks(QObject):
         self._page = page
         self._drafts = drafts
         self._settings = settings
-        self._checked_by = self._wanted()
         self._due = timer(self, self._check, 0, single_shot=True)
         drafts.changed.connect(self._on_changed)
-        settings.changed.connect(self._on_settings)
+        settings.changed.connect(self._on_changed)
 
-    def _wanted(self, settings: Settings | None = None) -> tuple[bool, bool]:
-        chosen = settings or self._settings.current
-        return chosen.check_glitches, chosen.check_facts
+    @property
+    def _wanted(self) -> tuple[bool, bool]:
+        return self._settings.current.check_glitches, self._settings.current.check_facts
 
-    def _on_settings(self, chosen: Settings) -> None:
-        if self._wanted(chosen) != self._checked_by:
-            self._checked_by = self._wanted(chosen)
-            for draft in list(self._drafts.overlays):
-                draft.set_findings(None)
+    def _unchecked(self) -> list[tuple[DraftSession, DraftWords]]:
+        shown = [(draft, draft.words) for draft in self._drafts.overlays]
+        return [(draft, words) for draft, words in shown if words and words.looked_for != self._wanted]
 
+    @Slot()
     def _on_changed(self) -> None:
-        if any(draft.shown and draft.findings is None for draft in self._drafts.overlays):
+        if self._unchecked():
             self._due.start()
 
     def _check(self) -> None:
-        for draft in list(self._drafts.overlays):
-            if draft.shown and draft.findings is None:
-                findings = self._findings(draft)
-                draft.set_findings(findings)
-                if told := summary(findings):
-                    self._page.announce(told)
+        for draft, words in self._unchecked():
+            words.findings, words.looked_for = self._findings(draft, words.text), self._wanted
+            if told := summary(words.findings):
+                self._page.announce(told)
+            draft.changed.emit()
 
-    def _findings(self, draft: DraftSession) -> tuple[Finding, ...]:
+    def _findings(self, draft: DraftSession, text: str) -> tuple[Finding, ...]:
         from app.checks.facts import new_facts  # the first paint does not need them
         from app.checks.glitches import glitches
 
-        text, placement = draft.text or "", draft.placement
+        placement, (checks_glitches, checks_facts) = draft.placement, self._wanted
         if placement.in_code:
             return ()
-        around, (checks_glitches, checks_facts) = placement.context(REACH_CHARACTERS), self._checked_by
+        around = placement.context(REACH_CHARACTERS)
         found = glitches(text, around.before, placement.tail + around.after) if checks_glitches else ()
         if checks_facts:
             asked = f"{placement.passage}\n{draft.instruction}"

@@ -127,8 +127,6 @@ class DraftActions(QObject):
         for action, tool_tip in self._joining.items():
             action.setEnabled(self._commands.redrafts)
             action.setToolTip(tool_tip if self._commands.redrafts else CANNOT_REDRAFT)
-        can_mend = bool(draft and draft.glitches) and self._commands.redrafts
-        self.mend.setEnabled(can_mend)
         self.previous.setEnabled(shown > 0)
         self.next.setEnabled(shown + 1 < count)
 
@@ -138,6 +136,7 @@ class DraftActions(QObject):
         selected = words.selected if words else None
         self.pick.setEnabled(words is not None)
         self.pin.setEnabled(selected is not None)
+        self.mend.setEnabled(bool(words and words.glitches) and self._commands.redrafts)
         self.pin.setIconText("Unpin" if words and selected and words.are_pinned(selected) else "Pin")
         self.pin.setText(f"{self.pin.iconText()}\tSpace")
         self.retry.setIconText("Redraft" if words and words.pinned else "Retry")

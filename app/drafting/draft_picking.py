@@ -90,7 +90,7 @@ class DraftPicking(QObject):
             return False
         if by := _STEPS.get(event.key()):
             words.step(by, extends=shift)
-            reasons = reasons_at(draft.findings or (), words.selected)
+            reasons = reasons_at(words.findings, words.selected)
             self._page.announce(f"{words.selected_text}. {reasons}" if reasons else words.selected_text)
             draft.changed.emit()
             self.stepped.emit()

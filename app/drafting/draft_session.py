@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from itertools import accumulate
 from time import monotonic
 from typing import assert_never
 
@@ -12,7 +11,6 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_words import DraftWords
-from app.drafting.finding import Finding
 from app.drafting.variant import DevelopingVariant, Variant, finished_variants, stopped_variants
 from app.drafting.verbs import DRAFT, Verb
 from app.editor.placement import Placement
@@ -109,7 +107,6 @@ class DraftSession(QObject):
         self.variants: list[Variant] = []
         """The oldest first."""
         self._words: dict[int, DraftWords] = {}
-        self._findings: dict[int, tuple[Finding, ...]] = {}
         self.shown_variant = 0
         self.asked_at_s = self.settled_at_s = 0.0
         """By the monotonic clock."""
@@ -142,23 +139,6 @@ class DraftSession(QObject):
         return self._words.setdefault(self.shown_variant, DraftWords(shown.text)) if shown else None
 
     @property
-    def findings(self) -> tuple[Finding, ...] | None:
-        """What is to be looked at in the one that is shown; None while nobody has checked it."""
-        return self._findings.get(self.shown_variant) if self.shown else None
-
-    def set_findings(self, findings: tuple[Finding, ...] | None) -> None:
-        """Of the one that is shown. None: none of the variants has been checked."""
-        if findings is None:
-            self._findings.clear()
-        else:
-            self._findings[self.shown_variant] = findings
-        self.changed.emit()
-
-    @property
-    def glitches(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings or () if finding.kind == "glitch")
-
-    @property
     def can_part(self) -> bool:
         """Whether a part of it can be kept alone: what replaces a passage, replaces all of it."""
         return self.shown is not None and not self.placement.passage
@@ -178,11 +158,8 @@ class DraftSession(QObject):
 
     def mend(self) -> None:
         """Another draft that differs from the shown one only in the words of its glitches."""
-        if (shown := self.shown) and (glitches := self.glitches):
-            cuts = accumulate((glitch.span.end for glitch in glitches), max, initial=0)
-            starts = [*(glitch.span.start for glitch in glitches), len(shown.text)]
-            held = tuple(Span(end, start) for end, start in zip(cuts, starts, strict=True) if end < start)
-            self._draft_around(held, mends=True)
+        if (words := self.words) and words.glitches:
+            self._draft_around(words.around_glitches, mends=True)
 
     def _draft_around(self, held: tuple[Span, ...], *, mends: bool) -> None:
         assert self.text is not None

@@ -109,7 +109,7 @@ class DraftBar(QFrame):
             button.setToolTip(action.toolTip())
         self.setToolTip(_hint(draft))
         self.names.setChecked(draft.holds_names)
-        found = draft.findings or ()
+        found = draft.words.findings if draft.words else ()
         self.setAccessibleDescription("\n".join(filter(None, (draft.text, summary(found)))))
         self.text.setText(draft.text or "")
         self.text.setVisible(settled)
@@ -171,7 +171,7 @@ class DraftBar(QFrame):
     def _fit(self, draft: DraftSession, room: int) -> None:
         """The keys are told only while they hold; what there is no room for goes."""
         held = self._keys.held
-        told, told_shortly = facts_texts(draft.findings or ())
+        told, told_shortly = facts_texts(draft.words.findings if draft.words else ())
         self.facts.setText(told)
         self.facts.setVisible(draft.text is not None)
         for button in (self.retry, self.ask):
@@ -215,7 +215,7 @@ def _hint(draft: DraftSession) -> str:
     if count := len(draft.words.of(draft.shown.corrected)):
         words = "1 word was" if count == 1 else f"{count} words were"
         lines.append(f"{words} corrected while it developed.")
-    lines += details(draft.shown.text, draft.findings or ())
+    lines += details(draft.shown.text, draft.words.findings)
     return "\n".join(lines)
 
 

@@ -44,5 +44,5 @@ class FindingHints(QObject):
             self._show(draft, selected, below)
 
     def _show(self, draft: DraftSession, span: Span, place: QPoint) -> None:
-        reason = reasons_at(draft.findings or (), span)
+        reason = reasons_at(draft.words.findings if draft.words else (), span)
         QToolTip.showText(place, reason, self._page.viewport())

@@ -1,7 +1,5 @@
 """Drafts in the page, looked over once they have settled."""
 
-import asyncio
-
 from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_session import DraftState
 from engine.protocol.requests import Span
@@ -13,12 +11,13 @@ from tests.app.pages import END, put_caret
 
 async def checked(desk: Desk) -> None:
     await desk.state(DraftState.SETTLED)
-    await desk.until(lambda: desk.draft.findings is not None)
+    wanted = desk.settings.current.check_glitches, desk.settings.current.check_facts
+    await desk.until(lambda: desk.draft.words is not None and desk.draft.words.looked_for == wanted)
 
 
 def marked(desk: Desk, kind: str = "glitch") -> list[str]:
     text = desk.draft.text or ""
-    found = desk.draft.findings or ()
+    found = desk.draft.words.findings if desk.draft.words else ()
     return [text[each.span.start : each.span.end] for each in found if each.kind == kind]
 
 
@@ -56,7 +55,6 @@ def test_a_switch_turns_it_off_and_on_again(desk: Desk, run: Run) -> None:
         await checked(desk)
         for on in (False, True):
             desk.settings.change(check_glitches=on)
-            await asyncio.sleep(0)
             await checked(desk)
             assert marked(desk) == ["the"] * on
 

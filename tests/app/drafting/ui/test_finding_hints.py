@@ -37,6 +37,12 @@ def bar(desk: Desk) -> DraftBar:
     return DraftBar(desk.page, desk.drafts, actions, keys, desk.model)
 
 
+def find(desk: Desk, *findings: Finding) -> None:
+    assert desk.draft.words is not None
+    desk.draft.words.findings = findings
+    desk.draft.changed.emit()
+
+
 def rest_on(desk: Desk, span: Span) -> str:
     """The tooltip that comes there."""
     QToolTip.hideText()
@@ -51,10 +57,10 @@ def rest_on(desk: Desk, span: Span) -> str:
 def test_under_the_draft_its_facts_are_counted_and_mend_stands_where_there_is_something_to_mend(
     desk: Desk, bar: DraftBar
 ) -> None:
-    desk.draft.set_findings(())
+    find(desk)
     assert bar.facts.text() == "Check facts."
     assert not bar.mend.isVisible()
-    desk.draft.set_findings((GLITCH, FACT, FACT))
+    find(desk, GLITCH, FACT, FACT)
     assert bar.facts.text() == "Check facts: 2 not from your text"
     assert bar.mend.isVisible()
     assert "said twice in a row" in bar.toolTip()
@@ -66,12 +72,12 @@ def test_under_the_draft_its_facts_are_counted_and_mend_stands_where_there_is_so
         told += [bar.facts.text()] * bar.facts.isVisible()
     assert list(dict.fromkeys(told)) == ["Check facts: 2 not from your text", "Check facts: 2"]
     desk.page.resize(900, 500)
-    desk.draft.set_findings(())
+    find(desk)
     assert not bar.mend.isVisible()
 
 
 def test_why_a_word_is_marked_is_told_where_the_mouse_rests(desk: Desk) -> None:
-    desk.draft.set_findings((GLITCH, FACT))
+    find(desk, GLITCH, FACT)
     assert rest_on(desk, Span(0, 2)) == ""
     assert rest_on(desk, GLITCH.span) == GLITCH.reason
     assert rest_on(desk, FACT.span) == FACT.reason
@@ -84,7 +90,7 @@ def test_keys_that_go_from_word_to_word_tell_it_as_well(desk: Desk, monkeypatch:
         told.append(event.message())
 
     monkeypatch.setattr(QAccessible, "updateAccessibility", tell)
-    desk.draft.set_findings((GLITCH, FACT))
+    find(desk, GLITCH, FACT)
     desk.picking.begin()
     for _ in range(3):
         QTest.keyClick(desk.page, Qt.Key.Key_Right)
