@@ -95,13 +95,14 @@ def _broken(draft: str, first: int, after: str, language: Language | None) -> It
 
 
 def _glued(text: str, first: int, last: int, language: Language | None) -> Iterator[Span]:
-    """“riverThe”: from the capital on a common word, or both parts stand alone elsewhere."""
+    """“riverThe”: a part of it is a common word, or both parts stand alone elsewhere."""
     common = language.common if language else frozenset[str]()
     compounds = language is None or language.noun_capitals
     alone = frozenset[str]() if compounds else frozenset(WORD.findall(text))
     for found in _GLUED.finditer(text, first, last):
         head, tail = found.groups()
-        if min(len(head), len(tail)) > 1 and (tail.casefold() in common or alone.issuperset((head, tail))):
+        is_common = head in common or tail.casefold() in common
+        if min(len(head), len(tail)) > 1 and (is_common or alone.issuperset((head, tail))):
             yield Span(*found.span())
 
 

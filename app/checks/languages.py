@@ -49,7 +49,7 @@ ENGLISH = Language(
         "after before because where these those one over also any us very just"
     ),
     _words(
-        "had that her is was do did can very really so no many much long far never ever now well there "
+        "had that her is was very really so no many much long far never ever now well there "
         "oh ha ho bye hush knock tick yes please many more old little one"
     ),
     numbers=_numbers(

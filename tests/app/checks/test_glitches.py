@@ -59,7 +59,7 @@ def test_a_word_that_stands_twice_in_a_row(text: str) -> None:
         ENGLISH + "⟦He said hmm⟧",
         ENGLISH + "⟦It was 5 km⟧",
         ENGLISH + "⟦He saw Mr. Smith of NBC⟧",
-        ENGLISH + "⟦by the {riverThe} boat lay at the {pier.It} was old.⟧",
+        ENGLISH + "⟦by the {riverThe} boat lay at the {pier.It} was old {andListen} to.⟧",
         ENGLISH + "⟦On YouTube and in JavaScript, McDonald saw an iPhone of eBay at example.The/x.⟧",
         "Das ist die Stadt und das Haus, in dem sie nicht war. ⟦Mit der BahnCard, Bahn und Card.⟧",
         "Šel k vlk a ⟦byl tam prst⟧",
