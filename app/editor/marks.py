@@ -75,7 +75,7 @@ def paint_corrected(painter: QPainter, rects: list[QRectF], colour: QColor) -> N
 
 def paint_glitch(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
     """The mark of words that are broken: a wavy hairline under them."""
-    colour.setAlphaF(0.75)
+    colour.setAlphaF(0.65)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(colour, 1.2))
