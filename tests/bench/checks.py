@@ -98,9 +98,10 @@ def mended(setup: BenchSetup, draft: CheckedDraft) -> Iterator[tuple[str, bool, 
         length_shares=MENDING_LENGTHS,
     )
     events = [event for event in setup.draft_places((place,), 3, draft.seed) if isinstance(event, Finished)]
+    took_s = max(event.stats.prefill_s + event.stats.denoise_s for event in events)
     for event in sorted(events, key=lambda event: event.rank):
         text = shown(draft.before, event.text)
-        yield text, _is_as_it_was(draft.text, held, text), event.stats.denoise_s
+        yield text, _is_as_it_was(draft.text, held, text), took_s
 
 
 def _is_as_it_was(text: str, held: tuple[Span, ...], again: str) -> bool:
