@@ -162,6 +162,7 @@ class DraftController(QObject):
             pinned = draft.words.held if draft.words else ()
             corrected = draft.shown.corrected if draft.shown and draft.shows_corrections else ()
             overlay.mark(selected, pinned, corrected)
+            overlay.mark_findings(*(draft.words.glitches, draft.words.facts) if draft.words else ((), ()))
         ready = self._model.ready
         if ready and self._told != ready.request_id and not ready.capabilities.instructions:
             in_vain = any(draft.instruction for draft in self.overlays)

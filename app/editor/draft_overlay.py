@@ -18,6 +18,8 @@ from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import (
     paint_corrected,
     paint_difference,
+    paint_fact,
+    paint_glitch,
     paint_insertion_mark,
     paint_passage,
     paint_pinned,
@@ -63,6 +65,8 @@ class DraftOverlay(QObject):
         self._selected: Span | None = None
         self._pinned: Sequence[Span] = ()
         self._corrected: Sequence[Span] = ()
+        self._glitches: Sequence[Span] = ()
+        self._facts: Sequence[Span] = ()
         self._fade = Fade()
         self._pending: Sequence[Token] | None = None
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
@@ -126,6 +130,11 @@ class DraftOverlay(QObject):
     def mark(self, selected: Span | None, pinned: Sequence[Span], corrected: Sequence[Span]) -> None:
         """What is marked in a settled draft, in characters of its text."""
         self._selected, self._pinned, self._corrected = selected, pinned, corrected
+        self._page.viewport().update(self.geometry.rect().toAlignedRect())
+
+    def mark_findings(self, glitches: Sequence[Span], facts: Sequence[Span]) -> None:
+        """What the writer should look at in a settled draft, in characters of its text."""
+        self._glitches, self._facts = glitches, facts
         self._page.viewport().update(self.geometry.rect().toAlignedRect())
 
     def restart(self) -> None:
@@ -207,6 +216,10 @@ class DraftOverlay(QObject):
         paint_difference(painter, rects, QColor(theme.accent))
         for part in self._corrected:
             paint_corrected(painter, geometry.rects_of(part), QColor(theme.accent))
+        for part in self._facts:
+            paint_fact(painter, geometry.rects_of(part), QColor(theme.accent))
+        for part in self._glitches:
+            paint_glitch(painter, geometry.rects_of(part), QColor(theme.accent))
         for part in self._pinned:
             paint_pinned(painter, geometry.rects_of(part), QColor(theme.accent))
         if self._selected:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.checks.draft_checks import DraftChecks
 from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
 from app.drafting.controller import DraftController
@@ -19,6 +20,7 @@ from app.drafting.idle_unload import IdleUnload
 from app.drafting.prefetch import Prefetch
 from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
+from app.drafting.ui.finding_hints import FindingHints
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
 from app.history.recorder import Recorder
@@ -71,8 +73,10 @@ class DocumentView(QWidget):
         ClipboardWords(self.page, self.provenance)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
+        self.checks = DraftChecks(self.page, self.drafts, settings)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
         DraftedWords(self.provenance, self.drafts, self.picking, model)
+        self.hints = FindingHints(self.page, self.drafts, self.picking)
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
         self.button = DraftButton(self.page, self.drafts, self.commands)
