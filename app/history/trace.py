@@ -100,7 +100,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for index, step in enumerate(self.steps):
             if step.canvas != canvas:
                 seen, canvas = {}, step.canvas
-            tokens = self.tokens(index)
+            tokens = self.draft_at(index).tokens
             found.append(
                 frozenset(at for at, t in enumerate(tokens) if t.text and seen.get(at, {t.text}) != {t.text})
             )
@@ -110,8 +110,12 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def corrected_at(self, index: int) -> frozenset[int]:
-        """The positions of a step's canvas that an earlier step had accepted as something else."""
+        """Those of `draft_at(index).tokens` that an earlier step had accepted as something else."""
         return self._corrections[index]
+
+    def is_settled_at(self, index: int) -> bool:
+        """Whether the draft was finished by that step."""
+        return self.text is not None and index + 1 == len(self.steps)
 
     def until(self, canvas: int, step: int) -> Trace:
         """What of it had come by that step."""

@@ -21,6 +21,8 @@ from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
+from app.history.draft_replay import DraftReplay
+from app.history.tap import FrameTap
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
 from app.worker.engine_thread import EngineThread
@@ -59,6 +61,9 @@ class DocumentView(QWidget):
         self.selection_bar = SelectionBar(self.page, self.draft_actions)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
+        self.tap = FrameTap(worker)
+        self.replay = DraftReplay(self.page, self.drafts, self.tap, settings, self.document)
+        self.draft_actions.replay.triggered.connect(self.replay.open)
         self._model = model
         self.draft_actions.instruct.triggered.connect(lambda: self.instruction_line.open())
         self._column = QVBoxLayout(self)

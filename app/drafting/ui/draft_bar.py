@@ -47,6 +47,7 @@ class DraftBar(QFrame):
         self.retry = _button(actions.retry)
         self.pin = _button(actions.pin)
         self.ask = _button(actions.instruct)
+        self.replay = _button(actions.replay)
         self.keep_all = _button(actions.keep_all)
         self.discard_all = _button(actions.discard_all)
         self.previous = _step_button(actions.previous, "‹")
@@ -67,7 +68,7 @@ class DraftBar(QFrame):
         """For screen readers: what is settled; too small to be seen."""
         self.text.setFixedSize(1, 1)
         parts: list[QWidget] = [self.previous, self.variant, self.next, self.progress, self.label, self.keep]
-        parts += [self.pin, self.retry, self.ask, self.names, self.wait, self.restart, self.stop]
+        parts += [self.pin, self.retry, self.ask, self.replay, self.names, self.wait, self.restart, self.stop]
         parts += [self.discard, self.keep_all, self.discard_all, self.facts, self.go_to]
         for widget in parts:
             row.addWidget(widget)
@@ -171,6 +172,7 @@ class DraftBar(QFrame):
         self.facts.setVisible(draft.text is not None)
         for button in (self.retry, self.ask):
             button.setVisible(draft.state is DraftState.SETTLED)
+        self.replay.setVisible(self._actions.replay.isEnabled())
         several = len(self._drafts.overlays) > 1 and draft.text is not None
         self.keep_all.setVisible(several)
         self.discard_all.setVisible(several)
@@ -182,7 +184,7 @@ class DraftBar(QFrame):
         escapes = (held and not selects) or (draft.develops and self._drafts.at_caret is draft)
         self.discard.setText("Discard  Esc" if escapes else "Discard")
         self.adjustSize()
-        for widget in (self.facts, self.progress, self.discard_all, self.keep_all, self.ask):
+        for widget in (self.facts, self.progress, self.discard_all, self.keep_all, self.replay, self.ask):
             if self.width() > room:
                 widget.hide()
                 self.label.setMinimumWidth(1)

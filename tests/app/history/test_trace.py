@@ -110,7 +110,7 @@ def test_a_word_is_corrected_from_where_it_differs_from_one_that_was_accepted() 
         frame(4, sure("The"), sure(" dog")),
         frame(1, sure(" ran"), sure("."), canvas=1),
     )
-    assert [set(trace.corrected_at(n)) for n in range(6)] == [set(), set(), {0}, {0, 1}, {0, 1}, set()]
+    assert [set(trace.corrected_at(n)) for n in range(6)] == [set(), set(), {1}, {1, 2}, {1, 2}, set()]
 
 
 def test_what_was_stopped_ends_where_it_was_stopped() -> None:

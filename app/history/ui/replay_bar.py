@@ -1,0 +1,106 @@
+"""The bar of a replay in the page, in place of the draft's."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QRect, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout
+
+from app.documents.document import Document
+from app.drafting.controller import DraftController
+from app.drafting.ui.draft_bar import EDGE_PX
+from app.editor.page import Page
+from app.history.export import Export, Kind
+from app.history.replay import Replay
+from app.history.step_picture import Paper
+from app.history.ui.replay_controls import ReplayControls
+from app.widgets.labels import tool_button
+from engine.protocol.errors import Fault
+
+LEGEND_PX = 620
+"""A narrower bar tells what its lines are in the timeline's tooltip alone."""
+
+
+class ReplayBar(QFrame):
+    """Esc, or a click in the page, closes it."""
+
+    closed = Signal()
+    failed = Signal(Fault)
+
+    def __init__(self, page: Page, drafts: DraftController, document: Document) -> None:
+        super().__init__(page.viewport())
+        self._page = page
+        self._drafts = drafts
+        self._document = document
+        self._replay: Replay | None = None
+        self.export = Export(self)
+        self.export.failed.connect(self.failed)
+        self.setObjectName("draftBar")
+        self.setFont(QApplication.font())
+        self.setAccessibleName("Replay")
+        self.setCursor(Qt.CursorShape.ArrowCursor)
+        self.controls = ReplayControls(self._ask_export, narrow=False)
+        self.done = tool_button("Done  Esc", "Back to the settled draft", self.closed.emit)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(9, 4, 9, 4)
+        row.setSpacing(4)
+        row.addWidget(self.controls, 1)
+        row.addWidget(self.done)
+        page.geometry_changed.connect(self.place)
+        page.installEventFilter(self)
+        page.viewport().installEventFilter(self)
+        self.hide()
+
+    def open(self, replay: Replay) -> None:
+        self._replay = replay
+        self.controls.show_replay(replay)
+        self.show()
+        self.place()
+        self.raise_()
+        self.controls.timeline.setFocus()
+
+    def close_bar(self) -> None:
+        self._replay = None
+        self.controls.show_replay(None)
+        self.hide()
+
+    def _ask_export(self, kind: Kind) -> None:
+        if self._replay is not None:
+            paper = Paper.of(self._page)
+            self.export.ask(kind, self._replay, paper, self._document.folder(), self.window())
+
+    def place(self) -> None:
+        """Over the draft's bar; where that is out of view, at the lower edge of the page."""
+        if self.isHidden() or (draft := self._drafts.current) is None:
+            return
+        view, left = self._page.viewport().rect(), round(self._page.document().documentMargin())
+        width = view.width() - 2 * left
+        self.controls.legend.setVisible(width >= LEGEND_PX)
+        height = self.sizeHint().height()
+        top = round(self._drafts.overlays[draft].geometry.bar_top)
+        self.setGeometry(QRect(left, max(EDGE_PX, min(top, view.height() - height - EDGE_PX)), width, height))
+
+    def event(self, event: QEvent) -> bool:
+        """Enter with Ctrl would keep what is not shown."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            event.setAccepted(event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter))
+            return event.isAccepted()
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """What the controls have no use for is not the page's either."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.closed.emit()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Nor is a click beside them."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if self.isHidden():
+            return False
+        if watched is self._page and event.type() == QEvent.Type.FocusIn:
+            self.closed.emit()
+        elif watched is not self._page and event.type() == QEvent.Type.MouseButtonPress:
+            self.closed.emit()
+            return True  # it does nothing else
+        return False
