@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 from app.editor.placement import Placement
 from engine.protocol.events import Committed, Finished, Frame, Stats, Token
-from engine.protocol.requests import Span
+from engine.protocol.requests import Extent, Span
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Variant:
     """None of what is left of a draft after a part of it was kept."""
     stopped_at: tuple[int, int] | None = None
     """Of an unfinished one: the canvas and the step that it shows."""
+    extent: Extent = "paragraphs"
+    """The most that is shown of the model's text."""
 
 
 @dataclass
@@ -81,6 +83,7 @@ def stopped_variants(developing: Iterable[DevelopingVariant], placement: Placeme
             each.tokens,
             made_as=each.made_as,
             stopped_at=(each.canvas, each.step),
+            extent=placement.extent,
         )
         for each, text in texts
         if text.strip()
@@ -94,7 +97,16 @@ def finished_variants(developing: Iterable[DevelopingVariant], placement: Placem
     for event, each in sorted(ends, key=lambda end: end[0].rank):
         text, corrected = _shown(placement, event)
         if text:
-            found.append(Variant(text, each.seed, event.stats, corrected=corrected, made_as=each.made_as))
+            found.append(
+                Variant(
+                    text,
+                    each.seed,
+                    event.stats,
+                    corrected=corrected,
+                    made_as=each.made_as,
+                    extent=placement.extent,
+                )
+            )
     return found
 
 

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
 from app.documents.text import utf16_length
 from app.editor.draft_geometry import DraftGeometry
-from app.editor.draft_layout import ink, legible, mix
+from app.editor.draft_layout import ink, is_sure, legible, mix, sure_beginning
 from app.editor.fade import FADE_S, Fade
 from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import (
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 FRAME_INTERVAL_MS = 170
 """At most six whole frames a second (WCAG 2.3.1)."""
 FADE_TICK_MS = 33
-CERTAIN_NATS = 0.5
-"""A token surer than this makes the gap grow when it lies below it."""
 PALE_INK = 0.45
 """The least ink of an unfinished draft's words."""
 
@@ -164,7 +162,7 @@ class DraftOverlay(QObject):
             return
         (tokens, self._changed), self._pending = self._pending, None
         metrics = QFontMetricsF(self._page.font())
-        sure = next((n for n, token in enumerate(tokens) if not _is_sure(token)), len(tokens))
+        sure = sure_beginning(tokens)
         pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens], sure)
         self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
         self._after_change()
@@ -172,7 +170,7 @@ class DraftOverlay(QObject):
             return
         # What is sure behind a sentence that is not sure yet will not stay.
         kept = tokens[:sure] if self._placement.extent == "sentence" else tokens
-        self.geometry.grow(i for i, token in enumerate(kept) if _is_sure(token) and pieces[i].strip())
+        self.geometry.grow(i for i, token in enumerate(kept) if is_sure(token) and pieces[i].strip())
 
     def _after_change(self) -> None:
         self._fade_timer.start()
@@ -233,7 +231,3 @@ class DraftOverlay(QObject):
             paint_pinned(painter, geometry.rects_of(part), QColor(accent))
         if self._selected:
             paint_selected(painter, geometry.rects_of(self._selected), QColor(accent))
-
-
-def _is_sure(token: Token) -> bool:
-    return token.entropy < CERTAIN_NATS

@@ -111,8 +111,8 @@ class DraftReplay(QObject):
             overlay.settle(variant.text, variant.tokens)
             overlay.mark(None, (), variant.corrected)
         else:
-            tokens = replay.trace.draft_at(replay.index).tokens
-            overlay.replay(tokens, replay.trace.corrected_at(replay.index))
+            trace, index = replay.trace, replay.index
+            overlay.replay(trace.shown_at(index), trace.corrected_at(index))
 
     def _on_draft_changed(self) -> None:
         """Kept, drafted again, another variant: what is shown then is no replay."""

@@ -38,7 +38,7 @@ class Replay(QObject):
     @property
     def corrected_words(self) -> int:
         """So many words have been corrected by now: of the whole draft, at the end."""
-        trace, texts = self.trace, [token.text for token in self.trace.draft_at(self.index).tokens]
+        trace, texts = self.trace, [token.text for token in self.trace.shown_at(self.index)]
         spans = [Span(*ends) for ends in pairwise(accumulate(map(len, texts), initial=0))]
         corrected = list(trace.corrected)
         if not trace.is_settled_at(self.index):

@@ -49,7 +49,7 @@ class StepPicture:
 
     def __init__(self, trace: Trace, index: int, paper: Paper) -> None:
         self._paper = paper
-        tokens, metrics = trace.draft_at(index).tokens, QFontMetricsF(paper.font)
+        tokens, metrics = trace.shown_at(index), QFontMetricsF(paper.font)
         self._document = QTextDocument()  # an empty one, to whose beginning the draft would come
         place = Placement(QTextCursor(self._document))
         pieces = place.shown_pieces([legible(token, metrics) for token in tokens])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
+
 from app.drafting.variant import DraftId, Variant
 from app.history.trace import Recording, Trace
 from app.worker.engine_thread import EngineThread
@@ -32,9 +34,10 @@ class FrameTap:
             found = self._traces.get(variant.made_as) if variant.made_as else None
             if found is None and variant.made_as in self._open:
                 found = self._open[variant.made_as].trace()
-        if found is None or variant.stopped_at is None:
-            return found
-        return found.until(*variant.stopped_at)
+        if found is None:
+            return None
+        found = found.until(*variant.stopped_at) if variant.stopped_at else found
+        return msgspec.structs.replace(found, extent=variant.extent)
 
     def _take(self, event: Event) -> None:
         match event:

@@ -7,14 +7,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import groupby
 
 import msgspec
 
-from app.drafting.variant import DevelopingVariant
+from app.editor.draft_layout import sure_beginning
+from app.editor.extent import within
 from engine.protocol.codec import encode as encode_event
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Cancelled, Committed, Event, Finished, Frame, Ready, Stats, Token
-from engine.protocol.requests import Span
+from engine.protocol.requests import Extent, Span
 
 FORMAT = 1
 _MARK = b"MZT"
@@ -55,6 +57,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The text of each canvas that was finished."""
     text: str | None = None
     """In the model's own characters; None of a draft that was stopped or failed."""
+    extent: Extent = "paragraphs"
+    """The most that is shown of the text."""
     corrected: tuple[Span, ...] = ()
     """Parts of the text that had been accepted as something else."""
     stats: Stats | None = None
@@ -74,44 +78,61 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for text, level, flags in columns
         )
 
-    def draft_at(self, index: int) -> DevelopingVariant:
-        """The draft as it stood after a step, with what was committed by then."""
-        step = self.steps[index]
-        developing = DevelopingVariant(0, committed="".join(self.committed[: step.canvas]))
-        developing.take(self._frame(index))
-        return developing
+    def shown_at(self, index: int) -> tuple[Token, ...]:
+        """The draft as it stood after a step, with what was committed before its canvas as the first token.
+        What does not belong to its extent is empty.
+        """
+        committed = "".join(self.committed[: self.steps[index].canvas])
+        tokens = (Token(committed, 0.0, True, False), *self.tokens(index))
+        texts = within(self.extent, [token.text for token in tokens], sure_beginning(tokens))
+        return tuple(
+            Token(text, token.entropy, token.accepted, token.pinned)
+            for text, token in zip(texts, tokens, strict=True)
+        )
 
     @cached_property
-    def uncertainty(self) -> list[float]:
-        """The mean entropy of each step's free positions, in nats."""
-        free = ([t.entropy for t in self.tokens(n) if not t.pinned] for n in range(len(self.steps)))
-        return [sum(each) / len(each) if each else 0.0 for each in free]
+    def measures(self) -> list[tuple[float, float]]:
+        """Of each step: the mean entropy in nats, without the pinned positions, and which share is accepted.
+        Of the positions that make up the text in the end; of all, where there is none.
+        """
+        found: list[tuple[float, float]] = []
+        for first, last in self._canvases:
+            shown = [at for at, token in enumerate(self.shown_at(last)[1:]) if token.text.strip()]
+            for index in range(first, last + 1):
+                tokens = self.tokens(index)
+                own = tokens[: shown[-1] + 1] if shown else tokens
+                nats = [token.entropy for token in own if not token.pinned]
+                accepted = sum(token.accepted or token.pinned for token in own)
+                found.append((sum(nats) / max(1, len(nats)), accepted / max(1, len(own))))
+        return found
 
-    @cached_property
-    def accepted(self) -> list[float]:
-        """Which share of its positions each step accepted, 0 … 1."""
-        tokens = (self.tokens(n) for n in range(len(self.steps)))
-        return [sum(t.accepted or t.pinned for t in each) / max(1, len(each)) for each in tokens]
+    @property
+    def _canvases(self) -> list[tuple[int, int]]:
+        """The first and the last step of each."""
+        runs = groupby(range(len(self.steps)), key=lambda index: self.steps[index].canvas)
+        indexes = [list(run) for _, run in runs]
+        return [(run[0], run[-1]) for run in indexes]
 
     @cached_property
     def _corrections(self) -> list[frozenset[int]]:
-        found, canvas = [], -1
-        seen: dict[int, set[str]] = {}
-        for index, step in enumerate(self.steps):
-            if step.canvas != canvas:
-                seen, canvas = {}, step.canvas
-            tokens = self.draft_at(index).tokens
-            found.append(
-                frozenset(at for at, t in enumerate(tokens) if t.text and seen.get(at, {t.text}) != {t.text})
-            )
-            for at, token in enumerate(tokens):
-                if token.accepted and step.step:
-                    seen.setdefault(at, set()).add(token.text)
+        """Of each step: the positions that an earlier one had accepted as something else."""
+        found = []
+        for first, last in self._canvases:
+            accepted: dict[int, set[str]] = {}
+            for index in range(first, last + 1):
+                tokens = self.tokens(index)
+                found.append(
+                    frozenset(at for at, t in enumerate(tokens) if accepted.get(at, set()) - {t.text})
+                )
+                for at, token in enumerate(tokens):
+                    if token.accepted and self.steps[index].step:
+                        accepted.setdefault(at, set()).add(token.text)
         return found
 
     def corrected_at(self, index: int) -> frozenset[int]:
-        """Those of `draft_at(index).tokens` that an earlier step had accepted as something else."""
-        return self._corrections[index]
+        """Those of `shown_at(index)` that an earlier step had accepted as something else."""
+        shown = self.shown_at(index)
+        return frozenset(at + 1 for at in self._corrections[index] if shown[at + 1].text.strip())
 
     def is_settled_at(self, index: int) -> bool:
         """Whether the draft was finished by that step."""
@@ -125,6 +146,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             steps=steps,
             max_steps=self.max_steps,
             committed=self.committed[:canvas],
+            extent=self.extent,
             ready=self.ready,
         )
 

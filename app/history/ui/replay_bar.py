@@ -17,8 +17,8 @@ from app.history.ui.replay_controls import ReplayControls
 from app.widgets.labels import tool_button
 from engine.protocol.errors import Fault
 
-LEGEND_PX = 620
-"""A narrower bar tells what its lines are in the timeline's tooltip alone."""
+LEGEND_PX = 640
+"""In a narrower bar only the timeline's tooltip tells what its lines are."""
 
 
 class ReplayBar(QFrame):

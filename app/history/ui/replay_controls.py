@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QMenu, QToolButton, QWidget
 
 from app.history.export import KINDS, Kind
 from app.history.replay import Replay
+from app.history.trace import Trace
 from app.history.ui.timeline import Legend, Timeline
 from app.widgets.labels import quiet_label, tool_button
 
@@ -27,7 +28,8 @@ class ReplayControls(QWidget):
         self.back = tool_button("‹", "One step back", lambda: self._step(-1))
         self.forth = tool_button("›", "One step on", lambda: self._step(1))
         for button in (self.back, self.forth):
-            button.setMinimumSize(28, 28)
+            button.setProperty("bare", True)
+            button.setMinimumSize(24, 28)
         self.timeline = Timeline()
         self.timeline.valueChanged.connect(self._on_value)
         self.timeline.sliderPressed.connect(self._pause)
@@ -59,6 +61,10 @@ class ReplayControls(QWidget):
         self._replay = replay
         if replay is not None:
             self.timeline.show_trace(replay.trace)
+            widest = step_name(replay.trace, replay.last)
+            self.label.setMinimumWidth(self.label.fontMetrics().horizontalAdvance(widest))
+            self.play.setText("Pause")
+            self.play.setMinimumWidth(self.play.sizeHint().width())  # nothing moves beside it
             replay.changed.connect(self._on_changed)
             self._on_changed()
 
@@ -72,9 +78,10 @@ class ReplayControls(QWidget):
         self.play.setToolTip(PLAY if replay.may_play else STILL)
         self.back.setEnabled(replay.index > 0)
         self.forth.setEnabled(replay.index < replay.last)
-        self.label.setText(step_text(replay))
-        widest = self.label.fontMetrics().horizontalAdvance("step 888 of 888\n88 words corrected")
-        self.label.setMinimumWidth(max(self.label.minimumWidth(), widest // 2 + 8))
+        name, count = step_name(replay.trace, replay.index), replay.corrected_words
+        self.label.setText(f"{name}\n{count} corrected" if count else name)
+        words = "1 word" if count == 1 else f"{count} words"
+        self.label.setToolTip(f"{words} had been settled as something else, and were corrected.")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Space:
@@ -100,11 +107,8 @@ class ReplayControls(QWidget):
             self._replay.go_to(value)
 
 
-def step_text(replay: Replay) -> str:
-    """Which step is shown, and how many words were corrected by then."""
-    step = replay.trace.steps[replay.index]
-    ends = [each.step for each in replay.trace.steps if each.canvas == step.canvas]
-    part = f"part {step.canvas + 1}, " if replay.trace.steps[-1].canvas else ""
-    shown = f"{part}step {step.step} of {ends[-1]}"
-    count = replay.corrected_words
-    return f"{shown}\n{count} word{'s' * (count != 1)} corrected" if count else shown
+def step_name(trace: Trace, index: int) -> str:
+    step = trace.steps[index]
+    last = max(each.step for each in trace.steps if each.canvas == step.canvas)
+    part = f"part {step.canvas + 1}, " if trace.steps[-1].canvas else ""
+    return f"{part}step {step.step} of {last}"

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QPolygonF,
+)
 from PySide6.QtWidgets import QSizePolicy, QSlider, QStyle, QWidget
 
 from app.history.trace import Trace
 
 HEIGHT_PX, LEAST_PX = 38, 120
 _EDGE_PX, _HANDLE_PX = 7.0, 5.0
+_KEY_PX, _LEGEND_PX = 18, 11
 SURE, SETTLED = "how sure the model is", "words settled"
-
-
-def sureness(trace: Trace) -> list[float]:
-    """By the mean entropy of each step: 0 for the highest, 1 for none."""
-    most = max(trace.uncertainty, default=0.0) or 1.0
-    return [1 - nats / most for nats in trace.uncertainty]
 
 
 class Timeline(QSlider):
@@ -38,11 +43,16 @@ class Timeline(QSlider):
         """Steps that begin a canvas, the first one's aside."""
 
     def show_trace(self, trace: Trace) -> None:
-        self._sure, self._settled = sureness(trace), trace.accepted
+        nats = [entropy for entropy, _ in trace.measures]
+        most = max(nats, default=0.0) or 1.0
+        self._sure = [1 - entropy / most for entropy in nats]
+        self._settled = [share for _, share in trace.measures]
         canvases = [step.canvas for step in trace.steps]
         self._begins = [n for n in range(1, len(canvases)) if canvases[n] != canvases[n - 1]]
         self.setRange(0, len(trace.steps) - 1)
-        self.setAccessibleDescription(_told(self._sure, self._settled, trace.uncertainty))
+        told = _told(self._sure, self._settled, nats)
+        self.setAccessibleDescription(told)
+        self.setToolTip(told)
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -107,21 +117,27 @@ class Legend(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        return QSize(_KEY_PX + QFontMetrics(self._font()).horizontalAdvance(SURE) + 8, HEIGHT_PX)
+
+    def _font(self) -> QFont:
         font = self.font()
-        font.setPixelSize(11)
-        self.setFont(font)
-        self.setFixedSize(self.fontMetrics().horizontalAdvance(SURE) + 20, HEIGHT_PX)
+        font.setPixelSize(_LEGEND_PX)
+        return font
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         role, palette = QPalette.ColorRole, self.palette()
+        painter.setFont(self._font())
         row = self.height() / 2
         lines = ((SURE, palette.color(role.Text)), (SETTLED, palette.color(role.Accent)))
         for number, (text, colour) in enumerate(lines):
             middle = round(row * (number + 0.5))
             painter.fillRect(QRectF(0, middle - 1, 12, 1.5), colour)
             painter.setPen(QColor(palette.color(role.Dark)))
-            words = QRectF(18, row * number, self.width() - 18, row)
+            words = QRectF(_KEY_PX, row * number, self.width() - _KEY_PX, row)
             painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, text)
 
 

@@ -86,19 +86,45 @@ def test_forty_eight_steps_of_the_most_restless_canvas_are_some_tens_of_kilobyte
     assert len(recorded(*frames).encode()) < 60_000
 
 
+def texts(trace: Trace, index: int) -> str:
+    return "".join(token.text for token in trace.shown_at(index))
+
+
 def test_it_tells_what_stood_after_each_step() -> None:
     trace = recorded(*TWO_CANVASES)
-    texts = ["", "It rains", "It rained.", "It rained.zzé", "It rained. Émile 🦊"]
-    assert [trace.draft_at(n).text for n in range(5)] == texts
-    assert trace.uncertainty == pytest.approx([8.3, 1.0, 0.0, 8.3, 0.0], rel=0.02, abs=0.002)
-    assert trace.accepted == [0.0, 0.5, 1.0, 0.0, 1.0]
+    stood = ["xxyy", "It rains", "It rained.", "It rained.zzé", "It rained. Émile 🦊"]
+    assert [texts(trace, index) for index in range(5)] == stood
+    nats, accepted = zip(*trace.measures, strict=True)
+    assert nats == pytest.approx([8.3, 1.0, 0.0, 8.3, 0.0], rel=0.02, abs=0.002)
+    assert accepted == (0.0, 0.5, 1.0, 0.0, 1.0)
+
+
+def test_what_is_measured_is_the_text_that_comes_of_it() -> None:
+    """Behind its end the model is sure of nothing to come, from the first step on."""
+    end = (sure(""), sure(""), sure(""))
+    trace = recorded(frame(1, unsure("It", 3.0), *end), frame(2, sure("It"), *end))
+    nats, accepted = trace.measures[0]
+    assert nats == pytest.approx(3.0, rel=0.02)
+    assert accepted == 0.0
 
 
 def test_pinned_positions_are_certain_and_no_part_of_the_mean() -> None:
     pinned = Token("Clara", 0.0, False, True)
     trace = recorded(frame(1, pinned, unsure(" is", 3.0)))
-    assert trace.uncertainty == pytest.approx([3.0], rel=0.02)
-    assert trace.accepted == [0.5]
+    ((nats, accepted),) = trace.measures
+    assert nats == pytest.approx(3.0, rel=0.02)
+    assert accepted == 0.5
+
+
+def test_what_does_not_belong_to_its_extent_is_not_shown() -> None:
+    steps = (
+        frame(1, sure("It"), sure(" rained."), sure(" She left")),
+        frame(2, sure("It"), sure(" rained."), sure(" He left")),
+    )
+    sentence = msgspec.structs.replace(recorded(*steps), extent="sentence")
+    assert texts(sentence, 1).rstrip() == "It rained."
+    assert not sentence.corrected_at(1)
+    assert Trace.decode(sentence.encode()) == sentence
 
 
 def test_a_word_is_corrected_from_where_it_differs_from_one_that_was_accepted() -> None:
@@ -117,7 +143,7 @@ def test_what_was_stopped_ends_where_it_was_stopped() -> None:
     trace = recorded(*TWO_CANVASES).until(1, 0)
     assert [(step.canvas, step.step) for step in trace.steps] == [(0, 0), (0, 1), (0, 2), (1, 0)]
     assert (trace.committed, trace.text) == (("It rained.",), None)
-    assert trace.draft_at(3).text == "It rained.zzé"
+    assert texts(trace, 3) == "It rained.zzé"
 
 
 def test_it_is_bounded() -> None:
@@ -211,4 +237,4 @@ def test_any_steps_come_back(canvases: list[list[Token]]) -> None:
     assert [[token.text for token in again.tokens(n)] for n in range(len(canvases))] == [
         [token.text for token in tokens] for tokens in canvases
     ]
-    assert len(again.uncertainty) == len(again.accepted) == len(canvases)
+    assert len(again.measures) == len(canvases)
