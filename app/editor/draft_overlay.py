@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
 from app.documents.text import utf16_length
 from app.editor.draft_geometry import DraftGeometry
-from app.editor.draft_layout import ink, is_sure, legible, mix, sure_beginning
+from app.editor.draft_layout import FADE_OUT, ink, is_sure, legible, mix, sure_beginning
 from app.editor.fade import FADE_S, Fade
 from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import (
@@ -63,7 +63,8 @@ class DraftOverlay(QObject):
         self._pinned: Sequence[Span] = ()
         self._corrected: Sequence[Span] = ()
         self._fade = Fade()
-        self._pending: tuple[Sequence[Token], frozenset[int]] | None = None
+        self._pending: Sequence[Token] | None = None
+        self._pending_marks, self._most_loss = frozenset[int](), FADE_OUT
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
         self._fade_timer = timer(self, self._on_fade_tick, FADE_TICK_MS)
         self.geometry = DraftGeometry(page, placement, reserved_lines)
@@ -82,18 +83,18 @@ class DraftOverlay(QObject):
     def show(self, tokens: Sequence[Token]) -> None:
         """Show the newest frame, six times a second at the most."""
         if not (self.geometry.settled or self._reduced_motion):
-            self._show_when_due(tokens, frozenset())
+            self._show_when_due(tokens, frozenset(), FADE_OUT)
 
-    def replay(self, tokens: Sequence[Token], corrected: frozenset[int]) -> None:
+    def replay(self, tokens: Sequence[Token], corrected: frozenset[int], *, next_one: bool) -> None:
         """Show a step of the settled draft as it was shown then, in the lines that it takes now; settle
-        leads back. corrected: tokens that are marked.
+        leads back. corrected: tokens that are marked; next_one: it follows the one that is shown.
         """
         if not self.geometry.replays:
             self.geometry.replays, self._dropped = True, []
-        self._show_when_due(tokens, corrected)
+        self._show_when_due(tokens, corrected, FADE_OUT if next_one else 1.0)
 
-    def _show_when_due(self, tokens: Sequence[Token], corrected: frozenset[int]) -> None:
-        self._pending = tokens, corrected
+    def _show_when_due(self, tokens: Sequence[Token], marks: frozenset[int], most_loss: float) -> None:
+        self._pending, self._pending_marks, self._most_loss = tokens, marks, most_loss
         if not self._frame_timer.isActive():
             self._on_frame_due()
 
@@ -160,11 +161,12 @@ class DraftOverlay(QObject):
         self._frame_timer.start()
         if not self.geometry.is_in_view():  # nobody sees it: the newest frame waits
             return
-        (tokens, self._changed), self._pending = self._pending, None
+        tokens, self._pending, self._changed = self._pending, None, self._pending_marks
         metrics = QFontMetricsF(self._page.font())
         sure = sure_beginning(tokens)
         pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens], sure)
-        self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
+        inks = [ink(token, position) for position, token in enumerate(tokens)]
+        self._fade.show(pieces, inks, monotonic(), self._most_loss)
         self._after_change()
         if self.geometry.replays:
             return

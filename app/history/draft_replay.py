@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.documents.document import Document
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
 from app.drafting.variant import Variant
@@ -37,14 +37,15 @@ class DraftReplay(QObject):
         drafts: DraftController,
         tap: FrameTap,
         settings: SettingsStore,
-        document: Document,
+        folder: Callable[[], str],
     ) -> None:
+        """folder: where a replay is saved, unless the writer chooses another one."""
         super().__init__(drafts)
         self._page = page
         self._drafts = drafts
         self._tap = tap
         self._settings = settings
-        self._document = document
+        self._folder = folder
         self._draft: DraftSession | None = None
         self._variant: Variant | None = None
         self.replay: Replay | None = None
@@ -54,7 +55,7 @@ class DraftReplay(QObject):
     def bar(self) -> ReplayBar:
         from app.history.ui.replay_bar import ReplayBar  # the first paint does not need it
 
-        bar = ReplayBar(self._page, self._drafts, self._document)
+        bar = ReplayBar(self._page, self._drafts, self._folder)
         bar.closed.connect(self.close)
         bar.failed.connect(self.failed)
         return bar
@@ -112,7 +113,8 @@ class DraftReplay(QObject):
             overlay.mark(None, (), variant.corrected)
         else:
             trace, index = replay.trace, replay.index
-            overlay.replay(trace.shown_at(index), trace.corrected_at(index))
+            shown, corrected = trace.shown_at(index), trace.corrected_at(index)
+            overlay.replay(shown, corrected, next_one=replay.plays and index > 0)
 
     def _on_draft_changed(self) -> None:
         """Kept, drafted again, another variant: what is shown then is no replay."""

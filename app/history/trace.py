@@ -84,7 +84,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """
         committed = "".join(self.committed[: self.steps[index].canvas])
         tokens = (Token(committed, 0.0, True, False), *self.tokens(index))
-        texts = within(self.extent, [token.text for token in tokens], sure_beginning(tokens))
+        sure = len(tokens) if self.is_settled_at(index) else sure_beginning(tokens)
+        texts = within(self.extent, [token.text for token in tokens], sure)
         return tuple(
             Token(text, token.entropy, token.accepted, token.pinned)
             for text, token in zip(texts, tokens, strict=True)

@@ -62,7 +62,7 @@ class DocumentView(QWidget):
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
         self.tap = FrameTap(worker)
-        self.replay = DraftReplay(self.page, self.drafts, self.tap, settings, self.document)
+        self.replay = DraftReplay(self.page, self.drafts, self.tap, settings, self.document.folder)
         self.draft_actions.replay.triggered.connect(self.replay.open)
         self._model = model
         self.draft_actions.instruct.triggered.connect(lambda: self.instruction_line.open())

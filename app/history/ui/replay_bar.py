@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QEvent, QObject, QRect, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout
 
-from app.documents.document import Document
 from app.drafting.controller import DraftController
 from app.drafting.ui.draft_bar import EDGE_PX
 from app.editor.page import Page
@@ -27,11 +28,11 @@ class ReplayBar(QFrame):
     closed = Signal()
     failed = Signal(Fault)
 
-    def __init__(self, page: Page, drafts: DraftController, document: Document) -> None:
+    def __init__(self, page: Page, drafts: DraftController, folder: Callable[[], str]) -> None:
         super().__init__(page.viewport())
         self._page = page
         self._drafts = drafts
-        self._document = document
+        self._folder = folder
         self._replay: Replay | None = None
         self.export = Export(self)
         self.export.failed.connect(self.failed)
@@ -67,7 +68,7 @@ class ReplayBar(QFrame):
     def _ask_export(self, kind: Kind) -> None:
         if self._replay is not None:
             paper = Paper.of(self._page)
-            self.export.ask(kind, self._replay, paper, self._document.folder(), self.window())
+            self.export.ask(kind, self._replay, paper, self._folder(), self.window())
 
     def place(self) -> None:
         """Over the draft's bar; where that is out of view, at the lower edge of the page."""
@@ -98,9 +99,10 @@ class ReplayBar(QFrame):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if self.isHidden():
             return False
-        if watched is self._page and event.type() == QEvent.Type.FocusIn:
-            self.closed.emit()
-        elif watched is not self._page and event.type() == QEvent.Type.MouseButtonPress:
+        if event.type() == QEvent.Type.MouseButtonPress:
             self.closed.emit()
             return True  # it does nothing else
+        by_keys = isinstance(event, QFocusEvent) and event.reason() != Qt.FocusReason.MouseFocusReason
+        if by_keys and event.type() == QEvent.Type.FocusIn and watched is self._page:
+            self.closed.emit()  # by the mouse: the press comes next
         return False

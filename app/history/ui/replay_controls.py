@@ -15,7 +15,9 @@ from app.history.trace import Trace
 from app.history.ui.timeline import Legend, Timeline
 from app.widgets.labels import quiet_label, tool_button
 
-PLAY, STILL = "Play the steps (Space)", "Motion is reduced: go step by step"
+PLAY, PAUSE = "Play the steps (Space)", "Pause (Space)"
+STILL = "Motion is reduced: go step by step"
+_PLAY, _PAUSE = "▶", "‖"
 
 
 class ReplayControls(QWidget):
@@ -24,15 +26,16 @@ class ReplayControls(QWidget):
     def __init__(self, export: Callable[[Kind], object], *, narrow: bool) -> None:
         super().__init__()
         self._replay: Replay | None = None
-        self.play = tool_button("Play", PLAY, self._turn)
+        self.play = tool_button(_PLAY, PLAY, self._turn)
         self.back = tool_button("‹", "One step back", lambda: self._step(-1))
         self.forth = tool_button("›", "One step on", lambda: self._step(1))
-        for button in (self.back, self.forth):
+        for button in (self.play, self.back, self.forth):
             button.setProperty("bare", True)
             button.setMinimumSize(24, 28)
         self.timeline = Timeline()
         self.timeline.valueChanged.connect(self._on_value)
         self.timeline.sliderPressed.connect(self._pause)
+        self.timeline.actionTriggered.connect(self._pause)
         self.legend = Legend()
         self.label = quiet_label("Which step")
         self.save = tool_button("Save…", "Save this replay")
@@ -63,8 +66,6 @@ class ReplayControls(QWidget):
             self.timeline.show_trace(replay.trace)
             widest = step_name(replay.trace, replay.last)
             self.label.setMinimumWidth(self.label.fontMetrics().horizontalAdvance(widest))
-            self.play.setText("Pause")
-            self.play.setMinimumWidth(self.play.sizeHint().width())  # nothing moves beside it
             replay.changed.connect(self._on_changed)
             self._on_changed()
 
@@ -73,9 +74,10 @@ class ReplayControls(QWidget):
         if replay is None:
             return
         self.timeline.setValue(replay.index)
-        self.play.setText("Pause" if replay.plays else "Play")
+        self.play.setText(_PAUSE if replay.plays else _PLAY)
+        self.play.setAccessibleName(PAUSE if replay.plays else PLAY)
+        self.play.setToolTip(self.play.accessibleName() if replay.may_play else STILL)
         self.play.setEnabled(replay.may_play and replay.last > 0)
-        self.play.setToolTip(PLAY if replay.may_play else STILL)
         self.back.setEnabled(replay.index > 0)
         self.forth.setEnabled(replay.index < replay.last)
         name, count = step_name(replay.trace, replay.index), replay.corrected_words
