@@ -21,8 +21,8 @@ from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
-from app.history.draft_replay import DraftReplay
-from app.history.tap import FrameTap
+from app.history.replay.draft_replay import DraftReplay
+from app.history.replay.tap import FrameTap
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
 from app.worker.engine_thread import EngineThread

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout
 from app.drafting.controller import DraftController
 from app.drafting.ui.draft_bar import EDGE_PX
 from app.editor.page import Page
-from app.history.export import Export, Kind
-from app.history.replay import Replay
-from app.history.step_picture import Paper
+from app.history.replay.export import Export, Kind
+from app.history.replay.player import Replay
+from app.history.replay.step_picture import Paper
 from app.history.ui.replay_controls import ReplayControls
 from app.widgets.labels import tool_button
 from engine.protocol.errors import Fault

@@ -9,9 +9,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QGridLayout, QMenu, QToolButton, QWidget
 
-from app.history.export import KINDS, Kind
-from app.history.replay import Replay
-from app.history.trace import Trace
+from app.history.replay.export import KINDS, Kind
+from app.history.replay.player import Replay
+from app.history.replay.trace import Trace
 from app.history.ui.timeline import Legend, Timeline
 from app.widgets.labels import quiet_label, tool_button
 

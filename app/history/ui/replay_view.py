@@ -7,10 +7,10 @@ from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QResizeEven
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.editor.page import Page
-from app.history.export import Export, Kind
-from app.history.replay import Replay
-from app.history.step_picture import Paper, StepPicture
-from app.history.trace import Trace
+from app.history.replay.export import Export, Kind
+from app.history.replay.player import Replay
+from app.history.replay.step_picture import Paper, StepPicture
+from app.history.replay.trace import Trace
 from app.history.ui.replay_controls import ReplayControls
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion

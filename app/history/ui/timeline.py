@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QSlider, QStyle, QWidget
 
-from app.history.trace import Trace
+from app.history.replay.trace import Trace
 
 HEIGHT_PX, LEAST_PX = 38, 120
 _EDGE_PX, _HANDLE_PX = 7.0, 5.0

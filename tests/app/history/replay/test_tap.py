@@ -9,8 +9,8 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.drafting.variant import DraftId, Variant
-from app.history import tap as tap_module
-from app.history.tap import FrameTap
+from app.history.replay import tap as tap_module
+from app.history.replay.tap import FrameTap
 from app.worker.engine_thread import EngineThread
 from engine.protocol.events import DraftEvent, Frame
 from engine.protocol.requests import DraftRequest, LoadRequest

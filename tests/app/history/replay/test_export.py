@@ -11,10 +11,10 @@ from PySide6.QtGui import QFont, QImage, QImageReader
 from pytestqt.qtbot import QtBot
 
 from app.editor.draft_overlay import FRAME_INTERVAL_MS
-from app.history.animated_webp import animated
-from app.history.export import ANIMATION, BUSY, KINDS, LAST_STEP_MS, PICTURE, STEPS, Export, Kind
-from app.history.step_picture import Paper, StepPicture
-from app.history.trace import Trace
+from app.history.replay.animated_webp import animated
+from app.history.replay.export import ANIMATION, BUSY, KINDS, LAST_STEP_MS, PICTURE, STEPS, Export, Kind
+from app.history.replay.step_picture import Paper, StepPicture
+from app.history.replay.trace import Trace
 from app.widgets.theme import DARK, LIGHT
 from engine.protocol.errors import Fault
 from engine.runtime.replay_engine import ReplayEngine

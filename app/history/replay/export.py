@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QWidget
 
 from app.documents.atomic_file import write_atomically
 from app.editor.draft_overlay import FRAME_INTERVAL_MS
-from app.history.animated_webp import animated
-from app.history.replay import Replay
-from app.history.step_picture import Paper, StepPicture
-from app.history.trace import Trace
+from app.history.replay.animated_webp import animated
+from app.history.replay.player import Replay
+from app.history.replay.step_picture import Paper, StepPicture
+from app.history.replay.trace import Trace
 from app.worker.background import BackgroundCall
 from engine.protocol.errors import Fault, reason_of
 

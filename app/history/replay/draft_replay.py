@@ -12,13 +12,13 @@ from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
 from app.drafting.variant import Variant
 from app.editor.page import Page
-from app.history.tap import FrameTap
+from app.history.replay.tap import FrameTap
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from engine.protocol.errors import Fault
 
 if TYPE_CHECKING:
-    from app.history.replay import Replay
+    from app.history.replay.player import Replay
     from app.history.ui.replay_bar import ReplayBar
 
 NOT_KEPT = Fault(
@@ -62,7 +62,7 @@ class DraftReplay(QObject):
 
     def open(self) -> None:
         """Play how the current draft developed."""
-        from app.history.replay import Replay  # the first paint does not need it
+        from app.history.replay.player import Replay  # the first paint does not need it
 
         self.close()
         draft = self._drafts.current

@@ -20,7 +20,7 @@ from app.editor.draft_layout import DraftText, ink, legible
 from app.editor.marks import paint_corrected
 from app.editor.page import Page
 from app.editor.placement import Placement
-from app.history.trace import Trace
+from app.history.replay.trace import Trace
 from app.widgets.theme import Theme
 
 MARGIN_PX = 24

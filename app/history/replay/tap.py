@@ -7,7 +7,7 @@ import threading
 import msgspec
 
 from app.drafting.variant import DraftId, Variant
-from app.history.trace import Recording, Trace
+from app.history.replay.trace import Recording, Trace
 from app.worker.engine_thread import EngineThread
 from engine.protocol.events import Committed, Event, Finished, Frame, Ready
 

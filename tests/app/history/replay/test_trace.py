@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.history.trace import MOST_STEPS, Recording, Trace
+from app.history.replay.trace import MOST_STEPS, Recording, Trace
 from engine.protocol.codec import decode_event
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Cancelled, Committed, Event, Finished, Frame, Ready, Token
@@ -20,7 +20,7 @@ from engine.protocol.requests import LoadRequest, Span
 from engine.runtime.replay_engine import ReplayEngine
 from tests.fakes import draft_request, finished, ready
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "draft.jsonl"
+GOLDEN = Path(__file__).parents[3] / "golden" / "draft.jsonl"
 
 
 def frame(step: int, *tokens: Token, canvas: int = 0) -> Frame:

@@ -11,10 +11,10 @@ from PySide6.QtTest import QTest
 
 from app.drafting.draft_session import DraftState
 from app.drafting.verbs import REPHRASE
-from app.history import tap as tap_module
-from app.history.draft_replay import NOT_KEPT
+from app.history.replay import tap as tap_module
+from app.history.replay.draft_replay import NOT_KEPT
 from tests.app.conftest import Run
-from tests.app.history.conftest import Desk
+from tests.app.history.replay.conftest import Desk
 from tests.app.pages import TEXT, Draft, put_caret
 
 KEY = Qt.Key

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.drafting.draft_words import DraftWords
 from app.editor.draft_overlay import FRAME_INTERVAL_MS
-from app.history.trace import Trace
+from app.history.replay.trace import Trace
 from app.widgets.timers import timer
 from engine.protocol.requests import Span
 

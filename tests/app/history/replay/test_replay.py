@@ -9,8 +9,9 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.history.replay import Replay
-from app.history.trace import Trace
+from app.history.replay.export import Kind
+from app.history.replay.player import Replay
+from app.history.replay.trace import Trace
 from app.history.ui.replay_controls import ReplayControls
 from app.history.ui.timeline import Timeline
 
@@ -114,7 +115,7 @@ def test_few_steps_are_painted(trace: Trace, qtbot: QtBot, steps: int) -> None:
 
 
 def test_controls_lead_a_replay(trace: Trace, parent: QObject, qtbot: QtBot) -> None:
-    controls = ReplayControls([].append, narrow=True)
+    controls = ReplayControls(list[Kind]().append, narrow=True)
     qtbot.addWidget(controls)
     replay = replay_of(trace, parent)
     controls.show_replay(replay)

@@ -19,10 +19,10 @@ from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.variant import Variant
 from app.editor.fade import FADE_S
 from app.editor.page import Page
-from app.history.draft_replay import DraftReplay
-from app.history.replay import Replay
-from app.history.tap import FrameTap
-from app.history.trace import Recording, Trace
+from app.history.replay.draft_replay import DraftReplay
+from app.history.replay.player import Replay
+from app.history.replay.tap import FrameTap
+from app.history.replay.trace import Recording, Trace
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
@@ -33,7 +33,7 @@ from engine.runtime.replay_engine import ReplayEngine
 from tests.app.conftest import Run
 from tests.app.pages import END, make_page, put_caret
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "draft.jsonl"
+GOLDEN = Path(__file__).parents[3] / "golden" / "draft.jsonl"
 
 
 @dataclass
