@@ -41,6 +41,8 @@ class ReplayBar(QFrame):
         self.setAccessibleName("Replay")
         self.setCursor(Qt.CursorShape.ArrowCursor)
         self.controls = ReplayControls(self._ask_export, narrow=False)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusProxy(self.controls.timeline)
         self.done = tool_button("Done  Esc", "Back to the settled draft", self.closed.emit)
         row = QHBoxLayout(self)
         row.setContentsMargins(9, 4, 9, 4)

@@ -31,11 +31,13 @@ class ReplayControls(QWidget):
         self.forth = tool_button("›", "One step on", lambda: self._step(1))
         for button in (self.play, self.back, self.forth):
             button.setProperty("bare", True)
-            button.setMinimumSize(24, 28)
+            button.setFixedSize(26, 28)  # a pause is as wide as a triangle
         self.timeline = Timeline()
         self.timeline.valueChanged.connect(self._on_value)
         self.timeline.sliderPressed.connect(self._pause)
         self.timeline.actionTriggered.connect(self._pause)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusProxy(self.timeline)  # after a click its keys hold, and not the page's
         self.legend = Legend()
         self.label = quiet_label("Which step")
         self.save = tool_button("Save…", "Save this replay")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QTextCursor
 from PySide6.QtTest import QTest
 
@@ -98,6 +98,19 @@ def test_keys_lead_through_the_steps(desk: Desk, run: Run) -> None:
         assert desk.playing.plays
         press(desk, KEY.Key_Right)
         assert not desk.playing.plays
+
+    run(scenario())
+
+
+def test_a_click_on_its_bar_leaves_the_keys_to_the_timeline(desk: Desk, run: Run) -> None:
+    async def scenario() -> None:
+        await desk.settled()
+        desk.replay.open()
+        bar = desk.replay.bar
+        for part in (bar.controls.play, bar.controls.back, bar.controls.label, bar):
+            QTest.mouseClick(part, Qt.MouseButton.LeftButton, pos=part.rect().topLeft() + QPoint(2, 2))
+            assert bar.controls.timeline.hasFocus()
+            assert bar.isVisible()
 
     run(scenario())
 
