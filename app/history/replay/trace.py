@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import msgspec
 
@@ -32,6 +33,7 @@ _REQUEST_ID = "replay"
 _GRAIN, _MOST_NATS = 16.0, 12.6
 _SCALE = 255 / math.log2(1 + _GRAIN * _MOST_NATS)
 _NATS = tuple(round((2 ** (level / _SCALE) - 1) / _GRAIN, 4) for level in range(256))
+_LEVEL_ENDS = [(low + high) / 2 for low, high in pairwise(_NATS)]
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):
@@ -255,7 +257,7 @@ class Recording:
         positions = struct.pack(
             f"<{count}I{count}B{count}B",
             *[texts.setdefault(token.text, len(texts)) for token in tokens],
-            *[_level(token.entropy) for token in tokens],
+            *[bisect_left(_LEVEL_ENDS, token.entropy) for token in tokens],
             *[token.accepted + 2 * token.pinned for token in tokens],
         )
         return Step(frame.canvas, frame.step, frame.elapsed_s, positions)
@@ -272,7 +274,3 @@ class Recording:
             stats=finished.stats if finished else None,
             ready=self._ready,
         )
-
-
-def _level(nats: float) -> int:
-    return round(_SCALE * math.log2(1 + _GRAIN * min(max(nats, 0.0), _MOST_NATS)))

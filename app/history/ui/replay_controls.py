@@ -45,6 +45,7 @@ class ReplayControls(QWidget):
         menu = QMenu(self)
         for kind in KINDS:
             menu.addAction(kind.label, partial(export, kind))
+        menu.aboutToShow.connect(self._pause)  # what is saved is what was shown
         self.save.setMenu(menu)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
