@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import canvas_pictures
-from picture_window import WIDTH, in_window, until
+from picture_window import Film, in_window, until
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from app.settings.store import SettingsStore
     from app.window.main_window import MainWindow
 
@@ -44,7 +42,6 @@ SEED = 42
 PACE_S = 0.4
 DEVELOPING = 0.2
 """Share of the steps after which the picture of a developing draft is taken."""
-ANIMATION_SIZE, ANIMATION_FRAME_MS = (760, 400), 120
 
 
 def main() -> int:
@@ -221,31 +218,6 @@ def animate_replay(trace: Path, folder: Path, theme: str) -> None:
 
     in_window(lambda: ReplayEngine(trace), theme, shoot)
     film.save(folder / "replay.webp")
-
-
-class Film:
-    """Of the middle of the window."""
-
-    def __init__(self) -> None:
-        self._frames: list[Image.Image] = []
-
-    async def roll(self, window: MainWindow, seconds: float = ANIMATION_FRAME_MS / 1000) -> None:
-        from PIL import Image
-        from PySide6.QtCore import QRect
-        from PySide6.QtGui import QImage
-
-        for _ in range(round(1000 * seconds / ANIMATION_FRAME_MS)):
-            width, height = ANIMATION_SIZE
-            part = QRect((WIDTH - width) // 2, window.top.height(), width, height)
-            image = window.grab(part).toImage().convertToFormat(QImage.Format.Format_RGB888)
-            size = (image.width(), image.height())
-            data = bytes(image.constBits())
-            self._frames.append(Image.frombytes("RGB", size, data, "raw", "RGB", image.bytesPerLine()))
-            await asyncio.sleep(ANIMATION_FRAME_MS / 1000)
-
-    def save(self, path: Path) -> None:
-        first, *others = self._frames
-        first.save(path, save_all=True, append_images=others, duration=ANIMATION_FRAME_MS, loop=0)
 
 
 if __name__ == "__main__":

@@ -224,7 +224,8 @@ class DraftOverlay(QObject):
         geometry = self.geometry
         rects = [rect.translated(geometry.rect().topLeft()) for rect in geometry.changed_rects]
         if geometry.replays:
-            paint_corrected(painter, rects, accent)
+            lowest = geometry.rect().bottom() + 1
+            paint_corrected(painter, [rect for rect in rects if rect.bottom() <= lowest], accent)
             return
         paint_difference(painter, rects, QColor(accent))
         for part in self._corrected:

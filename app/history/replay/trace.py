@@ -96,17 +96,24 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def measures(self) -> list[tuple[float, float]]:
         """Of each step: the mean entropy in nats, without the pinned positions, and which share is accepted.
-        Of the positions that make up the text in the end; of all, where there is none.
+        Of the positions that make up the text in the end.
         """
         found: list[tuple[float, float]] = []
+        for index, count in enumerate(self._own):
+            own = self.tokens(index)[:count]
+            nats = [token.entropy for token in own if not token.pinned]
+            accepted = sum(token.accepted or token.pinned for token in own)
+            found.append((sum(nats) / max(1, len(nats)), accepted / max(1, len(own))))
+        return found
+
+    @cached_property
+    def _own(self) -> list[int]:
+        """Of each step: how many positions make up the text in the end; all, where there is none."""
+        found: list[int] = []
         for first, last in self._canvases:
-            shown = [at for at, token in enumerate(self.shown_at(last)[1:]) if token.text.strip()]
-            for index in range(first, last + 1):
-                tokens = self.tokens(index)
-                own = tokens[: shown[-1] + 1] if shown else tokens
-                nats = [token.entropy for token in own if not token.pinned]
-                accepted = sum(token.accepted or token.pinned for token in own)
-                found.append((sum(nats) / max(1, len(nats)), accepted / max(1, len(own))))
+            tokens = self.shown_at(last)[1:]
+            shown = [at for at, token in enumerate(tokens) if token.text.strip()]
+            found += [shown[-1] + 1 if shown else len(tokens)] * (last + 1 - first)
         return found
 
     @property
@@ -135,7 +142,9 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def corrected_at(self, index: int) -> frozenset[int]:
         """Those of `shown_at(index)` that an earlier step had accepted as something else."""
         shown = self.shown_at(index)
-        return frozenset(at + 1 for at in self._corrections[index] if shown[at + 1].text.strip())
+        ends = self._own[index]
+        found = (at for at in self._corrections[index] if at < ends)
+        return frozenset(at + 1 for at in found if shown[at + 1].text.strip())
 
     def is_settled_at(self, index: int) -> bool:
         """Whether the draft was finished by that step."""

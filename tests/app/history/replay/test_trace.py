@@ -139,6 +139,15 @@ def test_a_word_is_corrected_from_where_it_differs_from_one_that_was_accepted() 
     assert [set(trace.corrected_at(n)) for n in range(6)] == [set(), set(), {1}, {1, 2}, {1, 2}, set()]
 
 
+def test_what_does_not_come_into_the_text_is_not_counted() -> None:
+    trace = recorded(
+        frame(1, sure("It"), sure(" rained"), sure(" Love")),
+        frame(2, sure("It"), sure(" rains"), sure(" Yours")),
+        frame(3, sure("It"), sure(" rains"), sure("")),
+    )
+    assert [set(trace.corrected_at(index)) for index in range(3)] == [set(), {2}, {2}]
+
+
 def test_what_was_stopped_ends_where_it_was_stopped() -> None:
     trace = recorded(*TWO_CANVASES).until(1, 0)
     assert [(step.canvas, step.step) for step in trace.steps] == [(0, 0), (0, 1), (0, 2), (1, 0)]
