@@ -7,7 +7,8 @@ import threading
 import msgspec
 
 from app.drafting.variant import DraftId, Variant
-from app.history.replay.trace import Recording, Trace
+from app.history.replay.recording import Recording
+from app.history.replay.trace import Trace
 from app.worker.engine_thread import EngineThread
 from engine.protocol.events import Committed, Event, Finished, Frame, Ready
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import struct
 import zlib
-from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import msgspec
 
 from app.editor.draft_layout import sure_beginning
 from app.editor.extent import within
+from app.history.replay.step import Step
 from engine.protocol.codec import encode as encode_event
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Cancelled, Committed, Event, Finished, Frame, Ready, Stats, Token
@@ -26,25 +24,7 @@ MOST_STEPS = 600
 """More are thinned out: four canvases of 128 steps fit."""
 _MOST_BYTES = 32_000_000
 """Of a trace without its compression: far more than it can have."""
-_POSITION_BYTES = 6
 _REQUEST_ID = "replay"
-
-# Entropies have 256 levels, close together where ink tells them apart: 0.001 nats at 0, 0.2 at the most.
-_GRAIN, _MOST_NATS = 16.0, 12.6
-_SCALE = 255 / math.log2(1 + _GRAIN * _MOST_NATS)
-_NATS = tuple(round((2 ** (level / _SCALE) - 1) / _GRAIN, 4) for level in range(256))
-_LEVEL_ENDS = [(low + high) / 2 for low, high in pairwise(_NATS)]
-
-
-class Step(msgspec.Struct, frozen=True, array_like=True):
-    """What one denoising step showed."""
-
-    canvas: int
-    step: int
-    elapsed_s: float
-    positions: bytes
-    """The index of each one's text, then each one's level of entropy, then whether each is accepted (1) and
-    pinned (2)."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -71,14 +51,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def tokens(self, index: int) -> tuple[Token, ...]:
         """The canvas of a step."""
-        positions = self.steps[index].positions
-        count = len(positions) // _POSITION_BYTES
-        fields = struct.unpack(f"<{count}I{count}B{count}B", positions)
-        columns = zip(fields[:count], fields[count : 2 * count], fields[2 * count :], strict=True)
-        return tuple(
-            Token(self.texts[text], _NATS[level], bool(flags & 1), bool(flags & 2))
-            for text, level, flags in columns
-        )
+        return self.steps[index].tokens(self.texts)
 
     def shown_at(self, index: int) -> tuple[Token, ...]:
         """The draft as it stood after a step, with what was committed before its canvas as the first token.
@@ -229,57 +202,11 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _check(self) -> None:
         """Raises ValueError where a step names what is not there."""
         canvas = 0
+        if len(self.steps) > MOST_STEPS:
+            raise ValueError(f"{len(self.steps)} steps are too many")
         for step in self.steps:
-            count, rest = divmod(len(step.positions), _POSITION_BYTES)
-            if rest or max(struct.unpack_from(f"<{count}I", step.positions), default=-1) >= len(self.texts):
+            if not step.is_whole(self.texts):
                 raise ValueError(f"step {step.step} of canvas {step.canvas} is not whole")
             if not canvas <= step.canvas <= len(self.committed):
                 raise ValueError(f"canvas {step.canvas} comes out of turn")
             canvas = step.canvas
-
-
-class Recording:
-    """A draft's trace while it is being taken down."""
-
-    def __init__(self, ready: Ready | None) -> None:
-        self._ready = ready
-        self._texts: dict[str, int] = {}
-        self._steps: list[Step] = []
-        self._committed: list[str] = []
-        self._max_steps = 0
-        self._finished: Finished | None = None
-
-    def take(self, event: Frame | Committed | Finished) -> None:
-        match event:
-            case Frame():
-                if len(self._steps) == MOST_STEPS:
-                    del self._steps[1::2]
-                self._max_steps = event.max_steps
-                self._steps.append(self._step(event))
-            case Committed():
-                self._committed.append(event.text)
-            case Finished():
-                self._finished = event
-
-    def _step(self, frame: Frame) -> Step:
-        texts, tokens, count = self._texts, frame.tokens, len(frame.tokens)
-        positions = struct.pack(
-            f"<{count}I{count}B{count}B",
-            *[texts.setdefault(token.text, len(texts)) for token in tokens],
-            *[bisect_left(_LEVEL_ENDS, token.entropy) for token in tokens],
-            *[token.accepted + 2 * token.pinned for token in tokens],
-        )
-        return Step(frame.canvas, frame.step, frame.elapsed_s, positions)
-
-    def trace(self) -> Trace:
-        finished = self._finished
-        return Trace(
-            texts=tuple(self._texts),
-            steps=tuple(self._steps),
-            max_steps=self._max_steps,
-            committed=tuple(self._committed),
-            text=finished.text if finished else None,
-            corrected=finished.corrected if finished else (),
-            stats=finished.stats if finished else None,
-            ready=self._ready,
-        )

@@ -16,6 +16,7 @@ from app.history.replay.player import Replay
 from app.history.replay.step_picture import Paper
 from app.history.ui.replay_controls import ReplayControls
 from app.widgets.labels import tool_button
+from app.widgets.panel import go_round
 from engine.protocol.errors import Fault
 
 LEGEND_PX = 640
@@ -89,6 +90,9 @@ class ReplayBar(QFrame):
             event.setAccepted(event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter))
             return event.isAccepted()
         return super().event(event)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return go_round(self, forward)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """What the controls have no use for is not the page's either."""

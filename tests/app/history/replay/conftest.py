@@ -21,8 +21,9 @@ from app.editor.fade import FADE_S
 from app.editor.page import Page
 from app.history.replay.draft_replay import DraftReplay
 from app.history.replay.player import Replay
+from app.history.replay.recording import Recording
 from app.history.replay.tap import FrameTap
-from app.history.replay.trace import Recording, Trace
+from app.history.replay.trace import Trace
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession

@@ -115,6 +115,26 @@ def test_a_click_on_its_bar_leaves_the_keys_to_the_timeline(desk: Desk, run: Run
     run(scenario())
 
 
+def test_tab_goes_round_in_its_bar(desk: Desk, run: Run) -> None:
+    """The draft's own buttons lie under it."""
+
+    async def scenario() -> None:
+        await desk.settled()
+        desk.replay.open()
+        bar, found = desk.replay.bar, []
+        press(desk, KEY.Key_Space, KEY.Key_Right)
+        for _ in range(8):
+            focused = bar.focusWidget()
+            assert focused is not None
+            assert focused.hasFocus()
+            found.append(focused)
+            QTest.keyClick(focused, KEY.Key_Tab)
+        controls = bar.controls
+        assert {controls.timeline, controls.play, controls.back, controls.save, bar.done} <= set(found)
+
+    run(scenario())
+
+
 def test_enter_keeps_nothing_that_is_not_shown(desk: Desk, run: Run) -> None:
     async def scenario() -> None:
         await desk.settled()

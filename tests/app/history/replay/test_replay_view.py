@@ -9,7 +9,8 @@ import pytest
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from app.history.replay.trace import Recording, Trace
+from app.history.replay.recording import Recording
+from app.history.replay.trace import Trace
 from app.history.ui.replay_view import ReplayView
 from app.settings.store import SettingsStore
 from engine.protocol.events import Committed, Frame, Token

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.history.replay.trace import MOST_STEPS, Recording, Trace
+from app.history.replay.recording import Recording
+from app.history.replay.trace import MOST_STEPS, Trace
 from engine.protocol.codec import decode_event
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Cancelled, Committed, Event, Finished, Frame, Ready, Token
@@ -220,6 +221,7 @@ def test_a_step_that_names_what_is_not_there_is_damaged() -> None:
     assert fault_of(changed(trace, steps=(msgspec.structs.replace(first, canvas=3),)))
     assert fault_of(changed(trace, steps=(msgspec.structs.replace(first, canvas=-1),)))
     assert fault_of(changed(trace, steps=(trace.steps[-1], first)))
+    assert fault_of(changed(trace, steps=(first,) * (MOST_STEPS + 1)))
 
 
 def test_what_would_fill_the_memory_is_damaged() -> None:
