@@ -24,6 +24,11 @@ from engine.protocol.errors import Fault, reason_of
 Work = Generator[Callable[[], object], Any, None]
 """Yields what is to be called beside the GUI's thread, and is sent what that returns."""
 BUSY = Fault("busy", "Another replay is still being saved.", "Try again in a moment.")
+NO_PICTURE = Fault(
+    "output",
+    "This draft cannot be made a picture of that kind.",
+    "Make the window narrower, or save it as data.",
+)
 LAST_STEP_MS = 2500
 _LOSSLESS = 100
 """Qt's quality: of text on paper the lossless pictures are the smaller ones."""
@@ -88,7 +93,7 @@ class Export(QObject):
             data = yield partial(_encoded, picture.image(picture.height), b"png")
         else:
             data = yield from _animation(trace, paper)
-        fault = yield partial(_written, path, data)
+        fault = (yield partial(_written, path, data)) if data else NO_PICTURE
         if fault:
             self.failed.emit(fault)
         else:
@@ -109,18 +114,20 @@ def _animation(trace: Trace, paper: Paper) -> Generator[Callable[[], object], An
     for index in range(count):
         image = StepPicture(trace, index, paper).image(height)
         still = yield partial(_encoded, image, b"webp", _LOSSLESS)
+        if not still:
+            return b""
         stills.append(still)
     durations = [FRAME_INTERVAL_MS] * (count - 1) + [LAST_STEP_MS]
     return animated(stills, durations, image.width(), image.height())
 
 
 def _encoded(image: QImage, form: bytes, quality: int = -1) -> bytes:
+    """Empty where that cannot be: pictures have a greatest size."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     writer = QImageWriter(buffer, form)
     writer.setQuality(quality)
-    writer.write(image)
-    return bytes(buffer.data().data())
+    return bytes(buffer.data().data()) if writer.write(image) else b""
 
 
 def _written(path: Path, data: bytes) -> Fault | None:

@@ -12,7 +12,17 @@ from pytestqt.qtbot import QtBot
 
 from app.editor.draft_overlay import FRAME_INTERVAL_MS
 from app.history.replay.animated_webp import animated
-from app.history.replay.export import ANIMATION, BUSY, KINDS, LAST_STEP_MS, PICTURE, STEPS, Export, Kind
+from app.history.replay.export import (
+    ANIMATION,
+    BUSY,
+    KINDS,
+    LAST_STEP_MS,
+    NO_PICTURE,
+    PICTURE,
+    STEPS,
+    Export,
+    Kind,
+)
 from app.history.replay.step_picture import Paper, StepPicture
 from app.history.replay.trace import Trace
 from app.widgets.theme import DARK, LIGHT
@@ -96,6 +106,19 @@ def test_a_folder_that_is_not_there_is_told(
         export.save(kind, trace, 0, paper, tmp_path / "gone" / "Draft")
     assert [fault.kind for fault in faults] == ["disk"]
     saved(export, qtbot, kind, trace, paper, tmp_path / "Draft", index=0)  # and the next one is
+
+
+@pytest.mark.qt_log_ignore("too large for WebP", extend=True)
+def test_a_picture_that_cannot_be_is_told(
+    export: Export, qtbot: QtBot, trace: Trace, paper: Paper, tmp_path: Path
+) -> None:
+    faults: list[Fault] = []
+    export.failed.connect(faults.append)
+    too_wide = Paper(paper.font, paper.theme, 17_000, paper.line_height)
+    with qtbot.waitSignal(export.failed, timeout=20_000):
+        export.save(ANIMATION, trace, 0, too_wide, tmp_path / "Draft.webp")
+    assert faults == [NO_PICTURE]
+    assert not (tmp_path / "Draft.webp").exists()
 
 
 def test_one_at_a_time(export: Export, qtbot: QtBot, trace: Trace, paper: Paper, tmp_path: Path) -> None:
