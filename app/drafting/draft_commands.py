@@ -199,7 +199,7 @@ class DraftCommands(QObject):
             placement = draft.placement.behind(behind, between)
             left = self._open(placement, draft.verb, draft.selection, draft.instruction)
             text = placement.part(rest)
-            left.restore([Variant(text, shown.seed, shown.stats, request_id=shown.request_id)], 0)
+            left.restore([Variant(text, shown.seed, shown.stats, made_as=shown.made_as, is_rest=True)], 0)
         if caret_was_there:
             self._page.setTextCursor(behind)
             if rest.strip():

@@ -226,7 +226,7 @@ class DraftSession(QObject):
         own.
         """
         self.request_id = request_id
-        self._developing = [DevelopingVariant(request_id, seed) for seed in seeds]
+        self._developing = [DevelopingVariant(seed) for seed in seeds]
         self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
         self.step, self.canvas, self.max_steps, self.read_share = 0, 0, max_steps, 0.0
         self.asked_at_s = monotonic()

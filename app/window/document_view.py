@@ -24,6 +24,8 @@ from app.drafting.ui.finding_hints import FindingHints
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
 from app.history.recorder import Recorder
+from app.history.replay.draft_replay import DraftReplay
+from app.history.replay.tap import FrameTap
 from app.history.store import HistoryStore
 from app.provenance.clipboard import ClipboardWords
 from app.provenance.drafts import DraftedWords
@@ -85,6 +87,9 @@ class DocumentView(QWidget):
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
         self.sent = SentText(self.page, self.drafts, worker, model)
         SentBand(self.page, self.sent)
+        self.tap = FrameTap(worker)
+        self.replay = DraftReplay(self.page, self.drafts, self.tap, settings, self.document.folder)
+        self.draft_actions.replay.triggered.connect(self.replay.open)
         self._model = model
         self.draft_actions.instruct.triggered.connect(lambda: self.instruction_line.open())
         self._column = QVBoxLayout(self)

@@ -97,7 +97,7 @@ class DraftMenu(QMenu):
             self.addAction(action)
         self.addSeparator()
         self.addActions([actions.keep_sentence, actions.pick, actions.pin, actions.mend])
-        self.addAction(actions.corrections)
+        self.addActions([actions.corrections, actions.replay])
         self.addSeparator()
         self.addActions([actions.previous, actions.next, actions.names, actions.go_to, actions.bring_back])
         self.of_draft = self.actions()
