@@ -119,7 +119,7 @@ async def keys(window: MainWindow) -> Found:
     three or four do: under neighbouring paragraphs and above the view.
     """
     set_document_text(window.view.page.document(), TEXT * (100_000 // len(TEXT.split())))
-    window._settings.change(**LONG_DRAFT)
+    window.settings.change(**LONG_DRAFT)
     await ready(window)
     await asyncio.sleep(1.0)
     page = window.view.page
@@ -222,7 +222,7 @@ async def frames(window: MainWindow) -> Found:
 
 async def cancels(window: MainWindow) -> Found:
     """Stop and Discard in turn: how soon the window is idle, and in how many steps the engine is free."""
-    window._settings.change(**LONG_DRAFT)
+    window.settings.change(**LONG_DRAFT)
     await ready(window)
     idle_ms, free_steps = [], []
     for turn in range(CANCELS):
