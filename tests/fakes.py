@@ -152,7 +152,7 @@ def ready(request_id: str) -> Ready:
         model="fake",
         label=str(os.getpid()),
         device=Device(id="cpu", name="CPU", total_bytes=0, free_bytes=0),
-        precision="float32",
+        precision="fp32",
         memory_bytes=0,
         canvas_tokens=2,
         context_tokens=16,
@@ -187,7 +187,7 @@ def finished(request_id: str, variant: int = 0, place: int = 0) -> Finished:
         tokens_per_s=200.0,
         tokens_per_step=0.7,
         device="cpu",
-        precision="float32",
+        precision="fp32",
         stopped_early=False,
     )
     return Finished(request_id=request_id, place=place, variant=variant, text=TEXT, stats=stats)
