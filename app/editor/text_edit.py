@@ -20,6 +20,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMenu, QPlainTextEdit, QWidget
 
 from app.documents.text import document_text, insertable, text_between
+from app.widgets.latin_keys import latin_key
 
 _TYPING = (
     Qt.KeyboardModifier.NoModifier,
@@ -77,6 +78,9 @@ class TextEdit(QPlainTextEdit):
         menu.popup(place)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        if latin_key(event) is not None:
+            event.ignore()  # the window knows what it is for
+            return
         if event.text():
             self._show_pointer(False)
             self.typed.emit()

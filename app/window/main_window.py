@@ -15,6 +15,7 @@ from app.settings.schema import Settings, load_settings, room_settings
 from app.settings.store import SettingsStore
 from app.support.data_removal import DataRemoval
 from app.support.run_record import LostRun
+from app.widgets.latin_keys import press_latin
 from app.widgets.message_bar import MessageBar
 from app.widgets.screen import room_on_screen
 from app.window.appearance import Appearance
@@ -268,5 +269,5 @@ class MainWindow(QMainWindow):
         """What nothing has a use for: Esc leads back to the text from everywhere."""
         if event.key() == Qt.Key.Key_Escape:
             self.view.page.setFocus()
-        else:
+        elif not press_latin(self, self.top.menus, event):
             super().keyPressEvent(event)
