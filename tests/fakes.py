@@ -48,10 +48,10 @@ class FakeEngine:
 
     def __init__(self, out: int = 1) -> None:
         self._out = out
-        self._loaded = False
+        self.loaded = False
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
-        self._loaded = False
+        self.loaded = False
         yield Loading(request_id=request.request_id, stage="Reading weights", fraction=0.5)
         if request.model == "missing":
             raise FaultError("weights-missing", "There is no model 'missing'.", "Choose another one.")
@@ -60,7 +60,7 @@ class FakeEngine:
         if cancelled.is_set():
             yield Cancelled(request_id=request.request_id)
             return
-        self._loaded = True
+        self.loaded = True
         yield ready(request.request_id)
 
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
@@ -68,11 +68,11 @@ class FakeEngine:
         self._misbehave(request.place.instruction)
         if request.place.instruction == "endless":
             print("reading ahead", file=sys.stderr, flush=True)
-            self._loaded = self._loaded and cancelled.wait(10)
+            self.loaded = self.loaded and cancelled.wait(10)
             print("given up" if cancelled.is_set() else "never given up", file=sys.stderr, flush=True)
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
-        if not self._loaded:
+        if not self.loaded:
             raise FaultError("input", "No model is loaded.")
         for number, given in enumerate(request.places):
             yield Prefilled(
@@ -140,7 +140,7 @@ class FakeEngine:
                 )
 
     def unload(self) -> None:
-        self._loaded = False
+        self.loaded = False
 
     def close(self) -> None: ...
 

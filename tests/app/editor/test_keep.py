@@ -7,10 +7,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text, utf16_length
+from app.editor.draft_overlay import FRAME_INTERVAL_MS
 from app.editor.page import Page
 from engine.protocol.events import Token
 from tests.app.editor.conftest import DRAFT, HEBREW, PLACES
 from tests.app.pages import TEXT, Draft, begin, make_page, put_caret
+from tests.app.timers import let_pass
 
 
 @pytest.mark.usefixtures("company")
@@ -113,8 +115,8 @@ def test_keep_puts_in_what_was_shown_and_changes_nothing_else(qtbot: QtBot) -> N
         set_document_text(page.document(), text)
         draft = Draft(page, place)
         draft.overlay.show([Token(word, 0.1, True, False) for word in words])
-        draft.overlay._on_frame_due()
-        developing = "".join(draft.overlay._fade.pieces)
+        let_pass(draft.overlay, FRAME_INTERVAL_MS)
+        developing = "".join(draft.overlay.pieces)
         top = draft.overlay.geometry.origin_y()
         shown = draft.placement.shown("".join(words))
         draft.settle(shown)

@@ -7,15 +7,17 @@ import threading
 import pytest
 import torch
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QComboBox, QLabel
 
 from app.window.main_window import MainWindow
+from app.worker.device_monitor import EVERY_MS
 from engine.hardware import nvidia, selection, torch_devices
 from engine.protocol.errors import Fault, FaultError
 from engine.protocol.events import Device
 from tests.app.conftest import Run
 from tests.app.models.desk import CPU, RTX_3060, RTX_4090
 from tests.app.models.life.conftest import offers, stand
+from tests.app.timers import timer_of
 from tests.app.window.conftest import settle
 from tests.fakes import nvidia_card
 
@@ -42,7 +44,7 @@ def test_the_driver_is_never_asked_in_the_window_s_own_thread(
 
 
 def test_what_is_free_is_read_while_the_panel_is_in_view(window: MainWindow) -> None:
-    timer = window.devices._timer
+    timer = timer_of(window.devices, EVERY_MS)
     assert not timer.isActive()
     window.side_panel.open_models()
     assert timer.isActive()
@@ -67,7 +69,8 @@ def test_a_message_is_whole_in_the_narrowest_window(window: MainWindow, panel_op
     QCoreApplication.processEvents()
     window.resize(1, 1)
     QCoreApplication.processEvents()
-    label = window.notice._text
+    label = window.notice.findChild(QLabel)
+    assert label is not None
     assert window.width() < 900
     assert window.notice.width() < 540
     assert label.height() >= label.heightForWidth(label.width())
@@ -135,6 +138,7 @@ def test_long_words_leave_the_window_its_width(window: MainWindow) -> None:
     QCoreApplication.processEvents()
     assert window.width() == 560
     assert path in window.notice.text
-    label = window.notice._text
+    label = window.notice.findChild(QLabel)
+    assert label is not None
     assert label.minimumSizeHint().width() <= label.width()
     assert window.status.model.width() >= window.status.model.sizeHint().width()
