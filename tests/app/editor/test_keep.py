@@ -35,6 +35,30 @@ def test_keep_is_one_undo_step_and_redo_brings_it_back(
     assert page.text() == kept
 
 
+@pytest.mark.parametrize("text", ["One. Two.", "One.\n\nTwo.", "One two", "One.\nTwo.\n", "  One.\n  Two."])
+@pytest.mark.parametrize("words", ["New.", "New one.\n\nNew two.", "and so on"])
+def test_redo_puts_the_caret_behind_the_draft(qtbot: QtBot, text: str, words: str) -> None:
+    page = make_page(qtbot, text)
+    for place in range(len(text) + 1):
+        draft = Draft(page, place)
+        draft.settle(draft.placement.shown(words))
+        draft.keep()
+        behind = page.textCursor().position()
+        page.undo()
+        page.redo()
+        assert page.textCursor().position() == behind
+        page.undo()
+        assert page.text() == text
+
+
+def test_redo_puts_the_caret_behind_what_was_pasted(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "")
+    page.insertPlainText("One.\n\n")
+    page.undo()
+    page.redo()
+    assert page.textCursor().position() == len("One.\n\n")
+
+
 @pytest.mark.parametrize("text", [TEXT, TEXT + " And then"])
 def test_typing_behind_a_kept_draft_is_an_undo_step_of_its_own(qtbot: QtBot, text: str) -> None:
     page = make_page(qtbot, text)

@@ -263,6 +263,7 @@ def test_keep_and_discard_are_in_reach_wherever_the_draft_is(window: MainWindow,
         QApplication.processEvents()
         assert page.viewport().rect().contains(bar.geometry())
         assert bar.keep.isVisible()
+        assert bar.go_to.isVisible()
         assert bar.go_to.text().endswith(arrow)
         put_caret(page, page.cursorForPosition(bar.geometry().center()).position())
         QApplication.processEvents()
