@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QTextCursor
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -12,7 +12,7 @@ from app.application import parse
 from app.documents.text import set_document_text
 from app.window.main_window import MainWindow
 from tests.app.conftest import Run
-from tests.app.pages import TEXT
+from tests.app.pages import TEXT, put_caret
 from tests.app.window.conftest import settle
 
 
@@ -188,6 +188,14 @@ def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, 
     assert "CPU" in window.status.model.details
     assert window.status.state.text() == "draft ready"
     assert "3 steps" in window.status.state.details
+
+
+def test_the_status_line_tells_how_many_of_the_words_are_selected(window: MainWindow) -> None:
+    set_document_text(window.view.page.document(), "one two\nthree")
+    put_caret(window.view.page, 0)
+    window.view.page.moveCursor(QTextCursor.MoveOperation.NextWord, QTextCursor.MoveMode.KeepAnchor)
+    window.status.word_count.count()
+    assert window.status.words.text() == "1 of 3 words"
 
 
 def test_the_command_line(qapp: QApplication) -> None:
