@@ -164,6 +164,11 @@ class DraftOverlay(QObject):
 
     # ---------------------------------------------------------------- frames and fades
 
+    @property
+    def pieces(self) -> Sequence[str]:
+        """What is shown, token by token."""
+        return self._fade.pieces
+
     def _on_frame_due(self) -> None:
         if self._pending is None:
             return
@@ -189,7 +194,7 @@ class DraftOverlay(QObject):
         self.relayout()
 
     def relayout(self) -> None:
-        self.geometry.lay_out(self._fade.pieces, self._changed)
+        self.geometry.lay_out(self.pieces, self._changed)
 
     def _on_fade_tick(self) -> None:
         if self._fade.is_over(monotonic()):
