@@ -6,7 +6,6 @@ What counts is what active.json names: any other environment is left over from a
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import time
@@ -18,6 +17,7 @@ import msgspec
 from PySide6.QtCore import QLockFile
 
 from app.documents.atomic_file import write_atomically
+from app.documents.disk_size import size_on_disk
 from app.documents.files import held_lock
 from app.engine_setup.messages import SetUpOrder
 from engine.installation import ACTIVE_FILE, FORMAT, active_environment, engine_home
@@ -159,11 +159,4 @@ class EngineHome:
         self.delete(self.pythons)
 
     def size_bytes(self) -> int:
-        """Files that two folders share count once."""
-        seen: dict[tuple[int, int], int] = {}
-        for folder, _, files in os.walk(self.folder):
-            for file in files:
-                with suppress(OSError):
-                    status = os.lstat(os.path.join(folder, file))  # noqa: PTH118 - many thousands
-                    seen[status.st_dev, status.st_ino] = status.st_size
-        return sum(seen.values())
+        return size_on_disk((self.folder,))

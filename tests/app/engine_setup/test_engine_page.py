@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,6 +148,18 @@ def test_without_uv_that_is_told_first(home: EngineHome, tmp_path: Path) -> None
     plans = make_plans(home, uv=tmp_path / "nowhere")
     assert plans.problem
     assert plans.plans
+
+
+def test_a_home_on_a_drive_that_is_not_there_is_told(
+    home: EngineHome, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lock(lock, tmp_path / "locks")
+    monkeypatch.setattr(os.path, "exists", lambda path: not str(path).startswith(("/", str(home.folder))))
+    monkeypatch.setattr(Path, "exists", lambda path: path.suffix == ".toml")
+    plans = make_plans(home, tmp_path / "locks", UV)
+    assert str(home.folder) in plans.problem
+    assert plans.free_bytes == 0
+    assert plans.best == "cpu"
 
 
 class FakeModel(QObject):
