@@ -20,6 +20,7 @@ from app.documents.atomic_file import write_atomically
 from app.documents.disk_size import size_on_disk
 from app.documents.files import held_lock
 from app.engine_setup.messages import SetUpOrder
+from app.engine_setup.proxy import without_password
 from engine.installation import ACTIVE_FILE, FORMAT, active_environment, engine_home
 from engine.protocol.errors import FaultError
 from engine.protocol.file_format import NewerFormatError, check_format
@@ -94,7 +95,8 @@ class EngineHome:
     def begin(self, order: SetUpOrder) -> None:
         """Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / ORDER_FILE, msgspec.json.encode(order))
+        kept = msgspec.structs.replace(order, proxy=without_password(order.proxy))
+        write_atomically(self.folder / ORDER_FILE, msgspec.json.encode(kept))
 
     def new_environment(self) -> Path:
         """The path of one that is to be made."""

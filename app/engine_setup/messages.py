@@ -23,7 +23,7 @@ class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):
     mirror: str = ""
     """In place of https://files.pythonhosted.org."""
     proxy: str = ""
-    """http://… or socks5://…; the system's if empty."""
+    """http://… or socks5://…; the system's if empty. Its password is not written down."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

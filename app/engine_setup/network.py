@@ -99,7 +99,9 @@ class Network:
         address = QUrl(url)
         if address.scheme() == "https" and not QSslSocket.supportsSsl():
             message = "This computer has no OpenSSL 3, without which nothing can be fetched safely."
-            raise FaultError("network", message, "Install it (libssl3), or take a folder of wheels.")
+            raise FaultError(
+                "network", message, "Install it (libssl3), or set the engine up from files on this computer."
+            )
         if self._proxy == "":
             self._manager.setProxy(QNetworkProxyFactory.systemProxyForQuery(QNetworkProxyQuery(address))[0])
         request = QNetworkRequest(address)
@@ -159,7 +161,7 @@ class Network:
         return NetworkError(FaultError("network", message, remedy, reply.errorString()), may_pass=may_pass)
 
 
-_PROXY_REMEDY = "Correct the proxy in Settings › Engine, such as http://name:password@host:8080."
+_PROXY_REMEDY = "Correct the proxy in Settings › Engine, such as http://name@host:8080, and its password."
 
 
 class _SizeTold(Exception):  # noqa: N818 - no fault: the rest of the answer is not waited for

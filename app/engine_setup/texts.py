@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.engine_setup.fetch import PYPI_FILES
-from app.engine_setup.lock import PYTHON
+from app.engine_setup.lock import PYTHON, Lock
 from app.engine_setup.messages import Progress
 from app.engine_setup.plan import Plans, SetUpPlan
 from app.models.download_rate import DownloadRate
@@ -70,6 +70,22 @@ def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str) -> str:
             " their hashes are the index’s."
         )
     return unbroken("\n".join(lines))
+
+
+def folder_text(plan: SetUpPlan, plans: Plans) -> str:
+    """What the files on this computer must be that take the network's place."""
+    wheels = len(plan.parts.wheels) if isinstance(plan.parts, Lock) else 0
+    python = "" if plans.has_python else f", and Python {PYTHON} in a folder “python” beside them"
+    return unbroken(
+        f"For a computer without a network: a folder or a USB stick with the {wheels} files (.whl) that this"
+        f" version is made with{python}. If one is missing, its name is told."
+    )
+
+
+def paused_text(is_beside: bool) -> str:
+    """is_beside: an engine was there before, and is."""
+    drafts = " Until then the engine that was there before goes on drafting." if is_beside else ""
+    return f"The set-up has not ended. It goes on from where it was.{drafts}"
 
 
 def home_path(folder: Path) -> str:
