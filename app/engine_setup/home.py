@@ -131,10 +131,19 @@ class EngineHome:
         self.delete(self.wheels)
         self.delete(self.cache)
 
-    def purge(self) -> None:
+    def purge(self, *kept: Path) -> None:
         """Delete the environments that are not in use, and what is half deleted. For the lock's holder."""
         for leftover in self._leftovers():
-            shutil.rmtree(leftover, ignore_errors=True)
+            if leftover not in kept:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    def tried_environments(self) -> list[Path]:
+        """Those that have drafted, in use or not: their Python may be gone, or what names them."""
+        with suppress(OSError):
+            return sorted(
+                one for one in self.folder.glob(f"{_ENVIRONMENT}*") if (one / RECORD_FILE).is_file()
+            )
+        return []
 
     def delete(self, folder: Path) -> None:
         """At once or not at all: nobody takes half of it for the whole. For the holder of the lock."""

@@ -9,8 +9,20 @@ import msgspec
 
 from engine.protocol.errors import Fault
 
-Stage = Literal["checking", "listing", "python", "downloading", "reading", "installing", "trying", "clearing"]
-"""reading: a folder of wheels, in place of downloading; clearing: it is in use, what is left over goes."""
+Stage = Literal[
+    "checking",
+    "listing",
+    "verifying",
+    "python",
+    "downloading",
+    "reading",
+    "installing",
+    "trying",
+    "clearing",
+]
+"""verifying: what an engine that is here has of it; reading: a folder of wheels, in place of downloading;
+clearing: it is in use, what is left over goes.
+"""
 
 
 class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +42,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a stage is. No total: nobody knows."""
 
     stage: Stage
+    name: str = ""
+    """What is being fetched."""
     done_bytes: int = 0
     total_bytes: int = 0
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.engine_setup.commands import Uv, find_python
+from app.engine_setup.base_python import find_python
+from app.engine_setup.commands import Uv
 from app.engine_setup.fetch import PYPI_FILES
 from app.engine_setup.home import EngineHome
 from app.engine_setup.lock import LOCKS, PLATFORM_BUILDS, PYTHON, Lock, Requirements, parts_of, this_platform

@@ -171,7 +171,7 @@ class MainWindow(QMainWindow):
         self.files.offer_last()
 
     def _watch_engine(self) -> None:
-        from app.engine_setup.notices import EngineNotices  # the first paint does not need it
+        from app.engine_setup.ui.notices import EngineNotices  # the first paint does not need it
 
         notices = EngineNotices(self.notice, self.model, self.view.drafts, self.side_panel.engine_setup, self)
         notices.engine_asked.connect(self.side_panel.open_engine)

@@ -18,10 +18,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.engine_setup.home import EngineHome
-from app.engine_setup.messages import SetUpOrder
+from app.engine_setup.messages import SetUpOrder, Stage
 from app.engine_setup.plan import Plans, make_plans
 from app.engine_setup.session import SetUpSession, SetUpState
-from app.engine_setup.texts import (
+from app.engine_setup.ui.network_fields import NetworkFields
+from app.engine_setup.ui.texts import (
     folder_text,
     paused_text,
     plan_text,
@@ -31,7 +32,6 @@ from app.engine_setup.texts import (
     update_text,
     what_for,
 )
-from app.engine_setup.ui.network_fields import NetworkFields
 from app.models.download_rate import DownloadRate
 from app.settings.store import SettingsStore
 from app.widgets.combo_box import ComboBox
@@ -63,6 +63,7 @@ class EnginePage(QWidget):
         self._plans: Plans | None = None
         self._size_bytes = 0
         self._rate = DownloadRate()
+        self._stage: Stage = "checking"
         self._look = BackgroundCall("look what the engine needs", self)
         self._look.returned.connect(self._on_looked)
         self.back_link = link("‹  Settings", self.back.emit, "Back to the settings")
@@ -113,7 +114,9 @@ class EnginePage(QWidget):
         self.from_network = link("From the network", lambda: self._go_on(folder=""))
         self.from_network.setToolTip("Fetch what is missing, in place of what the folder lacks.")
         self.repair = link("Repair", lambda: self._begin())
-        self.repair.setToolTip("Set it up anew; the old one stays until the new one has drafted a paragraph.")
+        self.repair.setToolTip(
+            "Fetch what is missing or broken; the old one stays until the new one has drafted a paragraph."
+        )
         self.remove = link("Remove…", self._ask_remove)
 
     # ---------------------------------------------------------------- what the writer does
@@ -203,7 +206,10 @@ class EnginePage(QWidget):
 
     def _on_progressed(self) -> None:
         progress = self._session.progress
-        if progress.stage == "downloading":
+        if progress.stage != self._stage:
+            self._rate.reset()
+            self._stage = progress.stage
+        if progress.total_bytes:
             self._rate.update(time.monotonic(), progress.done_bytes)
         self._show()
 
@@ -220,7 +226,8 @@ class EnginePage(QWidget):
             told = self._plans.problem
         self.fault.setText(breakable(told))
         mirror, home = self._store.current.engine_mirror, session.home.folder
-        self.facts.setText(breakable(plan_text(plan, plans, home, mirror)) if plan and plans else "")
+        facts = plan_text(plan, plans, home, mirror, is_here=here) if plan and plans else ""
+        self.facts.setText(breakable(facts))
         self.needed.setText(breakable(folder_text(plan, plans)) if plan and plans else "")
         self.start.setText(
             {SetUpState.PAUSED: "Go on", SetUpState.OUTDATED: "Update"}.get(state, "Set up the engine")

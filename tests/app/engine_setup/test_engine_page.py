@@ -17,11 +17,11 @@ from app.engine_setup import plan as planning
 from app.engine_setup.home import EngineHome
 from app.engine_setup.lock import PYTHON, Lock, Requirements
 from app.engine_setup.messages import SetUpOrder
-from app.engine_setup.notices import EngineNotices
 from app.engine_setup.plan import Plans, SetUpPlan, make_plans
 from app.engine_setup.session import SetUpSession, SetUpState
 from app.engine_setup.ui.engine_page import EnginePage
 from app.engine_setup.ui.network_fields import NetworkFields
+from app.engine_setup.ui.notices import EngineNotices
 from app.settings.store import SettingsStore
 from app.widgets.message_bar import MessageBar
 from engine.hardware.backend import BackendError
