@@ -22,6 +22,7 @@ _LOOK_S = 0.25
 _LAST_LINES = 4
 _CAUSE = "cause: "
 _FULL = ("No space left on device", "os error 28", "os error 112", "Disk quota exceeded")
+_TOO_LARGE = ("File too large", "os error 27", "os error 223")
 _REPAIR = "Try again. If it happens again, install Mezzotint again."
 
 
@@ -83,7 +84,9 @@ class Uv:
     def __call__(
         self, *arguments: str | Path, on_look: Callable[[], object] = lambda: None, may_fail: bool = False
     ) -> str:
-        """→ what it printed; empty where it failed and may. Raises FaultError and GivenUpError."""
+        """→ what it printed; empty where it failed and may, but for a full disk. Raises FaultError and
+        GivenUpError.
+        """
         try:
             code, out, told = run((self._program, *arguments), self._environment, self._cancelled, on_look)
         except OSError as error:
@@ -92,14 +95,17 @@ class Uv:
         if code == 0:
             return out.strip()
         log.info("uv %s: %s\n%s", arguments[0], code, told)
-        if may_fail:
+        failure = _failure(code, told)
+        if may_fail and failure.fault.kind != "disk":
             return ""
-        raise _failure(code, told)
+        raise failure
 
 
 def _failure(code: int, told: str) -> FaultError:
     if any(words in told for words in _FULL):
         return FaultError("disk", "The disk is full.", "Make room on it, then go on.", told)
+    if any(words in told for words in _TOO_LARGE):
+        return FaultError("disk", "The disk takes no file so large.", "Use another disk.", told)
     last = complaints(told)[-_LAST_LINES:]
     why = f"it ended with {code}" if code >= 0 and not last else " ".join(last) or f"it was ended ({code})"
     return FaultError("set-up", f"The engine could not be installed: {why}", _REPAIR, told)
