@@ -79,7 +79,7 @@ class FakeEngine:
             print("given up" if cancelled.is_set() else "never given up", file=sys.stderr, flush=True)
 
     def prompt(self, request: PromptRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
-        if not self._loaded:
+        if not self.loaded:
             raise FaultError("input", "No model is loaded.")
         if request.place.instruction == "endless":
             cancelled.wait()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
+from app.documents.disk_size import size_on_disk
 from app.documents.files import held_lock
 from app.drafting.presets import presets_folder
 from app.history.schema import history_folder
@@ -66,16 +67,7 @@ def data_parts(added: Iterable[str]) -> list[DataPart]:
 
 
 def size_bytes(part: DataPart) -> int:
-    """On the disk; a file with several names counts once. What cannot be looked into counts nothing."""
-    seen: dict[tuple[int, int], int] = {}
-    for path in part.paths:
-        for file in _files(path):
-            try:
-                status = file.lstat()
-            except OSError:
-                continue
-            seen[status.st_dev, status.st_ino] = status.st_size
-    return sum(seen.values())
+    return size_on_disk(part.paths)
 
 
 def is_there(part: DataPart) -> bool:
@@ -156,15 +148,6 @@ def _packed() -> tuple[Path, ...]:
         for path in _inside(packed_models_folder())
         if path.name.startswith(TRASH) or any(f"-{one}" in path.name for one in PACKED_PRECISIONS)
     )
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """Links are not followed."""
-    if path.is_symlink() or not path.is_dir():
-        yield path
-        return
-    for folder, _, names in os.walk(path):
-        yield from (Path(folder, name) for name in names)
 
 
 def _inside(folder: Path) -> list[Path]:

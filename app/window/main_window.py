@@ -164,7 +164,7 @@ class MainWindow(QMainWindow):
         """Open what the command line named, and offer what an earlier run left. lost: one that crashed."""
         if path is not None:
             self.files.open_path(path, or_new=True)
-        self.history.start(self._settings.current)
+        self.history.start(self.settings.current)
         if lost is None:
             self._offer_what_is_left()
             return
@@ -184,7 +184,7 @@ class MainWindow(QMainWindow):
         self.files.offer_last()
 
     def _watch_engine(self) -> None:
-        from app.engine_setup.notices import EngineNotices  # the first paint does not need it
+        from app.engine_setup.ui.notices import EngineNotices  # the first paint does not need it
 
         notices = EngineNotices(self.notice, self.model, self.view.drafts, self.side_panel.engine_setup, self)
         notices.engine_asked.connect(self.side_panel.open_engine)
