@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ class RandomCard:
         if after is not None:
             self.copying.add(after.wait)
         for target, source in zip(targets, sources, strict=True):
-            self.copying.add(lambda target=target: target.fill_(-1))
-            self.copying.add(lambda target=target, source=source: target.copy_(source))
+            self.copying.add(partial(target.fill_, -1))
+            self.copying.add(partial(target.copy_, source))
         return self.copying.event()
 
     def wait(self, copied: Any) -> None:

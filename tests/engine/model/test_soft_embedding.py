@@ -45,6 +45,6 @@ def test_no_rows_have_no_means() -> None:
         torch.tensor([], dtype=torch.long),
         torch.ones(LARGE_VOCAB, 2),
         torch.float32,
-        int,
+        lambda: None,
     )
     assert means.shape == (0, 2)

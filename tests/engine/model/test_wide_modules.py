@@ -59,7 +59,7 @@ def test_a_pass_can_be_broken_off_between_two_experts(
 ) -> None:
     monkeypatch.setenv("MEZZOTINT_BF16", "0")
     model = DiffusionGemma(plan_for(STARTER, precision))
-    expected, calls = two_steps(model), []
+    expected, calls = two_steps(model), list[None]()
 
     def count() -> None:
         calls.append(None)
