@@ -34,10 +34,13 @@ class DeviceMap:
         self.streamed = sorted(streamed)
 
     def device_of(self, path: str) -> torch.device:
-        """path: of a module or a parameter in the model."""
+        """Where that lies. path: of a module or a parameter in the model."""
         layer = _LAYER.search(path)
-        if layer and int(layer[1]) in self.streamed and _EXPERTS.search(path):
-            return MAIN_MEMORY
+        streamed = layer and int(layer[1]) in self.streamed and _EXPERTS.search(path)
+        return MAIN_MEMORY if streamed else self.computes_on(path)
+
+    def computes_on(self, path: str) -> torch.device:
+        layer = _LAYER.search(path)
         return self._devices[bisect_right(self._ends, int(layer[1]))] if layer else self.first
 
     def by_path(self, model: nn.Module) -> dict[str, torch.device]:

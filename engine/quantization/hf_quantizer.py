@@ -13,6 +13,7 @@ from transformers.quantizers.auto import register_quantizer
 from transformers.quantizers.base import HfQuantizer
 
 from engine.checkpoints.precision import QUANT_METHOD, Precision
+from engine.hardware.device_map import DeviceMap
 from engine.quantization.fp8 import Fp8Experts
 from engine.quantization.int4 import Int4Experts
 from engine.quantization.int8 import Int8Experts
@@ -122,11 +123,12 @@ class _Pack(ConversionOps):
         **kwargs: Any,  # noqa: ARG002
     ) -> dict[str, Any]:
         path = full_layer_name.rpartition(".")[0]
-        device = model.device_map.device_of(path)
+        placement: DeviceMap = model.device_map
         tensors = {name.rpartition(".")[2]: tensor for name, (tensor,) in input_dict.items()}
         try:
-            packed: dict[str, Tensor] = model.get_submodule(path).pack(device, **tensors)
+            packed: dict[str, Tensor] = model.get_submodule(path).pack(placement.computes_on(path), **tensors)
         except Exception as error:
             self._config.fault = error
             raise
-        return {f"{path}.{name}": tensor for name, tensor in packed.items()}
+        lies = placement.device_of(path)
+        return {f"{path}.{name}": tensor.to(lies) for name, tensor in packed.items()}
