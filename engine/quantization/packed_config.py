@@ -43,8 +43,7 @@ class PackedConfig(QuantizationConfigMixin):
             "precision": self.precision,
             "format": FORMAT,
             "source": self.source,
-            "layout": self.layout,
-        }
+        } | ({"layout": self.layout} if self.layout else {})
 
 
 def needs_bitsandbytes(precision: Precision) -> bool:
