@@ -21,6 +21,7 @@ from app.history.store import HistoryStore
 from app.history.words import differs_from
 from app.widgets.question import question, set_default
 from app.widgets.text_dialog import TextDialog
+from app.worker.background import BackgroundCall
 from app.worker.model_session import ModelSession
 
 
@@ -46,6 +47,8 @@ class HistoryActions(QObject):
         self._commands = commands
         self._model = model
         self._parent = parent
+        self._search = BackgroundCall("look for a passage", self)
+        self._search.returned.connect(self._show_differences)
         self._again: dict[DraftSession, DraftRecord] = {}
         drafts.settled.connect(self._on_settled)
         drafts.ended.connect(lambda draft: self._again.pop(draft, None))
@@ -61,15 +64,21 @@ class HistoryActions(QObject):
 
     def compare(self, text: str) -> None:
         """With what is selected, else with the passage of the text that is most like it."""
-        cursor = self._page.textCursor()
-        now = LINE_END.sub("\n", cursor.selectedText())
-        if not now:
-            now = passage_like(LINE_END.sub("\n", self._page.text()), text)
+        selected = LINE_END.sub("\n", self._page.textCursor().selectedText())
+        if selected:
+            self._show_differences((text, selected))
+        elif not self._search.busy:
+            whole = self._page.text()
+            self._search.start(lambda: (text, passage_like(LINE_END.sub("\n", whole), text)))
+
+    def _show_differences(self, texts: tuple[str, str]) -> None:
+        """Of a draft, and of what stands now."""
+        draft, now = texts
         if not now:
             self.told.emit("Nothing in your text is like this draft.", "Select what to compare it with.")
             return
         legend = "Only in the draft", "only in your text"
-        html = shown_differences(text, now, legend, "Your text has just these words.")
+        html = shown_differences(draft, now, legend, "Your text has just these words.")
         TextDialog("The draft and your text", html, "", self._parent.window()).open()
 
     def draft_again(self, record: DraftRecord) -> None:
