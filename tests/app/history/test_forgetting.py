@@ -75,3 +75,15 @@ def test_what_is_too_much_goes_from_the_oldest_on(history: History) -> None:
     prune(history, "", size)
     assert history(count) == (left, size)
     assert history.path.stat().st_size < 0.6 * whole
+
+
+def test_another_window_that_is_open_holds_nothing_back(history: History) -> None:
+    other = History(history.folder)
+    other(add, a_record(f"{SECRET} slept."))
+    assert len(history(rows, SECRET)) == 1
+    history(delete_all)
+    assert SECRET.lower().encode() not in history.bytes().lower()
+    assert other(rows) == []
+    other(add, a_record("The next one."))
+    assert [row.text for row in history(rows, "next")] == ["The next one."]
+    other.keeper.close()
