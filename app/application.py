@@ -84,6 +84,7 @@ async def _until(
     record: RunRecord,
 ) -> None:
     await closed.wait()
+    await window.view.sent.close()
     await window.view.drafts.close()
     await window.model.close()
     ended = worker.close()

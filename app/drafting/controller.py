@@ -37,6 +37,8 @@ class DraftController(QObject):
     """New variants of it are there."""
     ended = Signal(DraftSession)
     """Kept, discarded, or come to nothing; it tells which."""
+    putting_in = Signal(DraftSession, str)
+    """What is about to be kept of it, the text as it was."""
     reached = Signal()
     """The writer went to the current draft."""
 
@@ -138,6 +140,7 @@ class DraftController(QObject):
         self.overlays[draft] = overlay
         draft.changed.connect(partial(self._on_changed, draft))
         draft.settled.connect(partial(self._on_settled, draft))
+        draft.putting_in.connect(partial(self.putting_in.emit, draft))
         draft.failed.connect(self.failed)
 
     def _on_settled(self, draft: DraftSession, _shown: Variant, is_new: bool) -> None:
@@ -159,6 +162,7 @@ class DraftController(QObject):
             pinned = draft.words.held if draft.words else ()
             corrected = draft.shown.corrected if draft.shown and draft.shows_corrections else ()
             overlay.mark(selected, pinned, corrected)
+            overlay.mark_findings(*(draft.words.glitches, draft.words.facts) if draft.words else ((), ()))
         ready = self._model.ready
         if ready and self._told != ready.request_id and not ready.capabilities.instructions:
             in_vain = any(draft.instruction for draft in self.overlays)

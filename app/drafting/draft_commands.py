@@ -11,7 +11,7 @@ from functools import partial
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor
 
-from app.documents.text import cursor_over, text_between, utf16_length
+from app.documents.text import cursor_over
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession, DraftState, Outcome
 from app.drafting.variant import Variant
@@ -19,7 +19,7 @@ from app.drafting.verbs import BRIDGE, DRAFT, FILL_IN_LINE, Verb
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
 from app.editor.passages import crosses_a_fence, whole_words, writer_gaps
-from app.editor.placement import PassagePlacement, Placement, ReplacingPlacement, end_of_word
+from app.editor.placement import PassagePlacement, Placement, ReplacingPlacement, draft_source, end_of_word
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.model_session import ModelSession
@@ -84,12 +84,7 @@ class DraftCommands(QObject):
         """
         drafts = []
         for cursor in cursors:
-            at, selection = QTextCursor(cursor), ""
-            if cursor.hasSelection():
-                start, end = cursor.selectionStart(), cursor.selectionEnd()
-                selection = text_between(self._page.document(), start, end).rstrip("\n")
-                at.setPosition(start + utf16_length(selection))
-            at = end_of_word(at)
+            selection, at = draft_source(cursor)
             if cursor == self._page.textCursor():
                 self._page.setTextCursor(at)
             drafts.append(self._open(Placement(at), DRAFT, selection, instruction))
@@ -204,7 +199,7 @@ class DraftCommands(QObject):
             placement = draft.placement.behind(behind, between)
             left = self._open(placement, draft.verb, draft.selection, draft.instruction)
             text = placement.part(rest)
-            left.restore([Variant(text, shown.seed, shown.stats, request_id=shown.request_id)], 0)
+            left.restore([Variant(text, shown.seed, shown.stats, made_as=shown.made_as, is_rest=True)], 0)
         if caret_was_there:
             self._page.setTextCursor(behind)
             if rest.strip():
@@ -218,7 +213,7 @@ class DraftCommands(QObject):
         step = QTextCursor(self._page.document())
         step.beginEditBlock()
         for draft, text in settled:
-            draft.placement.apply(text)
+            draft.put_in(text)
         step.endEditBlock()
 
     def bring_back(self) -> None:

@@ -83,7 +83,7 @@ class Recorder(QObject):
         if asked is None or not chosen.history:
             return
         of_request = asked.request.request_id
-        variants = [variant for variant in draft.variants if variant.request_id == of_request]
+        variants = [variant for variant in draft.variants if variant.made_as.request_id == of_request]
         if not variants:
             return
         record = self._record(draft, asked, variants)
@@ -131,7 +131,7 @@ class Recorder(QObject):
         asked = self._asked.pop(draft, None)
         if draft.kept and (asked.is_kept if asked else self._settings.current.history):
             kept = draft.variants[draft.shown_variant]
-            self._store.mark_kept(kept.request_id, kept.seed)
+            self._store.mark_kept(kept.made_as.request_id, kept.seed)
 
 
 def _limits(chosen: Settings) -> tuple[int | None, int]:

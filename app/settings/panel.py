@@ -134,6 +134,8 @@ class SettingsPanel(QWidget):
         rows.addWidget(self._seed.problem)
         rows.addSpacing(8)
         fields.check("read_ahead")
+        fields.check("check_glitches")
+        fields.check("check_facts")
         fields.combo(
             "unload_after_minutes",
             lambda current: {

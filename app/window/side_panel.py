@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from app.history.ui.drawer import HistoryDrawer
     from app.models.download_queue import DownloadQueue
     from app.models.ui.models_page import ModelsPage
+    from app.provenance.ui.prompt_page import PromptPage
     from app.settings.panel import SettingsPanel
 
 # What the first paint does not need is imported where it is used.
@@ -125,10 +126,24 @@ class SidePanel(QObject):
         page.closed.connect(self._on_closed)
         return page
 
+    @cached_property
+    def prompt_page(self) -> PromptPage:
+        from app.provenance.ui.prompt_page import PromptPage
+
+        page = PromptPage(self._view.sent, self._model)
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_closed)
+        return page
+
     def open_history(self) -> None:
         self._settings.change(panel_open=True)
         self.panel.show_page(self.history_drawer)
         self.history_drawer.open()
+
+    def open_prompt(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.prompt_page)
+        self.prompt_page.back_link.setFocus()
 
     def open_engine(self) -> None:
         self._settings.change(panel_open=True)
