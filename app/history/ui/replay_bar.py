@@ -17,7 +17,6 @@ from app.history.replay.step_picture import Paper
 from app.history.ui.replay_controls import ReplayControls
 from app.widgets.labels import tool_button
 from app.widgets.panel import go_round
-from engine.protocol.errors import Fault
 
 LEGEND_PX = 640
 """In a narrower bar only the timeline's tooltip tells what its lines are."""
@@ -27,7 +26,6 @@ class ReplayBar(QFrame):
     """Esc, or a click in the page, closes it."""
 
     closed = Signal()
-    failed = Signal(Fault)
 
     def __init__(self, page: Page, drafts: DraftController, folder: Callable[[], str]) -> None:
         super().__init__(page.viewport())
@@ -36,7 +34,6 @@ class ReplayBar(QFrame):
         self._folder = folder
         self._replay: Replay | None = None
         self.export = Export(self)
-        self.export.failed.connect(self.failed)
         self.setObjectName("draftBar")
         self.setFont(QApplication.font())
         self.setAccessibleName("Replay")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
@@ -22,10 +24,10 @@ class ReplayView(QWidget):
 
     failed = Signal(Fault)
 
-    def __init__(self, page: Page, settings: SettingsStore, folder: str) -> None:
+    def __init__(self, page: Page, settings: SettingsStore, folder: Callable[[], str]) -> None:
         """folder: where a replay is saved, unless the writer chooses another one."""
         super().__init__()
-        self._page = page
+        self.page = page
         self._settings = settings
         self._folder = folder
         self.replay: Replay | None = None
@@ -68,7 +70,7 @@ class ReplayView(QWidget):
 
     def _ask_export(self, kind: Kind) -> None:
         if self.replay is not None:
-            self.export.ask(kind, self.replay, Paper.of(self._page), self._folder, self.window())
+            self.export.ask(kind, self.replay, Paper.of(self.page), self._folder(), self.window())
 
 
 class _Still(QWidget):
@@ -82,8 +84,16 @@ class _Still(QWidget):
         self.picture: StepPicture | None = None
 
     def show_step(self, trace: Trace | None, index: int) -> None:
+        if trace is not self._trace:
+            self.setMinimumHeight(0)
         self._trace, self._index = trace, index
         self._draw()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._draw()
 
     def _draw(self) -> None:
         paper = Paper.of(self._page, max(self.width(), 1))
