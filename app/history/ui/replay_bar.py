@@ -18,9 +18,6 @@ from app.history.ui.replay_controls import ReplayControls
 from app.widgets.labels import tool_button
 from app.widgets.panel import go_round
 
-LEGEND_PX = 640
-"""In a narrower bar only the timeline's tooltip tells what its lines are."""
-
 
 class ReplayBar(QFrame):
     """Esc, or a click in the page, closes it."""
@@ -76,7 +73,9 @@ class ReplayBar(QFrame):
             return
         view, left = self._page.viewport().rect(), round(self._page.document().documentMargin())
         width = view.width() - 2 * left
-        self.controls.legend.setVisible(width >= LEGEND_PX)
+        self.controls.legend.show()
+        if self.minimumSizeHint().width() > width:
+            self.controls.legend.hide()  # the timeline's tooltip tells it, too
         height = self.sizeHint().height()
         top = round(self._drafts.overlays[draft].geometry.bar_top)
         self.setGeometry(QRect(left, max(EDGE_PX, min(top, view.height() - height - EDGE_PX)), width, height))
