@@ -60,6 +60,7 @@ def in_window(
         window.close()
         worker.close()
         recovery.close()
+        window.history.close()
 
 
 class Film:

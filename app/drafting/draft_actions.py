@@ -14,6 +14,7 @@ from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
 
 _NATIVE = QKeySequence.SequenceFormat.NativeText
+MENDS = "Draft only the words anew that are marked with a wavy line (F7)"
 CANNOT_REDRAFT = "This model’s engine can only continue a text"
 
 
@@ -47,6 +48,8 @@ class DraftActions(QObject):
             "Pick words", "Pick words of the draft by keys", picking.begin, "Ctrl+Shift+P"
         )
         self.pin = self._action("Pin\tSpace", "Redraft leaves pinned words as they are (Space)", picking.pin)
+        self.mend = self._action("Mend the marked words", MENDS, on_current(DraftSession.mend), "F7")
+        self.mend.setIconText("Mend")
         self.corrections = self._action(
             "Show corrections",
             "Underline what was corrected while the draft developed",
@@ -134,6 +137,7 @@ class DraftActions(QObject):
         selected = words.selected if words else None
         self.pick.setEnabled(words is not None)
         self.pin.setEnabled(selected is not None)
+        self.mend.setEnabled(bool(words and words.glitches) and self._commands.redrafts)
         self.pin.setIconText("Unpin" if words and selected and words.are_pinned(selected) else "Pin")
         self.pin.setText(f"{self.pin.iconText()}\tSpace")
         self.retry.setIconText("Redraft" if words and words.pinned else "Retry")
@@ -141,7 +145,7 @@ class DraftActions(QObject):
         self.retry.setToolTip(
             "Draft anew around the pinned words" if words and words.pinned else "Draft again"
         )
-        self.replay.setEnabled(bool(draft and draft.shown and draft.shown.made_as))
+        self.replay.setEnabled(bool(draft and draft.shown and not draft.shown.is_rest))
         can_part = draft is not None and draft.can_part
         is_part = can_part and selected is not None
         self.keep.setIconText("Keep part" if is_part else "Keep")

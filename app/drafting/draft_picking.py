@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt
+from PySide6.QtCore import QEvent, QMimeData, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QApplication
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
+from app.drafting.finding import reasons_at
 from app.editor.page import Page
 from engine.protocol.requests import Span
 
@@ -20,6 +21,11 @@ class DraftPicking(QObject):
     and the caret is at the draft, arrows go from word to word, with Shift they select on, Space pins, Esc
     leaves. Ctrl+C copies what is selected, unless something is selected in the text.
     """
+
+    copying = Signal(QMimeData, DraftSession)
+    """What is selected in the draft goes into this."""
+    stepped = Signal()
+    """By keys to other words of the current draft."""
 
     def __init__(self, page: Page, drafts: DraftController) -> None:
         super().__init__(drafts)
@@ -57,7 +63,9 @@ class DraftPicking(QObject):
         """What is selected in the text, else in the current draft."""
         if not self._page.textCursor().hasSelection() and (draft := self._drafts.current) and draft.words:
             if text := draft.words.selected_text:
-                QGuiApplication.clipboard().setText(text)
+                data = self._page.mime_data(text)
+                self.copying.emit(data, draft)
+                QGuiApplication.clipboard().setMimeData(data)
         else:
             self._page.copy()
 
@@ -86,8 +94,10 @@ class DraftPicking(QObject):
             return False
         if by := _STEPS.get(event.key()):
             words.step(by, extends=shift)
-            self._page.announce(words.selected_text)
+            reasons = reasons_at(words.findings, words.selected)
+            self._page.announce(f"{words.selected_text}. {reasons}" if reasons else words.selected_text)
             draft.changed.emit()
+            self.stepped.emit()
         elif event.key() == Qt.Key.Key_Space:
             self.pin()
         elif event.key() == Qt.Key.Key_Escape:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_session import DraftSession
 from app.editor.join import TextContext
 from app.editor.passages import protected
-from app.editor.placement import end_of_word, text_context
+from app.editor.placement import draft_source, text_context
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilling
+from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilled, Prefilling
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
+MENDING_LENGTHS = (1.0, 1.0, 0.1)
+"""Two drafts of the words, and one without them: the likeliest is taken."""
 LEAST_TOKENS = 4
 """Of a sentence: where the model finds nothing to add, it ends at once."""
 
@@ -29,6 +32,10 @@ class DraftRequests(QObject):
 
     failed = Signal(Fault)
     """Once for all places of a request."""
+    sent = Signal(DraftRequest, list)
+    """And the DraftSessions that its places are drafted for."""
+    prefilled = Signal(Prefilled)
+    """What one of its places' prompts is."""
 
     def __init__(
         self, worker: EngineThread, model: ModelSession, settings: SettingsStore, parent: QObject
@@ -45,18 +52,31 @@ class DraftRequests(QObject):
     def send(self, drafts: Sequence[DraftSession]) -> None:
         """One request for all of them, by the text as it is now; several have one variant each."""
         first, variants = drafts[0], 1
-        if len(drafts) == 1 and not first.pinned:
+        if len(drafts) == 1 and first.mends:
+            variants = min(len(MENDING_LENGTHS), self._model.max_batch)
+        elif len(drafts) == 1 and not first.pinned:
             variants = len(first.verb.length_shares) or self._settings.current.variants
             variants = min(variants, self._model.max_batch)
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
         steps_share = max(draft.verb.steps_share for draft in drafts)
-        request = self._request(places, variants, steps_share, first.retries)
+        self._send(self._request(places, variants, steps_share, first.retries), drafts)
+
+    def send_again(self, draft: DraftSession, request: DraftRequest) -> None:
+        """What was asked for once, of one place, by the text and the settings as they were then."""
+        variants = min(request.variants, self._model.max_batch)
+        again = {"request_id": secrets.token_hex(16), "variants": variants}
+        self._send(msgspec.structs.replace(request, **again), [draft])
+
+    def _send(self, request: DraftRequest, drafts: Sequence[DraftSession]) -> None:
+        variants = request.variants
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for number, draft in enumerate(drafts):
-            draft.placement.extent = "paragraphs" if draft.verb.joins_after else places[number].extent
+            place = request.places[number]
+            draft.placement.extent = "paragraphs" if place.joins_after else place.extent
             begins = request.seed + number * variants
             seeds = [(begins + variant) % 2**63 for variant in range(variants)]
             draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)
+        self.sent.emit(request, list(drafts))
         self._tasks.spawn(self._run(request))
 
     def cancel(self, draft: DraftSession) -> None:
@@ -70,9 +90,11 @@ class DraftRequests(QObject):
 
     def at(self, cursor: QTextCursor) -> DraftRequest:
         """What a draft that begins there would ask for."""
-        around = text_context(cursor.document(), end_of_word(cursor).position())
-        chosen, before = self._settings.current, around.before + around.join.lead(around)
-        place = DraftPlace(before=before, after=around.after, extent=chosen.extent)
+        selection, at = draft_source(cursor)
+        around = text_context(cursor.document(), at.position())
+        lead = around.join.lead(around)
+        before, after = (selection, "") if selection else (around.before, around.after)
+        place = DraftPlace(before=before + lead, after=after, extent=self._settings.current.extent)
         return self._request((place,), 1)
 
     async def close(self) -> None:
@@ -119,6 +141,8 @@ class DraftRequests(QObject):
 
     def _route(self, event: Event, waiting: dict[int, DraftSession]) -> None:
         match event:
+            case Prefilled():
+                self.prefilled.emit(event)
             case Prefilling() | Frame() | Committed() | Finished():
                 if draft := waiting.get(event.place):
                     draft.on_event(event)
@@ -140,7 +164,7 @@ class DraftRequests(QObject):
 def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     """What the draft is asked for, by the text as it is now."""
     placement, verb = draft.placement, draft.verb
-    context = placement.context()
+    context, joins_after = placement.context(), verb.joins_after or draft.mends
     if draft.selection:
         context = TextContext(draft.selection + placement.separator, "")
     passage = placement.passage
@@ -148,16 +172,19 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     share, lengths = verb.renoise_share, verb.length_shares
     if draft.pinned:
         passage, held, share, lengths = draft.pinned_text, draft.pinned, 1.0, lengths[:1]
+    if draft.mends:
+        lengths = MENDING_LENGTHS
     return DraftPlace(
         before=context.before,
-        after=context.after,
+        after=placement.tail + context.after if draft.mends else context.after,
         instruction="\n".join(filter(None, (verb.instruction, draft.instruction))),
         start_text=passage,
         held=held,
         renoise_share=share,
-        joins_after=verb.joins_after,
+        changes=draft.mends,
+        joins_after=joins_after,
         length_shares=lengths,
-        length_tokens=verb.length_tokens if verb.joins_after else None,
+        length_tokens=verb.length_tokens if joins_after else None,
         extent=extent,
-        min_tokens=LEAST_TOKENS if extent == "sentence" and not verb.joins_after else 0,
+        min_tokens=LEAST_TOKENS if extent == "sentence" and not joins_after else 0,
     )

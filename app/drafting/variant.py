@@ -32,8 +32,9 @@ class Variant:
     """Of an unfinished one: what stood when it was stopped."""
     corrected: tuple[Span, ...] = ()
     """Parts of the text that had been accepted as something else while it developed."""
-    made_as: DraftId | None = None
-    """None of what is left of a draft after a part of it was kept."""
+    made_as: DraftId = DraftId("", 0, 0)
+    is_rest: bool = False
+    """What is left of it after a part was kept."""
     stopped_at: tuple[int, int] | None = None
     """Of an unfinished one: the canvas and the step that it shows."""
     extent: Extent = "paragraphs"
@@ -53,7 +54,7 @@ class DevelopingVariant:
     step: int = 0
     canvas: int = 0
     finished: Finished | None = None
-    made_as: DraftId | None = None
+    made_as: DraftId = DraftId("", 0, 0)
 
     def take(self, event: Frame | Committed) -> None:
         self.made_as = DraftId(event.request_id, event.place, event.variant)
@@ -103,7 +104,7 @@ def finished_variants(developing: Iterable[DevelopingVariant], placement: Placem
                     each.seed,
                     event.stats,
                     corrected=corrected,
-                    made_as=each.made_as,
+                    made_as=DraftId(event.request_id, event.place, event.variant),
                     extent=placement.extent,
                 )
             )

@@ -18,6 +18,8 @@ from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import (
     paint_corrected,
     paint_difference,
+    paint_fact,
+    paint_glitch,
     paint_insertion_mark,
     paint_passage,
     paint_pinned,
@@ -62,6 +64,8 @@ class DraftOverlay(QObject):
         self._selected: Span | None = None
         self._pinned: Sequence[Span] = ()
         self._corrected: Sequence[Span] = ()
+        self._glitches: Sequence[Span] = ()
+        self._facts: Sequence[Span] = ()
         self._fade = Fade()
         self._pending: Sequence[Token] | None = None
         self._pending_marks, self._most_loss = frozenset[int](), FADE_OUT
@@ -138,6 +142,11 @@ class DraftOverlay(QObject):
         self._selected, self._pinned, self._corrected = selected, pinned, corrected
         self._page.viewport().update(self.geometry.rect().toAlignedRect())
 
+    def mark_findings(self, glitches: Sequence[Span], facts: Sequence[Span]) -> None:
+        """What the writer should look at in a settled draft, in characters of its text."""
+        self._glitches, self._facts = glitches, facts
+        self._page.viewport().update(self.geometry.rect().toAlignedRect())
+
     def restart(self) -> None:
         """The same place, a new draft."""
         self._changed, self._dropped = frozenset(), []
@@ -154,6 +163,11 @@ class DraftOverlay(QObject):
         self.deleteLater()
 
     # ---------------------------------------------------------------- frames and fades
+
+    @property
+    def pieces(self) -> Sequence[str]:
+        """What is shown, token by token."""
+        return self._fade.pieces
 
     def _on_frame_due(self) -> None:
         if self._pending is None:
@@ -180,7 +194,7 @@ class DraftOverlay(QObject):
         self.relayout()
 
     def relayout(self) -> None:
-        self.geometry.lay_out(self._fade.pieces, self._changed)
+        self.geometry.lay_out(self.pieces, self._changed)
 
     def _on_fade_tick(self) -> None:
         if self._fade.is_over(monotonic()):
@@ -230,6 +244,10 @@ class DraftOverlay(QObject):
         paint_difference(painter, rects, QColor(accent))
         for part in self._corrected:
             paint_corrected(painter, geometry.rects_of(part), accent)
+        for part in self._facts:
+            paint_fact(painter, geometry.rects_of(part), accent)
+        for part in self._glitches:
+            paint_glitch(painter, geometry.rects_of(part), accent)
         for part in self._pinned:
             paint_pinned(painter, geometry.rects_of(part), QColor(accent))
         if self._selected:

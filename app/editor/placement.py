@@ -48,6 +48,16 @@ def end_of_word(cursor: QTextCursor) -> QTextCursor:
     return moved
 
 
+def draft_source(cursor: QTextCursor) -> tuple[str, QTextCursor]:
+    """What is selected, which a draft is given in place of all the text → and where the draft goes."""
+    at, selection = QTextCursor(cursor), ""
+    if cursor.hasSelection():
+        start, end = cursor.selectionStart(), cursor.selectionEnd()
+        selection = text_between(cursor.document(), start, end).rstrip("\n")
+        at.setPosition(start + utf16_length(selection))
+    return selection, end_of_word(at)
+
+
 class Placement:
     """A place that follows the writer's edits, and how a draft joins the text there."""
 
@@ -100,6 +110,11 @@ class Placement:
         return self._join.mode(self._near())
 
     @property
+    def in_code(self) -> bool:
+        """Whether it is in a fenced block."""
+        return self._join.in_code
+
+    @property
     def separator(self) -> str:
         """The line breaks between the text before the draft and the draft."""
         return self._join.lead(self._near())
@@ -109,9 +124,9 @@ class Placement:
         """What is put in behind the draft."""
         return self._join.tail(self._near())
 
-    def context(self) -> TextContext:
+    def context(self, reach: int = CONTEXT_CHARACTERS) -> TextContext:
         """The text before the draft, as the draft finds it, and the text after it."""
-        around = self._read(CONTEXT_CHARACTERS)
+        around = self._read(reach)
         return TextContext(around.before + self.separator, around.after)
 
     @property

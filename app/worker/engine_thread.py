@@ -19,11 +19,12 @@ from app.widgets.timers import timer
 from engine.protocol.engine import Engine
 from engine.protocol.errors import fault_of
 from engine.protocol.events import Cancelled, Event, Failed, Frame
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
 from engine.runtime.process_engine import ProcessEngine
 
 log = logging.getLogger(__name__)
 
+_Answered = LoadRequest | PromptRequest | DraftRequest
 CLOSE_TRIES, CLOSE_TRY_MS = 10, 300
 
 
@@ -72,6 +73,9 @@ class EngineThread(QThread):
     def draft(self, request: DraftRequest) -> AsyncGenerator[Event, None]:
         return self._iterate(self._new_job(request))
 
+    def prompt(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
+        return self._iterate(self._new_job(request))
+
     def cancel(self, request_id: str) -> None:
         """Its iterator ends with a cancelled event now, the engine's work within a step."""
         if job := self._jobs.get(request_id):
@@ -109,7 +113,7 @@ class EngineThread(QThread):
         log.error("the engine thread does not end")
         return False
 
-    def _new_job(self, request: LoadRequest | DraftRequest) -> _Job:
+    def _new_job(self, request: _Answered) -> _Job:
         job = self._jobs[request.request_id] = _Job(request)
         if self._closed:
             job.cancel()
@@ -190,18 +194,20 @@ class EngineThread(QThread):
             self._engine.unload()
 
 
-def _events(
-    engine: Engine, request: LoadRequest | DraftRequest, cancelled: threading.Event
-) -> Iterator[Event]:
-    if isinstance(request, LoadRequest):
-        return engine.load(request, cancelled)
-    return engine.draft(request, cancelled)
+def _events(engine: Engine, request: _Answered, cancelled: threading.Event) -> Iterator[Event]:
+    match request:
+        case LoadRequest():
+            return engine.load(request, cancelled)
+        case PromptRequest():
+            return engine.prompt(request, cancelled)
+        case DraftRequest():
+            return engine.draft(request, cancelled)
 
 
 class _Job:
     """One request, and the events that its consumer has not taken yet."""
 
-    def __init__(self, request: LoadRequest | DraftRequest) -> None:
+    def __init__(self, request: _Answered) -> None:
         self.request = request
         self.cancelled = threading.Event()
         self.wake: Callable[[], object] = lambda: None

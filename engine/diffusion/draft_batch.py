@@ -102,6 +102,8 @@ class DraftBatch:
             prefill_s=prefill_s,
             prompt=given.text,
             cut_chars=given.cut_chars,
+            after_chars=given.after_chars,
+            budget_tokens=given.budget,
         )
         plan: OpenPlan | JoiningPlan
         if place.joins_after:
@@ -180,7 +182,7 @@ class DraftBatch:
             [Candidate(first.plan.lead_ids + draft.ids, draft.text) for draft in drafts],
             first.plan.after_ids[:AFTER_TOKENS],
             place.start_text,
-            place.renoise_share,
+            0.0 if place.changes else place.renoise_share,
         )
         for draft, rank in zip(drafts, order, strict=True):
             yield self._finished(draft, rank)

@@ -59,6 +59,8 @@ class DraftPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Parts of start_text that stay to the letter: in their order, at the same share of the way."""
     renoise_share: float = 1.0
     """Of start_text's words that are not held: how many are drafted anew, the least likely first, 0 … 1."""
+    changes: bool = False
+    """Where it joins_after: what is not held may not come back as it was, and may go in a shorter draft."""
     joins_after: bool = False
     """`after` is pinned behind the draft, which has exactly its length: it leads up to it."""
     length_shares: tuple[float, ...] = ()
@@ -96,6 +98,13 @@ class PrepareRequest(Message, frozen=True, kw_only=True, tag="prepare"):
     context_tokens: int | None = None
 
 
+class PromptRequest(Message, frozen=True, kw_only=True, tag="prompt"):
+    """Tell the prompt of a draft to come, without reading it. Answered by prefilled, or by failed."""
+
+    place: DraftPlace
+    context_tokens: int | None = None
+
+
 class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
     """Draft for some places in one batch."""
 
@@ -125,4 +134,4 @@ class UnloadRequest(Message, frozen=True, kw_only=True, tag="unload"):
     """Free the model's memory; answered by nothing."""
 
 
-Request = LoadRequest | PrepareRequest | DraftRequest | CancelRequest | UnloadRequest
+Request = LoadRequest | PrepareRequest | PromptRequest | DraftRequest | CancelRequest | UnloadRequest

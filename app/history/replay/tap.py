@@ -31,8 +31,10 @@ class FrameTap:
         """How a settled draft developed; of one that was stopped, up to what is shown. None if that was not
         taken down, or long ago.
         """
+        if variant.is_rest:
+            return None
         with self._lock:
-            found = self._traces.get(variant.made_as) if variant.made_as else None
+            found = self._traces.get(variant.made_as)
             if found is None and variant.made_as in self._open:
                 found = self._open[variant.made_as].trace()
         if found is None:
