@@ -76,7 +76,8 @@ class ReplayControls(QWidget):
         replay = self._replay
         if replay is None:
             return
-        self.timeline.setValue(replay.index)
+        if self.timeline.value() != replay.index:  # a key that pauses has moved the slider, not its value yet
+            self.timeline.setValue(replay.index)
         self.play.setText(_PAUSE if replay.plays else _PLAY)
         self.play.setAccessibleName(PAUSE if replay.plays else PLAY)
         self.play.setToolTip(self.play.accessibleName() if replay.may_play else STILL)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFont, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.editor.page import Page
@@ -18,10 +19,15 @@ from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from engine.protocol.errors import Fault
 
+_MARGIN_PX = 12
+
 
 class ReplayView(QWidget):
-    """show_trace, and its steps can be gone through; None empties it. In the page's font and colours."""
+    """show_trace, and its steps can be gone through; None empties it. In the page's colours and face."""
 
+    left = Signal()
+    """By Esc."""
+    saved = Signal(Path)
     failed = Signal(Fault)
 
     def __init__(self, page: Page, settings: SettingsStore, folder: Callable[[], str]) -> None:
@@ -32,6 +38,7 @@ class ReplayView(QWidget):
         self._folder = folder
         self.replay: Replay | None = None
         self.export = Export(self)
+        self.export.saved.connect(self.saved)
         self.export.failed.connect(self.failed)
         self.still = _Still(page)
         area = QScrollArea(widgetResizable=True)
@@ -57,6 +64,16 @@ class ReplayView(QWidget):
         self.controls.setVisible(self.replay is not None)
         self._on_changed()
 
+    def set_prose_font(self, font: QFont) -> None:
+        """Of another size than the page's."""
+        self.still.set_prose_font(font)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         if self.replay is not None:
@@ -79,6 +96,7 @@ class _Still(QWidget):
     def __init__(self, page: Page) -> None:
         super().__init__()
         self._page = page
+        self._font = page.font()
         self._trace: Trace | None = None
         self._index = 0
         self.picture: StepPicture | None = None
@@ -89,6 +107,11 @@ class _Still(QWidget):
         self._trace, self._index = trace, index
         self._draw()
 
+    def set_prose_font(self, font: QFont) -> None:
+        self._font = font
+        self.setMinimumHeight(0)
+        self._draw()
+
     def changeEvent(self, event: QEvent) -> None:
         """Another theme."""
         super().changeEvent(event)
@@ -96,7 +119,7 @@ class _Still(QWidget):
             self._draw()
 
     def _draw(self) -> None:
-        paper = Paper.of(self._page, max(self.width(), 1))
+        paper = Paper(self._font, self._page.theme, max(self.width(), 1), _MARGIN_PX)
         self.picture = StepPicture(self._trace, self._index, paper) if self._trace else None
         if self.picture is not None:
             self.setMinimumHeight(max(self.minimumHeight(), round(self.picture.height)))
