@@ -85,7 +85,7 @@ def test_all_that_is_told_of_a_draft_is_kept(window: MainWindow, run: Run) -> No
         assert shown is not None
         assert TEXT[: TEXT.index("\n")].endswith(found.place)
         assert (found.name, found.path, found.verb) == ("Untitled", "", "Draft paragraph")
-        assert (found.instruction, found.precision, found.device) == ("make it rain", "float32", "CPU")
+        assert (found.instruction, found.precision, found.device) == ("make it rain", "fp32", "CPU")
         (variant,) = found.variants
         assert (variant.text, variant.seed, variant.stats) == (shown.text, shown.seed, shown.stats)
         request = found.asked.request
