@@ -56,12 +56,11 @@ class DraftDetails(QWidget):
             part.setProperty("bare", True)
             variants.addWidget(part)
         variants.addStretch(1)
+        variants.addWidget(self.steps)
         head = QVBoxLayout()
         head.setContentsMargins(MARGIN, 6, MARGIN, 0)
         head.addWidget(
-            WrappingRow(
-                self.insert, self.copy, self.compare, self.again, self.steps, self.prompt, self.delete
-            )
+            WrappingRow(self.insert, self.copy, self.compare, self.again, self.prompt, self.delete)
         )
         head.addLayout(variants)
         content = QWidget()
