@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QGuiApplication
@@ -15,14 +17,19 @@ from app.drafting.draft_commands import DraftCommands
 from app.drafting.draft_session import DraftSession
 from app.editor.page import Page
 from app.editor.placement import Placement, end_of_word
+from app.history import queries
 from app.history.compare import passage_like
 from app.history.record import DraftRecord
+from app.history.replay.trace import Trace
 from app.history.store import HistoryStore
 from app.history.words import differs_from
 from app.widgets.question import question, set_default
 from app.widgets.text_dialog import TextDialog
 from app.worker.background import BackgroundCall
 from app.worker.model_session import ModelSession
+from engine.protocol.errors import Fault, FaultError
+
+NO_STEPS = Fault("trace", "No steps were kept of this draft.")
 
 
 class HistoryActions(QObject):
@@ -97,6 +104,16 @@ class HistoryActions(QObject):
             message, reason = differs_from(record, self._model.ready, len(texts))
             self.told.emit(message, reason)
 
+    def replay(self, number: int, variant: int, then: Callable[[Trace], object]) -> None:
+        """then: called with the steps of that variant of that draft; where there are none, that is told."""
+        self._store.read(partial(_trace, number=number, variant=variant), partial(self._on_trace, then))
+
+    def _on_trace(self, then: Callable[[Trace], object], found: Trace | Fault) -> None:
+        if isinstance(found, Fault):
+            self.told.emit(found.message, found.remedy)
+        else:
+            then(found)
+
     def show_prompt(self, record: DraftRecord) -> None:
         from html import escape
 
@@ -129,3 +146,11 @@ class HistoryActions(QObject):
         set_default(box, box.addButton("Keep it", QMessageBox.ButtonRole.RejectRole))
         button.clicked.connect(do)
         box.open()
+
+
+def _trace(database: sqlite3.Connection, number: int, variant: int) -> Trace | Fault:
+    data = queries.trace(database, number, variant)
+    try:
+        return Trace.decode(data) if data else NO_STEPS
+    except FaultError as error:
+        return error.fault
