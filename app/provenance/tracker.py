@@ -57,8 +57,9 @@ class Provenance(QObject):
 
     def texts(self) -> list[str]:
         """Of all paragraphs."""
-        raw = self._document.toRawText()
-        return _whole(raw, self._document.characterCount() - 1).split("\u2029")
+        found = self._document.toRawText().split("\u2029")
+        found[0] = _text(self._document.firstBlock())
+        return found
 
     def take(self, paragraphs: list[Paragraph]) -> None:
         """What is known of a text that has just come."""
@@ -194,8 +195,5 @@ class Provenance(QObject):
 
 def _text(block: QTextBlock) -> str:
     """As long as the block: PySide drops what it takes for a byte order at a string's beginning."""
-    return _whole(block.text(), block.length() - 1)
-
-
-def _whole(text: str, units: int) -> str:
-    return "\ufeff" * (units - utf16_length(text)) + text
+    text = block.text()
+    return "\ufeff" * (block.length() - 1 - utf16_length(text)) + text

@@ -9,7 +9,7 @@ from app.editor.page import Page
 from app.provenance.sent_text import SentText
 
 LEFT_PX, WIDTH_PX = 6, 2
-ALPHA = 0.3
+ALPHA = 0.24
 
 
 class SentBand:
