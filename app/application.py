@@ -89,6 +89,7 @@ async def _until(
     await window.model.close()
     ended = worker.close()
     recovery.close()
+    window.history.close()
     if not ended:  # a step that hangs inside this process cannot be ended in another way
         record.close()
         os._exit(1)

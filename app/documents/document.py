@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,8 @@ class Document(QObject):
         super().__init__(parent)
         self._document = document
         self._store = store
+        self.id = secrets.token_hex(8)
+        """Of this text while it is open: another one that is opened has another."""
         self.path: Path | None = None
         self._bom = False
         self.digest: str | None = None
@@ -178,6 +181,7 @@ class Document(QObject):
         self._recovery.close()
         self._lock = None
         set_document_text(self._document, text)
+        self.id = secrets.token_hex(8)
         self.path, self._bom, self.digest = path, bom, digest
         self._recovery = self._new_recovery(copy)
         self.restored = beside

@@ -14,6 +14,7 @@ from app.drafting.draft_session import DraftSession, DraftState
 from app.drafting.verbs import OF_SELECTION, Verb
 
 _NATIVE = QKeySequence.SequenceFormat.NativeText
+MENDS = "Draft only the words anew that are marked with a wavy line (F7)"
 CANNOT_REDRAFT = "This model’s engine can only continue a text"
 
 
@@ -47,12 +48,15 @@ class DraftActions(QObject):
             "Pick words", "Pick words of the draft by keys", picking.begin, "Ctrl+Shift+P"
         )
         self.pin = self._action("Pin\tSpace", "Redraft leaves pinned words as they are (Space)", picking.pin)
+        self.mend = self._action("Mend the marked words", MENDS, on_current(DraftSession.mend), "F7")
+        self.mend.setIconText("Mend")
         self.corrections = self._action(
             "Show corrections",
             "Underline what was corrected while the draft developed",
             on_current(_show_corrections),
         )
         self.corrections.setCheckable(True)
+        self.replay = self._action("Replay", "See how the draft developed, step by step", key="Ctrl+Shift+Y")
         self.discard = self._action("Discard\tEsc", "Discard the draft", on_current(DraftSession.discard))
         show_previous = on_current(lambda draft: draft.show(draft.shown_variant - 1))
         show_next = on_current(lambda draft: draft.show(draft.shown_variant + 1))
@@ -133,6 +137,7 @@ class DraftActions(QObject):
         selected = words.selected if words else None
         self.pick.setEnabled(words is not None)
         self.pin.setEnabled(selected is not None)
+        self.mend.setEnabled(bool(words and words.glitches) and self._commands.redrafts)
         self.pin.setIconText("Unpin" if words and selected and words.are_pinned(selected) else "Pin")
         self.pin.setText(f"{self.pin.iconText()}\tSpace")
         self.retry.setIconText("Redraft" if words and words.pinned else "Retry")
@@ -140,6 +145,7 @@ class DraftActions(QObject):
         self.retry.setToolTip(
             "Draft anew around the pinned words" if words and words.pinned else "Draft again"
         )
+        self.replay.setEnabled(bool(draft and draft.shown and not draft.shown.is_rest))
         can_part = draft is not None and draft.can_part
         is_part = can_part and selected is not None
         self.keep.setIconText("Keep part" if is_part else "Keep")

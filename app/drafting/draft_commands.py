@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import QObject
@@ -23,7 +24,7 @@ from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
-from engine.protocol.requests import Span
+from engine.protocol.requests import DraftRequest, Span
 
 NOTHING_SELECTED = Fault("input", "There are no words to draft anew.", "Select a phrase or a paragraph.")
 HALF_A_CODE_BLOCK = Fault(
@@ -88,6 +89,21 @@ class DraftCommands(QObject):
                 self._page.setTextCursor(at)
             drafts.append(self._open(Placement(at), DRAFT, selection, instruction))
         self._send(drafts)
+
+    def draft_again(self, request: DraftRequest, label: str, instruction: str) -> DraftSession | None:
+        """Draft at the caret what was asked for once, with the same seed. label: of what it was. None where a
+        draft stands there already, which is gone to.
+        """
+        at = end_of_word(self._page.textCursor())
+        placement = Placement(at)
+        if draft := self._draft_over(*placement.bounds):
+            self._drafts.go_to_draft(draft)
+            return None
+        self._page.setTextCursor(at)
+        draft = self._open(placement, replace(DRAFT, label=label), instruction=instruction)
+        self._drafts.overlays[draft].geometry.scroll_into_view()
+        self._drafts.requests.send_again(draft, request)
+        return draft
 
     def redraft_selection(self, verb: Verb) -> None:
         """Draft the selected passage anew, in its place."""
@@ -183,7 +199,7 @@ class DraftCommands(QObject):
             placement = draft.placement.behind(behind, between)
             left = self._open(placement, draft.verb, draft.selection, draft.instruction)
             text = placement.part(rest)
-            left.restore([Variant(text, shown.seed, shown.stats, request_id=shown.request_id)], 0)
+            left.restore([Variant(text, shown.seed, shown.stats, made_as=shown.made_as, is_rest=True)], 0)
         if caret_was_there:
             self._page.setTextCursor(behind)
             if rest.strip():

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
+from app.drafting.finding import reasons_at
 from app.editor.page import Page
 from engine.protocol.requests import Span
 
@@ -23,6 +24,8 @@ class DraftPicking(QObject):
 
     copying = Signal(QMimeData, DraftSession)
     """What is selected in the draft goes into this."""
+    stepped = Signal()
+    """By keys to other words of the current draft."""
 
     def __init__(self, page: Page, drafts: DraftController) -> None:
         super().__init__(drafts)
@@ -91,8 +94,10 @@ class DraftPicking(QObject):
             return False
         if by := _STEPS.get(event.key()):
             words.step(by, extends=shift)
-            self._page.announce(words.selected_text)
+            reasons = reasons_at(words.findings, words.selected)
+            self._page.announce(f"{words.selected_text}. {reasons}" if reasons else words.selected_text)
             draft.changed.emit()
+            self.stepped.emit()
         elif event.key() == Qt.Key.Key_Space:
             self.pin()
         elif event.key() == Qt.Key.Key_Escape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
@@ -20,6 +21,8 @@ from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilled, Prefilling
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
+MENDING_LENGTHS = (1.0, 1.0, 0.1)
+"""Two drafts of the words, and one without them: the likeliest is taken."""
 LEAST_TOKENS = 4
 """Of a sentence: where the model finds nothing to add, it ends at once."""
 
@@ -49,15 +52,27 @@ class DraftRequests(QObject):
     def send(self, drafts: Sequence[DraftSession]) -> None:
         """One request for all of them, by the text as it is now; several have one variant each."""
         first, variants = drafts[0], 1
-        if len(drafts) == 1 and not first.pinned:
+        if len(drafts) == 1 and first.mends:
+            variants = min(len(MENDING_LENGTHS), self._model.max_batch)
+        elif len(drafts) == 1 and not first.pinned:
             variants = len(first.verb.length_shares) or self._settings.current.variants
             variants = min(variants, self._model.max_batch)
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
         steps_share = max(draft.verb.steps_share for draft in drafts)
-        request = self._request(places, variants, steps_share, first.retries)
+        self._send(self._request(places, variants, steps_share, first.retries), drafts)
+
+    def send_again(self, draft: DraftSession, request: DraftRequest) -> None:
+        """What was asked for once, of one place, by the text and the settings as they were then."""
+        variants = min(request.variants, self._model.max_batch)
+        again = {"request_id": secrets.token_hex(16), "variants": variants}
+        self._send(msgspec.structs.replace(request, **again), [draft])
+
+    def _send(self, request: DraftRequest, drafts: Sequence[DraftSession]) -> None:
+        variants = request.variants
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for number, draft in enumerate(drafts):
-            draft.placement.extent = "paragraphs" if draft.verb.joins_after else places[number].extent
+            place = request.places[number]
+            draft.placement.extent = "paragraphs" if place.joins_after else place.extent
             begins = request.seed + number * variants
             seeds = [(begins + variant) % 2**63 for variant in range(variants)]
             draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)
@@ -149,7 +164,7 @@ class DraftRequests(QObject):
 def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     """What the draft is asked for, by the text as it is now."""
     placement, verb = draft.placement, draft.verb
-    context = placement.context()
+    context, joins_after = placement.context(), verb.joins_after or draft.mends
     if draft.selection:
         context = TextContext(draft.selection + placement.separator, "")
     passage = placement.passage
@@ -157,16 +172,19 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     share, lengths = verb.renoise_share, verb.length_shares
     if draft.pinned:
         passage, held, share, lengths = draft.pinned_text, draft.pinned, 1.0, lengths[:1]
+    if draft.mends:
+        lengths = MENDING_LENGTHS
     return DraftPlace(
         before=context.before,
-        after=context.after,
+        after=placement.tail + context.after if draft.mends else context.after,
         instruction="\n".join(filter(None, (verb.instruction, draft.instruction))),
         start_text=passage,
         held=held,
         renoise_share=share,
-        joins_after=verb.joins_after,
+        changes=draft.mends,
+        joins_after=joins_after,
         length_shares=lengths,
-        length_tokens=verb.length_tokens if verb.joins_after else None,
+        length_tokens=verb.length_tokens if joins_after else None,
         extent=extent,
-        min_tokens=LEAST_TOKENS if extent == "sentence" and not verb.joins_after else 0,
+        min_tokens=LEAST_TOKENS if extent == "sentence" and not joins_after else 0,
     )

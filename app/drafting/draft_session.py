@@ -92,6 +92,8 @@ class DraftSession(QObject):
         """Quotations, names and numbers of a passage stay."""
         self.pinned_text, self.pinned = "", tuple[Span, ...]()
         """A draft, and the parts of it that stay in the next one."""
+        self.mends = False
+        """The next one has the length of that draft, and differs from it in the other parts only."""
         self.shows_corrections = False
         self.kept = False
         self.request_id: str | None = None
@@ -121,7 +123,12 @@ class DraftSession(QObject):
     @property
     def count(self) -> int:
         """Of the variants, those that develop included."""
-        return len(self.variants) + len(self._developing)
+        return len(self.variants) + len(self._developing[: self._most_new])
+
+    @property
+    def _most_new(self) -> int | None:
+        """Of the variants that develop, so many are shown: of mended ones only the best."""
+        return 1 if self.mends else None
 
     @property
     def text(self) -> str | None:
@@ -149,11 +156,20 @@ class DraftSession(QObject):
         within reach.
         """
         if words := self.words:
-            self.retries += 1
-            self.pinned = words.held
-            self.pinned_text = words.text if self.pinned else ""
-            self.restarted.emit()
-            self._send(self)
+            self._draft_around(words.held, mends=False)
+
+    def mend(self) -> None:
+        """Another draft that differs from the shown one only in the words of its glitches."""
+        if (words := self.words) and words.glitches:
+            self._draft_around(words.around_glitches, mends=True)
+
+    def _draft_around(self, held: tuple[Span, ...], *, mends: bool) -> None:
+        assert self.text is not None
+        self.retries += 1
+        self.pinned, self.pinned_text = held, self.text if held else ""
+        self.mends = mends and bool(held)
+        self.restarted.emit()
+        self._send(self)
 
     def stop(self) -> None:
         """What stands becomes the draft."""
@@ -210,7 +226,7 @@ class DraftSession(QObject):
         own.
         """
         self.request_id = request_id
-        self._developing = [DevelopingVariant(request_id, seed) for seed in seeds]
+        self._developing = [DevelopingVariant(seed) for seed in seeds]
         self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
         self.step, self.canvas, self.max_steps, self.read_share = 0, 0, max_steps, 0.0
         self.asked_at_s = monotonic()
@@ -234,6 +250,7 @@ class DraftSession(QObject):
                 if all(developing.finished for developing in self._developing):
                     self.request_id = None
                     new = finished_variants(self._developing, self.placement)
+                    new = new[: self._most_new]
                     self.end(Outcome.FINISHED if new else Outcome.GIVEN_UP, new)
                     if not new:
                         self.failed.emit(NOTHING_TO_ADD)
@@ -261,8 +278,10 @@ class DraftSession(QObject):
             self.request_id = None
         watched = None
         if outcome is Outcome.STOPPED:
-            new = stopped_variants(self._developing, self.placement)
+            new = stopped_variants(self._developing[: self._most_new], self.placement)
             watched = self._developing[max(0, self.shown_variant - len(self.variants))].seed
+        elif not new:  # some may have finished before it was given up
+            new = finished_variants(self._developing, self.placement)
         self._developing = []
         if new:
             of_watched = (n for n, variant in enumerate(new) if variant.seed == watched)

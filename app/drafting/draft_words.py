@@ -1,4 +1,4 @@
-"""What the writer has picked in a settled draft: pure text rules."""
+"""What the writer has picked in a settled draft, and what was found in it: pure text rules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from itertools import accumulate, groupby, pairwise
 
 from PySide6.QtCore import QTextBoundaryFinder
 
+from app.drafting.finding import Finding
 from app.editor.passages import segments
 from engine.protocol.requests import Span
 
@@ -27,6 +28,10 @@ class DraftWords:
     """Where the selection was begun."""
     head: int | None = None
     """Where it has got to; None without one."""
+    findings: tuple[Finding, ...] = ()
+    """What the writer should look at."""
+    looked_for: tuple[bool, ...] = ()
+    """Which kinds of them; empty while nothing was."""
 
     @cached_property
     def _segments(self) -> list[Span]:
@@ -54,6 +59,21 @@ class DraftWords:
         runs = groupby(self._words, key=self.pinned.__contains__)
         pinned = [list(run) for is_pinned, run in runs if is_pinned]
         return tuple(Span(run[0].start, run[-1].end) for run in pinned)
+
+    @property
+    def glitches(self) -> list[Span]:
+        return [finding.span for finding in self.findings if finding.kind == "glitch"]
+
+    @property
+    def facts(self) -> list[Span]:
+        return [finding.span for finding in self.findings if finding.kind == "fact"]
+
+    @property
+    def around_glitches(self) -> tuple[Span, ...]:
+        """All of the text but these."""
+        ends = accumulate((glitch.end for glitch in self.glitches), max, initial=0)
+        starts = [*(glitch.start for glitch in self.glitches), len(self.text)]
+        return tuple(Span(end, start) for end, start in zip(ends, starts, strict=True) if end < start)
 
     @property
     def first_sentence(self) -> Span:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
+
+WAVE_PX = 3.0
+"""Half a wave of the line under a glitch."""
 
 
 def paint_insertion_mark(painter: QPainter, caret: QRectF, colour: QColor) -> None:
@@ -68,6 +71,28 @@ def paint_corrected(painter: QPainter, rects: list[QRectF], colour: QColor) -> N
     for rect in rects:
         painter.drawLine(rect.bottomLeft() - QPointF(0, 2), rect.bottomRight() - QPointF(0, 2))
     painter.restore()
+
+
+def paint_glitch(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
+    """The mark of words that are broken: a wavy hairline under them."""
+    colour.setAlphaF(0.65)
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(colour, 1.2))
+    for rect in rects:
+        wave, y = QPainterPath(QPointF(rect.left(), rect.bottom() - 3)), rect.bottom() - 3
+        for step in range(max(2, round(rect.width() / WAVE_PX))):
+            x = rect.left() + WAVE_PX * step
+            wave.quadTo(x + WAVE_PX / 2, y + (2.5 if step % 2 else -2.5), x + WAVE_PX, y)
+        painter.drawPath(wave)
+    painter.restore()
+
+
+def paint_fact(painter: QPainter, rects: list[QRectF], colour: QColor) -> None:
+    """The mark of what the writer's text does not say: a faint hairline under it."""
+    colour.setAlphaF(0.5)
+    for rect in rects:
+        painter.fillRect(QRectF(rect.left(), rect.bottom() - 3, rect.width(), 1), colour)
 
 
 def paint_placeholder(

@@ -24,15 +24,19 @@ _NUMBER_WORDS = (
     "|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|veinte|cien|ciento|mil"
 )
 """English, German, French, Spanish."""
+_CODE = r"""
+    ^\ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^\ {0,3}(?P=fence)[`~]*\ *$  # a fenced block
+    | `[^`\n]+`                                   # code
+    | (?:https?://|www\.)[^\s<>)\]]*[^\s<>)\].,;:!?…'"”’»] | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
+    | !?\[[^\]\n]*\]\([^)\n]*\) | </?[a-zA-Z][^<>\n]*>
+"""
+"""And links and tags; a verbose pattern, as the next one."""
 _PROTECTED = rf"""
     \b(?i:{_NUMBER_WORDS})\b
-    | ^\ {{0,3}}(?P<fence>`{{3,}}|~{{3,}})[^\n]*\n.*?^\ {{0,3}}(?P=fence)[`~]*\ *$  # a fenced block
-    | `[^`\n]+`                                   # code
+    | {_CODE}
     | “[^”\n]*(?:”|$) | \A[^“”„\n]*”              # quotations, and parts of those that go on
     | „[^“”\n]*[“”] | «[^»\n]*» | »[^«\n]*« | ‹[^›\n]*› | "[^"\n]+" | 「[^」\n]*」 | 『[^』\n]*』
     | ‘[^\n]*?’(?!\w) | ‚[^\n]*?[‘’](?!\w) | (?<!\w)'[^'\n]+'(?!\w)
-    | (?:https?://|www\.)[^\s<>)\]]*[^\s<>)\].,;:!?…'"”’»] | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
-    | !?\[[^\]\n]*\]\([^)\n]*\) | </?[a-zA-Z][^<>\n]*>
     | ^\ {{0,3}}(?:\#{{1,6}}|[-*+>]|\d+[.)])(?=\s)    # what a line of Markdown begins with
     | \*{{2,3}}|__|~~ | (?<![\w*])[*_](?=[^\s*_]) | (?<=[^\s*_])[*_](?![\w*])  # emphasis
     | \[\[[^\]\n]*\]\]
@@ -42,14 +46,16 @@ _PROTECTED = rf"""
 """
 """A verbose pattern; compiled when it is first needed, since the first paint has a target."""
 _WORD = re.compile(r"[^\W\d_][\w’'-]*")
-_BEGINS_SENTENCE = re.compile(r"(?:^|[.!?…。！？][^\w\s]*\s+|\n)[^\w\n]*$")
-_ABBREVIATED = re.compile(r"\b(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3}|Prof|\d{1,2})\.\s$", re.IGNORECASE)
+_BEGINS_SENTENCE = re.compile(r"(?:^|[.!?…。！？][^\w\s]*\s+|\n)[^\w\n]*$|(?:^|[\s(\[—–])[\"“„«»‘‚]$")
+_ABBREVIATED = re.compile(r"\b(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3}|Prof|\d{1,2})\.[^\S\n]\Z", re.IGNORECASE)
 _GERMAN_NOUN = re.compile(
     r"\b(?:d(?:er|ie|as|em|en)|k?ein(?:e[nmrs]?)?|im|zu[mr]|vom|beim|ins|diese[nmrs]?|jede[nmrs]?|viele[nr]?"
     r"|(?:mein|dein|sein|ihr|unser|euer)(?:e[nmrs]?)?)\s(?:[^\W\d_]+\s)?$",
     re.IGNORECASE,
 )
 """What comes before a word that has its capital as a noun."""
+_NO_PROSE = "\ufffc"
+"""Unicode's character for an object among the text."""
 _REACH = 40
 NAMES_REACH = 5_000
 """Characters around a passage."""
@@ -110,6 +116,15 @@ def _fences(text: str, fence: str = "") -> Iterator[str]:
         yield fence
 
 
+def without_code(text: str) -> str:
+    """As long as the text, with what is no prose in it replaced: code, links, tags."""
+
+    def blank(found: re.Match[str]) -> str:
+        return "".join(char if char == "\n" else _NO_PROSE for char in found[0])
+
+    return re.sub(_CODE, blank, text, flags=re.VERBOSE | re.MULTILINE | re.DOTALL)
+
+
 def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ...]:
     """Quotations, names, numbers, dates, links, mark-up and code; none, where there is nothing else: then
     they are what is meant. before, after: text around, which tells what is a name.
@@ -118,7 +133,7 @@ def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ..
         Span(*found.span())
         for found in re.finditer(_PROTECTED, passage, re.VERBOSE | re.MULTILINE | re.DOTALL)
     ]
-    spans += _names(before[-NAMES_REACH:], passage, after[:NAMES_REACH])
+    spans += names(before[-NAMES_REACH:], passage, after[:NAMES_REACH])
     spans.sort(key=lambda span: span.start)
     ends = accumulate((span.end for span in spans), max, initial=0)
     free = [
@@ -127,7 +142,7 @@ def protected(passage: str, before: str = "", after: str = "") -> tuple[Span, ..
     return tuple(spans) if any(map(str.isalnum, "".join(free))) else ()
 
 
-def _names(before: str, passage: str, after: str) -> list[Span]:
+def names(before: str, passage: str, after: str) -> list[Span]:
     """Words with a capital that no sentence begins with, and the same ones where one does."""
     text, start = before + passage + after, len(before)
     words = list(_WORD.finditer(text))

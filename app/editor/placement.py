@@ -110,6 +110,11 @@ class Placement:
         return self._join.mode(self._near())
 
     @property
+    def in_code(self) -> bool:
+        """Whether it is in a fenced block."""
+        return self._join.in_code
+
+    @property
     def separator(self) -> str:
         """The line breaks between the text before the draft and the draft."""
         return self._join.lead(self._near())
@@ -119,9 +124,9 @@ class Placement:
         """What is put in behind the draft."""
         return self._join.tail(self._near())
 
-    def context(self) -> TextContext:
+    def context(self, reach: int = CONTEXT_CHARACTERS) -> TextContext:
         """The text before the draft, as the draft finds it, and the text after it."""
-        around = self._read(CONTEXT_CHARACTERS)
+        around = self._read(reach)
         return TextContext(around.before + self.separator, around.after)
 
     @property

@@ -20,7 +20,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QMenu, QPlainTextEdit, QWidget
 
-from app.documents.text import document_text, insertable, text_between
+from app.documents.text import document_text, insertable, text_between, utf16_length
+from app.widgets.latin_keys import latin_key
 
 _TYPING = (
     Qt.KeyboardModifier.NoModifier,
@@ -84,6 +85,9 @@ class TextEdit(QPlainTextEdit):
         menu.popup(place)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        if latin_key(event) is not None:
+            event.ignore()  # the window knows what it is for
+            return
         if event.text():
             self._show_pointer(False)
             self.typed.emit()
@@ -115,7 +119,9 @@ class TextEdit(QPlainTextEdit):
             super().keyPressEvent(event)
 
     def redo(self) -> None:
-        """Qt leaves the caret behind the last of a step's insertions; it belongs behind all of them."""
+        """Qt leaves the caret behind the last of a step's insertions; it belongs behind all of them, save the
+        space that was put in to set them off from what follows.
+        """
         document, ends = self.document(), []
 
         def note(position: int, _removed: int, added: int) -> None:
@@ -125,8 +131,9 @@ class TextEdit(QPlainTextEdit):
         super().redo()
         document.contentsChange.disconnect(note)
         if ends:
-            cursor = self.textCursor()
-            cursor.setPosition(min(ends[-1], document.characterCount() - 1))
+            cursor, end = self.textCursor(), min(ends[-1], document.characterCount() - 1)
+            behind = text_between(document, cursor.position(), end)
+            cursor.setPosition(end - utf16_length(behind[len(behind.rstrip()) :] if behind.strip() else ""))
             self.setTextCursor(cursor)
 
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:

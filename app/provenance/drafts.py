@@ -33,7 +33,7 @@ class DraftedWords(QObject):
 
     def owner_of(self, draft: DraftSession) -> str:
         """The model that drafted what is shown."""
-        return self._labels.get(draft.variants[draft.shown_variant].request_id, UNNAMED)
+        return self._labels.get(draft.variants[draft.shown_variant].made_as.request_id, UNNAMED)
 
     def _on_copying(self, data: QMimeData, draft: DraftSession) -> None:
         put_runs(data, [Run(0, utf16_length(data.text()), self.owner_of(draft))])

@@ -99,7 +99,7 @@ class SentText(QObject):
         draft = self._drafts.current
         if draft is None:
             return self._to_come if self.watched else None
-        shown = draft.variants[draft.shown_variant].request_id if draft.shown else draft.request_id
+        shown = draft.variants[draft.shown_variant].made_as.request_id if draft.shown else draft.request_id
         sent = self._of_requests.get(shown or "", [])
         found = next((each for each in sent if each.draft is draft), sent[0] if len(sent) == 1 else None)
         return found if found and found.prompt else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.checks.draft_checks import DraftChecks
 from app.documents.document import Document
 from app.documents.recovery import RecoveryStore
 from app.drafting.controller import DraftController
@@ -19,8 +20,13 @@ from app.drafting.idle_unload import IdleUnload
 from app.drafting.prefetch import Prefetch
 from app.drafting.ui.draft_bar import DraftBar
 from app.drafting.ui.draft_button import DraftButton
+from app.drafting.ui.finding_hints import FindingHints
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
+from app.history.recorder import Recorder
+from app.history.replay.draft_replay import DraftReplay
+from app.history.replay.tap import FrameTap
+from app.history.store import HistoryStore
 from app.provenance.clipboard import ClipboardWords
 from app.provenance.drafts import DraftedWords
 from app.provenance.keeper import ProvenanceKeeper
@@ -49,7 +55,12 @@ class DocumentView(QWidget):
     """The writer wants to see the models."""
 
     def __init__(
-        self, worker: EngineThread, model: ModelSession, settings: SettingsStore, recovery: RecoveryStore
+        self,
+        worker: EngineThread,
+        model: ModelSession,
+        settings: SettingsStore,
+        recovery: RecoveryStore,
+        history: HistoryStore,
     ) -> None:
         super().__init__()
         chosen = settings.current
@@ -57,14 +68,17 @@ class DocumentView(QWidget):
         self.page.setMinimumSize(NARROWEST_PX, LOWEST_PX)  # the window's follows, with settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
+        self.recorder = Recorder(self.document, self.drafts, model, settings, history, self)
         self.provenance = Provenance(self.page.document())
         self.keeper = ProvenanceKeeper(self.provenance, self.document)
         self.tint = Tint(self.page, self.provenance)
         ClipboardWords(self.page, self.provenance)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
+        self.checks = DraftChecks(self.page, self.drafts, settings)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
         DraftedWords(self.provenance, self.drafts, self.picking, model)
+        self.hints = FindingHints(self.page, self.drafts, self.picking)
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
         self.button = DraftButton(self.page, self.drafts, self.commands)
@@ -73,6 +87,9 @@ class DocumentView(QWidget):
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
         self.sent = SentText(self.page, self.drafts, worker, model)
         SentBand(self.page, self.sent)
+        self.tap = FrameTap(worker)
+        self.replay = DraftReplay(self.page, self.drafts, self.tap, settings, self.document.folder)
+        self.draft_actions.replay.triggered.connect(self.replay.open)
         self._model = model
         self.draft_actions.instruct.triggered.connect(lambda: self.instruction_line.open())
         self._column = QVBoxLayout(self)

@@ -96,7 +96,8 @@ class DraftMenu(QMenu):
         for action in (*actions.of_selection, actions.bridge, actions.gaps):
             self.addAction(action)
         self.addSeparator()
-        self.addActions([actions.keep_sentence, actions.pick, actions.pin, actions.corrections])
+        self.addActions([actions.keep_sentence, actions.pick, actions.pin, actions.mend])
+        self.addActions([actions.corrections, actions.replay])
         self.addSeparator()
         self.addActions([actions.previous, actions.next, actions.names, actions.go_to, actions.bring_back])
         self.of_draft = self.actions()

@@ -60,6 +60,8 @@ class EngineThread(QThread):
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._jobs: WeakValueDictionary[str, _Job] = WeakValueDictionary()
         self._reading_ahead = threading.Event()  # cancels the last prepare
+        self.taps: list[Callable[[Event], object]] = []
+        """Are called in the worker thread with each event, before frames are conflated."""
         self._closed = False
         self._watch = timer(self, self._on_watch, round(min(1.0, hang_s / 4, first_hang_s / 4) * 1000))
 
@@ -171,12 +173,17 @@ class EngineThread(QThread):
                 self._engine.on_lost = self.lost.emit
             for event in _events(self._engine, request, job.cancelled):
                 if event.request_id == request.request_id:
-                    job.post(event)
+                    self._post(job, event)
         except Exception as error:
             log.exception("%s failed", type(request).__name__)
-            job.post(Failed.of(request.request_id, fault_of(error)))
+            self._post(job, Failed.of(request.request_id, fault_of(error)))
         finally:
             job.end()
+
+    def _post(self, job: _Job, event: Event) -> None:
+        for tap in self.taps:
+            tap(event)
+        job.post(event)
 
     def _prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
         if self._engine:

@@ -99,7 +99,7 @@ class JoiningPlan:
         """cache: of the prompt. Raises input."""
         self._model = model
         self._shares = place.length_shares or (1.0,)
-        self._length = place.length_tokens
+        self._length, self._changes = place.length_tokens, place.changes
         self.lead_ids = model.tokenizer.encode(prompt.answer_lead)[-(model.canvas_tokens // 4) :]
         reach = _CHARACTERS_PER_TOKEN * model.canvas_tokens
         self.after_ids = model.tokenizer.encode(place.after[:reach])
@@ -112,7 +112,7 @@ class JoiningPlan:
         capacity = max(1, int(self._room / max(1.0, *self._shares)))
         windows = self.passage.windows(capacity, model.detokenizer)
         self.canvases = len(windows)
-        self._windows = windows
+        self._windows = [window.changing() for window in windows] if place.changes else windows
         self._closing = [] if ids else _closing_ids(model, place)
         least = [self._own(window, share)[0] for window in windows for share in self._shares]
         self._refuse_beyond_context(len(prompt.ids) + len(windows) * max(least))
@@ -152,7 +152,8 @@ class JoiningPlan:
     def _own(self, window: Passage, share: float) -> tuple[int, dict[int, int]]:
         """The length of a draft of the window, and what is pinned in it."""
         base = len(window.ids) if self.passage.ids else self._length or AFTER_TOKENS
-        length, held = window.placed(min(max(1, round(share * base)), self._room))
+        wanted = min(max(1, round(share * base)), self._room)
+        length, held = window.placed(wanted, least_room=0 if self._changes else 1)
         if length > len(self._closing):
             held.update(enumerate(self._closing, length - len(self._closing)))
         return length, held

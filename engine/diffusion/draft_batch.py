@@ -182,7 +182,7 @@ class DraftBatch:
             [Candidate(first.plan.lead_ids + draft.ids, draft.text) for draft in drafts],
             first.plan.after_ids[:AFTER_TOKENS],
             place.start_text,
-            place.renoise_share,
+            0.0 if place.changes else place.renoise_share,
         )
         for draft, rank in zip(drafts, order, strict=True):
             yield self._finished(draft, rank)

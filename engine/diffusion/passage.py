@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 REPHRASED_SHARE = 0.5
 """Where as many of the words are drafted anew, the passage is to read otherwise."""
+_FEW = 4
 _ENDS = re.compile("[.。！？।۔።]")
 _FULL_WIDTH = "。！？"
 _IN_WORD = "'’-_"
@@ -84,17 +85,28 @@ class Passage:
         unlikely = frozenset(next(at for at in word if at not in self.held) for word in words[:changed])
         return replace(self, held=held, unlikely=unlikely)
 
-    def placed(self, length: int) -> tuple[int, dict[int, int]]:
+    def changing(self) -> Passage:
+        """What is not held becomes another text: each token of a few, of a longer part the first one."""
+        parts = [
+            list(part)
+            for is_held, part in groupby(range(len(self.ids)), self.held.__contains__)
+            if not is_held
+        ]
+        unlikely = (part if len(part) <= _FEW else part[:1] for part in parts)
+        return replace(self, unlikely=frozenset(at for part in unlikely for at in part))
+
+    def placed(self, length: int, *, least_room: int = 1) -> tuple[int, dict[int, int]]:
         """Where what is held stands in a draft of about `length` tokens: in its order, at the same share of
-        the way, with room for at least one token wherever there was any → the length, and ids by position.
+        the way, with room for at least so many tokens wherever there were any → the length, and ids by
+        position.
         """
         parts = groupby(range(len(self.ids)), key=self.held.__contains__)
         runs = [list(run) for held, run in parts if held]
         if not runs:
             return max(1, length), {}
-        gaps_before = [int(run[0] > 0) for run in runs]
+        gaps_before = [least_room * int(run[0] > 0) for run in runs]
         needed = [gap + len(run) for gap, run in zip(gaps_before, runs, strict=True)]
-        behind = int(runs[-1][-1] + 1 < len(self.ids))
+        behind = least_room * int(runs[-1][-1] + 1 < len(self.ids))
         if len(self.held) == len(self.ids):
             length = len(self.ids)
         length = max(length, sum(needed) + behind)

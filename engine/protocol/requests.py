@@ -59,6 +59,8 @@ class DraftPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Parts of start_text that stay to the letter: in their order, at the same share of the way."""
     renoise_share: float = 1.0
     """Of start_text's words that are not held: how many are drafted anew, the least likely first, 0 … 1."""
+    changes: bool = False
+    """Where it joins_after: what is not held may not come back as it was, and may go in a shorter draft."""
     joins_after: bool = False
     """`after` is pinned behind the draft, which has exactly its length: it leads up to it."""
     length_shares: tuple[float, ...] = ()

@@ -10,6 +10,7 @@ from app.drafting.controller import DraftController
 from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_keys import DraftKeys
 from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.finding import details, facts_texts, summary
 from app.editor.page import Page
 from app.editor.passages import protected
 from app.widgets.labels import ElidedLabel, quiet, quiet_label, tool_button
@@ -46,7 +47,9 @@ class DraftBar(QFrame):
         self.keep.setProperty("primary", True)
         self.retry = _button(actions.retry)
         self.pin = _button(actions.pin)
+        self.mend = _button(actions.mend)
         self.ask = _button(actions.instruct)
+        self.replay = _button(actions.replay)
         self.keep_all = _button(actions.keep_all)
         self.discard_all = _button(actions.discard_all)
         self.previous = _step_button(actions.previous, "‹")
@@ -61,13 +64,13 @@ class DraftBar(QFrame):
         self.discard = _button(actions.discard)
         self.go_to = tool_button("", "Go to the draft", drafts.go_to_draft)
         self.facts = quiet_label("What to do with it")
-        self.facts.setText("Check facts.")
         self.facts.setContentsMargins(4, 0, 4, 0)
         self.text = QLabel(self, textFormat=Qt.TextFormat.PlainText)
         """For screen readers: what is settled; too small to be seen."""
         self.text.setFixedSize(1, 1)
         parts: list[QWidget] = [self.previous, self.variant, self.next, self.progress, self.label, self.keep]
-        parts += [self.pin, self.retry, self.ask, self.names, self.wait, self.restart, self.stop]
+        parts += [self.pin, self.retry, self.mend, self.ask, self.replay, self.names]
+        parts += [self.wait, self.restart, self.stop]
         parts += [self.discard, self.keep_all, self.discard_all, self.facts, self.go_to]
         for widget in parts:
             row.addWidget(widget)
@@ -87,6 +90,7 @@ class DraftBar(QFrame):
             self.label: not settled,
             self.keep: settled,
             self.pin: self._actions.pin.isEnabled(),
+            self.mend: self._actions.mend.isEnabled(),
             self.names: settled and bool(protected(draft.placement.passage)),
             self.previous: several,
             self.variant: several,
@@ -107,7 +111,8 @@ class DraftBar(QFrame):
             button.setToolTip(action.toolTip())
         self.setToolTip(_hint(draft))
         self.names.setChecked(draft.holds_names)
-        self.setAccessibleDescription(draft.text or "")
+        found = draft.words.findings if draft.words else ()
+        self.setAccessibleDescription("\n".join(filter(None, (draft.text, summary(found)))))
         self.text.setText(draft.text or "")
         self.text.setVisible(settled)
         widest = f"{'8' * len(str(draft.count))} of {'8' * len(str(draft.count))}"
@@ -168,9 +173,12 @@ class DraftBar(QFrame):
     def _fit(self, draft: DraftSession, room: int) -> None:
         """The keys are told only while they hold; what there is no room for goes."""
         held = self._keys.held
+        told, told_shortly = facts_texts(draft.words.findings if draft.words else ())
+        self.facts.setText(told)
         self.facts.setVisible(draft.text is not None)
         for button in (self.retry, self.ask):
             button.setVisible(draft.state is DraftState.SETTLED)
+        self.replay.setVisible(self._actions.replay.isEnabled())
         several = len(self._drafts.overlays) > 1 and draft.text is not None
         self.keep_all.setVisible(several)
         self.discard_all.setVisible(several)
@@ -182,7 +190,11 @@ class DraftBar(QFrame):
         escapes = (held and not selects) or (draft.develops and self._drafts.at_caret is draft)
         self.discard.setText("Discard  Esc" if escapes else "Discard")
         self.adjustSize()
-        for widget in (self.facts, self.progress, self.discard_all, self.keep_all, self.ask):
+        if self.width() > room:
+            self.facts.setText(told_shortly)
+            self.adjustSize()
+        folding = self.facts, self.progress, self.discard_all, self.keep_all, self.replay, self.ask, self.mend
+        for widget in folding:
             if self.width() > room:
                 widget.hide()
                 self.label.setMinimumWidth(1)
@@ -207,6 +219,7 @@ def _hint(draft: DraftSession) -> str:
     if count := len(draft.words.of(draft.shown.corrected)):
         words = "1 word was" if count == 1 else f"{count} words were"
         lines.append(f"{words} corrected while it developed.")
+    lines += details(draft.shown.text, draft.words.findings)
     return "\n".join(lines)
 
 

@@ -198,7 +198,7 @@ def test_the_memory_is_freed_and_the_next_draft_loads_again(
             await desk.state(state)
         desk.model.unload()
         assert desk.model.ready is None
-        await desk.until(lambda: not engine._loaded)
+        await desk.until(lambda: not engine.loaded)
         engine.how = ""
         desk.drafts.discard_all()
         await desk.settled()

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.documents.recent_files import RecentFile, RecentFiles
 from app.documents.recovery import RecoveryCopy, RecoveryStore
 from app.models.download_queue import DownloadQueue
 from app.models.transfer.file_names import RECORD
@@ -17,7 +18,6 @@ from app.provenance.store import records_folder
 from app.settings.store import SettingsStore, default_path
 from app.support.newer_data import NewerDataNotice, newer_data
 from app.widgets.message_bar import MessageBar
-from app.window.recent_files import RecentFile, RecentFiles
 from engine.checkpoints.catalogue import GEMMA_26B, models_folder
 from engine.installation import ACTIVE_FILE, engine_home
 from engine.protocol.errors import FaultError

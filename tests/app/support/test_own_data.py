@@ -40,6 +40,9 @@ OWN = (
 WRITERS = (
     "state/mezzotint/recovery/a/a.recovery",
     "config/mezzotint/presets/1 Continue.txt",
+    "data/mezzotint/history/history.sqlite",
+    "data/mezzotint/history/history.sqlite-wal",
+    "data/mezzotint/history/history.sqlite.unreadable",
 )
 OTHERS = (
     "Documents/ferry.md",

@@ -131,6 +131,23 @@ def test_some_words_of_a_passage_have_to_change(loaded_starter: LocalEngine) -> 
         assert rephrased.text != fields["start_text"]
 
 
+def test_what_is_to_change_comes_back_as_another_text_and_all_else_to_the_letter(
+    loaded_starter: LocalEngine,
+) -> None:
+    text = "Thank you for your letter. I hope hope to see you soon."
+    at = text.index("hope to")
+    held = (Span(0, at), Span(at + 4, len(text)))
+    for seed in range(4):
+        fields: dict[str, Any] = {"start_text": text, "held": held, "changes": True, "seed": seed}
+        (mended,) = finished_of(redraft(loaded_starter, max_steps=8, **fields))
+        assert mended.text.startswith(text[:at])
+        assert mended.text.endswith(text[at + 4 :])
+        assert mended.text != text
+    fields["length_shares"] = (0.1,)
+    (shorter,) = finished_of(redraft(loaded_starter, max_steps=8, **fields))
+    assert shorter.text == text.replace("hope hope", "hope")
+
+
 def test_places_of_every_kind_share_a_batch(tiny_writer: LocalEngine) -> None:
     places = (
         DraftPlace(before=BEFORE),

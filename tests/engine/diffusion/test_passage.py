@@ -235,6 +235,18 @@ def test_in_a_longer_draft_it_stands_at_the_same_share_of_the_way() -> None:
     assert passage.placed(5) == (5, {2: 5})
 
 
+def test_with_no_room_for_it_what_is_not_held_goes() -> None:
+    passage = Passage(list(range(9)), [], frozenset({0, 3, 4, 8}))
+    assert passage.placed(1, least_room=0) == (4, {0: 0, 1: 3, 2: 4, 3: 8})
+    assert passage.placed(9, least_room=0) == passage.placed(9)
+
+
+def test_what_must_change_is_all_of_a_few_tokens_and_the_first_of_many() -> None:
+    passage = Passage(list(range(12)), [], frozenset({0, 3, 4}))
+    assert passage.changing().unlikely == {1, 2, 5}
+    assert passage.changing().held == passage.held
+
+
 def test_a_redraft_holds_all_but_its_words_and_some_of_them_must_change() -> None:
     passage = Passage(list(range(8)), [], frozenset({2}))
     again = passage.redrafting([range(2, 4), range(6, 8)], changed=1)
