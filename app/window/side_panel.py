@@ -121,6 +121,8 @@ class SidePanel(QObject):
             self._history, view.page, view.drafts, view.commands, self._model, self._window
         )
         actions.told.connect(self.told)
+        actions.putting_in.connect(view.drafted_words.put_in)
+        actions.copying.connect(view.drafted_words.copy)
         page = HistoryDrawer(self._history, self._settings, actions, self.panel.width())
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_closed)
