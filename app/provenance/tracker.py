@@ -109,7 +109,8 @@ class Provenance(QObject):
             return
         change = change._replace(steps=self._steps)
         last = self._done[-1] if self._done else None
-        if last and (last.steps, last.first) == change[3::-3] and len(last.new) == 1 == len(change.old):
+        goes_on = last and (last.steps, last.first) == (change.steps, change.first)
+        if last and goes_on and len(last.new) == 1 == len(change.old):
             self._done[-1] = last._replace(new=change.new)
         else:
             self._done.append(change)
