@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QMimeData, QObject, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
@@ -35,6 +35,10 @@ NO_STEPS = Fault("trace", "No steps were kept of this draft.")
 class HistoryActions(QObject):
     told = Signal(str, str)
     """A message and what to make of it."""
+    putting_in = Signal(Placement, str, str)
+    """Where a draft is about to be put in, as which text, and the model that drafted it."""
+    copying = Signal(QMimeData, str)
+    """A draft goes into this, and the model that drafted it."""
     deleted = Signal(int)
     """The id of the draft."""
     emptied = Signal()
@@ -60,14 +64,18 @@ class HistoryActions(QObject):
         drafts.settled.connect(self._on_settled)
         drafts.ended.connect(lambda draft: self._again.pop(draft, None))
 
-    def insert(self, text: str) -> None:
+    def insert(self, text: str, model: str) -> None:
         """At the caret, as one undo step; the caret goes behind it."""
         placement = Placement(end_of_word(self._page.textCursor()))
-        self._page.setTextCursor(placement.apply(placement.shown(text)))
+        shown = placement.shown(text)
+        self.putting_in.emit(placement, shown, model)
+        self._page.setTextCursor(placement.apply(shown))
         self._page.setFocus()
 
-    def copy(self, text: str) -> None:
-        QGuiApplication.clipboard().setText(text)
+    def copy(self, text: str, model: str) -> None:
+        data = self._page.mime_data(text)
+        self.copying.emit(data, model)
+        QGuiApplication.clipboard().setMimeData(data)
 
     def compare(self, text: str) -> None:
         """With what is selected, else with the passage of the text that is most like it."""
