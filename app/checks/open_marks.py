@@ -21,7 +21,8 @@ _LOW_OPEN = re.compile(r"(?<!\S)‚(?=\w)")
 _LOW_CLOSED = re.compile(r"(?<=\S)[‘’](?!\w)")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _SMILEY = re.compile(r"[:;=8]-?[([{]\Z")
-_OPENS = "([{—–-¿¡„“«»‘'"
+_OPENS = "([{—–-¿¡„“«»‘'<>=/|+*:"
+_STOPS = ".,;:!?)]}>"
 _REACH = 24
 
 
@@ -79,7 +80,7 @@ def _at_quote(text: str, start: int, at: int, quotes: list[int]) -> Iterator[int
     char, before, behind = text[at], text[max(start, at - 1) : at], text[at + 1 : at + 2]
     if char == '"' and before.isalnum() and behind.isalnum():  # as in Hebrew's abbreviations
         return
-    opens = (not before.strip() or before in _OPENS) and bool(behind.strip())
+    opens = bool(behind.strip()) and (not before.strip() or (before in _OPENS and behind not in _STOPS))
     partner = next((n for n in reversed(range(len(quotes))) if char in _QUOTES[text[quotes[n]]]), None)
     if partner is not None and not (char == '"' and opens):
         yield from quotes[partner + 1 :]
