@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from unicodedata import category
 
 from app.editor.join import ends_sentence
 from engine.protocol.requests import Span
@@ -50,8 +51,12 @@ def lone_marks(text: str, first: int, last: int) -> Iterator[Span]:
 
 
 def _with_word(text: str, at: int, first: int, last: int) -> Span:
-    """From space to space, or a few characters where none are."""
+    """From space to space, or a few characters where none are; of a closing mark only the stop before it."""
     start, end = at, at + 1
+    if text[at] in '"”' and text[max(0, at - 1) : at].strip() and not text[end : end + 1].isalnum():
+        while start > first and category(text[start - 1]) == "Po" and text[start - 1] != '"':
+            start -= 1
+        return Span(start, end)
     while start > max(first, at - _REACH) and not text[start - 1].isspace():
         start -= 1
     while end < min(last, at + _REACH) and not text[end].isspace():

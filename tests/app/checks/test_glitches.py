@@ -81,7 +81,7 @@ def test_a_word_that_is_broken_off_or_glued(text: str) -> None:
         "⟦{“It} is late. “Go home.” She went.⟧",
         "⟦“It is late.\n\n“Go home.” She went.⟧",
         "⟦{“It} is late.\n\nShe went.⟧",
-        '⟦"It is {late?"?"} she asked.⟧',
+        '⟦"It is late?"{?"} she asked.⟧',
         '⟦{"It} is late. She went. "Go," he said.⟧',
         "⟦“It is late.”, he said ”and” went {(so.}⟧",
         "⟦He said („so war es“ und »so auch« und «comme ça» und « oui ») ”och så”.⟧",
