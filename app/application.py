@@ -84,10 +84,12 @@ async def _until(
     record: RunRecord,
 ) -> None:
     await closed.wait()
+    await window.view.sent.close()
     await window.view.drafts.close()
     await window.model.close()
     ended = worker.close()
     recovery.close()
+    window.history.close()
     if not ended:  # a step that hangs inside this process cannot be ended in another way
         record.close()
         os._exit(1)

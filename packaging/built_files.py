@@ -32,7 +32,7 @@ QT_PLUGINS = {
     "wayland-shell-integration": ("xdg-shell",),
     "wayland-decoration-client": ("adwaita", "bradient"),
     "iconengines": ("qsvgicon",),
-    "imageformats": ("qsvg",),
+    "imageformats": ("qsvg", "qwebp"),
     "styles": ("qmacstyle", "qmodernwindowsstyle"),
     "tls": ("qopensslbackend", "qschannelbackend", "qsecuretransportbackend"),
 }

@@ -46,6 +46,7 @@ def take_all(home: Path, folder: Path, theme: str) -> None:
         await filling(scene)
         settings.change(variants=4)
         await variants(scene)
+        await looking_back(scene)
         settings.change(variants=1, model=str(chat_model(home)))
         await scene.load()
         await instructing(scene)
@@ -139,6 +140,16 @@ async def variants(scene: Scene) -> None:
     scene.press("Ctrl+Right")
     await scene.take("sentence-kept")
     scene.drafts.discard_all()
+
+
+async def looking_back(scene: Scene) -> None:
+    """The history of what was drafted for the pictures before."""
+    scene.press("Ctrl+Shift+H")
+    drawer = scene.window.side_panel.history_drawer
+    await until(lambda: len(drawer.drafts.rows) > 3)
+    scene.press("Down", "Down", "Down", into=drawer.list)
+    await scene.take("history", lambda: drawer.details.record is not None)
+    scene.press("Esc", into=drawer.list)
 
 
 async def instructing(scene: Scene) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ FOR_DOWNLOADS = ("ca-certificates", "libssl3t64 | libssl3")
 """Qt loads OpenSSL when it is first needed."""
 APACHE = "Apache-2.0 (/usr/share/common-licenses/Apache-2.0)."
 APACHE_TERMS = re.compile(r" *Apache License\n.*?END OF TERMS AND CONDITIONS", re.DOTALL)
+APP_IMAGE = b"AI\x02"
+"""In the ELF header of an AppImage of type 2."""
 MAINTAINER = "The Mezzotint project <mezzotint@localhost>"
 
 
@@ -79,11 +82,17 @@ def archive(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> Non
 
 def app_image(built: Path, icons: Path, made: Path, file: Path, epoch: int, runtime: Path) -> None:
     """runtime: the program that an AppImage begins with, from github.com/AppImage/type2-runtime."""
+    program = runtime.read_bytes()
+    if not program.startswith(b"\x7fELF") or program[8:11] != APP_IMAGE:
+        raise SetUpError(
+            f"{runtime} is no runtime of an AppImage. Take the one for {platform.machine()} from"
+            " github.com/AppImage/type2-runtime/releases."
+        )
     folder = app_dir(built, icons, made, epoch)
     contents = made / "contents.squashfs"
     command = ["mksquashfs", str(folder), str(contents), "-noappend", "-all-root", "-no-xattrs", "-quiet"]
     run([*command, "-comp", "zstd", "-Xcompression-level", "19"], epoch)
-    file.write_bytes(runtime.read_bytes() + contents.read_bytes())
+    file.write_bytes(program + contents.read_bytes())
     file.chmod(0o755)
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from app.settings.store import SettingsStore
     from app.window.main_window import MainWindow
     from engine.protocol.engine import Engine
 
 WIDTH, HEIGHT = 1180, 780
+FILM_SIZE, FILM_FRAME_MS = (760, 400), 120
 
 
 async def until(reached: Callable[[], bool]) -> None:
@@ -56,3 +60,29 @@ def in_window(
         window.close()
         worker.close()
         recovery.close()
+        window.history.close()
+
+
+class Film:
+    """An animation of the middle of the window."""
+
+    def __init__(self) -> None:
+        self._frames: list[Image.Image] = []
+
+    async def roll(self, window: MainWindow, seconds: float = FILM_FRAME_MS / 1000) -> None:
+        from PIL import Image
+        from PySide6.QtCore import QRect
+        from PySide6.QtGui import QImage
+
+        for _ in range(round(1000 * seconds / FILM_FRAME_MS)):
+            width, height = FILM_SIZE
+            part = QRect((WIDTH - width) // 2, window.top.height(), width, height)
+            image = window.grab(part).toImage().convertToFormat(QImage.Format.Format_RGB888)
+            size = (image.width(), image.height())
+            data = bytes(image.constBits())
+            self._frames.append(Image.frombytes("RGB", size, data, "raw", "RGB", image.bytesPerLine()))
+            await asyncio.sleep(FILM_FRAME_MS / 1000)
+
+    def save(self, path: Path) -> None:
+        first, *others = self._frames
+        first.save(path, save_all=True, append_images=others, duration=FILM_FRAME_MS, loop=0)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import canvas_pictures
-from picture_window import WIDTH, in_window, until
+from picture_window import Film, in_window, until
 
 if TYPE_CHECKING:
     from app.settings.store import SettingsStore
@@ -42,7 +42,6 @@ SEED = 42
 PACE_S = 0.4
 DEVELOPING = 0.2
 """Share of the steps after which the picture of a developing draft is taken."""
-ANIMATION_SIZE, ANIMATION_FRAME_MS = (760, 400), 120
 
 
 def main() -> int:
@@ -62,6 +61,7 @@ def main() -> int:
         steps = record(trace)
         photograph(trace, steps, Path(home), options.folder, options.theme)
         animate(options.folder, options.theme)
+        animate_replay(trace, options.folder, options.theme)
         canvas_pictures.take_all(Path(home), options.folder / "canvas", options.theme)
     return 0
 
@@ -151,30 +151,17 @@ def photograph(trace: Path, steps: int, home: Path, folder: Path, theme: str) ->
 
 def animate(folder: Path, theme: str) -> None:
     """A passage is drafted anew, and kept."""
-    from PIL import Image
-    from PySide6.QtCore import QRect
-    from PySide6.QtGui import QImage, QTextCursor
+    from PySide6.QtGui import QTextCursor
 
     from app.documents.text import set_document_text
     from app.drafting.draft_session import DraftState
     from app.drafting.verbs import REPHRASE
     from engine.runtime.process_engine import ProcessEngine
 
-    frames: list[Image.Image] = []
+    film = Film()
 
-    async def film(window: MainWindow, settings: SettingsStore) -> None:
+    async def shoot(window: MainWindow, settings: SettingsStore) -> None:
         page, drafts = window.view.page, window.view.drafts
-
-        async def roll(seconds: float) -> None:
-            for _ in range(round(1000 * seconds / ANIMATION_FRAME_MS)):
-                width, height = ANIMATION_SIZE
-                part = QRect((WIDTH - width) // 2, window.top.height(), width, height)
-                image = window.grab(part).toImage().convertToFormat(QImage.Format.Format_RGB888)
-                size = (image.width(), image.height())
-                data = bytes(image.constBits())
-                frames.append(Image.frombytes("RGB", size, data, "raw", "RGB", image.bytesPerLine()))
-                await asyncio.sleep(ANIMATION_FRAME_MS / 1000)
-
         settings.change(seed=SEED)
         set_document_text(page.document(), REPORT)
         window.model.load()
@@ -184,18 +171,53 @@ def animate(folder: Path, theme: str) -> None:
         cursor.setPosition(start)
         cursor.setPosition(start + len(PASSAGE), QTextCursor.MoveMode.KeepAnchor)
         page.setTextCursor(cursor)
-        await roll(1.0)
+        await film.roll(window, 1.0)
         window.view.commands.redraft_selection(REPHRASE)
         while drafts.state is not DraftState.SETTLED:
-            await roll(ANIMATION_FRAME_MS / 1000)
-        await roll(2.5)
+            await film.roll(window)
+        await film.roll(window, 2.5)
         window.view.commands.keep()
-        await roll(1.5)
+        await film.roll(window, 1.5)
 
-    in_window(ProcessEngine, theme, film)
-    frames[0].save(
-        folder / "rephrase.webp", save_all=True, append_images=frames[1:], duration=ANIMATION_FRAME_MS, loop=0
-    )
+    in_window(ProcessEngine, theme, shoot)
+    film.save(folder / "rephrase.webp")
+
+
+def animate_replay(trace: Path, folder: Path, theme: str) -> None:
+    """A settled draft is replayed, led back by hand, and is settled again."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtGui import QTextCursor
+    from PySide6.QtTest import QTest
+
+    from app.documents.text import set_document_text
+    from app.drafting.draft_session import DraftState
+    from engine.runtime.replay_engine import ReplayEngine
+
+    film = Film()
+
+    async def shoot(window: MainWindow, settings: SettingsStore) -> None:  # noqa: ARG001
+        view = window.view
+        set_document_text(view.page.document(), LETTER)
+        view.page.moveCursor(QTextCursor.MoveOperation.End)
+        window.model.load()
+        await until(lambda: window.model.ready is not None)
+        view.commands.draft()
+        await until(lambda: view.drafts.state is DraftState.SETTLED)
+        await asyncio.sleep(1.0)
+        await film.roll(window, 0.8)
+        view.draft_actions.replay.trigger()
+        while view.replay.replay and view.replay.replay.plays:
+            await film.roll(window)
+        await film.roll(window, 1.2)
+        timeline = view.replay.bar.controls.timeline
+        for key in (Qt.Key.Key_Home, *[Qt.Key.Key_Right] * 5):
+            QTest.keyClick(timeline, key)
+            await film.roll(window, 0.5)
+        QTest.keyClick(timeline, Qt.Key.Key_Escape)
+        await film.roll(window, 1.6)
+
+    in_window(lambda: ReplayEngine(trace), theme, shoot)
+    film.save(folder / "replay.webp")
 
 
 if __name__ == "__main__":

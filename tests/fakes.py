@@ -32,7 +32,14 @@ from engine.protocol.events import (
     Stats,
     Token,
 )
-from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest, PrepareRequest, SamplingOverrides
+from engine.protocol.requests import (
+    DraftPlace,
+    DraftRequest,
+    LoadRequest,
+    PrepareRequest,
+    PromptRequest,
+    SamplingOverrides,
+)
 from engine.runtime.server import serve
 
 COMMAND = (sys.executable, "-m", "tests.fakes")
@@ -48,10 +55,10 @@ class FakeEngine:
 
     def __init__(self, out: int = 1) -> None:
         self._out = out
-        self._loaded = False
+        self.loaded = False
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
-        self._loaded = False
+        self.loaded = False
         yield Loading(request_id=request.request_id, stage="Reading weights", fraction=0.5)
         if request.model == "missing":
             raise FaultError("weights-missing", "There is no model 'missing'.", "Choose another one.")
@@ -60,7 +67,7 @@ class FakeEngine:
         if cancelled.is_set():
             yield Cancelled(request_id=request.request_id)
             return
-        self._loaded = True
+        self.loaded = True
         yield ready(request.request_id)
 
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
@@ -68,22 +75,24 @@ class FakeEngine:
         self._misbehave(request.place.instruction)
         if request.place.instruction == "endless":
             print("reading ahead", file=sys.stderr, flush=True)
-            self._loaded = self._loaded and cancelled.wait(10)
+            self.loaded = self.loaded and cancelled.wait(10)
             print("given up" if cancelled.is_set() else "never given up", file=sys.stderr, flush=True)
 
+    def prompt(self, request: PromptRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        if not self.loaded:
+            raise FaultError("input", "No model is loaded.")
+        if request.place.instruction == "endless":
+            cancelled.wait()
+        if cancelled.is_set():
+            yield Cancelled(request_id=request.request_id)
+        else:
+            yield prefilled(request.request_id, request.place)
+
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
-        if not self._loaded:
+        if not self.loaded:
             raise FaultError("input", "No model is loaded.")
         for number, given in enumerate(request.places):
-            yield Prefilled(
-                request_id=request.request_id,
-                place=number,
-                prompt_tokens=1,
-                reused_tokens=0,
-                prefill_s=0.0,
-                prompt=given.before,
-                cut_chars=0,
-            )
+            yield prefilled(request.request_id, given, number)
         yield frame(request.request_id, 0)
         instruction = request.places[0].instruction
         self._misbehave(instruction)
@@ -140,9 +149,25 @@ class FakeEngine:
                 )
 
     def unload(self) -> None:
-        self._loaded = False
+        self.loaded = False
 
     def close(self) -> None: ...
+
+
+def prefilled(request_id: str, place: DraftPlace, number: int = 0) -> Prefilled:
+    """The last 400 characters before the caret, and 40 of those after it; five of them are a token."""
+    before, after = place.before[-400:], place.after[:40]
+    return Prefilled(
+        request_id=request_id,
+        place=number,
+        prompt_tokens=-(-len(before + after) // 5),
+        reused_tokens=0,
+        prefill_s=0.0,
+        prompt=before + after,
+        cut_chars=len(place.before) - len(before),
+        after_chars=len(after),
+        budget_tokens=88,
+    )
 
 
 def ready(request_id: str) -> Ready:
@@ -152,7 +177,7 @@ def ready(request_id: str) -> Ready:
         model="fake",
         label=str(os.getpid()),
         device=Device(id="cpu", name="CPU", total_bytes=0, free_bytes=0),
-        precision="float32",
+        precision="fp32",
         memory_bytes=0,
         canvas_tokens=2,
         context_tokens=16,
@@ -187,10 +212,15 @@ def finished(request_id: str, variant: int = 0, place: int = 0) -> Finished:
         tokens_per_s=200.0,
         tokens_per_step=0.7,
         device="cpu",
-        precision="float32",
+        precision="fp32",
         stopped_early=False,
     )
     return Finished(request_id=request_id, place=place, variant=variant, text=TEXT, stats=stats)
+
+
+def prompt_request(request_id: str, before: str, instruction: str = "", after: str = "") -> PromptRequest:
+    place = DraftPlace(before=before, after=after, instruction=instruction)
+    return PromptRequest(request_id=request_id, place=place)
 
 
 def draft_request(request_id: str, before: str, **fields: Any) -> DraftRequest:

@@ -33,6 +33,8 @@ FOLDERS = {
         "editor",
         "worker",
         "drafting",
+        "history",
+        "provenance",
         "checks",
         "models",
         "engine_setup",
@@ -89,7 +91,9 @@ def modules_in(package: str) -> list[str]:
     [
         pytest.param(modules_in("app"), {"torch", "transformers"}, id="app-without-torch"),
         pytest.param(
-            ["app.application"], {"pynvml", "huggingface_hub", "qasync"}, id="window-without-what-is-slow"
+            ["app.application"],
+            {"pynvml", "huggingface_hub", "qasync", "sqlite3"},
+            id="window-without-what-is-slow",
         ),
         pytest.param(
             [module for module in modules_in("engine") if not may_import_torch(module)],

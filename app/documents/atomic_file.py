@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Callable
 from io import FileIO
+from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import QIODevice, QSaveFile
@@ -27,6 +28,12 @@ def check_ordinary(path: Path) -> None:
     """Raises OSError for what is there and is none."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+
+
+def set_aside(path: Path) -> Path:
+    """A file that cannot be read, under a name that is free → its name now. Raises OSError."""
+    names = (path.with_name(f"{path.name}.unreadable{n or ''}") for n in count())
+    return path.rename(next(name for name in names if not os.path.lexists(name)))
 
 
 def write_atomically(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import platformdirs
 from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtGui import QTextDocument
@@ -21,6 +24,12 @@ class Document(QObject):
 
     changed = Signal()
     """It is another document, or another file."""
+    replaced = Signal()
+    """It is another text; told before `changed`."""
+    saved = Signal()
+    """The file holds the text as it is now."""
+    reloading = Signal()
+    """The text is about to become what the file holds."""
     failed = Signal(Fault)
     """Nothing was lost."""
 
@@ -28,12 +37,19 @@ class Document(QObject):
         super().__init__(parent)
         self._document = document
         self._store = store
+        self.id = secrets.token_hex(8)
+        """Of this text while it is open: another one that is opened has another."""
         self.path: Path | None = None
         self._bom = False
-        self._digest: str | None = None
+        self.digest: str | None = None
+        """Of the file as it was read or saved."""
         self._lock: QLockFile | None = None
         self._offered: LeftCopy | None = None
-        self._recovery = Recovery(document, store)
+        self.beside: Callable[[], Callable[[], object]] = lambda: lambda: None
+        """What else a recovery copy of the text holds; the second call may come in another thread."""
+        self.restored: msgspec.Raw | None = None
+        """That, of the copy that the text came from."""
+        self._recovery = self._new_recovery()
         store.failed.connect(self.failed)
         self.changed.connect(self._on_changed)
 
@@ -60,10 +76,10 @@ class Document(QObject):
     def save(self, path: Path, overwrite: bool = False) -> None:
         """overwrite: the writer chose this file just now. Raises FaultError; the old file is whole."""
         path = path.absolute()
-        expected = self._digest if path == self.path and not overwrite else None
+        expected = self.digest if path == self.path and not overwrite else None
         text = document_text(self._document)
         copy_first = partial(self._recovery.write_at_once, before_in_place=path == self.path)
-        self._digest = files.write(
+        self.digest = files.write(
             path, text, bom=self._bom, expected_digest=expected, before_in_place=copy_first
         )
         if path != self.path:
@@ -71,6 +87,7 @@ class Document(QObject):
             self._take_lock(path)
         self._document.setModified(False)
         self._rebase()
+        self.saved.emit()
         self.changed.emit()
 
     # ---------------------------------------------------------------- changed by another program
@@ -78,28 +95,31 @@ class Document(QObject):
     def matches(self, found: files.OpenedFile) -> bool:
         """Whether the file still is what the text came from, or holds just that text: it is saved then."""
         if found.bom == self._bom and found.text == document_text(self._document):
-            self._digest = found.digest
+            self.digest = found.digest
             self._document.setModified(False)
             self._rebase()
+            self.saved.emit()
             return True
-        return self._digest in (None, found.digest)
+        return self.digest in (None, found.digest)
 
     def reload(self, found: files.OpenedFile) -> None:
         """Take the file's text, in one undo step that keeps the caret's place."""
+        self.reloading.emit()
         change_document_text(self._document, found.text)
-        self._bom, self._digest = found.bom, found.digest
+        self._bom, self.digest = found.bom, found.digest
         self._document.setModified(False)
         self._rebase()
+        self.saved.emit()
 
     def keep(self, found: files.OpenedFile | None = None) -> None:
         """The text is not saved: its file is gone, or holds what was found, which the next save replaces."""
         if found:
-            self._digest = found.digest
+            self.digest = found.digest
         self._document.setModified(True)
         self._rebase()
 
     def _rebase(self) -> None:
-        self._recovery.rebase(self.path, self._bom, self._digest)
+        self._recovery.rebase(self.path, self._bom, self.digest)
 
     # ---------------------------------------------------------------- its end
 
@@ -134,7 +154,7 @@ class Document(QObject):
         except OSError:
             claimed = None  # the text is open all the same, and its copy stays where it is
         path = Path(copy.path) if copy.path else None
-        self._replace(copy.text, path, copy.bom, copy.digest, claimed)
+        self._replace(copy.text, path, copy.bom, copy.digest, claimed, copy.beside)
         self._document.setModified(True)
         if path is not None:
             self._take_lock(path)
@@ -150,14 +170,34 @@ class Document(QObject):
             self.failed.emit(Fault("recovery", f"It could not be thrown away: {error.strerror}."))
 
     def _replace(
-        self, text: str, path: Path | None, bom: bool, digest: str | None, copy: Path | None = None
+        self,
+        text: str,
+        path: Path | None,
+        bom: bool,
+        digest: str | None,
+        copy: Path | None = None,
+        beside: msgspec.Raw | None = None,
     ) -> None:
         self._recovery.close()
         self._lock = None
         set_document_text(self._document, text)
-        self.path, self._bom, self._digest = path, bom, digest
-        self._recovery = Recovery(self._document, self._store, path=path, bom=bom, digest=digest, copy=copy)
+        self.id = secrets.token_hex(8)
+        self.path, self._bom, self.digest = path, bom, digest
+        self._recovery = self._new_recovery(copy)
+        self.restored = beside
+        self.replaced.emit()
         self.changed.emit()
+
+    def _new_recovery(self, copy: Path | None = None) -> Recovery:
+        return Recovery(
+            self._document,
+            self._store,
+            path=self.path,
+            bom=self._bom,
+            digest=self.digest,
+            copy=copy,
+            beside=lambda: self.beside(),
+        )
 
     def _on_changed(self) -> None:
         """What the text is, as a draft in it has to know, is told by its file's name."""

@@ -131,8 +131,18 @@ def held_lock(path: Path) -> QLockFile | None:
     raise OSError(number, f"no lock can be kept at {path}: {result.error().name}")
 
 
+def check_text(path: Path) -> None:
+    """Raises FaultError for a path that is no text: Qt takes none, and no other process can be told it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="replace").decode()
+        message = f"The name of “{shown}” has characters that cannot be read."
+        raise _fault(message, "Rename it, or the folder it lies in, and open it again.") from error
+
+
 def _bytes_of(path: Path) -> bytes:
-    _check_name(path)
+    check_text(path)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -154,18 +164,6 @@ def _bytes_of(path: Path) -> bytes:
         ) from error
 
 
-def _check_name(path: Path) -> None:
-    """Qt takes no name that is not text."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        shown = str(path).encode(errors="replace").decode()
-        raise _fault(
-            f"The name of “{shown}” has characters that cannot be read.",
-            "Rename the file, or the folder it lies in, and open it again.",
-        ) from error
-
-
 def _check_kind(path: Path, verb: str, remedy: str) -> None:
     if kind := _OTHER_KINDS.get(path.suffix.lower()):
         raise _fault(f"“{path.name}” {verb} {kind}.", remedy)
@@ -179,7 +177,7 @@ def _check_size(path: Path, size_bytes: int) -> None:
 
 def _check_writable(path: Path, elsewhere: str) -> None:
     """elsewhere: the remedy."""
-    _check_name(path)
+    check_text(path)
     _check_kind(path, "would be", "Choose a name that ends in .md or .txt.")
     try:
         if path.is_dir():

@@ -44,6 +44,8 @@ class RecoveryCopy(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None
     """Of the file when it was read; None if it may be replaced whatever it holds."""
     text: str
+    beside: msgspec.Raw = msgspec.Raw(b"null")
+    """What others keep with it."""
     format: int = FORMAT
 
 
@@ -150,12 +152,16 @@ class Recovery(QObject):
         bom: bool = False,
         digest: str | None = None,
         copy: Path | None = None,
+        beside: Callable[[], Callable[[], object]] = lambda: lambda: None,
     ) -> None:
-        """copy: a claimed one that this document's text came from."""
+        """copy: a claimed one that this document's text came from; beside: tells what else a copy holds, as
+        the text is now; what it returns is called in the writing thread.
+        """
         super().__init__(document)
         self._document = document
         self._store = store
         self._path, self._bom, self._digest = path, bom, digest
+        self._beside = beside
         self._file = copy or store.new_file()
         self._job: Future[None] | None = None
         self._closed = False
@@ -214,14 +220,14 @@ class Recovery(QObject):
     def _write_job(self, before_in_place: bool = False) -> Callable[[], None]:
         """Writes the text of this moment."""
         self._text.read()
-        file, pieces = self._file, self._text.pieces()
+        file, pieces, beside = self._file, self._text.pieces(), self._beside()
         copy = RecoveryCopy(
             path=str(self._path) if self._path else None,
             bom=self._bom,
             digest=None if before_in_place else self._digest,
             text="",
         )
-        return lambda: write_atomically(file, _encoded(copy, pieces))
+        return lambda: write_atomically(file, _encoded(copy, pieces, beside()))
 
     def _read_ahead(self) -> None:
         if self._text.read(monotonic() + SLICE_S):
@@ -236,7 +242,8 @@ class Recovery(QObject):
         self._store.discard(self._file)
 
 
-def _encoded(copy: RecoveryCopy, pieces: Iterable[str]) -> bytes:
+def _encoded(copy: RecoveryCopy, pieces: Iterable[str], beside: object) -> bytes:
     """With this text, encoded by the piece: meanwhile other threads have their turns."""
     text = b"".join(msgspec.json.encode(piece)[1:-1] for piece in pieces)
-    return msgspec.json.encode(msgspec.structs.asdict(copy) | {"text": msgspec.Raw(b'"%b"' % text)})
+    fields = {"text": msgspec.Raw(b'"%b"' % text), "beside": beside}
+    return msgspec.json.encode(msgspec.structs.asdict(copy) | fields)

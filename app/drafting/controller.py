@@ -9,6 +9,7 @@ from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_requests import DraftRequests
 from app.drafting.draft_session import DraftSession, DraftState
+from app.drafting.variant import Variant
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
 from app.settings.schema import Settings
@@ -32,6 +33,12 @@ class DraftController(QObject):
     changed = Signal()
     """A draft, or which one is the current one."""
     failed = Signal(Fault)
+    settled = Signal(DraftSession)
+    """New variants of it are there."""
+    ended = Signal(DraftSession)
+    """Kept, discarded, or come to nothing; it tells which."""
+    putting_in = Signal(DraftSession, str)
+    """What is about to be kept of it, the text as it was."""
     reached = Signal()
     """The writer went to the current draft."""
 
@@ -132,11 +139,18 @@ class DraftController(QObject):
     def add(self, draft: DraftSession, overlay: DraftOverlay) -> None:
         self.overlays[draft] = overlay
         draft.changed.connect(partial(self._on_changed, draft))
+        draft.settled.connect(partial(self._on_settled, draft))
+        draft.putting_in.connect(partial(self.putting_in.emit, draft))
         draft.failed.connect(self.failed)
+
+    def _on_settled(self, draft: DraftSession, _shown: Variant, is_new: bool) -> None:
+        if is_new:
+            self.settled.emit(draft)
 
     def _on_changed(self, draft: DraftSession) -> None:
         if draft.state is DraftState.ENDED and (overlay := self.overlays.pop(draft, None)):
             overlay.close()
+            self.ended.emit(draft)
             comes_back = bool(draft.variants) and not draft.kept
             former, self.dropped = self.dropped, [draft] * comes_back
             if self._discards_all:

@@ -56,6 +56,7 @@ class DraftActions(QObject):
             on_current(_show_corrections),
         )
         self.corrections.setCheckable(True)
+        self.replay = self._action("Replay", "See how the draft developed, step by step", key="Ctrl+Shift+Y")
         self.discard = self._action("Discard\tEsc", "Discard the draft", on_current(DraftSession.discard))
         show_previous = on_current(lambda draft: draft.show(draft.shown_variant - 1))
         show_next = on_current(lambda draft: draft.show(draft.shown_variant + 1))
@@ -144,6 +145,7 @@ class DraftActions(QObject):
         self.retry.setToolTip(
             "Draft anew around the pinned words" if words and words.pinned else "Draft again"
         )
+        self.replay.setEnabled(bool(draft and draft.shown and not draft.shown.is_rest))
         can_part = draft is not None and draft.can_part
         is_part = can_part and selected is not None
         self.keep.setIconText("Keep part" if is_part else "Keep")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor
 
-from app.documents.text import cursor_over, text_between, utf16_length
+from app.documents.text import cursor_over
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession, DraftState, Outcome
 from app.drafting.variant import Variant
@@ -18,12 +19,12 @@ from app.drafting.verbs import BRIDGE, DRAFT, FILL_IN_LINE, Verb
 from app.editor.draft_overlay import DraftOverlay
 from app.editor.page import Page
 from app.editor.passages import crosses_a_fence, whole_words, writer_gaps
-from app.editor.placement import PassagePlacement, Placement, ReplacingPlacement, end_of_word
+from app.editor.placement import PassagePlacement, Placement, ReplacingPlacement, draft_source, end_of_word
 from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault
-from engine.protocol.requests import Span
+from engine.protocol.requests import DraftRequest, Span
 
 NOTHING_SELECTED = Fault("input", "There are no words to draft anew.", "Select a phrase or a paragraph.")
 HALF_A_CODE_BLOCK = Fault(
@@ -83,16 +84,26 @@ class DraftCommands(QObject):
         """
         drafts = []
         for cursor in cursors:
-            at, selection = QTextCursor(cursor), ""
-            if cursor.hasSelection():
-                start, end = cursor.selectionStart(), cursor.selectionEnd()
-                selection = text_between(self._page.document(), start, end).rstrip("\n")
-                at.setPosition(start + utf16_length(selection))
-            at = end_of_word(at)
+            selection, at = draft_source(cursor)
             if cursor == self._page.textCursor():
                 self._page.setTextCursor(at)
             drafts.append(self._open(Placement(at), DRAFT, selection, instruction))
         self._send(drafts)
+
+    def draft_again(self, request: DraftRequest, label: str, instruction: str) -> DraftSession | None:
+        """Draft at the caret what was asked for once, with the same seed. label: of what it was. None where a
+        draft stands there already, which is gone to.
+        """
+        at = end_of_word(self._page.textCursor())
+        placement = Placement(at)
+        if draft := self._draft_over(*placement.bounds):
+            self._drafts.go_to_draft(draft)
+            return None
+        self._page.setTextCursor(at)
+        draft = self._open(placement, replace(DRAFT, label=label), instruction=instruction)
+        self._drafts.overlays[draft].geometry.scroll_into_view()
+        self._drafts.requests.send_again(draft, request)
+        return draft
 
     def redraft_selection(self, verb: Verb) -> None:
         """Draft the selected passage anew, in its place."""
@@ -187,7 +198,8 @@ class DraftCommands(QObject):
         if rest.strip():
             placement = draft.placement.behind(behind, between)
             left = self._open(placement, draft.verb, draft.selection, draft.instruction)
-            left.restore([Variant(placement.part(rest), shown.seed, shown.stats)], 0)
+            text = placement.part(rest)
+            left.restore([Variant(text, shown.seed, shown.stats, made_as=shown.made_as, is_rest=True)], 0)
         if caret_was_there:
             self._page.setTextCursor(behind)
             if rest.strip():
@@ -201,7 +213,7 @@ class DraftCommands(QObject):
         step = QTextCursor(self._page.document())
         step.beginEditBlock()
         for draft, text in settled:
-            draft.placement.apply(text)
+            draft.put_in(text)
         step.endEditBlock()
 
     def bring_back(self) -> None:

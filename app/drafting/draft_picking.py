@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
+from PySide6.QtCore import QEvent, QMimeData, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QApplication
 
@@ -22,6 +22,8 @@ class DraftPicking(QObject):
     leaves. Ctrl+C copies what is selected, unless something is selected in the text.
     """
 
+    copying = Signal(QMimeData, DraftSession)
+    """What is selected in the draft goes into this."""
     stepped = Signal()
     """By keys to other words of the current draft."""
 
@@ -61,7 +63,9 @@ class DraftPicking(QObject):
         """What is selected in the text, else in the current draft."""
         if not self._page.textCursor().hasSelection() and (draft := self._drafts.current) and draft.words:
             if text := draft.words.selected_text:
-                QGuiApplication.clipboard().setText(text)
+                data = self._page.mime_data(text)
+                self.copying.emit(data, draft)
+                QGuiApplication.clipboard().setMimeData(data)
         else:
             self._page.copy()
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_session import DraftSession
 from app.editor.join import TextContext
 from app.editor.passages import protected
-from app.editor.placement import end_of_word, text_context
+from app.editor.placement import draft_source, text_context
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilling
+from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilled, Prefilling
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
 MENDING_LENGTHS = (1.0, 1.0, 0.1)
@@ -31,6 +32,10 @@ class DraftRequests(QObject):
 
     failed = Signal(Fault)
     """Once for all places of a request."""
+    sent = Signal(DraftRequest, list)
+    """And the DraftSessions that its places are drafted for."""
+    prefilled = Signal(Prefilled)
+    """What one of its places' prompts is."""
 
     def __init__(
         self, worker: EngineThread, model: ModelSession, settings: SettingsStore, parent: QObject
@@ -54,13 +59,24 @@ class DraftRequests(QObject):
             variants = min(variants, self._model.max_batch)
         places = tuple(_place(draft, self._settings.current.extent) for draft in drafts)
         steps_share = max(draft.verb.steps_share for draft in drafts)
-        request = self._request(places, variants, steps_share, first.retries)
+        self._send(self._request(places, variants, steps_share, first.retries), drafts)
+
+    def send_again(self, draft: DraftSession, request: DraftRequest) -> None:
+        """What was asked for once, of one place, by the text and the settings as they were then."""
+        variants = min(request.variants, self._model.max_batch)
+        again = {"request_id": secrets.token_hex(16), "variants": variants}
+        self._send(msgspec.structs.replace(request, **again), [draft])
+
+    def _send(self, request: DraftRequest, drafts: Sequence[DraftSession]) -> None:
+        variants = request.variants
         self._waiting[request.request_id] = dict(enumerate(drafts))
         for number, draft in enumerate(drafts):
-            draft.placement.extent = "paragraphs" if places[number].joins_after else places[number].extent
+            place = request.places[number]
+            draft.placement.extent = "paragraphs" if place.joins_after else place.extent
             begins = request.seed + number * variants
             seeds = [(begins + variant) % 2**63 for variant in range(variants)]
             draft.begin(request.request_id, seeds, request.sampling.max_steps or 0)
+        self.sent.emit(request, list(drafts))
         self._tasks.spawn(self._run(request))
 
     def cancel(self, draft: DraftSession) -> None:
@@ -74,9 +90,11 @@ class DraftRequests(QObject):
 
     def at(self, cursor: QTextCursor) -> DraftRequest:
         """What a draft that begins there would ask for."""
-        around = text_context(cursor.document(), end_of_word(cursor).position())
-        chosen, before = self._settings.current, around.before + around.join.lead(around)
-        place = DraftPlace(before=before, after=around.after, extent=chosen.extent)
+        selection, at = draft_source(cursor)
+        around = text_context(cursor.document(), at.position())
+        lead = around.join.lead(around)
+        before, after = (selection, "") if selection else (around.before, around.after)
+        place = DraftPlace(before=before + lead, after=after, extent=self._settings.current.extent)
         return self._request((place,), 1)
 
     async def close(self) -> None:
@@ -123,6 +141,8 @@ class DraftRequests(QObject):
 
     def _route(self, event: Event, waiting: dict[int, DraftSession]) -> None:
         match event:
+            case Prefilled():
+                self.prefilled.emit(event)
             case Prefilling() | Frame() | Committed() | Finished():
                 if draft := waiting.get(event.place):
                     draft.on_event(event)

@@ -67,6 +67,8 @@ class DraftSession(QObject):
     settled = Signal(Variant, bool)
     """What is shown now, as it will be kept, and whether it is new."""
     restarted = Signal()
+    putting_in = Signal(str)
+    """What is about to be kept of it, the text as it was."""
     failed = Signal(Fault)
     """The model had nothing to add. What fails otherwise is the request's, for all its places."""
 
@@ -179,7 +181,12 @@ class DraftSession(QObject):
         if (shown := self.shown) is None:
             return None
         self.end(Outcome.KEPT)
-        return self.placement.apply(part or shown.text)
+        return self.put_in(part or shown.text)
+
+    def put_in(self, text: str) -> QTextCursor:
+        """One that was kept → a cursor behind it."""
+        self.putting_in.emit(text)
+        return self.placement.apply(text)
 
     def discard(self) -> None:
         """Leave no trace, in whatever state."""
@@ -273,6 +280,8 @@ class DraftSession(QObject):
         if outcome is Outcome.STOPPED:
             new = stopped_variants(self._developing[: self._most_new], self.placement)
             watched = self._developing[max(0, self.shown_variant - len(self.variants))].seed
+        elif not new:  # some may have finished before it was given up
+            new = finished_variants(self._developing, self.placement)
         self._developing = []
         if new:
             of_watched = (n for n, variant in enumerate(new) if variant.seed == watched)

@@ -8,7 +8,16 @@ from itertools import accumulate, pairwise
 
 from app.editor.placement import Placement
 from engine.protocol.events import Committed, Finished, Frame, Stats, Token
-from engine.protocol.requests import Span
+from engine.protocol.requests import Extent, Span
+
+
+@dataclass(frozen=True)
+class DraftId:
+    """Which of the engine's drafts one is."""
+
+    request_id: str
+    place: int
+    variant: int
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,13 @@ class Variant:
     """Of an unfinished one: what stood when it was stopped."""
     corrected: tuple[Span, ...] = ()
     """Parts of the text that had been accepted as something else while it developed."""
+    made_as: DraftId = DraftId("", 0, 0)
+    is_rest: bool = False
+    """What is left of it after a part was kept."""
+    stopped_at: tuple[int, int] | None = None
+    """Of an unfinished one: the canvas and the step that it shows."""
+    extent: Extent = "paragraphs"
+    """The most that is shown of the model's text."""
 
 
 @dataclass
@@ -38,8 +54,10 @@ class DevelopingVariant:
     step: int = 0
     canvas: int = 0
     finished: Finished | None = None
+    made_as: DraftId = DraftId("", 0, 0)
 
     def take(self, event: Frame | Committed) -> None:
+        self.made_as = DraftId(event.request_id, event.place, event.variant)
         if isinstance(event, Frame):
             self.step, self.canvas = event.step, event.canvas
             self.shown = bool(event.step or event.canvas)
@@ -58,17 +76,38 @@ class DevelopingVariant:
 def stopped_variants(developing: Iterable[DevelopingVariant], placement: Placement) -> list[Variant]:
     """What can be read of those that develop."""
     texts = ((each, placement.shown(each.text)) for each in developing)
-    return [Variant(text, each.seed, None, each.tokens) for each, text in texts if text.strip()]
+    return [
+        Variant(
+            text,
+            each.seed,
+            None,
+            each.tokens,
+            made_as=each.made_as,
+            stopped_at=(each.canvas, each.step),
+            extent=placement.extent,
+        )
+        for each, text in texts
+        if text.strip()
+    ]
 
 
 def finished_variants(developing: Iterable[DevelopingVariant], placement: Placement) -> list[Variant]:
     """Those that say something, the best first."""
-    ends = ((each.finished, each.seed) for each in developing if each.finished)
+    ends = ((each.finished, each) for each in developing if each.finished)
     found = []
-    for event, seed in sorted(ends, key=lambda end: end[0].rank):
+    for event, each in sorted(ends, key=lambda end: end[0].rank):
         text, corrected = _shown(placement, event)
         if text:
-            found.append(Variant(text, seed, event.stats, corrected=corrected))
+            found.append(
+                Variant(
+                    text,
+                    each.seed,
+                    event.stats,
+                    corrected=corrected,
+                    made_as=DraftId(event.request_id, event.place, event.variant),
+                    extent=placement.extent,
+                )
+            )
     return found
 
 

@@ -33,6 +33,8 @@ class DraftGeometry:
         self.lines = reserved_lines
         """Kept free while it develops."""
         self.settled = False
+        self.replays = False
+        """A settled draft shows how it developed; the page holds still meanwhile."""
         self.text: DraftText | None = None
         self._pieces: Sequence[str] = ()
         self._laid_out: tuple[object, ...] = ()
@@ -147,7 +149,7 @@ class DraftGeometry:
             self._laid_out = laid_out
             self.changed_rects = self.text.rects_of(changed)
             page.viewport().update()
-        if self.settled and self.text.line_bottoms:
+        if self.settled and not self.replays and self.text.line_bottoms:
             self._tallest = max(self._tallest, self.text.line_bottoms[-1])
         self.resize_gap()
 
@@ -190,5 +192,5 @@ class DraftGeometry:
 
     def restart(self) -> None:
         """The gap stays as high as it is."""
-        self.settled = False
+        self.settled = self.replays = False
         self.lines = max(self.line_count, int(self._tallest / self._page.line_height))

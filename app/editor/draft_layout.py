@@ -26,6 +26,8 @@ from engine.protocol.events import Token
 
 NOISE_INK = 0.16
 """Share of the full ink that pure noise is drawn with; the most certain draft reaches 1."""
+CERTAIN_NATS = 0.5
+"""A token surer than this hardly changes any more."""
 FADE_OUT = 0.3
 """The most ink that a token whose text stays loses from one frame to the next: nothing flashes."""
 _NEUTRAL = "aeionrstlu"
@@ -37,6 +39,15 @@ def ink(token: Token, position: int) -> float:
     grain = 0.16 * (position * 0.618034 % 1)
     strength = NOISE_INK + grain * (1 - certainty) + 0.7 * certainty
     return min(1.0, strength + 0.14) if token.accepted or token.pinned else min(strength, 0.86)
+
+
+def is_sure(token: Token) -> bool:
+    return token.entropy < CERTAIN_NATS
+
+
+def sure_beginning(tokens: Sequence[Token]) -> int:
+    """So many tokens at the beginning hardly change any more."""
+    return next((n for n, token in enumerate(tokens) if not is_sure(token)), len(tokens))
 
 
 def legible(token: Token, metrics: QFontMetricsF) -> str:

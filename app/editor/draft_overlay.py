@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
 from app.documents.text import utf16_length
 from app.editor.draft_geometry import DraftGeometry
-from app.editor.draft_layout import ink, legible, mix
+from app.editor.draft_layout import FADE_OUT, ink, is_sure, legible, mix, sure_beginning
 from app.editor.fade import FADE_S, Fade
 from app.editor.join import JoinMode, is_right_to_left
 from app.editor.marks import (
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 FRAME_INTERVAL_MS = 170
 """At most six whole frames a second (WCAG 2.3.1)."""
 FADE_TICK_MS = 33
-CERTAIN_NATS = 0.5
-"""A token surer than this makes the gap grow when it lies below it."""
 PALE_INK = 0.45
 """The least ink of an unfinished draft's words."""
 
@@ -47,7 +45,8 @@ PALE_INK = 0.45
 class DraftOverlay(QObject):
     """Shows one draft at its place, in a gap of the page's layout.
 
-    show … → settle → close; restart begins another draft in the same place.
+    show … → settle → close; restart begins another draft in the same place. replay … → settle: how the
+    settled draft developed.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class DraftOverlay(QObject):
         self._placement = placement
         self._reduced_motion = False
         self._changed: frozenset[int] = frozenset()
-        """Pieces that the passage has not."""
+        """Pieces that the passage has not; in a replay, those that had been accepted as something else."""
         self._dropped: list[tuple[int, int]] = []
         """Parts of the passage that the draft has not, in UTF-16 units of it."""
         self._selected: Span | None = None
@@ -69,6 +68,7 @@ class DraftOverlay(QObject):
         self._facts: Sequence[Span] = ()
         self._fade = Fade()
         self._pending: Sequence[Token] | None = None
+        self._pending_marks, self._most_loss = frozenset[int](), FADE_OUT
         self._frame_timer = timer(self, self._on_frame_due, FRAME_INTERVAL_MS, single_shot=True)
         self._fade_timer = timer(self, self._on_fade_tick, FADE_TICK_MS)
         self.geometry = DraftGeometry(page, placement, reserved_lines)
@@ -86,9 +86,19 @@ class DraftOverlay(QObject):
 
     def show(self, tokens: Sequence[Token]) -> None:
         """Show the newest frame, six times a second at the most."""
-        if self.geometry.settled or self._reduced_motion:
-            return
-        self._pending = tokens
+        if not (self.geometry.settled or self._reduced_motion):
+            self._show_when_due(tokens, frozenset(), FADE_OUT)
+
+    def replay(self, tokens: Sequence[Token], corrected: frozenset[int], *, next_one: bool) -> None:
+        """Show a step of the settled draft as it was shown then, in the lines that it takes now; settle
+        leads back. corrected: tokens that are marked; next_one: it follows the one that is shown.
+        """
+        if not self.geometry.replays:
+            self.geometry.replays, self._dropped = True, []
+        self._show_when_due(tokens, corrected, FADE_OUT if next_one else 1.0)
+
+    def _show_when_due(self, tokens: Sequence[Token], marks: frozenset[int], most_loss: float) -> None:
+        self._pending, self._pending_marks, self._most_loss = tokens, marks, most_loss
         if not self._frame_timer.isActive():
             self._on_frame_due()
 
@@ -98,7 +108,7 @@ class DraftOverlay(QObject):
         """
         self._pending = None
         self._frame_timer.stop()
-        self.geometry.settled = True
+        self.geometry.settled, self.geometry.replays = True, False
         self._changed, self._dropped = frozenset(), []
         top_line = self._page.verticalScrollBar().value()
         if self._placement.passage and not tokens:
@@ -154,21 +164,29 @@ class DraftOverlay(QObject):
 
     # ---------------------------------------------------------------- frames and fades
 
+    @property
+    def pieces(self) -> Sequence[str]:
+        """What is shown, token by token."""
+        return self._fade.pieces
+
     def _on_frame_due(self) -> None:
         if self._pending is None:
             return
         self._frame_timer.start()
         if not self.geometry.is_in_view():  # nobody sees it: the newest frame waits
             return
-        tokens, self._pending = self._pending, None
+        tokens, self._pending, self._changed = self._pending, None, self._pending_marks
         metrics = QFontMetricsF(self._page.font())
-        sure = next((n for n, token in enumerate(tokens) if not _is_sure(token)), len(tokens))
+        sure = sure_beginning(tokens)
         pieces = self._placement.shown_pieces([legible(token, metrics) for token in tokens], sure)
-        self._fade.show(pieces, [ink(token, position) for position, token in enumerate(tokens)], monotonic())
+        inks = [ink(token, position) for position, token in enumerate(tokens)]
+        self._fade.show(pieces, inks, monotonic(), self._most_loss)
         self._after_change()
+        if self.geometry.replays:
+            return
         # What is sure behind a sentence that is not sure yet will not stay.
         kept = tokens[:sure] if self._placement.extent == "sentence" else tokens
-        self.geometry.grow(i for i, token in enumerate(kept) if _is_sure(token) and pieces[i].strip())
+        self.geometry.grow(i for i, token in enumerate(kept) if is_sure(token) and pieces[i].strip())
 
     def _after_change(self) -> None:
         self._fade_timer.start()
@@ -176,7 +194,7 @@ class DraftOverlay(QObject):
         self.relayout()
 
     def relayout(self) -> None:
-        self.geometry.lay_out(self._fade.pieces, self._changed)
+        self.geometry.lay_out(self.pieces, self._changed)
 
     def _on_fade_tick(self) -> None:
         if self._fade.is_over(monotonic()):
@@ -212,21 +230,25 @@ class DraftOverlay(QObject):
             colour, font, lines = mix(paper, ink_colour, 0.1), self._page.font(), geometry.lines
             paint_placeholder(painter, column, lines, font, lead_width, colour, from_right=from_right)
             return
-        rects = [rect.translated(shown.topLeft()) for rect in geometry.changed_rects]
-        paint_difference(painter, rects, QColor(theme.accent))
-        for part in self._corrected:
-            paint_corrected(painter, geometry.rects_of(part), QColor(theme.accent))
-        for part in self._facts:
-            paint_fact(painter, geometry.rects_of(part), QColor(theme.accent))
-        for part in self._glitches:
-            paint_glitch(painter, geometry.rects_of(part), QColor(theme.accent))
-        for part in self._pinned:
-            paint_pinned(painter, geometry.rects_of(part), QColor(theme.accent))
-        if self._selected:
-            paint_selected(painter, geometry.rects_of(self._selected), QColor(theme.accent))
+        self._paint_marks(painter, QColor(theme.accent))
         inks = self._fade.inks(monotonic())
         geometry.text.paint(painter, shown.topLeft(), inks, ink_colour, paper, shown.intersected(clip))
 
-
-def _is_sure(token: Token) -> bool:
-    return token.entropy < CERTAIN_NATS
+    def _paint_marks(self, painter: QPainter, accent: QColor) -> None:
+        geometry = self.geometry
+        rects = [rect.translated(geometry.rect().topLeft()) for rect in geometry.changed_rects]
+        if geometry.replays:
+            lowest = geometry.rect().bottom() + 1
+            paint_corrected(painter, [rect for rect in rects if rect.bottom() <= lowest], accent)
+            return
+        paint_difference(painter, rects, QColor(accent))
+        for part in self._corrected:
+            paint_corrected(painter, geometry.rects_of(part), accent)
+        for part in self._facts:
+            paint_fact(painter, geometry.rects_of(part), accent)
+        for part in self._glitches:
+            paint_glitch(painter, geometry.rects_of(part), accent)
+        for part in self._pinned:
+            paint_pinned(painter, geometry.rects_of(part), QColor(accent))
+        if self._selected:
+            paint_selected(painter, geometry.rects_of(self._selected), QColor(accent))

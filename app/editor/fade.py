@@ -19,16 +19,16 @@ class Fade:
         self._to: list[float] = []
         self._began_s = 0.0
 
-    def show(self, pieces: list[str], inks: list[float], now_s: float) -> None:
-        """Fade to the next frame. A piece whose text stays loses little of its ink, and a new one begins
-        faint: nothing flashes.
+    def show(self, pieces: list[str], inks: list[float], now_s: float, most_loss: float = FADE_OUT) -> None:
+        """Fade to the next frame. A piece whose text stays loses little of its ink, most_loss, and a new one
+        begins faint: nothing flashes.
         """
         old_pieces, old_inks = self.pieces, self.inks(now_s)
         self.pieces, self._to, self._from, self._began_s = pieces, [], [], now_s
         for index, (piece, target) in enumerate(zip(pieces, inks, strict=True)):
             if index < len(old_pieces) and old_pieces[index] == piece:
                 self._from.append(old_inks[index])
-                self._to.append(max(target, old_inks[index] - FADE_OUT))
+                self._to.append(max(target, old_inks[index] - most_loss))
             else:
                 self._from.append(NOISE_INK / 2)
                 self._to.append(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from typing import Protocol
 
@@ -57,6 +58,8 @@ class Page(TextEdit):
         self.setPlaceholderText(PLACEHOLDER)
         self.line_height = 1.0
         self.gaps = GapLayout(self.document(), 1.0)
+        self.grounds: list[Callable[[QPainter, QRectF], None]] = []
+        """Paint what is under the text, in the part of the viewport that they are given."""
         self._overlays: list[PageOverlay] = []
         self._tells_geometry = False
         self.document().setDocumentLayout(self.gaps)
@@ -94,6 +97,11 @@ class Page(TextEdit):
                     overlay.relayout()
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        if self.grounds:
+            ground = QPainter(self.viewport())
+            for paint in self.grounds:
+                paint(ground, event.rect().toRectF())
+            ground.end()
         super().paintEvent(event)
         if self._overlays:
             painter = QPainter(self.viewport())

@@ -48,6 +48,16 @@ def end_of_word(cursor: QTextCursor) -> QTextCursor:
     return moved
 
 
+def draft_source(cursor: QTextCursor) -> tuple[str, QTextCursor]:
+    """What is selected, which a draft is given in place of all the text → and where the draft goes."""
+    at, selection = QTextCursor(cursor), ""
+    if cursor.hasSelection():
+        start, end = cursor.selectionStart(), cursor.selectionEnd()
+        selection = text_between(cursor.document(), start, end).rstrip("\n")
+        at.setPosition(start + utf16_length(selection))
+    return selection, end_of_word(at)
+
+
 class Placement:
     """A place that follows the writer's edits, and how a draft joins the text there."""
 

@@ -10,6 +10,7 @@ from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
     QContextMenuEvent,
+    QDropEvent,
     QInputMethodEvent,
     QKeyEvent,
     QKeySequence,
@@ -19,7 +20,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QMenu, QPlainTextEdit, QWidget
 
-from app.documents.text import document_text, insertable, text_between
+from app.documents.text import document_text, insertable, text_between, utf16_length
+from app.widgets.latin_keys import latin_key
 
 _TYPING = (
     Qt.KeyboardModifier.NoModifier,
@@ -45,6 +47,12 @@ _RUN = re.compile(rf"[!-\u0dff]{{{_UNBROKEN},}}")
 class TextEdit(QPlainTextEdit):
     files_dropped = Signal(list)
     """Paths of files that were dropped on the text, or pasted."""
+    copying = Signal(QMimeData)
+    """What is selected goes into this."""
+    pasting = Signal(QMimeData, str)
+    """And as which text it is about to come in place of what is selected."""
+    taking_out = Signal()
+    """What is selected is about to go, before something else comes."""
     typed = Signal()
     """A key was pressed that is no shortcut, or an input method has something to show."""
     wraps_within_words = Signal(int)
@@ -77,6 +85,9 @@ class TextEdit(QPlainTextEdit):
         menu.popup(place)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        if latin_key(event) is not None:
+            event.ignore()  # the window knows what it is for
+            return
         if event.text():
             self._show_pointer(False)
             self.typed.emit()
@@ -108,7 +119,9 @@ class TextEdit(QPlainTextEdit):
             super().keyPressEvent(event)
 
     def redo(self) -> None:
-        """Qt leaves the caret behind the last of a step's insertions; it belongs behind all of them."""
+        """Qt leaves the caret behind the last of a step's insertions; it belongs behind all of them, save the
+        space that was put in to set them off from what follows.
+        """
         document, ends = self.document(), []
 
         def note(position: int, _removed: int, added: int) -> None:
@@ -118,11 +131,16 @@ class TextEdit(QPlainTextEdit):
         super().redo()
         document.contentsChange.disconnect(note)
         if ends:
-            cursor = self.textCursor()
-            cursor.setPosition(min(ends[-1], document.characterCount() - 1))
+            cursor, end = self.textCursor(), min(ends[-1], document.characterCount() - 1)
+            behind = text_between(document, cursor.position(), end)
+            cursor.setPosition(end - utf16_length(behind[len(behind.rstrip()) :] if behind.strip() else ""))
             self.setTextCursor(cursor)
 
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:
+        cursor = self.textCursor()
+        shown = cursor.block().layout().preeditAreaText()
+        if event.commitString() or event.preeditString() != shown or event.replacementLength():
+            self.taking_out.emit()
         super().inputMethodEvent(event)
         if event.preeditString() or event.commitString():
             self._show_pointer(False)
@@ -138,25 +156,39 @@ class TextEdit(QPlainTextEdit):
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor if shown else Qt.CursorShape.BlankCursor)
 
     def createMimeDataFromSelection(self) -> QMimeData:
-        """The text as it stands, in Qt's own object, made of a letter: the clipboard outlives Python.
-
-        Qt would make spaces of no-break spaces, and add formats, which take a while.
+        """The text as it stands. Qt would make spaces of no-break spaces, and add formats, which take a
+        while.
         """
-        cursor, letter = self.textCursor(), QPlainTextEdit("x")
+        cursor = self.textCursor()
+        data = self.mime_data(text_between(self.document(), cursor.selectionStart(), cursor.selectionEnd()))
+        self.copying.emit(data)
+        return data
+
+    def mime_data(self, text: str) -> QMimeData:
+        """In Qt's own object, made of a letter: the clipboard outlives Python."""
+        letter = QPlainTextEdit("x")
         letter.selectAll()
         data = letter.createMimeDataFromSelection()
         for name in data.formats():
             data.data(name)  # Qt fills it in when it is first asked, over what it holds
             data.removeFormat(name)
-        data.setText(text_between(self.document(), cursor.selectionStart(), cursor.selectionEnd()))
+        data.setText(text)
         return data
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         if files := [url.toLocalFile() for url in source.urls() if url.isLocalFile()]:
             self.files_dropped.emit(files)
         elif source.hasText():
-            self.insertPlainText(insertable(source.text()))
+            text = insertable(source.text())
+            self.pasting.emit(source, text)
+            self.insertPlainText(text)
             self.ensureCursorVisible()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """What is dragged within the text is taken out before it is put in."""
+        if event.source() == self.viewport() and event.dropAction() is Qt.DropAction.MoveAction:
+            self.taking_out.emit()
+        super().dropEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """The margins beside the viewport belong to the text: the wheel scrolls, the mouse selects."""

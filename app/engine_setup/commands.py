@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -10,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote
 
 from app.engine_setup.home import EngineHome
 from app.engine_setup.network import GivenUpError
@@ -24,6 +22,7 @@ _LOOK_S = 0.25
 _LAST_LINES = 4
 _CAUSE = "cause: "
 _FULL = ("No space left on device", "os error 28", "os error 112", "Disk quota exceeded")
+_TOO_LARGE = ("File too large", "os error 27", "os error 223")
 _REPAIR = "Try again. If it happens again, install Mezzotint again."
 
 
@@ -67,7 +66,7 @@ class Uv:
         self._program = program
         self._cancelled = cancelled
         foreign = ("UV_", "PIP_", "PYTHON", "VIRTUAL_ENV", "CONDA_")
-        kept = ("UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL")  # for mirrors of Python itself
+        kept = ("UV_PYTHON_DOWNLOADS_JSON_URL",)
         self._environment = {
             name: value for name, value in os.environ.items() if name in kept or not name.startswith(foreign)
         }
@@ -85,7 +84,9 @@ class Uv:
     def __call__(
         self, *arguments: str | Path, on_look: Callable[[], object] = lambda: None, may_fail: bool = False
     ) -> str:
-        """→ what it printed; empty where it failed and may. Raises FaultError and GivenUpError."""
+        """→ what it printed; empty where it failed and may, but for a full disk. Raises FaultError and
+        GivenUpError.
+        """
         try:
             code, out, told = run((self._program, *arguments), self._environment, self._cancelled, on_look)
         except OSError as error:
@@ -94,67 +95,23 @@ class Uv:
         if code == 0:
             return out.strip()
         log.info("uv %s: %s\n%s", arguments[0], code, told)
-        if may_fail:
+        failure = _failure(code, told)
+        if may_fail and failure.fault.kind != "disk":
             return ""
-        raise _failure(code, told)
-
-
-def find_python(uv: Uv, version: str) -> Path | None:
-    """One that is here, without an environment around it. Raises FaultError and GivenUpError."""
-    found = uv(
-        "--no-cache",
-        "python",
-        "find",
-        "--no-project",
-        "--system",
-        "--no-python-downloads",
-        version,
-        may_fail=True,
-    )
-    return Path(found) if found else None
-
-
-def fetch_python(uv: Uv, version: str, folder: str) -> None:
-    """uv's own, from `python` in a folder of wheels, or from the network if none. Raises FaultError and
-    GivenUpError.
-    """
-    source: tuple[str, ...] = ()
-    remedy = f"Check the network connection, or install Python {version}."
-    if folder:
-        mirror = Path(folder, "python")
-        file = mirror / _place_in_mirror(uv, version)
-        if not file.is_file():
-            message = f"No Python {version} is on this computer, and “{file}” is not there."
-            raise FaultError("input", message, f"Put it there, or install Python {version}.")
-        source = "--mirror", mirror.as_uri()
-        remedy = f"Copy it to “{file.parent}” again, or install Python {version}."
-    try:
-        uv("python", "install", "--no-bin", *source, version)
-    except FaultError as error:
-        told = error.fault
-        if told.kind == "disk":
-            raise
-        why = _lines(told.details)[-1:] or [told.message]
-        message = f"No Python {version} is on this computer, and none can be fetched: {why[0]}."
-        raise FaultError(told.kind, message, remedy, told.details) from error
-
-
-def _place_in_mirror(uv: Uv, version: str) -> Path:
-    """Of what uv would fetch: a date and a file."""
-    kind = ("--only-downloads", "--show-urls", "--output-format", "json")
-    known = json.loads(uv("python", "list", *kind, version))
-    return Path(*unquote(known[0]["url"]).split("/")[-2:]) if known else Path()
+        raise failure
 
 
 def _failure(code: int, told: str) -> FaultError:
     if any(words in told for words in _FULL):
         return FaultError("disk", "The disk is full.", "Make room on it, then go on.", told)
-    last = _lines(told)[-_LAST_LINES:]
+    if any(words in told for words in _TOO_LARGE):
+        return FaultError("disk", "The disk takes no file so large.", "Use another disk.", told)
+    last = complaints(told)[-_LAST_LINES:]
     why = f"it ended with {code}" if code >= 0 and not last else " ".join(last) or f"it was ended ({code})"
     return FaultError("set-up", f"The engine could not be installed: {why}", _REPAIR, told)
 
 
-def _lines(told: str) -> list[str]:
+def complaints(told: str) -> list[str]:
     """What uv complains of, and where it tells causes of causes the innermost alone."""
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith(_CAUSE)]

@@ -7,12 +7,13 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtNetwork import QNetworkReply
 
 from app.engine_setup.lock import Wheel
-from app.engine_setup.messages import OnReport, Progress, SetUpOrder, Waiting
+from app.engine_setup.messages import OnReport, Progress, SetUpOrder, Stage, Waiting
 from app.engine_setup.network import GivenUpError, Network, NetworkError, status_of
 from engine.protocol.errors import FaultError
 
@@ -25,7 +26,7 @@ _HASHED_BYTES = 1 << 16  # without OpenSSL the built app's Python lets no other 
 
 
 class WheelFetch:
-    """Into `folder`: one that is there under its own name has been checked."""
+    """Into `folder`: one that is there under its own name has been checked, if it has a hash."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class WheelFetch:
         on_report: OnReport,
         cancelled: threading.Event,
         delays_s: Sequence[float] = DELAYS_S,
+        stage: Stage = "downloading",
     ) -> None:
         self._order = order
         self._wheels = wheels
@@ -42,6 +44,7 @@ class WheelFetch:
         self._on_report = on_report
         self._cancelled = cancelled
         self._delays_s = delays_s
+        self._stage: Stage = stage
         self._total_bytes = sum(wheel.size_bytes for wheel in wheels)
         self._before_bytes = 0
 
@@ -66,7 +69,7 @@ class WheelFetch:
             self._check(wheel)
             part.rename(self._folder / wheel.file)
             self._before_bytes += wheel.size_bytes
-        self._report(0)
+        self._report("", 0)
 
     def _patiently(self, network: Network, wheel: Wheel) -> None:
         """Try until all delays have passed without a byte that is new."""
@@ -91,14 +94,15 @@ class WheelFetch:
         if _size(part) > wheel.size_bytes:
             part.unlink()
         with part.open("ab") as out:
-            network.get(self._url(wheel), _size(part), _Writer(wheel, out.fileno(), self._report))
+            writer = _Writer(wheel, out.fileno(), partial(self._report, wheel.name))
+            network.get(self._url(wheel), _size(part), writer)
             os.fsync(out.fileno())
         if _size(part) < wheel.size_bytes:
             raise NetworkError(_ended_early(wheel), may_pass=True)
 
     def _check(self, wheel: Wheel) -> None:
         part = self._part(wheel)
-        if sha256_of(part, self._cancelled) != wheel.sha256:
+        if wheel.sha256 and sha256_of(part, self._cancelled) != wheel.sha256:
             part.unlink()
             raise FaultError(
                 "damaged",
@@ -106,9 +110,9 @@ class WheelFetch:
                 "Try again. If it happens again, use another mirror, or none.",
             )
 
-    def _report(self, here_bytes: int) -> None:
-        done = self._before_bytes + here_bytes
-        self._on_report(Progress(stage="downloading", done_bytes=done, total_bytes=self._total_bytes))
+    def _report(self, name: str, here_bytes: int) -> None:
+        done, total = self._before_bytes + here_bytes, self._total_bytes
+        self._on_report(Progress(stage=self._stage, name=name, done_bytes=done, total_bytes=total))
 
     def _url(self, wheel: Wheel) -> str:
         mirror = self._order.mirror.rstrip("/")

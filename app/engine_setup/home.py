@@ -6,7 +6,6 @@ What counts is what active.json names: any other environment is left over from a
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import time
@@ -18,8 +17,10 @@ import msgspec
 from PySide6.QtCore import QLockFile
 
 from app.documents.atomic_file import write_atomically
+from app.documents.disk_size import size_on_disk
 from app.documents.files import held_lock
 from app.engine_setup.messages import SetUpOrder
+from app.engine_setup.proxy import without_password
 from engine.installation import ACTIVE_FILE, FORMAT, active_environment, engine_home
 from engine.protocol.errors import FaultError
 from engine.protocol.file_format import NewerFormatError, check_format
@@ -94,7 +95,8 @@ class EngineHome:
     def begin(self, order: SetUpOrder) -> None:
         """Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / ORDER_FILE, msgspec.json.encode(order))
+        kept = msgspec.structs.replace(order, proxy=without_password(order.proxy))
+        write_atomically(self.folder / ORDER_FILE, msgspec.json.encode(kept))
 
     def new_environment(self) -> Path:
         """The path of one that is to be made."""
@@ -129,10 +131,19 @@ class EngineHome:
         self.delete(self.wheels)
         self.delete(self.cache)
 
-    def purge(self) -> None:
+    def purge(self, *kept: Path) -> None:
         """Delete the environments that are not in use, and what is half deleted. For the lock's holder."""
         for leftover in self._leftovers():
-            shutil.rmtree(leftover, ignore_errors=True)
+            if leftover not in kept:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    def tried_environments(self) -> list[Path]:
+        """Those that have drafted, in use or not: their Python may be gone, or what names them."""
+        with suppress(OSError):
+            return sorted(
+                one for one in self.folder.glob(f"{_ENVIRONMENT}*") if (one / RECORD_FILE).is_file()
+            )
+        return []
 
     def delete(self, folder: Path) -> None:
         """At once or not at all: nobody takes half of it for the whole. For the holder of the lock."""
@@ -159,11 +170,4 @@ class EngineHome:
         self.delete(self.pythons)
 
     def size_bytes(self) -> int:
-        """Files that two folders share count once."""
-        seen: dict[tuple[int, int], int] = {}
-        for folder, _, files in os.walk(self.folder):
-            for file in files:
-                with suppress(OSError):
-                    status = os.lstat(os.path.join(folder, file))  # noqa: PTH118 - many thousands
-                    seen[status.st_dev, status.st_ino] = status.st_size
-        return sum(seen.values())
+        return size_on_disk((self.folder,))

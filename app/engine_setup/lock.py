@@ -41,6 +41,16 @@ class Wheel:
     def file(self) -> str:
         return unquote(urlsplit(self.url).path).rpartition("/")[2]
 
+    @property
+    def requirement(self) -> str:
+        """As uv and pip read it: this wheel, and none with another hash."""
+        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
+
+    @property
+    def info_folder(self) -> str:
+        """Where its RECORD lies once it is installed."""
+        return "-".join(self.file.split("-")[:2]) + ".dist-info"
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -61,8 +71,8 @@ class Lock:
         return next((wheel.version for wheel in self.wheels if wheel.name == name), "")
 
     def requirements(self) -> str:
-        """As uv and pip read them: nothing else is installed, and nothing with another hash."""
-        return "".join(f"{one.name}=={one.version} --hash=sha256:{one.sha256}\n" for one in self.wheels)
+        """Nothing else is installed."""
+        return "".join(f"{one.requirement}\n" for one in self.wheels)
 
     def text(self) -> str:
         """As read_lock() reads it."""

@@ -9,8 +9,20 @@ import msgspec
 
 from engine.protocol.errors import Fault
 
-Stage = Literal["checking", "listing", "python", "downloading", "reading", "installing", "trying", "clearing"]
-"""reading: a folder of wheels, in place of downloading; clearing: it is in use, what is left over goes."""
+Stage = Literal[
+    "checking",
+    "listing",
+    "verifying",
+    "python",
+    "downloading",
+    "reading",
+    "installing",
+    "trying",
+    "clearing",
+]
+"""verifying: what an engine that is here has of it; reading: a folder of wheels, in place of downloading;
+clearing: it is in use, what is left over goes.
+"""
 
 
 class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,13 +35,15 @@ class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):
     mirror: str = ""
     """In place of https://files.pythonhosted.org."""
     proxy: str = ""
-    """http://… or socks5://…; the system's if empty."""
+    """http://… or socks5://…; the system's if empty. Its password is not written down."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a stage is. No total: nobody knows."""
 
     stage: Stage
+    name: str = ""
+    """What is being fetched."""
     done_bytes: int = 0
     total_bytes: int = 0
 

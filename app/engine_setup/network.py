@@ -22,7 +22,8 @@ from engine.protocol.errors import FaultError
 _QUIET_MS = 30_000
 _LOOK_MS = 100
 _BUFFER_BYTES = 4 << 20
-_GOOD = (200, 206)
+_PART = 206
+_GOOD = (200, _PART)
 _Error = QNetworkReply.NetworkError
 _PROXY = (
     _Error.ProxyConnectionRefusedError,
@@ -83,24 +84,24 @@ class Network:
         self._await(self._manager.get(request), on_reply)
 
     def size_of(self, url: str) -> int:
-        """As the server tells it. Raises FaultError and GivenUpError."""
-        sizes: list[int] = []
-
-        def on_reply(reply: QNetworkReply) -> None:
-            length = bytes(reply.rawHeader("Content-Length").data())
-            sizes.append(int(length) if length.isdigit() else 0)
-
+        """As the server tells it with a first byte. Raises FaultError and GivenUpError."""
+        request = self._request(url)
+        request.setRawHeader(b"Range", b"bytes=0-0")
         try:
-            self._await(self._manager.head(self._request(url)), on_reply)
+            self._await(self._manager.get(request), _tell_size)
+        except _SizeTold as told:
+            return told.size_bytes
         except NetworkError as error:
             raise error.fault from error
-        return sizes[-1]
+        raise _size_untold(url)
 
     def _request(self, url: str) -> QNetworkRequest:
         address = QUrl(url)
         if address.scheme() == "https" and not QSslSocket.supportsSsl():
             message = "This computer has no OpenSSL 3, without which nothing can be fetched safely."
-            raise FaultError("network", message, "Install it (libssl3), or take a folder of wheels.")
+            raise FaultError(
+                "network", message, "Install it (libssl3), or set the engine up from files on this computer."
+            )
         if self._proxy == "":
             self._manager.setProxy(QNetworkProxyFactory.systemProxyForQuery(QNetworkProxyQuery(address))[0])
         request = QNetworkRequest(address)
@@ -160,7 +161,27 @@ class Network:
         return NetworkError(FaultError("network", message, remedy, reply.errorString()), may_pass=may_pass)
 
 
-_PROXY_REMEDY = "Correct the proxy in Settings › Engine, such as http://name:password@host:8080."
+_PROXY_REMEDY = "Correct the proxy in Settings › Engine, such as http://name@host:8080, and its password."
+
+
+class _SizeTold(Exception):  # noqa: N818 - no fault: the rest of the answer is not waited for
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+
+
+def _tell_size(reply: QNetworkReply) -> None:
+    """Many servers tell none with a HEAD; one that knows no ranges begins to send all of it."""
+    name = "Content-Range" if status_of(reply) == _PART else "Content-Length"
+    size = bytes(reply.rawHeader(name).data()).rpartition(b"/")[2]
+    if not size.isdigit():
+        raise _size_untold(reply.url().toString())
+    raise _SizeTold(int(size))
+
+
+def _size_untold(url: str) -> FaultError:
+    parts = urlsplit(url)
+    message = f"{parts.hostname} does not tell how large {unquote(parts.path).rpartition('/')[2]} is."
+    return FaultError("network", message, "Try again later, or use a mirror.")
 
 
 def status_of(reply: QNetworkReply) -> int:

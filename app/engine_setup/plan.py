@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.engine_setup.commands import Uv, find_python
+from app.engine_setup.base_python import find_python
+from app.engine_setup.commands import Uv
 from app.engine_setup.fetch import PYPI_FILES
 from app.engine_setup.home import EngineHome
 from app.engine_setup.lock import LOCKS, PLATFORM_BUILDS, PYTHON, Lock, Requirements, parts_of, this_platform
 from app.engine_setup.set_up import unpacked_bytes
+from engine.checkpoints.files import free_bytes
 from engine.hardware.backend import BUILDS, BackendError, find_backend
 from engine.installation import UV
 from engine.protocol.errors import FaultError
@@ -88,7 +89,9 @@ def make_plans(home: EngineHome, locks: Path = LOCKS, uv: Path = UV) -> Plans:
         problem = f"{error.fault.message} {error.fault.remedy}"
     if not (plans or problem):
         problem = "PyTorch does not come for this kind of computer: nothing can be drafted here."
-    folder = home.folder
-    while not folder.exists():
-        folder = folder.parent
-    return Plans(found, problem, plans, has_python, shutil.disk_usage(folder).free)
+    free = 0
+    try:
+        free = free_bytes(home.folder)
+    except (OSError, StopIteration):  # not even its drive is there
+        problem = f"“{home.folder}” cannot be reached: see that its disk is connected."
+    return Plans(found, problem, plans, has_python, free)

@@ -1,9 +1,10 @@
 """Set the engine's environment up, step by step; each can be cut short and done again.
 
-1. Look: the folder can be written to, there is room, the list of the parts is here, or is made.
+1. Look: the folder can be written to, the list of the parts is here, or is made; what is whole of an engine
+   that is here; whether there is room for the rest.
 2. Python: one that is here, or uv's own.
-3. Fetch the wheels, or find them in a folder.
-4. Install them into a new environment, offline, by their hashes.
+3. Fetch the wheels that are missing, or find them in a folder.
+4. Into a new environment: what is whole, and what is missing, offline, by the hashes.
 5. Draft a paragraph there.
 6. Only then it becomes the one that is used, and what else there was goes.
 """
@@ -15,12 +16,15 @@ import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from app.engine_setup.commands import Uv, fetch_python, find_python
+from app.engine_setup.base_python import provide_python
+from app.engine_setup.commands import Uv
 from app.engine_setup.fetch import DELAYS_S, WheelFetch, sha256_of
 from app.engine_setup.home import EngineHome, EnvironmentRecord
-from app.engine_setup.lock import Lock, Requirements
+from app.engine_setup.installed import REQUIREMENTS, InstalledPackage, site_packages, whole_packages
+from app.engine_setup.lock import PYTHON, Lock, Requirements, Wheel
 from app.engine_setup.messages import Ended, OnReport, Progress, SetUpOrder, Stage
 from app.engine_setup.network import GivenUpError, Network
 from app.engine_setup.resolve import resolve
@@ -88,19 +92,22 @@ class SetUp:
 
     def _perform(self) -> None:
         self._stage("checking")
-        self._home.purge()
+        before = self._home.tried_environments()
+        self._home.purge(*before)
         lock = self._lock()
-        fetch = WheelFetch(
-            self._order, lock.wheels, self._home.wheels, self._on_report, self._cancelled, self._delays_s
-        )
-        self._check_room(lock, 0 if self._order.folder else fetch.missing_bytes)
+        whole = whole_packages(before, lock.wheels, self._cancelled, self._on_verified)
+        here = {package.wheel for package in whole}
+        missing = replace(lock, wheels=tuple(one for one in lock.wheels if one not in here))
+        fetch = self._fetch(missing.wheels, self._home.wheels, "downloading")
+        self._check_room(missing, 0 if self._order.folder else fetch.missing_bytes)
         self._stage("python")
-        python = self._python(lock.python)
+        kept = self._home.wheels / "python"
+        python = provide_python(self._uv, lock.python, self._order.folder, kept, self._fetch_python)
         if self._order.folder:
-            self._check_folder(lock, Path(self._order.folder))
-        else:
+            self._check_folder(missing, Path(self._order.folder))
+        elif missing.wheels:
             fetch.run()
-        environment = self._install(lock, python)
+        environment = self._install(lock, whole, missing, python)
         self._stage("trying")
         self._trial(python_of(environment), self._cancelled)
         if self._cancelled.is_set():
@@ -124,6 +131,20 @@ class SetUp:
         network = Network(self._order.proxy, self._cancelled)
         return resolve(self._parts, self._order.mirror, self._home.parts_list, self._uv, network.size_of)
 
+    def _on_verified(self, done_bytes: int, total_bytes: int) -> None:
+        self._on_report(Progress(stage="verifying", done_bytes=done_bytes, total_bytes=total_bytes))
+
+    def _fetch(self, wheels: Sequence[Wheel], folder: Path, stage: Stage) -> WheelFetch:
+        return WheelFetch(
+            self._order, wheels, folder, self._on_report, self._cancelled, self._delays_s, stage
+        )
+
+    def _fetch_python(self, address: str, folder: Path) -> None:
+        """Its hash is uv's to check."""
+        size = Network(self._order.proxy, self._cancelled).size_of(address)
+        archive = Wheel(f"Python {PYTHON}", "", address, size, "")
+        self._fetch((archive,), folder, "python").run()
+
     def _stage(self, stage: Stage) -> None:
         self._on_report(Progress(stage=stage))
 
@@ -137,15 +158,6 @@ class SetUp:
                 f" and the disk has {disk_text(free)} free.",
                 "Make room on it, then go on.",
             )
-
-    def _python(self, version: str) -> Path:
-        """Of the version that the lock is for."""
-        if found := find_python(self._uv, version):
-            return found
-        fetch_python(self._uv, version, self._order.folder)
-        if found := find_python(self._uv, version):
-            return found
-        raise FaultError("set-up", f"No Python {version} could be set up.", f"Install Python {version}.")
 
     def _check_folder(self, lock: Lock, folder: Path) -> None:
         missing = [wheel.file for wheel in lock.wheels if not (folder / wheel.file).is_file()]
@@ -164,9 +176,9 @@ class SetUp:
             done += wheel.size_bytes
             self._on_report(Progress(stage="reading", done_bytes=done, total_bytes=lock.total_bytes))
 
-    def _install(self, lock: Lock, python: Path) -> Path:
+    def _install(self, lock: Lock, whole: Sequence[InstalledPackage], missing: Lock, python: Path) -> Path:
         wheels = Path(self._order.folder) if self._order.folder else self._home.wheels
-        total = sum(_unpacked_bytes(wheels / wheel.file) for wheel in lock.wheels)
+        total = sum(_unpacked_bytes(wheels / wheel.file) for wheel in missing.wheels)
         free = shutil.disk_usage(self._home.folder).free
 
         def on_look() -> None:
@@ -177,11 +189,16 @@ class SetUp:
         self._home.delete(self._home.cache)  # a try that was cut short may have left half a package there
         environment = self._home.new_environment()
         self._uv("venv", "--no-project", "--python", python, environment)
-        requirements = environment / "requirements.txt"
-        requirements.write_text(lock.requirements())
-        offline = ("--offline", "--no-index", "--find-links", wheels, "--no-build", "--require-hashes")
-        inside = ("--python", python_of(environment))
-        self._uv("pip", "sync", *offline, *inside, requirements, on_look=on_look)
+        (environment / REQUIREMENTS).write_text(lock.requirements())
+        for package in whole:
+            package.take_into(site_packages(environment))
+        if missing.wheels:
+            fetched = environment / "fetched.txt"
+            fetched.write_text(missing.requirements())
+            offline = ("--offline", "--no-index", "--find-links", wheels, "--no-build", "--require-hashes")
+            inside = ("--no-deps", "--python", python_of(environment), "--requirement", fetched)
+            self._uv("pip", "install", *offline, *inside, on_look=on_look)
+        self._home.purge(environment)
         return environment
 
 

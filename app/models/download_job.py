@@ -34,6 +34,7 @@ from engine.protocol.errors import Fault, FaultError
 log = logging.getLogger(__name__)
 
 QUIET_MS = 3000
+SECOND_MS = 1000
 """Without a report for so long, nothing is moving."""
 
 
@@ -65,11 +66,11 @@ class DownloadJob(QObject):
     def __init__(self, order: Order, record: installation.InstallRecord | None, parent: QObject) -> None:
         """record: of an earlier try."""
         super().__init__(parent)
-        self._order = order
+        self.order = order
         self._process: TransferProcess | None = None
         self._lock: QLockFile | None = None
         self._quiet = timer(self, self._on_quiet, QUIET_MS, single_shot=True)
-        self._second = timer(self, self._on_second, 1000)
+        self._second = timer(self, self._on_second, SECOND_MS)
         self.rate = DownloadRate()
         self.folder = Path(order.folder)
         self.state = DownloadState.QUEUED
@@ -88,16 +89,16 @@ class DownloadJob(QObject):
     @property
     def name(self) -> str:
         """A repository, or the folder that is imported."""
-        return self._order.repo if isinstance(self._order, HubOrder) else self._order.source
+        return self.order.repo if isinstance(self.order, HubOrder) else self.order.source
 
     @property
     def is_import(self) -> bool:
-        return isinstance(self._order, ImportOrder)
+        return isinstance(self.order, ImportOrder)
 
     @property
     def is_probe(self) -> bool:
         """Nothing is fetched but what tells whether it fits; PROBED once that is known."""
-        return isinstance(self._order, HubOrder) and self._order.probe
+        return isinstance(self.order, HubOrder) and self.order.probe
 
     @property
     def has_process(self) -> bool:
@@ -119,10 +120,10 @@ class DownloadJob(QObject):
         """After a probe, a pause or a failure. None: with the token that it had."""
         if self.state not in RESUMABLE:
             return
-        if isinstance(self._order, HubOrder):
-            probe = self._order.probe and self.state is not DownloadState.PROBED
-            token = self._order.token if token is None else token.strip()
-            self._order = msgspec.structs.replace(self._order, token=token, probe=probe)
+        if isinstance(self.order, HubOrder):
+            probe = self.order.probe and self.state is not DownloadState.PROBED
+            token = self.order.token if token is None else token.strip()
+            self.order = msgspec.structs.replace(self.order, token=token, probe=probe)
         self.fault = None
         self.enter(DownloadState.QUEUED)
 
@@ -157,7 +158,7 @@ class DownloadJob(QObject):
             self.enter(DownloadState.DONE)
             self._take_away()
             return
-        self._process = TransferProcess(self._order, self)
+        self._process = TransferProcess(self.order, self)
         self._process.reported.connect(self.on_report)
         self._process.gone.connect(self._on_gone)
         self._process.begin()
@@ -176,8 +177,8 @@ class DownloadJob(QObject):
         match report:
             case Checked():
                 self.licence, self.total_bytes = report.licence, report.total_bytes
-                if isinstance(self._order, HubOrder):
-                    self._order = msgspec.structs.replace(self._order, revision=report.revision)
+                if isinstance(self.order, HubOrder):
+                    self.order = msgspec.structs.replace(self.order, revision=report.revision)
                 if self.is_probe:
                     self.enter(DownloadState.PROBED)
             case Progress():

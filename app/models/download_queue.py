@@ -9,11 +9,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from app.documents.files import check_text
 from app.models import library
 from app.models.download_job import DownloadJob, DownloadState, lock
 from app.models.model_entry import HUB
 from app.models.transfer import installation
-from app.models.transfer.file_names import check_text, name_of, plain_name
+from app.models.transfer.file_names import name_of, plain_name
 from app.models.transfer.messages import HubOrder, ImportOrder, Order
 from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
 from engine.protocol.errors import FaultError

@@ -30,6 +30,18 @@ _THEMES: dict[object, str] = {
 }
 _MOTION: dict[object, str] = {"system": "Follow the system", "on": "On", "off": "Off"}
 _UNLOAD_AFTER = (None, 5, 15, 60)
+_FORGOTTEN: dict[object, str] = {
+    30: "After a month",
+    90: "After three months",
+    365: "After a year",
+    None: "Never",
+}
+_ROOM: dict[object, str] = {
+    100: "Up to 100 MB",
+    500: "Up to 500 MB",
+    2000: "Up to 2 GB",
+    10_000: "Up to 10 GB",
+}
 _OWN_DEFAULTS = {"max_steps": None, "t_max": None, "t_min": None, "entropy_bound": None, "early_stop": True}
 
 
@@ -42,6 +54,8 @@ class SettingsPanel(QWidget):
     """The writer wants the page of models in place of the settings."""
     engine_asked = Signal()
     """The same, of the engine."""
+    history_asked = Signal()
+    """The same, of the history."""
 
     def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,6 +79,7 @@ class SettingsPanel(QWidget):
         self._fields.combo("font_family", self._fonts)
         self._fields.slider("font_size_px", "{} px".format)
         self._fields.combo("reduced_motion", lambda _: _MOTION)
+        self._build_history(rows)
         rows.addStretch(1)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._settings)
@@ -149,6 +164,14 @@ class SettingsPanel(QWidget):
         inner.addWidget(reset)
         self._fields.rows = rows
         self._disclosure.toggled.connect(self._on_disclosed)
+
+    def _build_history(self, rows: QVBoxLayout) -> None:
+        rows.addSpacing(18)
+        rows.addWidget(heading("History"))
+        rows.addWidget(link("Drafts  ›", self.history_asked.emit), 0, Qt.AlignmentFlag.AlignLeft)
+        self._fields.check("history")
+        self._fields.combo("history_days", lambda days: {days: f"After {days} days"} | _FORGOTTEN)
+        self._fields.combo("history_mb", lambda size: {size: f"Up to {size} MB"} | _ROOM)
 
     def _on_disclosed(self, opened: bool) -> None:
         self._advanced.setVisible(opened)

@@ -36,6 +36,9 @@ class Settings:
     entropy_bound: Annotated[float, Meta(title="Boldness", ge=0.0, le=10.0)] | None = None
     early_stop: Annotated[bool, Meta(title="Stop once the draft has settled")] = True
     read_ahead: Annotated[bool, Meta(title="Read along while I pause")] = True
+    history: Annotated[bool, Meta(title="Keep a history of drafts")] = True
+    history_days: Annotated[int, Meta(title="Forget drafts", ge=1, le=36500)] | None = 365
+    history_mb: Annotated[int, Meta(title="Room for the history", ge=10, le=100_000)] = 500
     check_glitches: Annotated[bool, Meta(title="Mark glitches in drafts")] = True
     check_facts: Annotated[bool, Meta(title="Mark facts that are not from my text")] = True
     engine_mirror: Annotated[str, Meta(title="Mirror", max_length=2000)] = ""
@@ -44,6 +47,7 @@ class Settings:
     font_family: Annotated[str, Meta(title="Font", min_length=1, max_length=200)] = "Vollkorn"
     font_size_px: Annotated[int, Meta(title="Size", ge=12, le=40)] = 20
     reduced_motion: Annotated[Literal["system", "on", "off"], Meta(title="Reduced motion")] = "system"
+    tints_drafted: Annotated[bool, Meta(title="Tint what was drafted")] = False
     panel_open: Annotated[bool, Meta(title="Settings panel open")] = False
     window_geometry: Annotated[str, Meta(title="Window geometry", max_length=4096)] = ""
 
@@ -68,6 +72,8 @@ _EXPLAINED = {
     "t_min": "Higher is more surprising, while the last words are found.",
     "entropy_bound": "How unsure words may be and still be taken in a step. Higher is faster and rougher.",
     "early_stop": "A draft ends before its last step once nothing in it changes any more.",
+    "history": "Every draft, kept or not, stays within reach under Draft › History, on this computer alone.",
+    "history_mb": "Where it is used up, the oldest drafts go.",
     "check_glitches": "Doubled or broken words, open brackets, sentences said before: a wavy line; F7 mends.",
     "check_facts": "Names, numbers and dates that stand nowhere in your text are underlined.",
     "read_ahead": "While you pause, the engine reads around the caret, so that a draft comes sooner.",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import suppress
 from dataclasses import asdict, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import msgspec
 import platformdirs
 from PySide6.QtCore import QObject, Signal
 
-from app.documents.atomic_file import read_ordinary, write_atomically
+from app.documents.atomic_file import read_ordinary, set_aside, write_atomically
 from app.settings.schema import HINTS, Settings, from_stored, problem
 from engine.protocol.errors import Fault, reason_of
 from engine.protocol.file_format import NewerFormatError, check_format
@@ -97,14 +95,9 @@ def _load(path: Path, otherwise: Settings) -> tuple[Settings, Fault | None]:
     except (OSError, msgspec.DecodeError, RecursionError) as error:
         _log.warning("The settings file %s could not be read: %s", path, error)
     try:
-        kept = path.rename(_free_name(path))
+        kept = set_aside(path)
     except OSError as error:
         _log.error("It could not be set aside: %s", error)
         return otherwise, Fault("settings", f"Your settings in {path} could not be read.")
     remedy = f"The old file is kept as {kept.name} in the same folder; your settings begin anew."
     return otherwise, Fault("settings", f"Your settings in {path} could not be read.", remedy)
-
-
-def _free_name(path: Path) -> Path:
-    names = (path.with_name(f"{path.name}.unreadable{n or ''}") for n in count())
-    return next(name for name in names if not os.path.lexists(name))

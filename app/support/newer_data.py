@@ -10,8 +10,11 @@ from PySide6.QtCore import QObject
 
 from app.documents import recovery
 from app.documents.atomic_file import read_ordinary
+from app.history.schema import VERSION, database_path, history_folder, version_of
 from app.models.transfer.file_names import RECORD
 from app.models.transfer.installation import RECORD_FORMAT
+from app.provenance import record as provenance
+from app.provenance.store import SUFFIX, records_folder
 from app.settings import store
 from app.widgets.message_bar import Choice, MessageBar
 from app.worker.background import BackgroundCall
@@ -52,6 +55,8 @@ def newer_data() -> list[str]:
     found = {
         _SETTINGS: _count([store.default_path()], store.FORMAT),
         "a text that was not saved" if texts == 1 else f"{texts} texts that were not saved": texts,
+        "the history of your drafts": int(version_of(database_path(history_folder())) > VERSION),
+        "what was drafted in a text": _count(records_folder().glob(f"*{SUFFIX}"), provenance.FORMAT),
         "the engine": _count([engine_home() / ACTIVE_FILE], ENGINE_FORMAT),
         "a model’s download" if models == 1 else f"the downloads of {models} models": models,
     }

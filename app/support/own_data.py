@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
+from app.documents.disk_size import size_on_disk
 from app.documents.files import held_lock
 from app.drafting.presets import presets_folder
+from app.history.schema import history_folder
 from app.models.transfer.file_names import LOCK, PARTIAL, RECORD, TRASH
+from app.provenance.store import records_folder
 from app.settings.store import default_path
 from app.support.log_file import log_folder
 from engine.checkpoints.catalogue import KNOWN_MODELS, models_folder, packed_models_folder
@@ -51,27 +54,20 @@ def data_parts(added: Iterable[str]) -> list[DataPart]:
             label="Caches and logs",
             paths=(platformdirs.user_cache_path("mezzotint"), log_folder(), state / "locks", *passing),
         ),
+        DataPart(label="Records of which words were drafted", paths=(records_folder(),)),
         DataPart(label="Settings", paths=(settings, *unreadable, state / "recent.json")),
         DataPart(
             label="Texts that were not saved",
             paths=tuple(path for path in recovery if _inside(path)),
             is_writers=True,
         ),
+        DataPart(label="The history of your drafts", paths=(history_folder(),), is_writers=True),
         DataPart(label="Your instructions (presets)", paths=(presets_folder(),), is_writers=True),
     ]
 
 
 def size_bytes(part: DataPart) -> int:
-    """On the disk; a file with several names counts once. What cannot be looked into counts nothing."""
-    seen: dict[tuple[int, int], int] = {}
-    for path in part.paths:
-        for file in _files(path):
-            try:
-                status = file.lstat()
-            except OSError:
-                continue
-            seen[status.st_dev, status.st_ino] = status.st_size
-    return sum(seen.values())
+    return size_on_disk(part.paths)
 
 
 def is_there(part: DataPart) -> bool:
@@ -152,15 +148,6 @@ def _packed() -> tuple[Path, ...]:
         for path in _inside(packed_models_folder())
         if path.name.startswith(TRASH) or any(f"-{one}" in path.name for one in PACKED_PRECISIONS)
     )
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """Links are not followed."""
-    if path.is_symlink() or not path.is_dir():
-        yield path
-        return
-    for folder, _, names in os.walk(path):
-        yield from (Path(folder, name) for name in names)
 
 
 def _inside(folder: Path) -> list[Path]:

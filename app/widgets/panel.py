@@ -27,6 +27,8 @@ L = TypeVar("L", bound=QBoxLayout)
 
 SHORT_TEXT = int(Qt.ItemDataRole.UserRole) + 1
 SCROLL_BAR = 10
+RETURN_PRESSES = "QPushButton { qproperty-autoDefault: true }"
+"""The stylesheet of what has buttons that Return is to press, as Space does."""
 MARGIN = 22
 _LONG_WORD = re.compile(r"[^\s/\\-]{17,}")
 _ADDRESS = re.compile(r"(https?://[^\s()]*[^\s().,:;])")
@@ -161,7 +163,7 @@ def page_rows(page: QWidget, width: int) -> tuple[QVBoxLayout, QScrollArea]:
     content = QWidget()
     content.setProperty("panel", True)
     content.setMaximumWidth(width - SCROLL_BAR)
-    content.setStyleSheet("QPushButton { qproperty-autoDefault: true }")  # Return presses them, as Space does
+    content.setStyleSheet(RETURN_PRESSES)
     rows = QVBoxLayout(content)
     rows.setContentsMargins(MARGIN, 18, MARGIN - SCROLL_BAR, 24)
     rows.setSpacing(6)

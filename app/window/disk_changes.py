@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QGuiApplication, QPalette, QTextCursor
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
 from app.documents.disk_watch import DiskWatch
@@ -20,9 +19,6 @@ from engine.protocol.errors import Fault
 
 if TYPE_CHECKING:
     from app.window.file_actions import FileActions
-
-_CONTEXT_CHARS = 200
-"""Of what is alike, so much is shown beside what differs."""
 
 
 class DiskChanges(QObject):
@@ -82,33 +78,10 @@ class DiskChanges(QObject):
         self._on_settled()
 
     def _compare(self, found: OpenedFile) -> None:
-        from app.documents.differences import differences
+        from app.documents.difference_text import shown_differences
         from app.widgets.text_dialog import TextDialog
 
-        palette = QGuiApplication.palette()  # a stylesheet has changed the window's
-        mark = palette.color(QPalette.ColorRole.Highlight).name()
-        pale = palette.color(QPalette.ColorRole.PlaceholderText).name()
-        pairs = differences(*(LINE_END.sub("\n", text) for text in (self._view.page.text(), found.text)))
-        shown = "".join(
-            _alike(old) if old == new else _struck(old, pale) + _marked(new, mark) for old, new in pairs
-        )
-        if all(old == new for old, new in pairs):
-            shown = "The words are the same; the ends of lines, or the mark at the start, differ."
-        legend = f"<p>{_struck('Only in your text', pale)} · {_marked('only in the file', mark)}</p>"
-        html = f'{legend}<p style="white-space: pre-wrap">{shown}</p>'
+        own, new = (LINE_END.sub("\n", text) for text in (self._view.page.text(), found.text))
+        same = "The words are the same; the ends of lines, or the mark at the start, differ."
+        html = shown_differences(own, new, ("Only in your text", "only in the file"), same)
         TextDialog(f"“{found.path.name}” and your text", html, "", self._window).open()
-
-
-def _struck(text: str, colour: str) -> str:
-    return f'<s style="color: {colour}">{escape(text)}</s>'
-
-
-def _marked(text: str, colour: str) -> str:
-    return f'<span style="background-color: {colour}">{escape(text)}</span>'
-
-
-def _alike(text: str) -> str:
-    """Its ends, beside what differs."""
-    if len(text) > 2 * _CONTEXT_CHARS:
-        text = f"{text[:_CONTEXT_CHARS]} […] {text[-_CONTEXT_CHARS:]}"
-    return escape(text)

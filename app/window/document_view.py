@@ -23,6 +23,17 @@ from app.drafting.ui.draft_button import DraftButton
 from app.drafting.ui.finding_hints import FindingHints
 from app.drafting.ui.selection_bar import SelectionBar
 from app.editor.page import Page
+from app.history.recorder import Recorder
+from app.history.replay.draft_replay import DraftReplay
+from app.history.replay.tap import FrameTap
+from app.history.store import HistoryStore
+from app.provenance.clipboard import ClipboardWords
+from app.provenance.drafts import DraftedWords
+from app.provenance.keeper import ProvenanceKeeper
+from app.provenance.sent_text import SentText
+from app.provenance.tracker import Provenance
+from app.provenance.ui.sent_band import SentBand
+from app.provenance.ui.tint import Tint
 from app.settings.store import SettingsStore
 from app.widgets.theme import prose_font
 from app.worker.engine_thread import EngineThread
@@ -44,7 +55,12 @@ class DocumentView(QWidget):
     """The writer wants to see the models."""
 
     def __init__(
-        self, worker: EngineThread, model: ModelSession, settings: SettingsStore, recovery: RecoveryStore
+        self,
+        worker: EngineThread,
+        model: ModelSession,
+        settings: SettingsStore,
+        recovery: RecoveryStore,
+        history: HistoryStore,
     ) -> None:
         super().__init__()
         chosen = settings.current
@@ -52,10 +68,16 @@ class DocumentView(QWidget):
         self.page.setMinimumSize(NARROWEST_PX, LOWEST_PX)  # the window's follows, with settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
+        self.recorder = Recorder(self.document, self.drafts, model, settings, history, self)
+        self.provenance = Provenance(self.page.document())
+        self.keeper = ProvenanceKeeper(self.provenance, self.document)
+        self.tint = Tint(self.page, self.provenance)
+        ClipboardWords(self.page, self.provenance)
         self.commands = DraftCommands(self.page, model, settings, self.drafts)
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
         self.checks = DraftChecks(self.page, self.drafts, settings)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
+        DraftedWords(self.provenance, self.drafts, self.picking, model)
         self.hints = FindingHints(self.page, self.drafts, self.picking)
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
@@ -63,6 +85,11 @@ class DocumentView(QWidget):
         self.selection_bar = SelectionBar(self.page, self.draft_actions)
         self.prefetch = Prefetch(self.page, worker, model, settings, self.drafts)
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
+        self.sent = SentText(self.page, self.drafts, worker, model)
+        SentBand(self.page, self.sent)
+        self.tap = FrameTap(worker)
+        self.replay = DraftReplay(self.page, self.drafts, self.tap, settings, self.document.folder)
+        self.draft_actions.replay.triggered.connect(self.replay.open)
         self._model = model
         self.draft_actions.instruct.triggered.connect(lambda: self.instruction_line.open())
         self._column = QVBoxLayout(self)

@@ -1,4 +1,4 @@
-"""New, open, save, restore: the questions around a document, so that no text is lost."""
+"""New, open, save: the questions around a document, so that no text is lost."""
 
 from __future__ import annotations
 
@@ -7,28 +7,19 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from PySide6.QtCore import QDateTime, QLocale, QObject, Qt
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QWidget
 
+from app.documents.recent_files import RecentFiles
 from app.documents.text import cursor_over
 from app.widgets.message_bar import MessageBar
 from app.window.disk_changes import DiskChanges
 from app.window.document_view import DocumentView
-from app.window.recent_files import RecentFiles
+from app.window.restore_offer import RestoreOffer
 from engine.protocol.errors import FaultError
 
 # The dialogs are imported where they are asked for: the first paint does not need them.
 _FILTER = "Text and Markdown (*.txt *.md *.markdown *.text);;All files (*)"
-_BEGIN_CHARS = 60
-
-
-def _begin_of(text: str) -> str:
-    """Its first words, in quotation marks."""
-    words = " ".join(text[: 10 * _BEGIN_CHARS].split())
-    if len(words) > _BEGIN_CHARS:
-        cut = words[: _BEGIN_CHARS + 1].rpartition(" ")[0] or words[:_BEGIN_CHARS]
-        words = f"{cut} …"
-    return words and f"“{words}”"
 
 
 class FileActions(QObject):
@@ -43,6 +34,7 @@ class FileActions(QObject):
         self._window = window
         self.recent = RecentFiles()
         self.changes = DiskChanges(view, self, notice, window)
+        self.left_behind = RestoreOffer(view, self, offer, window)
 
     def new(self) -> None:
         self.when_saved(self._new_now)
@@ -184,51 +176,3 @@ class FileActions(QObject):
 
         box.finished.connect(on_finished)
         box.open()
-
-    # ---------------------------------------------------------------- what an earlier run left
-
-    def left_text(self) -> str:
-        """What is told of the newest text that was left; empty if there is none."""
-        left = self._document.left_behind()
-        if left is None:
-            return ""
-        name = f"“{Path(left.copy.path).name}”" if left.copy.path else "A text without a name"
-        written_at = QDateTime.fromSecsSinceEpoch(int(left.written_at))
-        when = QLocale(QLocale.Language.English).toString(written_at, "d MMMM yyyy 'at' HH:mm")
-        begin = f" {_begin_of(left.copy.text)}".rstrip()
-        return f"{name} was not saved.{begin} It was last written on {when}."
-
-    def offer_restore(self) -> None:
-        if told := self.left_text():
-            ways = ("Restore it", self.restore), ("Throw it away…", self._ask_throw_away)
-            self._offer.show_message(told, "", *ways)
-        else:
-            self._offer.hide()
-
-    def restore(self) -> bool:
-        """Whether it is open now: another text may have to be saved first, another window may be faster."""
-        self.when_saved(self._restore_now)
-        return self._view.page.document().isModified()
-
-    def _restore_now(self) -> None:
-        self.remember_caret()
-        self._view.drafts.discard_all()
-        self._document.restore()
-        self.offer_restore()
-        self.changes.watch.check(anew=True)
-        self._view.page.setFocus()
-
-    def _ask_throw_away(self) -> None:
-        from PySide6.QtWidgets import QMessageBox
-
-        from app.widgets.question import question, set_default
-
-        box = question("Throw this text away?", "It cannot be brought back.", self._window)
-        throw = box.addButton("Throw it away", QMessageBox.ButtonRole.DestructiveRole)
-        set_default(box, box.addButton("Keep it", QMessageBox.ButtonRole.RejectRole))
-        throw.clicked.connect(self._throw_away)
-        box.open()
-
-    def _throw_away(self) -> None:
-        self._document.throw_away()
-        self.offer_restore()

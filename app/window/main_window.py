@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from app.documents.recovery import RecoveryStore
+from app.history.store import HistoryStore
 from app.models.notices import ModelNotices
 from app.settings.schema import Settings, load_settings, room_settings
 from app.settings.store import SettingsStore
 from app.support.data_removal import DataRemoval
 from app.support.run_record import LostRun
+from app.widgets.latin_keys import press_latin
 from app.widgets.message_bar import MessageBar
 from app.widgets.screen import room_on_screen
-from app.widgets.theme import palette, prose_font, stylesheet, system_is_dark, theme_named
+from app.window.appearance import Appearance
 from app.window.document_view import NARROWEST_PX, DocumentView
 from app.window.file_actions import FileActions
 from app.window.help_menu import HelpMenu
@@ -41,9 +44,10 @@ class MainWindow(QMainWindow):
 
     def __init__(self, settings: SettingsStore, worker: EngineThread, recovery: RecoveryStore) -> None:
         super().__init__()
-        self._settings = settings
+        self.settings = settings
         self.model = ModelSession(worker, settings, self)
-        self.view = DocumentView(worker, self.model, settings, recovery)
+        self.history = HistoryStore()
+        self.view = DocumentView(worker, self.model, settings, recovery, self.history)
         self.notice, self.offer, self.welcome = MessageBar(), MessageBar(), MessageBar()
         self.files = FileActions(self.view, self.notice, self.offer, self)
         self.removal = DataRemoval(settings, recovery.lock_file, self.files.when_saved, self._close_now, self)
@@ -60,9 +64,12 @@ class MainWindow(QMainWindow):
             self,
         )
         row = self._build()
-        self.side_panel = SidePanel(self.model, self.devices, settings, self.model_notices, row, self)
+        self.side_panel = SidePanel(
+            self.model, self.devices, settings, self.model_notices, self.history, self.view, row, self
+        )
         self._build_actions()
         self._connect()
+        Appearance(self.view.page, settings, self)
         self._shown_settings: Settings | None = None
         self._on_settings(settings.current)
         self._on_title()
@@ -93,7 +100,7 @@ class MainWindow(QMainWindow):
         self.top = TopRow()
         self.setMenuWidget(self.top)
         self.resize(_SIZE)
-        self.restoreGeometry(QByteArray.fromBase64(self._settings.current.window_geometry.encode()))
+        self.restoreGeometry(QByteArray.fromBase64(self.settings.current.window_geometry.encode()))
         self.resize(self.size().boundedTo(room_on_screen(self)))
         return row
 
@@ -118,11 +125,13 @@ class MainWindow(QMainWindow):
         self.panel_action = QAction("Settings", self, checkable=True, shortcut=QKeySequence("Ctrl+,"))
         self.panel_action.triggered.connect(self.side_panel.open_settings)
         self.draft_menu = DraftMenu(self.view.draft_actions, self)
+        self.draft_menu.addAction("History…", "Ctrl+Shift+H", self.side_panel.open_history)
+        self.draft_menu.addAction("What is sent…", "Ctrl+Shift+I", self.side_panel.open_prompt)
         self.draft_menu.addAction("Models…", "Ctrl+Shift+M", self.side_panel.open_models)
         self.free_action = self.draft_menu.addAction("Free the memory now", self.model.unload)
         self.free_action.setEnabled(False)
-        self.view_menu = ViewMenu(self._settings, self.panel_action, self)
-        file, edit = FileMenu(self.files, self), EditMenu(self.view, self)
+        self.view_menu = ViewMenu(self.settings, self.panel_action, self)
+        file, edit = FileMenu(self.files, self._state_drafted, self), EditMenu(self.view, self)
         help_menu = HelpMenu(self.top.menus, self._diagnostics, self.removal.open, self)
         for menu in (file, edit, self.draft_menu, self.view_menu, help_menu):
             self.top.menus.addMenu(menu)
@@ -136,15 +145,18 @@ class MainWindow(QMainWindow):
         document = self.view.document
         self.model.changed.connect(self._on_model_changed)
         self.side_panel.closed.connect(self.view.page.setFocus)
+        self.side_panel.told.connect(self.notice.show_message)
+        self.view.sent.failed.connect(self.notice.show_fault)
         self.view.models_asked.connect(self.side_panel.open_models)
         document.changed.connect(self._on_title)
         document.failed.connect(self.notice.show_fault)
+        self.history.failed.connect(self.notice.show_fault)
+        self.view.replay.failed.connect(self.notice.show_fault)
         self.view.page.files_dropped.connect(self.files.open_dropped)
         self.view.page.wraps_within_words.connect(self._on_wraps_within_words)
         self.view.page.document().modificationChanged.connect(self._on_title)
-        self._settings.changed.connect(self._on_settings)
-        self._settings.failed.connect(self.notice.show_fault)
-        QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme)
+        self.settings.changed.connect(self._on_settings)
+        self.settings.failed.connect(self.notice.show_fault)
 
     # ---------------------------------------------------------------- its life
 
@@ -152,26 +164,27 @@ class MainWindow(QMainWindow):
         """Open what the command line named, and offer what an earlier run left. lost: one that crashed."""
         if path is not None:
             self.files.open_path(path, or_new=True)
+        self.history.start(self.settings.current)
         if lost is None:
             self._offer_what_is_left()
             return
         from app.support.crash_dialog import CrashDialog
         from app.support.log_file import log_end
 
-        report = partial(self._diagnostics, lost, log_end())
-        dialog = CrashDialog(lost, self.files.left_text(), self.files.restore, report, self)
+        left, report = self.files.left_behind, partial(self._diagnostics, lost, log_end())
+        dialog = CrashDialog(lost, left.left_text(), left.restore, report, self)
         dialog.finished.connect(self._offer_what_is_left)
         dialog.open()
 
     def _offer_what_is_left(self) -> None:
-        self.files.offer_restore()
+        self.files.left_behind.show()
         if KIND == "built":
             self._watch_engine()
         self.model_notices.start(may_offer=self.offer.isHidden())  # one thing at a time
         self.files.offer_last()
 
     def _watch_engine(self) -> None:
-        from app.engine_setup.notices import EngineNotices  # the first paint does not need it
+        from app.engine_setup.ui.notices import EngineNotices  # the first paint does not need it
 
         notices = EngineNotices(self.notice, self.model, self.view.drafts, self.side_panel.engine_setup, self)
         notices.engine_asked.connect(self.side_panel.open_engine)
@@ -204,12 +217,13 @@ class MainWindow(QMainWindow):
         if not self.removal.chosen:
             self.files.remember_caret()
             geometry = bytes(self.saveGeometry().toBase64().data()).decode()
-            self._settings.change(window_geometry=geometry)
+            self.settings.change(window_geometry=geometry)
         self.view.drafts.discard_all()
         self.side_panel.close()
         self.devices.close()
         self.model_notices.close()
         self.view.document.close()
+        self.view.keeper.close()
         event.accept()
         self.closed.emit()
 
@@ -222,23 +236,17 @@ class MainWindow(QMainWindow):
     def _on_settings(self, settings: Settings) -> None:
         """Apply what differs from what is shown."""
         shown, self._shown_settings = self._shown_settings, settings
-        if shown is None or shown.theme != settings.theme:
-            self._on_scheme()
-        elif (shown.font_family, shown.font_size_px) != (settings.font_family, settings.font_size_px):
-            self._set_prose_font()
         if shown is not None and (
             load_settings(shown) != load_settings(settings)
             or (room_settings(shown) != room_settings(settings) and self._needs_another_precision(settings))
         ):
             self.model.reload()
+        self.view.tint.show(settings.tints_drafted)
+        self.status.tell_drafted(settings.tints_drafted)
         beside = self.side_panel.panel.width() if settings.panel_open else 0
         self.view.set_narrowest(min(NARROWEST_PX, room_on_screen(self).width() - beside))
         self.side_panel.set_shown(settings.panel_open)
         self.panel_action.setChecked(settings.panel_open)
-
-    def _set_prose_font(self) -> None:
-        chosen = self._settings.current
-        self.view.page.set_prose_font(prose_font(chosen.font_family, chosen.font_size_px))
 
     def _needs_another_precision(self, settings: Settings) -> bool:
         """Whether Automatic comes to another one for the drafts asked for, on the card that has the model."""
@@ -250,19 +258,24 @@ class MainWindow(QMainWindow):
         best = automatic_precision(settings, self.devices.emptied(ready.device))
         return best not in (None, ready.precision)
 
-    def _on_scheme(self) -> None:
-        theme = theme_named(self._settings.current.theme, system_is_dark())
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        app.setPalette(palette(theme))
-        app.setStyleSheet(stylesheet(theme))
-        self.view.page.set_theme(theme)
-        self._set_prose_font()  # a stylesheet sets the old one again
-
     def _diagnostics(self, lost: LostRun | None = None, log: list[str] | None = None) -> str:
         from app.support.diagnostics import diagnostics  # the first paint does not need it
 
-        return diagnostics(self._settings.current, self.model.ready, self.devices.devices, lost, log)
+        return diagnostics(self.settings.current, self.model.ready, self.devices.devices, lost, log)
+
+    def _state_drafted(self) -> None:
+        """Once the words are counted."""
+        once = Qt.ConnectionType.SingleShotConnection
+        self.status.word_count.counted.connect(self._show_statement, once)
+        self.status.word_count.count()
+
+    def _show_statement(self, words: int, _selected: int, owners: Counter[str]) -> None:
+        from app.provenance.ui.statement_dialog import StatementDialog  # the first paint does not need it
+        from app.support.project import project
+
+        dialog = StatementDialog(self.view.document, words, owners, project().version, self)
+        dialog.failed.connect(self.notice.show_fault)
+        dialog.open()
 
     # ---------------------------------------------------------------- what is shown
 
@@ -285,5 +298,5 @@ class MainWindow(QMainWindow):
         """What nothing has a use for: Esc leads back to the text from everywhere."""
         if event.key() == Qt.Key.Key_Escape:
             self.view.page.setFocus()
-        else:
+        elif not press_latin(self, self.top.menus, event):
             super().keyPressEvent(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,8 @@ _KEY = QKeySequence.StandardKey
 
 
 class FileMenu(QMenu):
-    def __init__(self, files: FileActions, window: QWidget) -> None:
+    def __init__(self, files: FileActions, state: Callable[[], object], window: QWidget) -> None:
+        """state: tells what was drafted."""
         super().__init__("&File", window)
         self.addAction("New", _KEY.New, files.new)
         self.addAction("Open…", _KEY.Open, files.open)
@@ -28,6 +30,7 @@ class FileMenu(QMenu):
         self.addSeparator()
         self.addAction("Save", _KEY.Save, files.save)
         self.addAction("Save as…", "Ctrl+Shift+S", lambda: files.save_as())
+        self.addAction("What was drafted…", state)
         self.addSeparator()
         self.addAction("Quit", "Ctrl+Q", window.close)
 
@@ -94,7 +97,7 @@ class DraftMenu(QMenu):
             self.addAction(action)
         self.addSeparator()
         self.addActions([actions.keep_sentence, actions.pick, actions.pin, actions.mend])
-        self.addAction(actions.corrections)
+        self.addActions([actions.corrections, actions.replay])
         self.addSeparator()
         self.addActions([actions.previous, actions.next, actions.names, actions.go_to, actions.bring_back])
         self.of_draft = self.actions()
@@ -114,7 +117,13 @@ class ViewMenu(QMenu):
         full = QAction("Full screen", self, checkable=True, shortcut=QKeySequence("F11"))
         full.triggered.connect(self._turn_full_screen)
         self.aboutToShow.connect(lambda: full.setChecked(window.isFullScreen()))
+        tint = QAction("Tint what was drafted", self, checkable=True, shortcut=QKeySequence("Ctrl+Shift+D"))
+        tint.triggered.connect(lambda on: settings.change(tints_drafted=on))
+        self.aboutToShow.connect(lambda: tint.setChecked(settings.current.tints_drafted))
+        tint.setChecked(settings.current.tints_drafted)
         self.addActions([panel, full])
+        self.addSeparator()
+        self.addAction(tint)
 
     def _turn_full_screen(self) -> None:
         """As the window is: the desktop may have changed it."""

@@ -9,9 +9,11 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow
 
+from app.history.store import HistoryStore
 from app.models.notices import ModelNotices
 from app.settings.store import SettingsStore
 from app.widgets.screen import keep_on_screen
+from app.window.document_view import DocumentView
 from app.window.status_bar import name_in_list
 from app.worker.device_monitor import DeviceMonitor
 from app.worker.model_session import ModelSession
@@ -19,8 +21,10 @@ from app.worker.model_session import ModelSession
 if TYPE_CHECKING:
     from app.engine_setup.session import SetUpSession
     from app.engine_setup.ui.engine_page import EnginePage
+    from app.history.ui.drawer import HistoryDrawer
     from app.models.download_queue import DownloadQueue
     from app.models.ui.models_page import ModelsPage
+    from app.provenance.ui.prompt_page import PromptPage
     from app.settings.panel import SettingsPanel
 
 # What the first paint does not need is imported where it is used.
@@ -30,6 +34,8 @@ class SidePanel(QObject):
     """row: the window's, which the panel comes into."""
 
     closed = Signal()
+    told = Signal(str, str)
+    """A message, and its remedy."""
 
     def __init__(
         self,
@@ -37,6 +43,8 @@ class SidePanel(QObject):
         devices: DeviceMonitor,
         settings: SettingsStore,
         notices: ModelNotices,
+        history: HistoryStore,
+        view: DocumentView,
         row: QHBoxLayout,
         window: QMainWindow,
     ) -> None:
@@ -45,6 +53,8 @@ class SidePanel(QObject):
         self._devices = devices
         self._settings = settings
         self._notices = notices
+        self._history = history
+        self._view = view
         self._row = row
         self._window = window
         self._size_before = window.size()
@@ -59,6 +69,7 @@ class SidePanel(QObject):
         panel.closed.connect(self._on_closed)
         panel.models_asked.connect(self.open_models)
         panel.engine_asked.connect(self.open_engine)
+        panel.history_asked.connect(self.open_history)
         self._row.addWidget(panel)
         self._model.changed.connect(partial(self._show_model_in, panel))
         self._devices.changed.connect(partial(self._show_devices_in, panel))
@@ -100,6 +111,40 @@ class SidePanel(QObject):
         page.closed.connect(self._on_closed)
         return page
 
+    @cached_property
+    def history_drawer(self) -> HistoryDrawer:
+        from app.history.actions import HistoryActions
+        from app.history.ui.drawer import HistoryDrawer
+
+        view = self._view
+        actions = HistoryActions(
+            self._history, view.page, view.drafts, view.commands, self._model, self._window
+        )
+        actions.told.connect(self.told)
+        page = HistoryDrawer(self._history, self._settings, actions, self.panel.width())
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_closed)
+        return page
+
+    @cached_property
+    def prompt_page(self) -> PromptPage:
+        from app.provenance.ui.prompt_page import PromptPage
+
+        page = PromptPage(self._view.sent, self._model)
+        page.back.connect(self.panel.show_settings)
+        page.closed.connect(self._on_closed)
+        return page
+
+    def open_history(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.history_drawer)
+        self.history_drawer.open()
+
+    def open_prompt(self) -> None:
+        self._settings.change(panel_open=True)
+        self.panel.show_page(self.prompt_page)
+        self.prompt_page.back_link.setFocus()
+
     def open_engine(self) -> None:
         self._settings.change(panel_open=True)
         self.panel.show_page(self.engine_page)
@@ -115,6 +160,7 @@ class SidePanel(QObject):
         """Or close them."""
         self._settings.change(panel_open=opened)
         if opened:
+            self.panel.show_settings()
             self.panel.focus_first()
         else:
             self.closed.emit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QStatusBar, QWidget
 
 from app.drafting.draft_session import DraftState
 from app.drafting.variant import Variant
+from app.provenance.statement import drafted, share
 from app.widgets.device_label import device_label
 from app.widgets.labels import ElidedLabel, quiet, quiet_label
 from app.window.document_view import DocumentView
@@ -26,6 +28,8 @@ class StatusBar(QStatusBar):
         self._drafts = view.drafts
         self._model = model
         self._engine = ""
+        self._counts = 0, 0, Counter[str]()
+        self._tells_drafted = False
         self.setSizeGripEnabled(False)
         self.setContentsMargins(24, 0, 24, 0)
         self.model = quiet(ElidedLabel(), "Model")
@@ -36,7 +40,7 @@ class StatusBar(QStatusBar):
         self.addWidget(self.model)
         self.addWidget(self.state, 1)
         self.addPermanentWidget(self.words)
-        self.word_count = WordCount(view.page, self)
+        self.word_count = WordCount(view.page, lambda number: view.provenance.of(number).words, self)
         self.word_count.counted.connect(self._on_counted)
         view.document.changed.connect(self.word_count.count)
         view.drafts.changed.connect(self.show_state)
@@ -71,9 +75,18 @@ class StatusBar(QStatusBar):
         self._engine = text
         self.show_state()
 
-    def _on_counted(self, words: int, selected: int) -> None:
+    def tell_drafted(self, told: bool) -> None:
+        """How many of the words were drafted; else it stands in the tool tip alone."""
+        self._tells_drafted = told
+        self._on_counted(*self._counts)
+
+    def _on_counted(self, words: int, selected: int, owners: Counter[str]) -> None:
+        self._counts = words, selected, owners
         of_all = f"{selected:,} of " if selected else ""
-        self.words.setText(f"{of_all}{words:,} word" + ("" if words == 1 else "s"))
+        told = f"{share(drafted(owners), words)} drafted" if words else ""
+        shown = f" · {told}" if told and self._tells_drafted else ""
+        self.words.setText(f"{of_all}{words:,} word{'' if words == 1 else 's'}{shown}")
+        self.words.setToolTip(told)
 
 
 def proof(ready: Ready) -> str:

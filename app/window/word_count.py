@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit
 
 from app.documents.text import text_between
+from app.documents.words import count_words, word_beginnings
 from app.widgets.timers import timer
-
-if TYPE_CHECKING:
-    import regex
 
 PAUSE_MS = 400
 SLICE_S = 0.015
@@ -27,11 +24,13 @@ class WordCount(QObject):
     their blocks' user state.
     """
 
-    counted = Signal(int, int)
-    """All words, and those that are selected."""
+    counted = Signal(int, int, Counter)
+    """All words, those that are selected, and how many have which owner that is not the writer."""
 
-    def __init__(self, page: QPlainTextEdit, parent: QObject) -> None:
+    def __init__(self, page: QPlainTextEdit, owners: Callable[[int], Counter[str]], parent: QObject) -> None:
+        """owners: of the words in the block with that number."""
         super().__init__(parent)
+        self._owners = owners
         self._page = page
         self._document = page.document()
         self._rest: Iterator[None] = iter(())
@@ -46,7 +45,7 @@ class WordCount(QObject):
     def count(self) -> None:
         self._pause.stop()
         if not self._document.isEmpty():
-            _pattern()  # which takes longer than a slice may
+            word_beginnings()  # which takes longer than a slice may
         self._rest = self._count()
         self._count_on()
 
@@ -76,7 +75,8 @@ class WordCount(QObject):
         """A step a paragraph."""
         cursor, touched = self._page.textCursor(), self._touched
         start, end = cursor.selectionStart(), cursor.selectionEnd()
-        words = selected = 0
+        words = selected = number = 0
+        owners = Counter[str]()
         block = self._document.firstBlock()
         while block.isValid():
             first, last = block.position(), block.position() + block.length() - 1
@@ -86,6 +86,9 @@ class WordCount(QObject):
             if touched and is_touched:
                 touched.setPosition(min(last + 1, touched.anchor()), QTextCursor.MoveMode.KeepAnchor)
             words += block.userState()
+            if of_block := self._owners(number):
+                owners += of_block
+            number += 1
             if start <= first and last <= end:
                 selected += block.userState()
             elif start < last and first < end:
@@ -93,18 +96,4 @@ class WordCount(QObject):
             block = block.next()
             yield
         self._touched = None
-        self.counted.emit(words, selected)
-
-
-def count_words(text: str) -> int:
-    """By Unicode's word boundaries; what is written without spaces counts by the character, or, where words
-    could only be told by a dictionary (Thai, Lao, Khmer, Burmese), by the phrase.
-    """
-    return len(_pattern().findall(text)) if text else 0
-
-
-@lru_cache(maxsize=1)
-def _pattern() -> regex.Pattern[str]:
-    import regex  # the first paint does not need it
-
-    return regex.compile(r"(?w)\p{Line_Break=SA}+|\b_*[^\W_]")
+        self.counted.emit(words, selected, owners)

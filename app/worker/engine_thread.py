@@ -19,11 +19,12 @@ from app.widgets.timers import timer
 from engine.protocol.engine import Engine
 from engine.protocol.errors import fault_of
 from engine.protocol.events import Cancelled, Event, Failed, Frame
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
 from engine.runtime.process_engine import ProcessEngine
 
 log = logging.getLogger(__name__)
 
+_Answered = LoadRequest | PromptRequest | DraftRequest
 CLOSE_TRIES, CLOSE_TRY_MS = 10, 300
 
 
@@ -59,6 +60,8 @@ class EngineThread(QThread):
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._jobs: WeakValueDictionary[str, _Job] = WeakValueDictionary()
         self._reading_ahead = threading.Event()  # cancels the last prepare
+        self.taps: list[Callable[[Event], object]] = []
+        """Are called in the worker thread with each event, before frames are conflated."""
         self._closed = False
         self._watch = timer(self, self._on_watch, round(min(1.0, hang_s / 4, first_hang_s / 4) * 1000))
 
@@ -68,6 +71,9 @@ class EngineThread(QThread):
         return self._iterate(self._new_job(request))
 
     def draft(self, request: DraftRequest) -> AsyncGenerator[Event, None]:
+        return self._iterate(self._new_job(request))
+
+    def prompt(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         return self._iterate(self._new_job(request))
 
     def cancel(self, request_id: str) -> None:
@@ -107,7 +113,7 @@ class EngineThread(QThread):
         log.error("the engine thread does not end")
         return False
 
-    def _new_job(self, request: LoadRequest | DraftRequest) -> _Job:
+    def _new_job(self, request: _Answered) -> _Job:
         job = self._jobs[request.request_id] = _Job(request)
         if self._closed:
             job.cancel()
@@ -167,12 +173,17 @@ class EngineThread(QThread):
                 self._engine.on_lost = self.lost.emit
             for event in _events(self._engine, request, job.cancelled):
                 if event.request_id == request.request_id:
-                    job.post(event)
+                    self._post(job, event)
         except Exception as error:
             log.exception("%s failed", type(request).__name__)
-            job.post(Failed.of(request.request_id, fault_of(error)))
+            self._post(job, Failed.of(request.request_id, fault_of(error)))
         finally:
             job.end()
+
+    def _post(self, job: _Job, event: Event) -> None:
+        for tap in self.taps:
+            tap(event)
+        job.post(event)
 
     def _prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
         if self._engine:
@@ -183,18 +194,20 @@ class EngineThread(QThread):
             self._engine.unload()
 
 
-def _events(
-    engine: Engine, request: LoadRequest | DraftRequest, cancelled: threading.Event
-) -> Iterator[Event]:
-    if isinstance(request, LoadRequest):
-        return engine.load(request, cancelled)
-    return engine.draft(request, cancelled)
+def _events(engine: Engine, request: _Answered, cancelled: threading.Event) -> Iterator[Event]:
+    match request:
+        case LoadRequest():
+            return engine.load(request, cancelled)
+        case PromptRequest():
+            return engine.prompt(request, cancelled)
+        case DraftRequest():
+            return engine.draft(request, cancelled)
 
 
 class _Job:
     """One request, and the events that its consumer has not taken yet."""
 
-    def __init__(self, request: LoadRequest | DraftRequest) -> None:
+    def __init__(self, request: _Answered) -> None:
         self.request = request
         self.cancelled = threading.Event()
         self.wake: Callable[[], object] = lambda: None

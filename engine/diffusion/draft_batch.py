@@ -102,6 +102,8 @@ class DraftBatch:
             prefill_s=prefill_s,
             prompt=given.text,
             cut_chars=given.cut_chars,
+            after_chars=given.after_chars,
+            budget_tokens=given.budget,
         )
         plan: OpenPlan | JoiningPlan
         if place.joins_after:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from engine.protocol.events import DraftEvent, LoadEvent
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
 
 
 class Engine(Protocol):
@@ -22,6 +22,9 @@ class Engine(Protocol):
 
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None:
         """Read ahead until `cancelled`. Whatever goes wrong is the next draft's to tell."""
+
+    def prompt(self, request: PromptRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        """The last event is prefilled, cancelled or failed."""
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]: ...
 

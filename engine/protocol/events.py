@@ -67,8 +67,9 @@ class Prefilling(Message, frozen=True, kw_only=True, tag="prefilling"):
 
 
 class Prefilled(Message, frozen=True, kw_only=True, tag="prefilled"):
-    """A place's prompt was read. prompt: exactly what the model was given; cut_chars: left out of `before`;
-    reused_tokens: read for an earlier request.
+    """A place's prompt was read, or told. prompt: exactly what the model was given; cut_chars: left out of
+    `before`; after_chars: of `after`, in it; budget_tokens: the most it may have; reused_tokens: read for an
+    earlier request.
     """
 
     place: int = 0
@@ -77,6 +78,8 @@ class Prefilled(Message, frozen=True, kw_only=True, tag="prefilled"):
     prefill_s: float
     prompt: str
     cut_chars: int
+    after_chars: int = 0
+    budget_tokens: int = 0
 
 
 class Token(msgspec.Struct, frozen=True, array_like=True):

@@ -98,6 +98,13 @@ class PrepareRequest(Message, frozen=True, kw_only=True, tag="prepare"):
     context_tokens: int | None = None
 
 
+class PromptRequest(Message, frozen=True, kw_only=True, tag="prompt"):
+    """Tell the prompt of a draft to come, without reading it. Answered by prefilled, or by failed."""
+
+    place: DraftPlace
+    context_tokens: int | None = None
+
+
 class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
     """Draft for some places in one batch."""
 
@@ -127,4 +134,4 @@ class UnloadRequest(Message, frozen=True, kw_only=True, tag="unload"):
     """Free the model's memory; answered by nothing."""
 
 
-Request = LoadRequest | PrepareRequest | DraftRequest | CancelRequest | UnloadRequest
+Request = LoadRequest | PrepareRequest | PromptRequest | DraftRequest | CancelRequest | UnloadRequest

@@ -23,8 +23,8 @@ from engine.checkpoints.memory_estimate import MAX_BATCH
 from engine.diffusion.validation import check_ranges
 from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.errors import FaultError, fault_of
-from engine.protocol.events import Cancelled, DraftEvent, Failed, LoadEvent, Loading, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.events import Cancelled, DraftEvent, Failed, LoadEvent, Loading, Prefilled, Ready
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
 
 if TYPE_CHECKING:
     from engine.model.diffusion_gemma import DiffusionGemma
@@ -123,6 +123,24 @@ class LocalEngine:
                 CAPABILITIES, instructions=model.tokenizer.chats, max_batch=plan.max_batch
             ),
         )
+
+    def prompt(self, request: PromptRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:  # noqa: ARG002
+        try:
+            if self._loaded is None:
+                raise FaultError("bug", "No model is loaded.", "Load a model first.")
+            given = self._loaded.prompt(request.place, request.context_tokens)
+            yield Prefilled(
+                request_id=request.request_id,
+                prompt_tokens=len(given.ids),
+                reused_tokens=0,
+                prefill_s=0.0,
+                prompt=given.text,
+                cut_chars=given.cut_chars,
+                after_chars=given.after_chars,
+                budget_tokens=given.budget,
+            )
+        except Exception as error:
+            yield Failed.of(request.request_id, fault_of(error))
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         try:

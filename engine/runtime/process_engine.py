@@ -23,14 +23,17 @@ from engine.protocol.events import (
     Frame,
     LoadEvent,
     Loading,
+    Prefilled,
     Ready,
 )
-from engine.protocol.requests import CancelRequest, DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.requests import CancelRequest, DraftRequest, LoadRequest, PrepareRequest, PromptRequest
 from engine.runtime.child_process import RESTART_REMEDY, ChildProcess
 
 log = logging.getLogger(__name__)
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
 CARD_ID_PREFIXES = ("cuda", "xpu")  # as their ids begin; the best device comes first
+
+_OfModel = DraftRequest | PromptRequest
 
 
 class ProcessEngine:
@@ -68,6 +71,13 @@ class ProcessEngine:
             yield self._failed(error, request)
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        yield from self._with_model(request, cancelled)
+
+    def prompt(self, request: PromptRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        yield from self._with_model(request, cancelled)
+
+    def _with_model(self, request: _OfModel, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        """Loads it again where the child was started afresh."""
         try:
             child = yield from self._running_child(request, cancelled)
             if child and self._last_load and not child.loaded:
@@ -105,7 +115,7 @@ class ProcessEngine:
             child.kill()
 
     def _running_child(
-        self, request: LoadRequest | DraftRequest, cancelled: threading.Event
+        self, request: LoadRequest | _OfModel, cancelled: threading.Event
     ) -> Generator[Loading | Cancelled, None, ChildProcess | None]:
         """None if the request was cancelled before the child could start."""
         if self._child and not self._child.alive():
@@ -135,7 +145,7 @@ class ProcessEngine:
             yield event
 
     def _converse(
-        self, child: ChildProcess, request: LoadRequest | DraftRequest, cancelled: threading.Event
+        self, child: ChildProcess, request: LoadRequest | _OfModel, cancelled: threading.Event
     ) -> Iterator[Event]:
         """One request and its events. What an earlier, cancelled request still says is skipped."""
         drafts = len(request.places) * request.variants if isinstance(request, DraftRequest) else 1
@@ -160,6 +170,8 @@ class ProcessEngine:
                         self._deaths = 0
                     case Ready() | Cancelled() | Failed():
                         unfinished = 0
+                    case Prefilled() if isinstance(request, PromptRequest):
+                        unfinished = 0
                 if isinstance(event, Failed) and event.kind == "device-lost":
                     self.close()  # a process that lost its device cannot use it again
                 yield msgspec.structs.replace(event, request_id=request.request_id)
@@ -172,7 +184,7 @@ class ProcessEngine:
         if self.on_lost:
             self.on_lost()
 
-    def _failed(self, error: FaultError, request: LoadRequest | DraftRequest) -> Failed:
+    def _failed(self, error: FaultError, request: LoadRequest | _OfModel) -> Failed:
         if error.fault.kind in ("engine-died", "engine-garbled"):
             self._bury(error)
         return Failed.of(request.request_id, error.fault)

@@ -14,8 +14,8 @@ import msgspec
 
 from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.codec import decode_event
-from engine.protocol.events import Cancelled, DraftEvent, Event, LoadEvent, Loading, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest
+from engine.protocol.events import Cancelled, DraftEvent, Event, LoadEvent, Loading, Prefilled, Ready
+from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
 
 E = TypeVar("E", bound=Event)
 CAPABILITIES = EngineCapabilities(frames=True)
@@ -38,6 +38,10 @@ class ReplayEngine:
         return self._replay(self._load, request.request_id, cancelled)
 
     def prepare(self, request: PrepareRequest, cancelled: threading.Event) -> None: ...
+
+    def prompt(self, request: PromptRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
+        told = [event for event in self._draft if isinstance(event, Prefilled)][:1]
+        return self._replay(told, request.request_id, cancelled)
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         return self._replay(self._draft, request.request_id, cancelled)

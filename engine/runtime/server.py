@@ -24,6 +24,7 @@ from engine.protocol.requests import (
     DraftRequest,
     LoadRequest,
     PrepareRequest,
+    PromptRequest,
     Request,
     UnloadRequest,
 )
@@ -71,6 +72,8 @@ def _answer(engine: Engine, request: Request, cancelled: threading.Event) -> Ite
             yield from engine.draft(request, cancelled)
         case PrepareRequest():
             engine.prepare(request, cancelled)
+        case PromptRequest():
+            yield from engine.prompt(request, cancelled)
         case UnloadRequest():
             engine.unload()
         case CancelRequest():

@@ -32,10 +32,14 @@ class Prompt:
     """In words."""
     cut_chars: int
     """Left out of the text before the caret."""
+    budget: int
+    """The most tokens that it may have."""
     lead: LeadingSpace
     """White space that stands before the caret already and comes off the draft's beginning."""
     blanks: str = ""
     """At the end of the text before the caret, and not in ids."""
+    after_chars: int = 0
+    """Of the text after the caret, in it as a quotation."""
     answer_lead: str = ""
     """The last words before a draft that joins the text after it: a chat model's answer begins with them."""
 
@@ -54,7 +58,7 @@ def continuation_prompt(tokenizer: Tokenizer, before: str, budget: int) -> Promp
     cut = cut_start(kept, lambda text: len(start) + len(tokenizer.encode(text)) <= budget, budget)
     text = kept[cut:]
     blanks = before[len(kept) :]
-    return Prompt(start + tokenizer.encode(text), text, cut, LeadingSpace(len(blanks)), blanks)
+    return Prompt(start + tokenizer.encode(text), text, cut, budget, LeadingSpace(len(blanks)), blanks)
 
 
 def _without_trailing_blanks(tokenizer: Tokenizer, text: str) -> str:
@@ -107,7 +111,8 @@ def chat_prompt(tokenizer: Tokenizer, place: DraftPlace, budget: int) -> Prompt:
     blanks = place.before[len(kept) :] if place.joins_after else ""
     joined = place.joins_after and (lead or place.start_text)
     lead_space = LeadingSpace(len(blanks)) if joined else ALL_LEADING_SPACE
-    return Prompt(ids, head + content + tail, cut, lead_space, blanks, lead)
+    quoted = len(after) if after.strip() else 0
+    return Prompt(ids, head + content + tail, cut, budget, lead_space, blanks, quoted, lead)
 
 
 def _task(place: DraftPlace, lead: str) -> list[str]:

@@ -9,11 +9,12 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
-from app.editor.draft_overlay import DraftOverlay
+from app.editor.draft_overlay import FRAME_INTERVAL_MS, DraftOverlay
 from app.editor.page import Page
 from app.editor.placement import Placement
 from app.widgets.theme import LIGHT, palette
 from engine.protocol.events import Token
+from tests.app.timers import let_pass
 
 TEXT = (
     "The ferry was late again. Clara sat on her suitcase at the end of the pier and watched the lights come "
@@ -77,7 +78,7 @@ class Draft:
     def show(self, words: str = "noise that sharpens", entropy: float = 3.0) -> None:
         """A frame at once, however soon it comes after the last one."""
         self.overlay.show(tokens(words, entropy))
-        self.overlay._on_frame_due()
+        let_pass(self.overlay, FRAME_INTERVAL_MS)
 
     def settle(self, text: str) -> None:
         self._text = text

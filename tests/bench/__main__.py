@@ -176,6 +176,19 @@ def memory() -> list[Figure]:
     ]
 
 
+def history() -> list[Figure]:
+    found = measured("history", "tests.bench.history_probe")
+    figures = [
+        Figure(name=f"history of 100,000 drafts, {kind}, longest", unit="ms", ours=max(taken), at_most=50)
+        for kind, taken in found["shown_ms"].items()
+    ]
+    return [
+        *figures,
+        Figure(name="history of 100,000 drafts, one more", unit="ms", ours=found["added_ms"]),
+        Figure(name="history of 100,000 drafts, on the disk", unit="MB", ours=found["mb"]),
+    ]
+
+
 def step() -> list[Figure]:
     command = [sys.executable, "-m", "engine", "bench", "step", "--json"]
     said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -196,7 +209,7 @@ def step() -> list[Figure]:
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
     measure.__name__: measure
-    for measure in (first_paint, stall, keys, long_texts, frames, cancels, step, memory)
+    for measure in (first_paint, stall, keys, long_texts, frames, cancels, history, step, memory)
 }
 
 

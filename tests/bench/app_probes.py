@@ -22,13 +22,15 @@ from app import application as app_main
 from app.crash_handler import report_faults
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftState
-from app.editor.draft_overlay import DraftOverlay
+from app.editor.draft_overlay import FRAME_INTERVAL_MS, DraftOverlay
 from app.editor.page import Page
 from app.editor.placement import PassagePlacement, Placement
 from app.window.main_window import MainWindow
+from app.worker.engine_thread import EngineThread
 from engine.checkpoints.catalogue import BUNDLED
 from engine.protocol.events import Frame, Prefilled, Token
 from engine.protocol.requests import DraftPlace, DraftRequest, SamplingOverrides
+from tests.app.timers import timer_of
 
 Found = dict[str, Any]
 TEXT = (
@@ -41,6 +43,7 @@ LONG_DRAFT = {"max_steps": 128, "length": 4, "early_stop": False}
 
 paint = Page.paintEvent
 paints: list[float] = []
+workers: list[EngineThread] = []
 """When each of the page's paint events ended."""
 
 
@@ -65,6 +68,7 @@ def drive(probe: Callable[[MainWindow], Coroutine[Any, Any, Found]]) -> Found:
         def __init__(self, *parts: Any) -> None:
             super().__init__(*parts)
             windows.append(self)
+            workers.extend(part for part in parts if isinstance(part, EngineThread))
 
     async def run_probe() -> Found:
         try:
@@ -119,7 +123,7 @@ async def keys(window: MainWindow) -> Found:
     three or four do: under neighbouring paragraphs and above the view.
     """
     set_document_text(window.view.page.document(), TEXT * (100_000 // len(TEXT.split())))
-    window._settings.change(**LONG_DRAFT)
+    window.settings.change(**LONG_DRAFT)
     await ready(window)
     await asyncio.sleep(1.0)
     page = window.view.page
@@ -207,7 +211,7 @@ async def frames(window: MainWindow) -> Found:
         taken = []
         for frame in _made_up_frames():
             for overlay in overlays:
-                overlay._frame_timer.stop()
+                timer_of(overlay, FRAME_INTERVAL_MS).stop()
             await asyncio.sleep(0)
             began, began_processor = perf_counter(), thread_time()
             for overlay in overlays:
@@ -222,7 +226,7 @@ async def frames(window: MainWindow) -> Found:
 
 async def cancels(window: MainWindow) -> Found:
     """Stop and Discard in turn: how soon the window is idle, and in how many steps the engine is free."""
-    window._settings.change(**LONG_DRAFT)
+    window.settings.change(**LONG_DRAFT)
     await ready(window)
     idle_ms, free_steps = [], []
     for turn in range(CANCELS):
@@ -235,7 +239,7 @@ async def cancels(window: MainWindow) -> Found:
         (actions.discard if turn % 2 else actions.stop).trigger()
         await until(lambda: window.view.drafts.state in (None, DraftState.SETTLED))
         idle_ms.append(1000 * (perf_counter() - began))
-        free_steps.append((await _next_draft_begins(window) - began) / step_s)
+        free_steps.append((await _next_draft_begins() - began) / step_s)
         window.view.drafts.discard_all()
     return {"idle_ms": idle_ms, "free_steps": free_steps}
 
@@ -320,9 +324,9 @@ def _step(window: MainWindow) -> int:
     return window.view.drafts.current.step if window.view.drafts.current else 0
 
 
-async def _next_draft_begins(window: MainWindow) -> float:
+async def _next_draft_begins() -> float:
     """When the engine began to read the next request's prompt."""
-    events = window.model._worker.draft(
+    events = workers[0].draft(
         DraftRequest(
             request_id=uuid.uuid4().hex,
             places=(DraftPlace(before=TEXT),),

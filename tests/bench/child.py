@@ -29,9 +29,9 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def measured(name: str) -> dict[str, Any]:
-    """What the probe of this name, in app_probes.py, found."""
-    child = start("tests.bench.app_probes", name)
+def measured(name: str, module: str = "tests.bench.app_probes") -> dict[str, Any]:
+    """What the probe of this name found."""
+    child = start(module, name)
     said, _ = child.communicate()
     if child.returncode:
         raise SystemExit(f"The probe {name!r} failed (see above).")

@@ -72,6 +72,8 @@ def test_the_source_folder_has_the_starter_model_and_no_pictures() -> None:
     assert Path("LICENSE") in files
     assert not [file for file in files if file.is_relative_to("resources/pictures")]
     assert not [file for file in files if file.is_relative_to("app/window")]
+    packages = {file.parent / "__init__.py" for file in files if file.suffix == ".py"}
+    assert packages <= set(files)
 
 
 def test_the_app_does_without_what_is_left_out() -> None:
@@ -107,7 +109,7 @@ def test_the_app_does_without_what_is_left_out() -> None:
         ("psutil-7.2.2.dist-info/METADATA", "/venv/site-packages/…", True),
         ("psutil-7.2.2.dist-info/licenses/LICENSE.txt", "/venv/site-packages/…", True),
         ("psutil-7.2.2.dist-info/RECORD", "/venv/site-packages/…", False),
-        ("source/bin/uv", "/venv/bin/uv", True),
+        ("source/bin/uv", "/usr/lib/uv/uv", True),
     ],
 )
 def test_only_what_is_used_travels(destination: str, source: str, goes: bool) -> None:

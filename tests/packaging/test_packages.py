@@ -14,6 +14,7 @@ import linux_packages
 import macos_bundle
 import metainfo
 import pytest
+import system
 
 EPOCH = 1_790_000_000
 PROGRAM = b"\x7fELF and so on"
@@ -62,6 +63,17 @@ def test_a_folder_for_packages_is_the_same_whenever_it_is_made(
     modes = {name: mode for name, mode, _, _ in first}
     assert modes["usr/lib/mezzotint/mezzotint"] == 0o755
     assert modes["usr/lib/mezzotint/_internal/libz.so.1"] == 0o644
+
+
+@pytest.mark.parametrize("program", [b"", PROGRAM, b"#!/bin/sh\n", b"ELF\x7f0000AI\x02"])
+def test_an_app_image_begins_with_its_runtime_and_with_nothing_else(
+    built: Path, pictures: Path, tmp_path: Path, program: bytes
+) -> None:
+    runtime, file = tmp_path / "runtime", tmp_path / "m.AppImage"
+    runtime.write_bytes(program)
+    with pytest.raises(system.SetUpError, match="runtime"):
+        linux_packages.app_image(built, pictures, tmp_path, file, EPOCH, runtime)
+    assert not file.exists()
 
 
 def test_the_app_is_found_by_the_desktop(built: Path, pictures: Path, tmp_path: Path) -> None:

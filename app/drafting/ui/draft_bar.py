@@ -49,6 +49,7 @@ class DraftBar(QFrame):
         self.pin = _button(actions.pin)
         self.mend = _button(actions.mend)
         self.ask = _button(actions.instruct)
+        self.replay = _button(actions.replay)
         self.keep_all = _button(actions.keep_all)
         self.discard_all = _button(actions.discard_all)
         self.previous = _step_button(actions.previous, "‹")
@@ -68,7 +69,8 @@ class DraftBar(QFrame):
         """For screen readers: what is settled; too small to be seen."""
         self.text.setFixedSize(1, 1)
         parts: list[QWidget] = [self.previous, self.variant, self.next, self.progress, self.label, self.keep]
-        parts += [self.pin, self.retry, self.mend, self.ask, self.names, self.wait, self.restart, self.stop]
+        parts += [self.pin, self.retry, self.mend, self.ask, self.replay, self.names]
+        parts += [self.wait, self.restart, self.stop]
         parts += [self.discard, self.keep_all, self.discard_all, self.facts, self.go_to]
         for widget in parts:
             row.addWidget(widget)
@@ -176,6 +178,7 @@ class DraftBar(QFrame):
         self.facts.setVisible(draft.text is not None)
         for button in (self.retry, self.ask):
             button.setVisible(draft.state is DraftState.SETTLED)
+        self.replay.setVisible(self._actions.replay.isEnabled())
         several = len(self._drafts.overlays) > 1 and draft.text is not None
         self.keep_all.setVisible(several)
         self.discard_all.setVisible(several)
@@ -190,7 +193,8 @@ class DraftBar(QFrame):
         if self.width() > room:
             self.facts.setText(told_shortly)
             self.adjustSize()
-        for widget in (self.facts, self.progress, self.discard_all, self.keep_all, self.ask, self.mend):
+        folding = self.facts, self.progress, self.discard_all, self.keep_all, self.replay, self.ask, self.mend
+        for widget in folding:
             if self.width() > room:
                 widget.hide()
                 self.label.setMinimumWidth(1)

@@ -18,11 +18,20 @@ from PySide6.QtWidgets import (
 )
 
 from app.engine_setup.home import EngineHome
-from app.engine_setup.messages import SetUpOrder
+from app.engine_setup.messages import SetUpOrder, Stage
 from app.engine_setup.plan import Plans, make_plans
 from app.engine_setup.session import SetUpSession, SetUpState
-from app.engine_setup.texts import plan_text, progress_text, ready_text, share_of, update_text, what_for
 from app.engine_setup.ui.network_fields import NetworkFields
+from app.engine_setup.ui.texts import (
+    folder_text,
+    paused_text,
+    plan_text,
+    progress_text,
+    ready_text,
+    share_of,
+    update_text,
+    what_for,
+)
 from app.models.download_rate import DownloadRate
 from app.settings.store import SettingsStore
 from app.widgets.combo_box import ComboBox
@@ -54,6 +63,7 @@ class EnginePage(QWidget):
         self._plans: Plans | None = None
         self._size_bytes = 0
         self._rate = DownloadRate()
+        self._stage: Stage = "checking"
         self._look = BackgroundCall("look what the engine needs", self)
         self._look.returned.connect(self._on_looked)
         self.back_link = link("‹  Settings", self.back.emit, "Back to the settings")
@@ -83,8 +93,9 @@ class EnginePage(QWidget):
         buttons = filled(QHBoxLayout(), self.start, self.pause, self.cancel, spacing=14)
         buttons.addStretch(1)
         rows.addLayout(buttons)
-        for act in (self.from_folder, self.from_network, self.repair, self.remove):
+        for act in (self.repair, self.remove, self.from_network, self.from_folder):
             rows.addWidget(act, 0, Qt.AlignmentFlag.AlignLeft)
+        filled(rows, self.needed)
         rows.addSpacing(4)
         rows.addWidget(self.network)
         rows.addStretch(1)
@@ -98,12 +109,14 @@ class EnginePage(QWidget):
         self.start.clicked.connect(self._on_start)
         self.pause.clicked.connect(self._session.pause)
         self.cancel = link("Cancel", self._ask_cancel)
-        self.from_folder = link("From a folder of wheels…", self._ask_folder)
-        self.from_folder.setToolTip("Take its parts from a folder or a USB stick, without the network.")
+        self.from_folder = link("From files on this computer…", self._ask_folder)
+        self.needed = text_label("What the folder must hold", quiet=True)
         self.from_network = link("From the network", lambda: self._go_on(folder=""))
         self.from_network.setToolTip("Fetch what is missing, in place of what the folder lacks.")
         self.repair = link("Repair", lambda: self._begin())
-        self.repair.setToolTip("Set it up anew; the old one stays until the new one has drafted a paragraph.")
+        self.repair.setToolTip(
+            "Fetch what is missing or broken; the old one stays until the new one has drafted a paragraph."
+        )
         self.remove = link("Remove…", self._ask_remove)
 
     # ---------------------------------------------------------------- what the writer does
@@ -134,11 +147,10 @@ class EnginePage(QWidget):
 
     def _through(self) -> dict[str, str]:
         """The network, as the writer has set it now."""
-        chosen = self._store.current
-        return {"mirror": chosen.engine_mirror, "proxy": chosen.engine_proxy}
+        return {"mirror": self._store.current.engine_mirror, "proxy": self.network.proxy}
 
     def _ask_folder(self) -> None:
-        dialog = QFileDialog(self.window(), "From a folder of wheels")
+        dialog = QFileDialog(self.window(), "The folder with the engine’s files")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -194,7 +206,10 @@ class EnginePage(QWidget):
 
     def _on_progressed(self) -> None:
         progress = self._session.progress
-        if progress.stage == "downloading":
+        if progress.stage != self._stage:
+            self._rate.reset()
+            self._stage = progress.stage
+        if progress.total_bytes:
             self._rate.update(time.monotonic(), progress.done_bytes)
         self._show()
 
@@ -211,7 +226,9 @@ class EnginePage(QWidget):
             told = self._plans.problem
         self.fault.setText(breakable(told))
         mirror, home = self._store.current.engine_mirror, session.home.folder
-        self.facts.setText(breakable(plan_text(plan, plans, home, mirror)) if plan and plans else "")
+        facts = plan_text(plan, plans, home, mirror, is_here=here) if plan and plans else ""
+        self.facts.setText(breakable(facts))
+        self.needed.setText(breakable(folder_text(plan, plans)) if plan and plans else "")
         self.start.setText(
             {SetUpState.PAUSED: "Go on", SetUpState.OUTDATED: "Update"}.get(state, "Set up the engine")
         )
@@ -225,7 +242,8 @@ class EnginePage(QWidget):
             self.start: idle and state is not SetUpState.READY and (plan is not None),
             self.facts: idle and state is not SetUpState.PAUSED and plan is not None,
             self.build: idle and state is not SetUpState.PAUSED and self.build.count() > 0,
-            self.from_folder: idle and plan is not None,
+            self.from_folder: idle and plan is not None and plan.is_listed,
+            self.needed: idle and plan is not None and plan.is_listed,
             self.from_network: bool(order and order.folder),
             self.repair: here,
             self.remove: here,
@@ -244,7 +262,7 @@ class EnginePage(QWidget):
             case SetUpState.RUNNING:
                 return progress_text(session.progress, self._rate, session.waiting)
             case SetUpState.PAUSED:
-                return "The set-up has not ended. It goes on from where it was."
+                return paused_text(session.home.active is not None)
             case SetUpState.LEAVING:
                 return "Deleting…"
             case SetUpState.READY | SetUpState.OUTDATED:

@@ -1,4 +1,4 @@
-"""The mirror and the proxy of a set-up, folded away until they are asked for."""
+"""The mirror and the proxy of a set-up, folded away until they are asked for. No password is stored."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from app.engine_setup.proxy import split_password, with_password
 from app.settings.schema import label
 from app.settings.store import SettingsStore
 from app.widgets.panel import filled, named
 
 _HINTS = {
     "engine_mirror": "In place of files.pythonhosted.org",
-    "engine_proxy": "http://name:password@host:8080",
+    "engine_proxy": "http://name@host:8080",
 }
 
 
@@ -40,15 +41,34 @@ class NetworkFields(QWidget):
         for name, field in self.fields.items():
             field.setPlaceholderText(_HINTS[name])
             field.editingFinished.connect(partial(self._on_written, name))
-            caption = QLabel(label(name))
-            caption.setProperty("quiet", True)
-            caption.setBuddy(field)
-            filled(inner, caption, field)
+            filled(inner, _caption(label(name), field), field)
+        self.password = named(QLineEdit(), "The proxy’s password")
+        self.password.setEchoMode(QLineEdit.EchoMode.Password)
+        self.password.setPlaceholderText("Until you quit; it is not stored")
+        filled(inner, _caption("The proxy’s password", self.password), self.password)
+        self._on_written("engine_proxy")  # one that was stored, or written into the file by hand
+
+    @property
+    def proxy(self) -> str:
+        """With its password."""
+        return with_password(self._store.current.engine_proxy, self.password.text())
 
     def _on_written(self, name: str) -> None:
-        self._store.change(**{name: self.fields[name].text().strip()})
+        field = self.fields[name]
+        text, password = split_password(field.text().strip())
+        field.setText(text)
+        if password:
+            self.password.setText(password)
+        self._store.change(**{name: text})
         self.written.emit()
 
     def _on_disclosed(self, opened: bool) -> None:
         self._folded.setVisible(opened)
         self.disclosure.setText("Network  −" if opened else "Network  +")
+
+
+def _caption(text: str, field: QLineEdit) -> QLabel:
+    caption = QLabel(text)
+    caption.setProperty("quiet", True)
+    caption.setBuddy(field)
+    return caption

@@ -6,8 +6,6 @@ import re
 import unicodedata
 from pathlib import Path
 
-from engine.protocol.errors import FaultError
-
 RECORD = "download.json"
 PARTIAL, TRASH, LOCK = ".partial", ".trash-", ".lock"
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE)
@@ -46,16 +44,3 @@ def name_of(folder: Path) -> str:
     if folder.parent.name == "snapshots":
         return folder.parent.parent.name.removeprefix("models--")
     return folder.name
-
-
-def check_text(path: Path) -> None:
-    """Raises FaultError for a path that is no text: it could be neither kept nor told to another process."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        shown = str(path).encode(errors="replace").decode()
-        raise FaultError(
-            "input",
-            f"The name of “{shown}” has characters that cannot be read.",
-            "Rename the folder, or the one it lies in.",
-        ) from error

@@ -57,7 +57,7 @@ class HubDownload:
         """Raises FaultError."""
         if not (self._order.token.isascii() and self._order.token.isprintable()):
             raise FaultError(
-                "access", "The access token has characters that no token has.", "Copy it once more."
+                "access", "The access token has characters that none can have.", "Copy it once more."
             )
         with disk_space.writing_to(self._folder):
             info = self._fetcher.patiently(self._model_info)

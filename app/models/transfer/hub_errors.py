@@ -108,7 +108,7 @@ def _explain_status(error: HfHubHTTPError, endpoint: str, repo: str, with_token:
     answerer, later = host_of(str(asked)) if refused and elsewhere else host, f"Try again later. {KEPT}"
     other = (True, "network", f"{answerer} answered with error {status}.", later)
     licence = f"Open {page}, accept the licence there, then give an access token of that account ({tokens})."
-    new_token = f"Check the name, or make a new token with the right to read: {tokens}."
+    new_token = f"Check the name, or make a new access token with the right to read: {tokens}."
     own = f"Check the name. If {page} is yours to read, give an access token ({tokens})."
     gone = f"The version of “{repo}” that was chosen is no longer at {host}."
     proxy = f"{_proxy(endpoint) or 'The proxy'} asks for a name and password."

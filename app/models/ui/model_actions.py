@@ -10,6 +10,7 @@ from typing import TypeVar
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from app.documents.files import check_text
 from app.models import library
 from app.models.download_job import DownloadJob, DownloadState
 from app.models.download_queue import DownloadQueue
@@ -17,7 +18,6 @@ from app.models.library import LocalModel
 from app.models.model_entry import ModelEntry, catalogue_name
 from app.models.progress_text import unbroken
 from app.models.transfer import installation
-from app.models.transfer.file_names import check_text
 from app.models.ui.licence_dialog import show_licence
 from app.settings.store import SettingsStore
 from app.widgets.question import question, set_default

@@ -14,9 +14,9 @@ from PySide6.QtGui import QTextCursor, QTextDocument
 
 from app.documents import files, recovery
 from app.documents.document import Document
+from app.documents.recent_files import RecentFile, RecentFiles
 from app.documents.recovery import Recovery, RecoveryCopy, RecoveryStore
 from app.settings.store import SettingsStore
-from app.window.recent_files import RecentFile, RecentFiles
 
 pytestmark = pytest.mark.usefixtures("qapp")
 

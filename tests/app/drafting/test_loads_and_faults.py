@@ -129,9 +129,10 @@ class Telling:
 
     def __init__(self, engine: ProcessEngine) -> None:
         self._engine = engine
-        self.load, self.prepare, self.unload, self.close = (
+        self.load, self.prepare, self.prompt, self.unload, self.close = (
             engine.load,
             engine.prepare,
+            engine.prompt,
             engine.unload,
             engine.close,
         )
@@ -197,7 +198,7 @@ def test_the_memory_is_freed_and_the_next_draft_loads_again(
             await desk.state(state)
         desk.model.unload()
         assert desk.model.ready is None
-        await desk.until(lambda: not engine._loaded)
+        await desk.until(lambda: not engine.loaded)
         engine.how = ""
         desk.drafts.discard_all()
         await desk.settled()

@@ -6,11 +6,13 @@ from PySide6.QtGui import QInputMethodEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.editor.draft_overlay import FRAME_INTERVAL_MS
 from app.editor.gap_layout import space_after
 from app.editor.page import Page
 from engine.protocol.events import Token
 from tests.app.editor.conftest import HEBREW
 from tests.app.pages import TEXT, Draft, begin, cursor_at, make_page, put_caret
+from tests.app.timers import let_pass
 
 Key = Qt.Key
 
@@ -48,9 +50,7 @@ def test_a_draft_makes_room_for_an_input_method(qtbot: QtBot) -> None:
 
     def left() -> float:
         assert draft.overlay.geometry.text is not None
-        return min(
-            run.positions()[0].x() for line in draft.overlay.geometry.text._lines for _, run in line.runs()
-        )
+        return min(rect.left() for rect in draft.overlay.geometry.text.rects_of({0}))
 
     before = left()
     for unfinished in ("にほんご", "に" * 60):
@@ -174,13 +174,11 @@ def test_each_token_has_its_own_ink_in_what_reads_from_the_right(qtbot: QtBot, t
     page = make_page(qtbot, "")
     draft = begin(page, 0)
     draft.overlay.show([Token(f"{word} ", 0.1, True, False) for word in text.split()])
-    draft.overlay._on_frame_due()
+    let_pass(draft.overlay, FRAME_INTERVAL_MS)
     assert draft.overlay.geometry.text is not None
-    left: dict[int, float] = {}
-    for line in draft.overlay.geometry.text._lines:
-        for owner, run in line.runs():
-            left[owner] = min([left.get(owner, 9999.0), *(place.x() for place in run.positions())])
-    assert sorted(left, key=lambda owner: -left[owner]) == list(range(len(text.split())))
+    rects = [draft.overlay.geometry.text.rects_of({token}) for token in range(len(text.split()))]
+    left = [min(rect.left() for rect in of_token) for of_token in rects]
+    assert left == sorted(left, reverse=True)
 
 
 def test_still_lines_and_the_mark_leave_the_words_before_them_alone(qtbot: QtBot) -> None:

@@ -4,10 +4,12 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.editor.draft_overlay import FRAME_INTERVAL_MS
 from app.editor.extent import within
 from engine.protocol.events import Token
 from engine.protocol.requests import Extent
 from tests.app.pages import END, begin, make_page
+from tests.app.timers import let_pass
 
 
 @pytest.mark.parametrize(
@@ -71,9 +73,9 @@ def test_what_will_be_cut_is_shown_until_that_is_certain(qtbot: QtBot) -> None:
         words = (" She", " left", ".", " Then", " it", " rained", ".")
         frame = [Token(word, 0.1 if at < sure else 4.0, at < sure, False) for at, word in enumerate(words)]
         draft.overlay.show(frame)
-        draft.overlay._on_frame_due()
+        let_pass(draft.overlay, FRAME_INTERVAL_MS)
         QApplication.processEvents()
-        return "".join(draft.overlay._fade.pieces).strip()
+        return "".join(draft.overlay.pieces).strip()
 
     assert shown(3) == "She left. Then it rained."
     assert shown(4) == draft.placement.shown(" She left. Then it rained.") == "She left."
@@ -86,6 +88,6 @@ def test_the_gap_does_not_grow_by_what_stands_behind_a_sentence_to_be(qtbot: QtB
     draft.placement.extent = extent
     room = draft.overlay.geometry.gap.height
     draft.overlay.show([Token(" perhaps", 4.0, False, False)] + [Token(" word", 0.1, True, False)] * 120)
-    draft.overlay._on_frame_due()
+    let_pass(draft.overlay, FRAME_INTERVAL_MS)
     QApplication.processEvents()
     assert (draft.overlay.geometry.gap.height > room) is (extent == "paragraph")

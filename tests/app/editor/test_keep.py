@@ -7,10 +7,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text, utf16_length
+from app.editor.draft_overlay import FRAME_INTERVAL_MS
 from app.editor.page import Page
 from engine.protocol.events import Token
 from tests.app.editor.conftest import DRAFT, HEBREW, PLACES
 from tests.app.pages import TEXT, Draft, begin, make_page, put_caret
+from tests.app.timers import let_pass
 
 
 @pytest.mark.usefixtures("company")
@@ -31,6 +33,30 @@ def test_keep_is_one_undo_step_and_redo_brings_it_back(
     assert page.text() == before
     page.redo()
     assert page.text() == kept
+
+
+@pytest.mark.parametrize("text", ["One. Two.", "One.\n\nTwo.", "One two", "One.\nTwo.\n", "  One.\n  Two."])
+@pytest.mark.parametrize("words", ["New.", "New one.\n\nNew two.", "and so on"])
+def test_redo_puts_the_caret_behind_the_draft(qtbot: QtBot, text: str, words: str) -> None:
+    page = make_page(qtbot, text)
+    for place in range(len(text) + 1):
+        draft = Draft(page, place)
+        draft.settle(draft.placement.shown(words))
+        draft.keep()
+        behind = page.textCursor().position()
+        page.undo()
+        page.redo()
+        assert page.textCursor().position() == behind
+        page.undo()
+        assert page.text() == text
+
+
+def test_redo_puts_the_caret_behind_what_was_pasted(qtbot: QtBot) -> None:
+    page = make_page(qtbot, "")
+    page.insertPlainText("One.\n\n")
+    page.undo()
+    page.redo()
+    assert page.textCursor().position() == len("One.\n\n")
 
 
 @pytest.mark.parametrize("text", [TEXT, TEXT + " And then"])
@@ -113,8 +139,8 @@ def test_keep_puts_in_what_was_shown_and_changes_nothing_else(qtbot: QtBot) -> N
         set_document_text(page.document(), text)
         draft = Draft(page, place)
         draft.overlay.show([Token(word, 0.1, True, False) for word in words])
-        draft.overlay._on_frame_due()
-        developing = "".join(draft.overlay._fade.pieces)
+        let_pass(draft.overlay, FRAME_INTERVAL_MS)
+        developing = "".join(draft.overlay.pieces)
         top = draft.overlay.geometry.origin_y()
         shown = draft.placement.shown("".join(words))
         draft.settle(shown)

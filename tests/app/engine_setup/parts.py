@@ -38,10 +38,15 @@ def make_wheels(folder: Path) -> None:
         info = f"{name}-1.0.dist-info"
         files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode()
         files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        files[f"{info}/RECORD"] = b"".join(f"{path},,\n".encode() for path in [*files, f"{info}/RECORD"])
+        lines = [f"{path},sha256={_record_hash(data)},{len(data)}\n" for path, data in files.items()]
+        files[f"{info}/RECORD"] = "".join([*lines, f"{info}/RECORD,,\n"]).encode()
         with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
             for path, data in files.items():
                 wheel.writestr(zipfile.ZipInfo(path), data)
+
+
+def _record_hash(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 def make_lock(wheels: Path, address: str) -> Lock:

@@ -1,4 +1,6 @@
-"""A set-up that is killed, at twenty random moments, or whose disk is full, is whole after the next start."""
+"""A set-up that is killed, whose disk is full or whose network goes, each at twenty random moments, is whole
+after the next start.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ import pytest
 from app.engine_setup.home import EngineHome
 from app.engine_setup.lock import Lock
 from engine.installation import python_of
-from tests.app.engine_setup.parts import try_tiny, write_lock
+from tests.app.engine_setup.conftest import Machine
+from tests.app.engine_setup.parts import Server, try_tiny, write_lock
 
 MOMENTS = 20
 STAGES = ("checking", "python", "downloading", "installing", "trying", "clearing")
@@ -91,9 +94,60 @@ def installed_files(home: EngineHome) -> int:
     return sum(len(files) for one in home.folder.glob("env-*") for _, _, files in os.walk(one))
 
 
-@pytest.mark.parametrize(
-    ("most_bytes", "fetched"), [(1, False), (100_000, False), (290_000, False), (290_000, True)]
-)
+@pytest.mark.parametrize("moment", range(MOMENTS // 2))
+def test_a_repair_killed_at_a_random_moment_leaves_the_engine_that_was_there(
+    driver: Driver, server: Server, lock: Lock, moment: int
+) -> None:
+    assert "done=True" in driver.finish()
+    assert driver.home.active
+    for file in driver.home.active.glob("lib/python*/site-packages/tiny_b/part_7.py"):
+        file.unlink()  # of no use to the trial
+    random = Random(1000 + moment)
+    stage, later = random.choice(("verifying", *STAGES)), random.randrange(3)
+    process = driver.start()
+    assert process.stdout
+    for line in process.stdout:
+        later -= stage in line
+        if stage in line and later < 0:
+            break
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert driver.is_whole()
+    asked = len(server.asked)
+    assert "done=True" in driver.finish()
+    assert driver.is_whole()
+    assert {name for name, _ in server.asked[asked:]} <= {lock.wheels[1].file}
+    assert list(driver.home.active.glob("lib/python*/site-packages/tiny_b/part_7.py"))
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_network_that_goes_at_a_random_moment_costs_no_byte_twice(
+    set_up: Machine, home: EngineHome, server: Server, moment: int
+) -> None:
+    """It stays away until the next start."""
+    random = Random(moment)
+    wheel = random.choice(set_up.lock.wheels)
+    here = random.randrange(wheel.size_bytes)
+    server.cuts = {wheel.file: [here, *[0] * 40]}
+    ended = set_up()
+    assert ended.fault
+    assert ended.fault.kind == "network"
+    server.cuts.clear()
+    asked = len(server.asked)
+    assert set_up().done
+    assert server.asked[asked] == (wheel.file, here)
+    assert server.sent_bytes == set_up.lock.total_bytes
+    assert home.active
+    try_tiny(python_of(home.active), threading.Event())
+
+
+def sizes() -> list[tuple[int, bool]]:
+    random = Random(0)
+    return [(random.randrange(1, 300_000), number % 2 == 1) for number in range(MOMENTS - 2)]
+
+
+@pytest.mark.parametrize(("most_bytes", "fetched"), [(1, False), (290_000, True), *sizes()])
 def test_a_disk_that_takes_no_more_is_told_and_it_goes_on_once_there_is_room(
     driver: Driver, wheels: Path, most_bytes: int, fetched: bool
 ) -> None:
@@ -107,7 +161,7 @@ def test_a_disk_that_takes_no_more_is_told_and_it_goes_on_once_there_is_room(
 
     ended = driver.finish(limit)
     assert "done=False" in ended
-    assert "kind='disk'" in ended or "kind='set-up'" in ended
+    assert "kind='disk'" in ended
     assert not driver.home.active
     assert "done=True" in driver.finish()
     assert driver.is_whole()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +15,13 @@ from pytestqt.qtbot import QtBot
 
 from app.engine_setup import plan as planning
 from app.engine_setup.home import EngineHome
-from app.engine_setup.lock import Lock
+from app.engine_setup.lock import PYTHON, Lock, Requirements
 from app.engine_setup.messages import SetUpOrder
-from app.engine_setup.notices import EngineNotices
 from app.engine_setup.plan import Plans, SetUpPlan, make_plans
 from app.engine_setup.session import SetUpSession, SetUpState
 from app.engine_setup.ui.engine_page import EnginePage
+from app.engine_setup.ui.network_fields import NetworkFields
+from app.engine_setup.ui.notices import EngineNotices
 from app.settings.store import SettingsStore
 from app.widgets.message_bar import MessageBar
 from engine.hardware.backend import BackendError
@@ -65,7 +68,7 @@ def test_what_it_takes_is_told_before_anything_is_fetched(
     assert "127.0.0.1" in page.facts.text()
     assert "1\xa0MB" in page.facts.text()
     assert "10.0\xa0GB" in page.facts.text()
-    assert acts(page) == ["Set up the engine", "From a folder of wheels…"]
+    assert acts(page) == ["Set up the engine", "From files on this computer…"]
     assert server.asked == []
 
 
@@ -80,7 +83,7 @@ def test_set_up_repaired_and_removed(
     assert page.pause.hasFocus()
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
     assert cleared == [[]]
-    assert acts(page) == ["From a folder of wheels…", "Repair", "Remove…"]
+    assert acts(page) == ["From files on this computer…", "Repair", "Remove…"]
     before = home.active
     page.repair.click()
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
@@ -97,7 +100,7 @@ def test_a_failure_is_told_and_can_be_gone_on_with(
     page.start.click()
     qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED, timeout=60_000)
     assert "404" in page.fault.text()
-    assert acts(page) == ["Go on", "Cancel", "From a folder of wheels…"]
+    assert acts(page) == ["Go on", "Cancel", "From files on this computer…"]
     server.status = 0
     page.start.click()
     assert page.fault.isHidden()
@@ -129,6 +132,84 @@ def test_the_network_of_the_writer_is_kept(page: EnginePage, session: SetUpSessi
     assert session.home.order is None or session.home.order.proxy == "http://127.0.0.1:1"
 
 
+def test_a_proxys_password_is_written_into_no_file(
+    page: EnginePage,
+    session: SetUpSession,
+    server: Server,
+    lock: Lock,
+    home: EngineHome,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    far = [dataclasses.replace(one, url=f"http://pypi.invalid/{one.file}") for one in lock.wheels]
+    write_lock(dataclasses.replace(lock, wheels=tuple(far)), tmp_path / "locks")
+    server.password = "anna:to/1@home"
+    field = page.network.fields["engine_proxy"]
+    field.setText(server.address.replace("//", "//anna:to%2F1@home@"))
+    field.editingFinished.emit()
+    assert field.text() == server.address.replace("//", "//anna@")
+    assert page.network.password.text() == "to/1@home"
+    assert page.network.password.displayText() != "to/1@home"
+    session.progressed.connect(session.pause)
+    page.start.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED, timeout=60_000)
+    session.progressed.disconnect(session.pause)
+    for kept in (home.folder / "set-up.json", tmp_path / "settings.json"):
+        assert "anna" in kept.read_text()
+        assert "home@" not in kept.read_text()
+    page.start.click()  # it is told again, though the order on the disk has none
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+
+
+def test_a_password_that_was_written_into_the_settings_leaves_them(tmp_path: Path, qtbot: QtBot) -> None:
+    store = SettingsStore(tmp_path / "settings.json")
+    store.change(engine_proxy="http://anna:secret@host:8080")
+    fields = NetworkFields(store)
+    qtbot.addWidget(fields)
+    assert fields.proxy == "http://anna:secret@host:8080"
+    assert "secret" not in (tmp_path / "settings.json").read_text()
+
+
+def test_a_paused_repair_says_whether_an_engine_is_there_meanwhile(
+    page: EnginePage, session: SetUpSession, home: EngineHome, qtbot: QtBot
+) -> None:
+    def paused() -> str:
+        session.progressed.connect(session.pause)
+        (page.repair if session.state is SetUpState.READY else page.start).click()
+        qtbot.waitUntil(lambda: session.state is SetUpState.PAUSED, timeout=60_000)
+        session.progressed.disconnect(session.pause)
+        return page.state.text()
+
+    alone = paused()
+    page.start.click()
+    qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
+    beside = paused()
+    assert home.active
+    assert beside.startswith(alone)
+    assert len(beside) > len(alone)
+
+
+def test_files_on_this_computer_are_asked_for_only_where_their_list_is_here(
+    session: SetUpSession, lock: Lock, tmp_path: Path, qtbot: QtBot
+) -> None:
+    def page_for(parts: Lock | Requirements, has_python: bool) -> EnginePage:
+        plans = Plans("cpu", "", {"cpu": SetUpPlan("cpu", parts)}, has_python, 10**10)
+        page = EnginePage(session, SettingsStore(tmp_path / "settings.json"), 300, lambda _: plans)
+        qtbot.addWidget(page)
+        page.show()
+        qtbot.waitUntil(lambda: page.build.count() > 0)
+        return page
+
+    listed = page_for(lock, True)
+    assert f" {len(lock.wheels)} files" in listed.needed.text()
+    assert PYTHON not in listed.needed.text()
+    assert PYTHON in page_for(lock, False).needed.text()
+    unlisted = page_for(Requirements(Path("a"), Path("b"), "https://index.invalid/cpu", PYTHON, "d"), True)
+    assert unlisted.start.isVisible()
+    assert not unlisted.from_folder.isVisible()
+    assert not unlisted.needed.isVisible()
+
+
 def test_a_machine_that_needs_another_driver_is_told_and_may_take_the_processor(
     home: EngineHome, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +228,18 @@ def test_without_uv_that_is_told_first(home: EngineHome, tmp_path: Path) -> None
     plans = make_plans(home, uv=tmp_path / "nowhere")
     assert plans.problem
     assert plans.plans
+
+
+def test_a_home_on_a_drive_that_is_not_there_is_told(
+    home: EngineHome, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lock(lock, tmp_path / "locks")
+    monkeypatch.setattr(os.path, "exists", lambda path: not str(path).startswith(("/", str(home.folder))))
+    monkeypatch.setattr(Path, "exists", lambda path: path.suffix == ".toml")
+    plans = make_plans(home, tmp_path / "locks", UV)
+    assert str(home.folder) in plans.problem
+    assert plans.free_bytes == 0
+    assert plans.best == "cpu"
 
 
 class FakeModel(QObject):

@@ -327,6 +327,19 @@ def test_no_python_and_no_network_is_told(set_up: Machine, monkeypatch: pytest.M
     monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:1")
     fault = set_up().fault
     assert fault
+    assert fault.kind == "network"
+    assert PYTHON in fault.message
+    assert "127.0.0.1" in fault.message
+    assert PYTHON in fault.remedy
+
+
+def test_no_python_and_an_address_that_uv_alone_reaches_is_told(
+    set_up: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", (tmp_path / "nowhere").as_uri())
+    fault = set_up().fault
+    assert fault
     assert fault.kind == "set-up"
     assert "cause:" not in fault.message
     assert PYTHON in fault.remedy
@@ -376,12 +389,66 @@ def test_where_no_python_is_here_one_is_fetched(
     assert left_over(home) == []
 
 
+RELEASES = "https://github.com/astral-sh/python-build-standalone/releases/download"
+
+
+def told(machine: Machine, stage: str) -> list[Progress]:
+    return [one for one in machine.reports if isinstance(one, Progress) and one.stage == stage]
+
+
+def test_a_python_is_fetched_on_from_where_it_was_cut_and_its_bytes_are_told(
+    set_up: Machine, home: EngineHome, wheels: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = wheels / "a+b.tar.gz"
+    make_python(archive, f"{RELEASES}/20991231/a%2Bb.tar.gz", monkeypatch)
+    monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", server.address)
+    size = archive.stat().st_size
+    server.cuts = {archive.name: [1, 5_000, *[0] * 40]}
+    assert failure(set_up) == "network"
+    server.cuts.clear()
+    assert set_up().done
+    assert drafts(home)
+    assert [first for name, first in server.asked if name == archive.name][-1] == 5_000
+    progress = told(set_up, "python")
+    assert {one.total_bytes for one in progress} == {0, size}
+    assert progress[-1].done_bytes == size
+    assert any(PYTHON in one.name for one in progress)
+    assert home.pythons.is_dir()
+    assert left_over(home) == ["python"]
+
+
+def test_a_python_with_another_hash_is_thrown_away(
+    set_up: Machine, home: EngineHome, wheels: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = wheels / "python.tar.gz"
+    make_python(archive, f"{RELEASES}/20991231/python.tar.gz", monkeypatch)
+    monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", server.address)
+    good = archive.read_bytes()
+    archive.write_bytes(good[:-1] + b"x")
+    assert failure(set_up) == "set-up"
+    archive.write_bytes(good)
+    assert set_up().done
+    assert drafts(home)
+
+
+def test_a_python_of_uvs_that_is_broken_is_put_in_place_again(
+    set_up: Machine, home: EngineHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "python.tar.gz"
+    make_python(archive, archive.as_uri(), monkeypatch)
+    assert set_up().done
+    for broken in home.pythons.rglob("bin/python*"):
+        if not broken.is_symlink():
+            program(broken, "exit 1")
+    assert set_up().done
+    assert drafts(home)
+
+
 def test_a_folder_of_wheels_brings_python_too(
     set_up: Machine, home: EngineHome, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    releases = "https://github.com/astral-sh/python-build-standalone/releases/download"
     make_python(
-        wheels / "python" / "20991231" / "a+b.tar.gz", f"{releases}/20991231/a%2Bb.tar.gz", monkeypatch
+        wheels / "python" / "20991231" / "a+b.tar.gz", f"{RELEASES}/20991231/a%2Bb.tar.gz", monkeypatch
     )
     set_up.order = msgspec.structs.replace(set_up.order, folder=str(wheels))
     assert set_up().done

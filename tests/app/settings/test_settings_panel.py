@@ -25,10 +25,11 @@ from app.settings.panel import SettingsPanel
 from app.settings.schema import Settings
 from app.settings.store import SettingsStore
 from app.widgets import resources, theme
-from app.widgets.combo_box import ComboBox
+from app.widgets.combo_box import SETTLE_MS, ComboBox
 from app.widgets.panel import SHORT_TEXT
 from engine.hardware.device_groups import combined_device
 from engine.protocol.events import Device, Ready
+from tests.app.timers import let_pass, timer_of
 
 CPU = Device(id="cpu", name="Intel Xeon", total_bytes=24 << 30, free_bytes=int(20.1 * 2**30))
 GPU = Device(id="cuda:0", name="NVIDIA GeForce RTX 4090 Laptop GPU", total_bytes=16 << 30, free_bytes=0)
@@ -197,10 +198,8 @@ def test_keys_on_the_closed_list_of_devices_change_nothing_until_they_rest(
     panel.show_devices((GPU, CPU), None)  # a moment later there is other news of the memory
     assert box.currentData() == "cpu"
     assert changes == []
-    assert box._settling.isActive()
-    box._settling.setInterval(0)  # no one has to wait
-    with qtbot.waitSignal(box.settled):
-        box._settling.start()
+    assert timer_of(box, SETTLE_MS).isActive()
+    let_pass(box, SETTLE_MS)
     assert changes == ["cpu"]
     store.change(device="auto")
     assert box.currentData() == "auto"

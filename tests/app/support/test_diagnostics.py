@@ -49,7 +49,7 @@ def test_the_diagnostics_hold_no_name_and_no_text(qapp: object, log: Path) -> No
     text = diagnostics(settings, None, [DEVICE])
     for secret in ("anna", "Anna", "Clara", "novel", "mine"):
         assert secret not in text
-    for words in (version("torch"), "A processor", "seed: 7", "Permission denied"):
+    for words in (version("torch"), "A processor", "seed: 7", "model_folders: 1", "Permission denied"):
         assert words in text
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.documents.recent_files import RecentFile, RecentFiles
 from app.documents.recovery import RecoveryCopy, RecoveryStore
 from app.models.download_queue import DownloadQueue
 from app.models.transfer.file_names import RECORD
 from app.models.transfer.installation import InstallRecord, partial, read_record, write_record
+from app.provenance.store import records_folder
 from app.settings.store import SettingsStore, default_path
 from app.support.newer_data import NewerDataNotice, newer_data
 from app.widgets.message_bar import MessageBar
-from app.window.recent_files import RecentFile, RecentFiles
 from engine.checkpoints.catalogue import GEMMA_26B, models_folder
 from engine.installation import ACTIVE_FILE, engine_home
 from engine.protocol.errors import FaultError
@@ -121,6 +122,7 @@ def test_all_of_it_is_told_in_one_message(run: Run, emitted: Emitted, own_folder
     for name in "ab":
         put(own_folders / "state" / "mezzotint" / "recovery" / name / "a.recovery")
     put(models_folder() / "gemma.partial" / RECORD)
+    put(records_folder() / "0a-0b.json")
     put(engine_home() / ACTIVE_FILE)
     pressed: list[bool] = []
 
@@ -132,7 +134,11 @@ def test_all_of_it_is_told_in_one_message(run: Run, emitted: Emitted, own_folder
         return bar.text
 
     told = run(scenario())
-    for words in ("your settings, 2 texts", "the engine and a model’s download", "until you quit"):
+    for words in (
+        "your settings, 2 texts",
+        "what was drafted in a text, the engine and a model’s download",
+        "until you quit",
+    ):
         assert words in told
     assert pressed == [True]
 

@@ -22,6 +22,8 @@ OWN = (
     f"{MODELS}/.trash-0a/model.safetensors",
     f"{MODELS}/other.lock",
     "data/mezzotint/engine/active.json",
+    "data/mezzotint/provenance/0a-0b.json",
+    "data/mezzotint/provenance/0a-0c.json.unreadable",
     "data/mezzotint/engine/a/bin/python",
     "data/mezzotint/packed/gemma-0a-4-bit/model.safetensors",
     "cache/mezzotint/triton/kernel",
@@ -38,6 +40,9 @@ OWN = (
 WRITERS = (
     "state/mezzotint/recovery/a/a.recovery",
     "config/mezzotint/presets/1 Continue.txt",
+    "data/mezzotint/history/history.sqlite",
+    "data/mezzotint/history/history.sqlite-wal",
+    "data/mezzotint/history/history.sqlite.unreadable",
 )
 OTHERS = (
     "Documents/ferry.md",

@@ -18,12 +18,29 @@ from tests.app.pages import TEXT
 from tests.fakes import FakeEngine
 
 Open = Callable[[], MainWindow]
+Lose = Callable[[MainWindow], None]
+Opened = list[tuple[MainWindow, EngineThread, RecoveryStore]]
 
 
 @pytest.fixture
-def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
-    opened: list[tuple[MainWindow, EngineThread, RecoveryStore]] = []
+def opened() -> Opened:
+    return []
 
+
+@pytest.fixture
+def lose(opened: Opened) -> Lose:
+    """As if the window's run were killed: the text, which is not saved, is left behind."""
+
+    def lose_one(window: MainWindow) -> None:
+        window.view.document.leave()
+        for recovery in (recovery for other, _, recovery in opened if other is window):
+            recovery.close()
+
+    return lose_one
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot, run: Run, tmp_path: Path, opened: Opened) -> Iterator[Open]:
     def open_one() -> MainWindow:
         worker, recovery = EngineThread(FakeEngine), RecoveryStore()
         window = MainWindow(SettingsStore(tmp_path / "settings.json"), worker, recovery)
@@ -35,11 +52,14 @@ def open_window(qtbot: QtBot, run: Run, tmp_path: Path) -> Iterator[Open]:
 
     yield open_one
     for window, worker, recovery in opened:
+        run(window.view.sent.close())
         run(window.view.drafts.close())
         run(window.model.close())
         assert worker.close()
         window.view.document.close()
+        window.view.keeper.close()
         recovery.close()
+        window.history.close()
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     app.setStyleSheet("")

@@ -173,7 +173,7 @@ def test_the_draft_button_is_shown_whole_or_not_at_all(window: MainWindow) -> No
 def test_the_draft_button_hides_no_text_in_a_narrow_window(
     window: MainWindow, short: str, size_px: int, shown: bool
 ) -> None:
-    window._settings.change(font_size_px=size_px)
+    window.settings.change(font_size_px=size_px)
     window.resize(700, 600)
     set_document_text(window.view.page.document(), "\n".join(("long " * 60, short, "long " * 60)))
     put_caret(window.view.page, 300 + 1 + len(short))
@@ -263,6 +263,7 @@ def test_keep_and_discard_are_in_reach_wherever_the_draft_is(window: MainWindow,
         QApplication.processEvents()
         assert page.viewport().rect().contains(bar.geometry())
         assert bar.keep.isVisible()
+        assert bar.go_to.isVisible()
         assert bar.go_to.text().endswith(arrow)
         put_caret(page, page.cursorForPosition(bar.geometry().center()).position())
         QApplication.processEvents()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QTextCursor
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -12,7 +12,7 @@ from app.application import parse
 from app.documents.text import set_document_text
 from app.window.main_window import MainWindow
 from tests.app.conftest import Run
-from tests.app.pages import TEXT
+from tests.app.pages import TEXT, put_caret
 from tests.app.window.conftest import settle
 
 
@@ -56,7 +56,7 @@ def test_what_the_status_line_has_no_room_for_is_in_its_tooltip(window: MainWind
 
 def test_keys_pressed_in_the_settings_do_not_edit_the_page(window: MainWindow, qtbot: QtBot) -> None:
     set_document_text(window.view.page.document(), TEXT)
-    window._settings.change(panel_open=True)
+    window.settings.change(panel_open=True)
     slider = window.side_panel.panel.findChildren(QSlider)[0]
     slider.setFocus()
     for key in (Qt.Key.Key_A, Qt.Key.Key_X):
@@ -161,7 +161,7 @@ def test_a_screen_reader_says_what_is_written(window: MainWindow, run: Run) -> N
 
 
 def test_settings_are_applied_at_once(window: MainWindow) -> None:
-    window._settings.change(font_size_px=30, theme="dark", panel_open=True)
+    window.settings.change(font_size_px=30, theme="dark", panel_open=True)
     assert window.view.page.font().pixelSize() == 30
     assert window.view.page.theme.name == "dark"
     assert window.side_panel.panel.isVisible()
@@ -172,9 +172,9 @@ def test_settings_are_applied_at_once(window: MainWindow) -> None:
 
 def test_another_theme_keeps_the_size_of_the_letters(window: MainWindow) -> None:
     window.view_menu.zoom(1)
-    size = window._settings.current.font_size_px
+    size = window.settings.current.font_size_px
     for theme in ("dark", "sepia", "light"):
-        window._settings.change(theme=theme)
+        window.settings.change(theme=theme)
         assert window.view.page.font().pixelSize() == size
         assert window.view.page.document().defaultFont().pixelSize() == size
 
@@ -188,6 +188,14 @@ def test_the_status_line_counts_words_and_proves_the_device(window: MainWindow, 
     assert "CPU" in window.status.model.details
     assert window.status.state.text() == "draft ready"
     assert "3 steps" in window.status.state.details
+
+
+def test_the_status_line_tells_how_many_of_the_words_are_selected(window: MainWindow) -> None:
+    set_document_text(window.view.page.document(), "one two\nthree")
+    put_caret(window.view.page, 0)
+    window.view.page.moveCursor(QTextCursor.MoveOperation.NextWord, QTextCursor.MoveMode.KeepAnchor)
+    window.status.word_count.count()
+    assert window.status.words.text() == "1 of 3 words"
 
 
 def test_the_command_line(qapp: QApplication) -> None:

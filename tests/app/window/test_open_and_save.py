@@ -8,14 +8,13 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.documents.recovery import RecoveryStore
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftState
 from app.editor.placement import text_context
 from app.window.main_window import MainWindow
 from tests.app.conftest import Run
 from tests.app.pages import TEXT, put_caret
-from tests.app.window.conftest import Open, settle
+from tests.app.window.conftest import Lose, Open, settle
 from tests.fakes import TEXT as DRAFT
 
 
@@ -143,31 +142,28 @@ def test_closing_while_a_draft_develops_ends_it(window: MainWindow, run: Run, qt
     assert window.view.drafts.current is None
 
 
-def leave_unsaved(window: MainWindow) -> None:
-    """As a run that ends without closing its document: its lock goes, its copy stays."""
+@pytest.fixture
+def left(open_window: Open, lose: Lose) -> str:
+    """What a run that was killed has left."""
+    window = open_window()
     window.view.page.insertPlainText("Not saved.")
-    window.view.document._recovery.write_now()
-    window.view.document._store.submit(lambda: None).result()
-    window.view.document._store._lock = None
+    lose(window)
+    return "Not saved."
 
 
-def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open) -> None:
-    dead = RecoveryStore()
-    leave_unsaved(open_window())
-    dead.close()
+def test_what_was_not_saved_is_offered_at_the_next_start(open_window: Open, left: str) -> None:
     later = open_window()
     later.start(None)
     assert "not saved" in later.offer.text
     later.offer.buttons[0].click()
-    assert later.view.page.text() == "Not saved."
+    assert later.view.page.text() == left
     assert later.view.page.document().isModified()
 
 
 @pytest.mark.parametrize("thrown", [True, False])
 def test_what_was_not_saved_is_thrown_away_for_who_says_it_twice(
-    open_window: Open, qtbot: QtBot, thrown: bool
+    open_window: Open, left: str, qtbot: QtBot, thrown: bool
 ) -> None:
-    leave_unsaved(open_window())
     later = open_window()
     later.start(None)
     later.offer.buttons[1].click()
@@ -180,8 +176,9 @@ def test_what_was_not_saved_is_thrown_away_for_who_says_it_twice(
     assert later.view.page.text() == ""
 
 
-def test_the_offer_outlives_other_messages_and_a_file_that_was_named(open_window: Open, file: Path) -> None:
-    leave_unsaved(open_window())
+def test_the_offer_outlives_other_messages_and_a_file_that_was_named(
+    open_window: Open, left: str, file: Path
+) -> None:
     later = open_window()
     later.start(file)
     later.notice.show_message("A failure.")

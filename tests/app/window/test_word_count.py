@@ -1,5 +1,7 @@
 """Words are counted by Unicode's boundaries, all of them and those that are selected."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,8 +9,9 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
+from app.documents.words import count_words
 from app.window import word_count
-from app.window.word_count import WordCount, count_words
+from app.window.word_count import WordCount
 
 
 @pytest.mark.parametrize(
@@ -45,9 +48,16 @@ def page(qtbot: QtBot) -> QPlainTextEdit:
     return page
 
 
-def _counts(page: QPlainTextEdit) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    count = WordCount(page, page)
+OWNERS = Counter({"M": 4})
+
+
+def _owners(number: int) -> Counter[str]:
+    return Counter({"M": (3, 0, 1)[number]}) if number < 3 else Counter()
+
+
+def _counts(page: QPlainTextEdit) -> list[tuple[int, int, Counter[str]]]:
+    found: list[tuple[int, int, Counter[str]]] = []
+    count = WordCount(page, _owners, page)
     count.counted.connect(lambda *counts: found.append(counts))
     count.count()
     return found
@@ -62,29 +72,29 @@ def test_selected_words(page: QPlainTextEdit, first: int, last: int, selected: i
     cursor.setPosition(first)
     cursor.setPosition(min(last, len(page.toPlainText()) + 1), QTextCursor.MoveMode.KeepAnchor)
     page.setTextCursor(cursor)
-    assert _counts(page) == [(7, selected)]
+    assert _counts(page) == [(7, selected, OWNERS)]
 
 
 def test_a_long_text_is_counted_in_slices(
     page: QPlainTextEdit, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(word_count, "SLICE_S", -1.0)
-    count = WordCount(page, page)
+    count = WordCount(page, _owners, page)
     with qtbot.waitSignal(count.counted) as counted:
         count.count()
         assert not counted.signal_triggered
-    assert counted.args == [7, 0]
+    assert counted.args == [7, 0, OWNERS]
 
 
 def test_an_edit_and_a_selection_are_counted_when_they_rest(page: QPlainTextEdit, qtbot: QtBot) -> None:
-    count = WordCount(page, page)
+    count = WordCount(page, _owners, page)
     count.count()
     with qtbot.waitSignal(count.counted) as counted:
         page.insertPlainText("And ")
-    assert counted.args == [8, 0]
+    assert counted.args == [8, 0, OWNERS]
     with qtbot.waitSignal(count.counted) as counted:
         page.selectAll()
-    assert counted.args == [8, 8]
+    assert counted.args == [8, 8, OWNERS]
 
 
 EDITS = st.lists(
@@ -106,8 +116,8 @@ def test_paragraphs_are_counted_anew_wherever_they_were_touched(
     monkeypatch.setattr(word_count, "SLICE_S", 0.0)  # a count may be interrupted by the next edit
     page.setPlainText("One two three.\n\nFour five.\nSix.")
     found: list[int] = []
-    count = WordCount(page, page)
-    count.counted.connect(lambda words, _selected: found.append(words))
+    count = WordCount(page, _owners, page)
+    count.counted.connect(lambda words, *_: found.append(words))
     cursor = page.textCursor()
     for what, position, length, text in edits:
         end = page.document().characterCount() - 1

@@ -12,12 +12,13 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app.worker.device_monitor import DeviceMonitor
+from app.worker.device_monitor import EVERY_MS, DeviceMonitor
 from engine.checkpoints.memory_estimate import RUNTIME_BYTES
 from engine.hardware import nvidia, system_memory
 from engine.hardware.device_groups import combined_device
 from engine.hardware.system_memory import SystemMemory
 from engine.protocol.events import Device, Loading, Ready
+from tests.app.timers import let_pass, timer_of
 from tests.fakes import nvidia_card, ready
 
 GIB = 2**30
@@ -216,10 +217,10 @@ def test_it_looks_again_and_again_while_a_widget_is_in_view(
         widget.show()
     machine.leave_free(2 * GIB)
     with qtbot.waitSignal(watch.changed):
-        watch._timer.timeout.emit()
-    assert watch._timer.isActive()
+        let_pass(watch, EVERY_MS)
+    assert timer_of(watch, EVERY_MS).isActive()
     widget.hide()
-    assert not watch._timer.isActive()
+    assert not timer_of(watch, EVERY_MS).isActive()
 
 
 def test_without_devices_there_is_nothing_to_look_for(

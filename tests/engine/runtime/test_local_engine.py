@@ -13,12 +13,12 @@ import msgspec
 import pytest
 import torch
 
-from engine.protocol.events import Committed, DraftEvent, Finished, Frame, Prefilled
+from engine.protocol.events import Committed, DraftEvent, Failed, Finished, Frame, Prefilled
 from engine.protocol.requests import Pin, Span
 from engine.runtime.local_engine import LocalEngine
 from tests.engine.conftest import draft, load
 from tests.engine.runtime.conftest import BEFORE, finished_of, frames_of, text_of
-from tests.fakes import draft_request, prepare_request
+from tests.fakes import draft_request, prepare_request, prompt_request
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,20 @@ def test_what_was_read_before_is_reused_and_changes_nothing(
 
 def reused(events: list[DraftEvent]) -> int:
     return next(event.reused_tokens for event in events if isinstance(event, Prefilled))
+
+
+def test_the_prompt_of_a_draft_to_come_is_that_of_the_draft(tiny_session: LocalEngine) -> None:
+    before = "It rained.\n\n" * 40 + "Then "
+    request = msgspec.structs.replace(prompt_request("1", before), context_tokens=64)
+    (told,) = tiny_session.prompt(request, threading.Event())
+    drafted = draft(tiny_session, before, max_steps=1, context_tokens=64)[0]
+    assert isinstance(drafted, Prefilled)
+    expected = msgspec.structs.replace(drafted, request_id="1", reused_tokens=0, prefill_s=0.0)
+    assert told == expected
+    assert told.prompt_tokens <= told.budget_tokens == 64
+    assert told.prompt == before[told.cut_chars :].rstrip()
+    (failed,) = LocalEngine().prompt(request, threading.Event())
+    assert isinstance(failed, Failed)
 
 
 def test_reading_ahead_leaves_the_draft_nothing_to_read(tiny_session: LocalEngine) -> None:

@@ -14,12 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Loading, Ready
+from engine.protocol.events import (
+    Cancelled,
+    Committed,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    Loading,
+    Prefilled,
+    Ready,
+)
 from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest
 from engine.runtime import child_process, process_engine
 from engine.runtime.process_engine import ProcessEngine
 from tests import fakes
-from tests.fakes import draft_request, prepare_request
+from tests.fakes import draft_request, prepare_request, prompt_request
 
 ROOT = Path(__file__).parents[3]
 LOAD = LoadRequest(request_id="load", model="fake")
@@ -137,6 +147,20 @@ def test_a_draft_dropped_halfway_is_cancelled(engine: ProcessEngine) -> None:
     next(events)
     del events
     assert {event.request_id for event in draft(engine, request_id="2")} == {"2"}
+
+
+def test_a_prompt_is_told_and_a_lost_model_loaded_for_it(
+    engine: ProcessEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(engine)
+    request = prompt_request("1", "It rained. ")
+    (told,) = engine.prompt(request, threading.Event())
+    assert isinstance(told, Prefilled)
+    assert told.prompt == "It rained. "
+    failed(draft(engine, "exit"))
+    again = list(engine.prompt(request, threading.Event()))
+    assert [type(event) for event in again[-2:]] == [Ready, Prefilled]
+    caplog.clear()
 
 
 def test_a_draft_does_not_wait_for_a_prepare(engine: ProcessEngine) -> None:

@@ -24,7 +24,7 @@ from engine.protocol.requests import (
 )
 from engine.runtime import server
 from tests import fakes
-from tests.fakes import draft_request, prepare_request
+from tests.fakes import draft_request, prepare_request, prompt_request
 
 ROOT = Path(__file__).parents[3]
 LOAD = LoadRequest(request_id="load", model="fake")
@@ -97,6 +97,14 @@ def test_a_prepare_is_answered_by_nothing(child: Child) -> None:
     of_the_future = encode(prepare()).replace(b'"before"', b'"colour":"blue","before"')
     child.send(prepare(), LOAD, prepare(), of_the_future, draft("1"))
     assert {event.request_id for event in child.until(Finished, "1")} == {"load", "1"}
+
+
+def test_a_prompt_is_told_by_one_event(child: Child) -> None:
+    child.send(prompt_request("0", "It rained."), LOAD, prompt_request("1", "It rained. "))
+    child.until(Failed, "0")
+    (told,) = (event for event in child.until(Prefilled, "1") if event.request_id == "1")
+    assert isinstance(told, Prefilled)
+    assert (told.prompt, told.cut_chars) == ("It rained. ", 0)
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,16 @@ from typing import get_args
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.models.download_job import MOVING, RESUMABLE, RUNNING, DownloadJob, DownloadState, lock
+from app.models.download_job import MOVING, QUIET_MS, RESUMABLE, RUNNING, DownloadJob, DownloadState, lock
 from app.models.download_queue import DownloadQueue
 from app.models.transfer import disk_space, installation
 from app.models.transfer.file_names import RECORD
 from app.models.transfer.messages import Done, Failed, HubOrder, Progress, Stage
 from engine.checkpoints.catalogue import models_folder
 from engine.protocol.errors import Fault, FaultError
-from tests.app.models.downloads.conftest import TIMEOUT_MS, until, until_gone
+from tests.app.models.downloads.conftest import until, until_gone
 from tests.app.models.hub_server import COMMIT, REPO, WEIGHTS, Hub, is_whole, make_model
+from tests.app.timers import let_pass
 
 
 def test_a_broken_model_is_replaced(hub: Hub, downloads: DownloadQueue, folder: Path, qtbot: QtBot) -> None:
@@ -120,8 +121,7 @@ def test_what_no_longer_moves_has_no_rate(downloads: DownloadQueue, qtbot: QtBot
             Progress(stage="downloading", done_bytes=100 * second, total_bytes=1000, elapsed_s=second)
         )
     assert (item.rate.bytes_per_s, item.seconds_left) == (100, 8)
-    with qtbot.waitSignal(item.progressed, timeout=TIMEOUT_MS):
-        item._quiet.setInterval(1)
+    let_pass(item, QUIET_MS)
     assert (item.rate.bytes_per_s, item.seconds_left) == (0, None)
 
 

@@ -19,7 +19,7 @@ from tests.fakes import finished, nvidia_card, ready
 
 def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        window._settings.change(model="diffusiongemma-26b", precision="bf16")
+        window.settings.change(model="diffusiongemma-26b", precision="bf16")
         window.model.devices = (RTX_4090, CPU)
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert window.notice.text == (
@@ -29,14 +29,14 @@ def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWin
         assert offers(window.notice) == ["Use 4-bit", "Use the starter model"]
         window.notice.buttons[0].click()
         assert window.notice.isHidden()
-        assert window._settings.current.precision == "4-bit"
+        assert window.settings.current.precision == "4-bit"
         assert window.model.loading is not None
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         window.model.devices = (RTX_3060, CPU)
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert offers(window.notice) == ["Use the starter model"]
         window.notice.buttons[0].click()
-        assert (window._settings.current.model, window._settings.current.precision) == ("starter", "auto")
+        assert (window.settings.current.model, window.settings.current.precision) == ("starter", "auto")
         await until(lambda: window.model.ready is not None)
 
     run(scenario())
@@ -49,7 +49,7 @@ def test_a_draft_that_runs_out_tells_what_is_free_now(
     monkeypatch.setattr(nvidia, "nvidia_gpus", lambda: (gpu,))
 
     async def scenario() -> None:
-        window._settings.change(model="diffusiongemma-26b", precision="4-bit")
+        window.settings.change(model="diffusiongemma-26b", precision="4-bit")
         window.model.loading = None
         stand(window, RTX_4090, CPU)
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
@@ -79,7 +79,7 @@ def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
     monkeypatch.setattr(window.model, "reload", lambda: None)
 
     async def scenario() -> None:
-        window._settings.change(model="diffusiongemma-26b", precision="4-bit", device=RTX_3060.uuid)
+        window.settings.change(model="diffusiongemma-26b", precision="4-bit", device=RTX_3060.uuid)
         window.model.devices = (RTX_3060, CPU)
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", "Choose less."))
         assert offers(window.notice) == ["Use the starter model"]
@@ -96,7 +96,7 @@ def test_trying_again_loads_or_drafts_again(window: MainWindow, run: Run) -> Non
         await until(lambda: window.model.ready is not None)
         assert window.view.drafts.current is None
         window.model.ready = msgspec.structs.replace(ready("1"), precision="bf16")
-        window._settings.change(context_tokens=256)
+        window.settings.change(context_tokens=256)
         window.view.drafts.failed.emit(Fault("out-of-memory", "No memory.", ""))
         assert offers(window.notice) == ["Close other programs and try again"]
         window.notice.buttons[0].click()
@@ -107,7 +107,7 @@ def test_trying_again_loads_or_drafts_again(window: MainWindow, run: Run) -> Non
 
 def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        window._settings.change(device="GPU-7")
+        window.settings.change(device="GPU-7")
         window.model.unload()
         window.model.devices = (RTX_4090, CPU)
         window.view.drafts.failed.emit(
@@ -117,13 +117,13 @@ def test_a_device_that_is_gone_is_a_choice_and_nothing_runs_elsewhere(window: Ma
         assert offers(window.notice) == ["Use RTX 4090", "Open the settings"]
         window.notice.buttons[1].click()
         assert window.side_panel.panel.isVisible()
-        assert window._settings.current.device == "GPU-7"
+        assert window.settings.current.device == "GPU-7"
         assert window.model.loading is None
         window.view.drafts.failed.emit(
             Fault("device-missing", "There is no device “GPU-7” here.", "Choose one.")
         )
         window.notice.buttons[0].click()
-        assert window._settings.current.device == "GPU-4090"
+        assert window.settings.current.device == "GPU-4090"
         await until(lambda: window.model.ready is not None)
 
     run(scenario())
@@ -135,7 +135,7 @@ def test_a_fault_is_history_once_a_model_is_loaded(window: MainWindow, run: Run)
             Fault("device-missing", "There is no device “GPU-7” here.", "Choose one.")
         )
         assert window.notice.isVisible()
-        window._settings.change(device="cpu")
+        window.settings.change(device="cpu")
         await until(lambda: window.model.ready is not None)
 
     run(scenario())
@@ -176,7 +176,7 @@ def test_what_has_not_arrived_is_told_when_nobody_looks(
 
 def test_a_model_that_is_gone_leaves_another_one(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
-        window._settings.change(model="/stick/mine")
+        window.settings.change(model="/stick/mine")
         window.view.drafts.failed.emit(Fault("input", "There is no model “/stick/mine”.", "Give a folder."))
         assert window.notice.text.endswith("connect the disk that this one lies on.")
         assert offers(window.notice) == ["Use the starter model", "See models"]

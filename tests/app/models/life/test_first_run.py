@@ -11,7 +11,7 @@ from app.window.main_window import MainWindow
 from engine.protocol.events import Loading
 from tests.app.models.desk import CPU, RTX_4090
 from tests.app.models.life.conftest import offers, stand
-from tests.app.window.conftest import Open
+from tests.app.window.conftest import Lose, Open
 
 
 def test_the_real_model_is_offered_to_a_new_writer(window: MainWindow) -> None:
@@ -98,12 +98,10 @@ def test_it_does_not_come_once_the_models_were_seen(window: MainWindow) -> None:
     assert window.welcome.isHidden()
 
 
-def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window: Open) -> None:
+def test_it_waits_for_another_start_when_an_unsaved_text_is_offered(open_window: Open, lose: Lose) -> None:
     first = open_window()
     first.view.page.insertPlainText("Not saved.")
-    first.view.document._recovery.write_now()
-    first.view.document._store.submit(lambda: None).result()
-    first.view.document._store._lock = None
+    lose(first)
     later = open_window()
     later.start(None)
     stand(later, RTX_4090, CPU)

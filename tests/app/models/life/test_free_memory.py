@@ -7,15 +7,17 @@ import threading
 import pytest
 import torch
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QComboBox, QLabel
 
 from app.window.main_window import MainWindow
+from app.worker.device_monitor import EVERY_MS
 from engine.hardware import nvidia, selection, torch_devices
 from engine.protocol.errors import Fault, FaultError
 from engine.protocol.events import Device
 from tests.app.conftest import Run
 from tests.app.models.desk import CPU, RTX_3060, RTX_4090
 from tests.app.models.life.conftest import offers, stand
+from tests.app.timers import timer_of
 from tests.app.window.conftest import settle
 from tests.fakes import nvidia_card
 
@@ -32,7 +34,7 @@ def test_the_driver_is_never_asked_in_the_window_s_own_thread(
     monkeypatch.setattr(nvidia, "nvidia_gpus", gpus)
     window.start(None)
     run(settle(window))
-    window._settings.change(panel_open=True)
+    window.settings.change(panel_open=True)
     stand(window, RTX_4090, CPU)
     window.side_panel.open_models()
     assert "NVIDIA GeForce RTX 4090 · " in window.side_panel.panel.findChildren(QComboBox)[0].itemText(1)
@@ -42,13 +44,13 @@ def test_the_driver_is_never_asked_in_the_window_s_own_thread(
 
 
 def test_what_is_free_is_read_while_the_panel_is_in_view(window: MainWindow) -> None:
-    timer = window.devices._timer
+    timer = timer_of(window.devices, EVERY_MS)
     assert not timer.isActive()
     window.side_panel.open_models()
     assert timer.isActive()
     window.side_panel.panel.show_settings()
     assert timer.isActive()
-    window._settings.change(panel_open=False)
+    window.settings.change(panel_open=False)
     assert not timer.isActive()
     window.side_panel.open_models()
     window.close()
@@ -57,7 +59,7 @@ def test_what_is_free_is_read_while_the_panel_is_in_view(window: MainWindow) -> 
 
 @pytest.mark.parametrize("panel_open", [False, True])
 def test_a_message_is_whole_in_the_narrowest_window(window: MainWindow, panel_open: bool) -> None:
-    window._settings.change(panel_open=panel_open)
+    window.settings.change(panel_open=panel_open)
     window.notice.show_message(
         "There is not enough memory.",
         "DiffusionGemma 26B in full precision needs about 48.6 GB; RTX 4090 had 22.9 GB free.",
@@ -67,7 +69,8 @@ def test_a_message_is_whole_in_the_narrowest_window(window: MainWindow, panel_op
     QCoreApplication.processEvents()
     window.resize(1, 1)
     QCoreApplication.processEvents()
-    label = window.notice._text
+    label = window.notice.findChild(QLabel)
+    assert label is not None
     assert window.width() < 900
     assert window.notice.width() < 540
     assert label.height() >= label.heightForWidth(label.width())
@@ -89,7 +92,7 @@ def test_what_was_free_is_what_the_engine_saw_and_hidden_cards_count(
     stand(window, RTX_3060, CPU)
 
     async def scenario() -> None:
-        window._settings.change(model="diffusiongemma-26b", device=RTX_3060.uuid)
+        window.settings.change(model="diffusiongemma-26b", device=RTX_3060.uuid)
         window.model.unload()
         window.model.devices = (RTX_3060, CPU)
         window.view.drafts.failed.emit(Fault("out-of-memory", "There is not enough memory.", ""))
@@ -109,7 +112,7 @@ def test_why_pytorch_cannot_use_the_chosen_card_is_told(
     window.model.idle_card = torch_devices.idle_card()
 
     async def scenario() -> None:
-        window._settings.change(device="GPU-7")
+        window.settings.change(device="GPU-7")
         window.model.unload()
         window.model.devices = (CPU,)
         window.view.drafts.failed.emit(raised.value.fault)
@@ -135,6 +138,7 @@ def test_long_words_leave_the_window_its_width(window: MainWindow) -> None:
     QCoreApplication.processEvents()
     assert window.width() == 560
     assert path in window.notice.text
-    label = window.notice._text
+    label = window.notice.findChild(QLabel)
+    assert label is not None
     assert label.minimumSizeHint().width() <= label.width()
     assert window.status.model.width() >= window.status.model.sizeHint().width()

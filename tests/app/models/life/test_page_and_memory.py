@@ -37,7 +37,7 @@ def test_downloads_begin_with_the_page_and_end_with_the_window(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DownloadJob, "start", lambda item: item.enter(DownloadState.CHECKING))
-    window._settings.change(panel_open=True)
+    window.settings.change(panel_open=True)
     assert "downloads" not in vars(window)
     window.side_panel.open_models()
     item = window.side_panel.downloads.download("owner/model")
@@ -59,7 +59,7 @@ def test_what_arrived_is_used_with_one_click(
         finish_scan(window.side_panel.models_page)
         assert offers(window.notice) == ["Use it"]
         window.notice.buttons[0].click()
-        assert window._settings.current.model == str(item.folder)
+        assert window.settings.current.model == str(item.folder)
         await until(lambda: window.model.ready is not None)
 
     run(scenario())
@@ -75,9 +75,9 @@ def test_what_arrived_and_was_removed_since_is_not_used(window: MainWindow) -> N
     window.model_notices.show_arrived(entry)
     assert entry.local is not None
     window.side_panel.models_page.acts.remove(entry.local)
-    chosen = window._settings.current
+    chosen = window.settings.current
     window.notice.buttons[0].click()
-    assert window._settings.current == chosen
+    assert window.settings.current == chosen
     assert window.notice.text == "owner--model is not here any more."
     assert offers(window.notice) == ["See models"]
 
@@ -129,19 +129,19 @@ def test_a_context_for_which_automatic_is_another_precision_loads_it(window: Mai
     card = msgspec.structs.replace(RTX_3060, total_bytes=20 << 30, free_bytes=20 << 30)
 
     async def scenario() -> None:
-        window._settings.change(model="diffusiongemma-26b")
+        window.settings.change(model="diffusiongemma-26b")
         loads = []
         for context in (8192, 32768, 30000, 8192):
             window.model.unload()
             window.model.ready = msgspec.structs.replace(ready("1"), device=card, precision="4-bit")
-            window._settings.change(context_tokens=context)
+            window.settings.change(context_tokens=context)
             loads.append(window.model.ready is None)
         assert loads == [False, True, True, False]
         window.model.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
-        window._settings.change(font_size_px=24)
-        window._settings.change(precision="bf16")
+        window.settings.change(font_size_px=24)
+        window.settings.change(precision="bf16")
         window.model.ready = msgspec.structs.replace(ready("1"), device=card, precision="bf16")
-        window._settings.change(context_tokens=32768)
+        window.settings.change(context_tokens=32768)
         assert window.model.ready is not None
         window.model.unload()
 
@@ -157,11 +157,11 @@ def test_another_model_device_or_precision_is_loaded_at_once(
     async def scenario() -> None:
         window.view.commands.draft()
         await until(lambda: window.view.drafts.state is DraftState.DENOISING)
-        window._settings.change(**{setting: value})
+        window.settings.change(**{setting: value})
         assert window.view.drafts.current is None
         assert window.model.loading is not None
-        window._settings.change(font_size_px=24)
-        window._settings.change(model="starter")
+        window.settings.change(font_size_px=24)
+        window.settings.change(model="starter")
         await until(lambda: window.model.ready is not None)
 
     run(scenario())

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from app.models.download_queue import DownloadQueue
 from app.models.transfer import installation
 from app.models.ui.models_page import ModelsPage
+from app.widgets.combo_box import SETTLE_MS
 from engine.checkpoints.catalogue import GEMMA_26B, STARTER, models_folder
 from engine.protocol.events import Device, Loading
 from tests.app.models.desk import (
@@ -29,6 +30,7 @@ from tests.app.models.desk import (
     on_card,
     scan,
 )
+from tests.app.timers import let_pass
 
 
 def test_in_use_loading_unloaded_and_failed(desk: Desk) -> None:
@@ -77,12 +79,10 @@ def test_keys_on_the_closed_list_reload_nothing_until_they_rest(desk: Desk, qtbo
     box = desk.gemma.precision
     for _ in range(3):
         QTest.keyClick(box, Qt.Key.Key_Down)
-    desk.page.models._show()
+    desk.model.changed.emit()
     assert box.currentData() == "4-bit-tight"
     assert changes == []
-    box._settling.setInterval(0)
-    with qtbot.waitSignal(box.settled):
-        box._settling.start()
+    let_pass(box, SETTLE_MS)
     assert changes == ["4-bit-tight"]
     QTest.keyClick(box, Qt.Key.Key_Up)
     QTest.keyClick(box, Qt.Key.Key_Down)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from app.models.download_job import DownloadState
-from app.models.transfer.messages import Waiting
+from app.models.download_job import SECOND_MS, DownloadState
+from app.models.transfer.messages import HubOrder, Waiting
 from engine.checkpoints.catalogue import GEMMA_26B
 from engine.protocol.errors import Fault
 from tests.app.models.desk import (
     Desk,
     acts,
 )
+from tests.app.timers import let_pass, timer_of
 
 
 def test_a_press_on_download_asks_once(desk: Desk) -> None:
@@ -39,11 +40,11 @@ def test_while_it_downloads(desk: Desk) -> None:
         assert (
             desk.gemma.state.text() == f"The connection is lost · trying again {again}\n18.4 of 51.7\u00a0GB"
         )
-    assert item._second.isActive()
-    item._on_second()
+    assert timer_of(item, SECOND_MS).isActive()
+    let_pass(item, SECOND_MS)
     assert desk.gemma.state.text().startswith("The connection is lost · trying again now")
     item.pause()
-    assert not item._second.isActive()
+    assert not timer_of(item, SECOND_MS).isActive()
 
 
 def test_paused_and_on(desk: Desk) -> None:
@@ -97,7 +98,8 @@ def test_a_token_is_asked_for_only_where_the_repository_does(desk: Desk) -> None
     assert desk.gemma.token.isVisible()
     desk.gemma.token.setText(" hf_secret ")
     QTest.keyClick(desk.gemma.token, Qt.Key.Key_Return)
-    assert getattr(item._order, "token") == "hf_secret"  # noqa: B009 - an import's order has none
+    assert isinstance(item.order, HubOrder)
+    assert item.order.token == "hf_secret"
     assert item.state is DownloadState.CHECKING
     assert desk.gemma.token.isHidden()
     assert desk.gemma.token.text() == ""

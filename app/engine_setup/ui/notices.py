@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.drafting.controller import DraftController
 from app.engine_setup.session import SetUpSession, SetUpState
-from app.engine_setup.texts import share_of
+from app.engine_setup.ui.texts import share_of
 from app.widgets.message_bar import MessageBar
 from app.worker.model_session import ModelSession
 from engine.protocol.errors import Fault

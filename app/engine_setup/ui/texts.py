@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.engine_setup.fetch import PYPI_FILES
-from app.engine_setup.lock import PYTHON
+from app.engine_setup.lock import PYTHON, Lock
 from app.engine_setup.messages import Progress
 from app.engine_setup.plan import Plans, SetUpPlan
 from app.models.download_rate import DownloadRate
@@ -18,6 +18,7 @@ from engine.hardware.backend import BUILDS
 _STAGES = {
     "checking": "Looking for room",
     "listing": "Making the list of the parts",
+    "verifying": "Checking what is here",
     "python": "Getting Python",
     "downloading": "Fetching",
     "reading": "Checking the files",
@@ -25,9 +26,17 @@ _STAGES = {
     "trying": "Drafting a paragraph to try it",
     "clearing": "It drafts; clearing up",
 }
-_SHARES = {"installing": 0.8, "trying": 0.95, "clearing": 0.98}
+_SHARES = {
+    "python": 0.04,
+    "downloading": 0.06,
+    "reading": 0.06,
+    "installing": 0.8,
+    "trying": 0.95,
+    "clearing": 0.98,
+}
 """Of the whole, where these stages begin; the others at its beginning."""
-_LENGTHS = {"downloading": 0.8, "reading": 0.8, "installing": 0.15}
+_LENGTHS = {"verifying": 0.04, "python": 0.02, "downloading": 0.74, "reading": 0.74, "installing": 0.15}
+_FETCHING = ("python", "downloading")
 
 
 def share_of(progress: Progress) -> float:
@@ -42,8 +51,9 @@ def progress_text(progress: Progress, rate: DownloadRate, waiting: str) -> str:
         lines[0] += f" · {amount(progress)}"
     if waiting:
         lines.append(f"{waiting} It is tried again by itself.")
-    elif progress.stage == "downloading" and rate.bytes_per_s > 0:
-        lines.append(time_left(rate.seconds_left(progress.total_bytes - progress.done_bytes)))
+    elif progress.stage in _FETCHING:
+        left = time_left(rate.seconds_left(progress.total_bytes - progress.done_bytes))
+        lines.append(" · ".join(filter(None, (left, progress.name))))
     return unbroken("\n".join(filter(None, lines)))
 
 
@@ -51,9 +61,11 @@ def amount(progress: Progress) -> str:
     return f"{disk_text(progress.done_bytes)} of {disk_text(progress.total_bytes)}"
 
 
-def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str) -> str:
-    """What is fetched, from where, and what it takes: before it begins."""
-    about = "" if plan.is_listed else "about "
+def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str, *, is_here: bool) -> str:
+    """What is fetched, from where, and what it takes: before it begins. is_here: an engine is set up, of
+    which what is whole is taken over.
+    """
+    about = "what is missing or broken, at most " if is_here else "" if plan.is_listed else "about "
     hosts = " and ".join(plan.hosts)
     if mirror:
         hosts = hosts.replace(urlsplit(PYPI_FILES).hostname or "", mirror)
@@ -70,6 +82,22 @@ def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str) -> str:
             " their hashes are the index’s."
         )
     return unbroken("\n".join(lines))
+
+
+def folder_text(plan: SetUpPlan, plans: Plans) -> str:
+    """What the files on this computer must be that take the network's place."""
+    wheels = len(plan.parts.wheels) if isinstance(plan.parts, Lock) else 0
+    python = "" if plans.has_python else f", and Python {PYTHON} in a folder “python” beside them"
+    return unbroken(
+        f"For a computer without a network: a folder or a USB stick with the {wheels} files (.whl) that this"
+        f" version is made with{python}. If one is missing, its name is told."
+    )
+
+
+def paused_text(is_beside: bool) -> str:
+    """is_beside: an engine was there before, and is."""
+    drafts = " Until then the engine that was there before goes on drafting." if is_beside else ""
+    return f"The set-up has not ended. It goes on from where it was.{drafts}"
 
 
 def home_path(folder: Path) -> str:
