@@ -251,7 +251,8 @@ def _close_all(pipe: os.stat_result) -> None:
 
 
 if __name__ == "__main__":
-    serve(lambda _: FakeEngine(os.dup(1)))
+    raw = os.dup(1)
+    serve(lambda _: FakeEngine(raw))
 
 
 def nvidia_card(name: str, uuid: str, total_bytes: int, free_bytes: int, fp8: bool = False) -> Device:
