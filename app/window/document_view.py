@@ -78,7 +78,7 @@ class DocumentView(QWidget):
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
         self.checks = DraftChecks(self.page, self.drafts, settings)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
-        DraftedWords(self.provenance, self.drafts, self.picking, model)
+        self.drafted_words = DraftedWords(self.provenance, self.drafts, self.picking, model)
         self.hints = FindingHints(self.page, self.drafts, self.picking)
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)

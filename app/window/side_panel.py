@@ -125,6 +125,8 @@ class SidePanel(QObject):
         replay = ReplayView(view.page, self._settings, view.document.folder)
         replay.saved.connect(view.replay.saved)
         replay.failed.connect(view.replay.failed)
+        actions.putting_in.connect(view.drafted_words.put_in)
+        actions.copying.connect(view.drafted_words.copy)
         page = HistoryDrawer(self._history, self._settings, actions, replay, self.panel.width())
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_closed)

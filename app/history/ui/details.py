@@ -132,12 +132,12 @@ class DraftDetails(QWidget):
     # ---------------------------------------------------------------- what is done with it
 
     def _insert(self) -> None:
-        if shown := self.shown:
-            self._actions.insert(shown.text)
+        if self.record and (shown := self.shown):
+            self._actions.insert(shown.text, self.record.model)
 
     def _copy(self) -> None:
-        if shown := self.shown:
-            self._actions.copy(shown.text)
+        if self.record and (shown := self.shown):
+            self._actions.copy(shown.text, self.record.model)
 
     def _compare(self) -> None:
         if shown := self.shown:

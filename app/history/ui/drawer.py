@@ -209,8 +209,7 @@ class HistoryDrawer(QWidget):
     # ---------------------------------------------------------------- keys
 
     def _insert(self) -> None:
-        if shown := self.details.shown:
-            self._actions.insert(shown.text)
+        self.details.insert.click()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
