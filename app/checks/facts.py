@@ -18,7 +18,7 @@ from app.drafting.finding import Finding
 from app.editor.passages import names, without_code
 from engine.protocol.requests import Span
 
-NEAR_CHARACTERS = 5_000
+NEAR_CHARACTERS = 3_000
 """Of the text on either side: read word by word. What lies farther is searched for what is not there."""
 NAME_CHARACTERS = 1_500
 """So much of it tells what is a name."""

@@ -101,8 +101,10 @@ def _glued(text: str, first: int, last: int, language: Language | None) -> Itera
     alone = frozenset[str]() if compounds else frozenset(WORD.findall(text))
     for found in _GLUED.finditer(text, first, last):
         head, tail = found.groups()
-        is_common = head in common or tail.casefold() in common
-        if min(len(head), len(tail)) > 1 and (is_common or alone.issuperset((head, tail))):
+        are_common = head.casefold() in common, tail.casefold() in common
+        # With a capital at its start it may be a name, as WordPress is.
+        begins_small = head[0].islower() and (any(are_common) or alone.issuperset((head, tail)))
+        if (begins_small or all(are_common)) and min(len(head), len(tail)) > 1:
             yield Span(*found.span())
 
 
@@ -113,7 +115,7 @@ def _repeated(text: str, first: int, last: int) -> Iterator[Span]:
     said: set[str] = set()
     drafted: list[tuple[Span, str]] = []
     for start, sentence in _sentences(text[begins:ends], begins):
-        words = WORD.findall(sentence.casefold())
+        words = re.findall(r"\w+", sentence.casefold())
         letters = "".join(words)
         wide = east_asian_width(letters[:1] or " ") in "WF"  # written without spaces
         if len(letters) < _LEAST_LETTERS - 4 * wide or (len(words) < _LEAST_WORDS and not wide):

@@ -74,6 +74,8 @@ def _is_number(value: str) -> bool:
 
 def _spelled(text: str, language: Language) -> Iterator[Number]:
     """“two hundred and five”: words that belong together, and their value."""
+    if not language.noun_capitals and language.numbers.keys().isdisjoint(WORD.findall(text.casefold())):
+        return  # most texts have none, which is found out sooner
     run: list[re.Match[str]] = []
     parts: list[int] = []
     for word in WORD.finditer(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from unicodedata import category
 
 from app.editor.join import ends_sentence
 from engine.protocol.requests import Span
@@ -21,7 +22,8 @@ _LOW_OPEN = re.compile(r"(?<!\S)‚(?=\w)")
 _LOW_CLOSED = re.compile(r"(?<=\S)[‘’](?!\w)")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _SMILEY = re.compile(r"[:;=8]-?[([{]\Z")
-_OPENS = "([{—–-¿¡„“«»‘'"
+_OPENS = "([{—–-¿¡„“«»‘'<>=/|+*:"
+_STOPS = ".,;:!?)]}>"
 _REACH = 24
 
 
@@ -49,8 +51,12 @@ def lone_marks(text: str, first: int, last: int) -> Iterator[Span]:
 
 
 def _with_word(text: str, at: int, first: int, last: int) -> Span:
-    """From space to space, or a few characters where none are."""
+    """From space to space, or a few characters where none are; of a closing mark only the stop before it."""
     start, end = at, at + 1
+    if text[at] in '"”' and text[max(0, at - 1) : at].strip() and not text[end : end + 1].isalnum():
+        while start > first and category(text[start - 1]) == "Po" and text[start - 1] != '"':
+            start -= 1
+        return Span(start, end)
     while start > max(first, at - _REACH) and not text[start - 1].isspace():
         start -= 1
     while end < min(last, at + _REACH) and not text[end].isspace():
@@ -79,7 +85,7 @@ def _at_quote(text: str, start: int, at: int, quotes: list[int]) -> Iterator[int
     char, before, behind = text[at], text[max(start, at - 1) : at], text[at + 1 : at + 2]
     if char == '"' and before.isalnum() and behind.isalnum():  # as in Hebrew's abbreviations
         return
-    opens = (not before.strip() or before in _OPENS) and bool(behind.strip())
+    opens = bool(behind.strip()) and (not before.strip() or (before in _OPENS and behind not in _STOPS))
     partner = next((n for n in reversed(range(len(quotes))) if char in _QUOTES[text[quotes[n]]]), None)
     if partner is not None and not (char == '"' and opens):
         yield from quotes[partner + 1 :]

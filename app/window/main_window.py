@@ -152,6 +152,7 @@ class MainWindow(QMainWindow):
         document.failed.connect(self.notice.show_fault)
         self.history.failed.connect(self.notice.show_fault)
         self.view.replay.failed.connect(self.notice.show_fault)
+        self.view.replay.saved.connect(lambda path: self.notice.show_message(f"“{path.name}” is saved."))
         self.view.page.files_dropped.connect(self.files.open_dropped)
         self.view.page.wraps_within_words.connect(self._on_wraps_within_words)
         self.view.page.document().modificationChanged.connect(self._on_title)

@@ -86,13 +86,13 @@ class Passage:
         return replace(self, held=held, unlikely=unlikely)
 
     def changing(self) -> Passage:
-        """What is not held becomes another text: each token of a few, of a longer part the first one."""
+        """What is not held becomes another text: each token of a few, of a longer part every third one."""
         parts = [
             list(part)
             for is_held, part in groupby(range(len(self.ids)), self.held.__contains__)
             if not is_held
         ]
-        unlikely = (part if len(part) <= _FEW else part[:1] for part in parts)
+        unlikely = (part if len(part) <= _FEW else part[::3] for part in parts)
         return replace(self, unlikely=frozenset(at for part in unlikely for at in part))
 
     def placed(self, length: int, *, least_room: int = 1) -> tuple[int, dict[int, int]]:

@@ -2,6 +2,8 @@
 
 from app.drafting.draft_actions import DraftActions
 from app.drafting.draft_session import DraftState
+from app.drafting.draft_words import DraftWords
+from app.drafting.finding import Finding
 from engine.protocol.requests import Span
 from tests.app.checks.conftest import SAYS
 from tests.app.conftest import Run
@@ -119,3 +121,32 @@ def test_a_draft_that_is_nothing_but_a_glitch_is_drafted_anew(
     run(scenario())
     place = engine.requests[-1].places[0]
     assert (place.start_text, place.held, place.joins_after) == ("", (), False)
+
+
+def test_all_but_the_glitches_stays() -> None:
+    found = (("glitch", 1, 3), ("glitch", 2, 4), ("fact", 4, 5), ("glitch", 6, 7))
+    findings = tuple(Finding(kind, Span(start, end), "") for kind, start, end in found)  # type: ignore[arg-type]
+    words = DraftWords("abcdefg", findings=findings)
+    assert words.around_glitches == (Span(0, 1), Span(4, 6))
+    assert words.facts == [Span(4, 5)]
+
+
+def test_while_it_is_mended_one_draft_is_on_its_way_and_a_retry_is_as_it_was(
+    desk: Desk, engine: ScriptedEngine, run: Run
+) -> None:
+    seen: set[int] = set()
+
+    async def scenario() -> None:
+        desk.commands.draft()
+        await checked(desk)
+        engine.says = "It was calm."
+        desk.drafts.changed.connect(lambda: seen.add(desk.draft.count) if desk.drafts.current else None)
+        desk.draft.mend()
+        await checked(desk)
+        assert seen == {2}
+        desk.draft.retry()
+        await checked(desk)
+
+    run(scenario())
+    place = engine.requests[-1].places[0]
+    assert (place.start_text, place.changes, place.joins_after) == ("", False, False)

@@ -60,6 +60,7 @@ def test_a_word_that_stands_twice_in_a_row(text: str) -> None:
         ENGLISH + "⟦It was 5 km⟧",
         ENGLISH + "⟦He saw Mr. Smith of NBC⟧",
         ENGLISH + "⟦by the {riverThe} boat lay at the {pier.It} was old {andListen} to.⟧",
+        ENGLISH + "⟦Ways lead out. The WaysOut and the {YouIt} and YouTube.⟧",
         ENGLISH + "⟦On YouTube and in JavaScript, McDonald saw an iPhone of eBay at example.The/x.⟧",
         "Das ist die Stadt und das Haus, in dem sie nicht war. ⟦Mit der BahnCard, Bahn und Card.⟧",
         "Šel k vlk a ⟦byl tam prst⟧",
@@ -80,7 +81,7 @@ def test_a_word_that_is_broken_off_or_glued(text: str) -> None:
         "⟦{“It} is late. “Go home.” She went.⟧",
         "⟦“It is late.\n\n“Go home.” She went.⟧",
         "⟦{“It} is late.\n\nShe went.⟧",
-        '⟦"It is {late?"?"} she asked.⟧',
+        '⟦"It is late?"{?"} she asked.⟧',
         '⟦{"It} is late. She went. "Go," he said.⟧',
         "⟦“It is late.”, he said ”and” went {(so.}⟧",
         "⟦He said („so war es“ und »so auch« und «comme ça» und « oui ») ”och så”.⟧",
@@ -95,6 +96,7 @@ def test_a_word_that_is_broken_off_or_glued(text: str) -> None:
         '⟦A 5" nail, a 6\'2" man, צה"ל.⟧',
         "⟦他说「你好」。（好）⟧",
         "⟦Use `print(` and (it).⟧",
+        '⟦Write "-", <"x"> or ("y"), and "…and so". "...and then," he said.⟧',
     ],
 )
 def test_a_mark_without_its_partner(text: str) -> None:
@@ -111,6 +113,7 @@ def test_a_mark_without_its_partner(text: str) -> None:
         "He went home by the sea.\n\n⟦{He went home by the sea.} It rained.⟧",
         "He went home by the sea.\n\nIt rained.\n\nThen it snowed.\n\n⟦He went home by the sea.⟧",
         "⟦“Who is it now?” she asked, and went out. “Is it him?” she asked, and went out.⟧",
+        "⟦He paid 5 euros for all of it. He paid 7 euros for all of it.⟧",
         "It rained. It rained. ⟦It rained again. It rained again.⟧",
         "He went home by the sea. He went ⟦{home by the sea.} Then it rained.⟧",
         "他回家了，然后他睡觉了。⟦{他回家了，然后他睡觉了。}好。⟧",
