@@ -157,7 +157,7 @@ class Provenance(QObject):
 
     def reset(self) -> None:
         """It is another text, all of it the writer's."""
-        self._paragraphs = []
+        self._paragraphs, self._find = [], None
         self._steps = self._document.availableUndoSteps()
         for changes in (self._told, self._done, self._undone):
             changes.clear()
