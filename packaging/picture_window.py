@@ -48,6 +48,7 @@ def in_window(
     async def run(window: MainWindow) -> None:
         await scenario(window, settings)
         window.view.page.document().setModified(False)
+        await window.view.sent.close()
         await window.view.drafts.close()
         await window.model.close()
 

@@ -6,7 +6,7 @@ from html import escape
 
 from PySide6.QtGui import QGuiApplication, QPalette
 
-from app.documents.differences import differences
+from app.documents.differences import by_phrases, differences
 
 _CONTEXT_CHARS = 200
 """Of what is alike, so much is shown beside what differs."""
@@ -14,12 +14,12 @@ _CONTEXT_CHARS = 200
 
 def shown_differences(old: str, new: str, legend: tuple[str, str], same: str) -> str:
     """HTML. legend: what is called what stands in the old text alone, which is struck through, and in the new
-    one alone, which is marked; same: what is said where nothing differs.
+    one alone, which is underlined; same: what is said where nothing differs.
     """
     palette = QGuiApplication.palette()  # a stylesheet has changed the window's
-    mark = palette.color(QPalette.ColorRole.Highlight).name()
+    mark = palette.color(QPalette.ColorRole.Link).name()
     pale = palette.color(QPalette.ColorRole.PlaceholderText).name()
-    pairs = differences(old, new)
+    pairs = by_phrases(differences(old, new))
     shown = "".join(_alike(a) if a == b else _struck(a, pale) + _marked(b, mark) for a, b in pairs)
     if all(a == b for a, b in pairs):
         shown = escape(same)
@@ -32,7 +32,7 @@ def _struck(text: str, colour: str) -> str:
 
 
 def _marked(text: str, colour: str) -> str:
-    return f'<span style="background-color: {colour}">{escape(text)}</span>'
+    return f'<u style="color: {colour}">{escape(text)}</u>'
 
 
 def _alike(text: str) -> str:

@@ -17,6 +17,8 @@ from app.engine_setup.lock import Wheel
 REQUIREMENTS = "requirements.txt"
 """In an environment: what it was made of, a wheel a line."""
 _HASH = "sha256="
+_TOLD_BYTES = 4 << 20
+"""There are many thousands of files: not each of them is told."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,17 @@ class InstalledPackage:
     files: tuple[_File, ...]
     """Relative to site. Scripts stay behind: they name the Python of their environment."""
 
-    @property
-    def size_bytes(self) -> int:
-        return sum(file.size_bytes for file in self.files)
-
-    def is_whole(self, cancelled: threading.Event) -> bool:
-        """Raises GivenUpError."""
+    def has(self, file: _File, cancelled: threading.Event) -> bool:
+        """Whether it is there as it was installed. Raises GivenUpError."""
+        path = self.site / file.path
         try:
-            return all(self._is_whole(file, cancelled) for file in self.files)
+            if not file.sha256:
+                return path.is_file()
+            if path.stat().st_size != file.size_bytes:
+                return False
+            digest = bytes.fromhex(sha256_of(path, cancelled))
         except OSError:
             return False
-
-    def _is_whole(self, file: _File, cancelled: threading.Event) -> bool:
-        path = self.site / file.path
-        if not file.sha256:
-            return path.is_file()
-        digest = bytes.fromhex(sha256_of(path, cancelled)) if path.stat().st_size == file.size_bytes else b""
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == file.sha256
 
     def take_into(self, site: Path) -> None:
@@ -76,13 +73,19 @@ def whole_packages(
     """
     wanted = {wheel.requirement: wheel for wheel in wheels}
     found = [package for environment in environments for package in _installed(environment, wanted)]
-    total, done = sum(package.size_bytes for package in found), 0
+    total = sum(file.size_bytes for package in found for file in package.files)
+    done = told = 0
     whole: dict[str, InstalledPackage] = {}
     for package in found:
-        on_bytes(done, total)
-        if package.is_whole(cancelled):
+        good = True
+        for file in package.files:
+            if done >= told:
+                on_bytes(done, total)
+                told = done + _TOLD_BYTES
+            good = good and package.has(file, cancelled)
+            done += file.size_bytes
+        if good:
             whole[package.wheel.requirement] = package
-        done += package.size_bytes
     return list(whole.values())
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 from PySide6.QtCore import QObject
@@ -12,7 +15,10 @@ from app.documents.document import Document
 from app.drafting.controller import DraftController
 from app.drafting.draft_session import DraftSession
 from app.drafting.variant import Variant
+from app.history import changes
 from app.history.record import Asked, DraftRecord, VariantRecord
+from app.history.replay.tap import FrameTap
+from app.history.replay.trace import Trace
 from app.history.store import HistoryStore
 from app.settings.schema import Settings
 from app.settings.store import SettingsStore
@@ -48,6 +54,7 @@ class Recorder(QObject):
         model: ModelSession,
         settings: SettingsStore,
         store: HistoryStore,
+        tap: FrameTap,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
@@ -55,6 +62,7 @@ class Recorder(QObject):
         self._model = model
         self._settings = settings
         self._store = store
+        self._tap = tap
         self._unnamed = ""
         """The id of a text without a file that drafts were kept of."""
         self._added = 0
@@ -87,7 +95,8 @@ class Recorder(QObject):
         if not variants:
             return
         record = self._record(draft, asked, variants)
-        self._store.add(record)
+        traces = [self._tap.of(variant) for variant in variants]
+        self._store.write(partial(_add, record=record, traces=traces))
         asked.is_kept = True
         self._added += 1
         if self._added % _PRUNED_EVERY == 0:
@@ -132,6 +141,14 @@ class Recorder(QObject):
         if draft.kept and (asked.is_kept if asked else self._settings.current.history):
             kept = draft.variants[draft.shown_variant]
             self._store.mark_kept(kept.made_as.request_id, kept.seed)
+
+
+def _add(database: sqlite3.Connection, record: DraftRecord, traces: Sequence[Trace | None]) -> None:
+    """Packs the steps of the variants, in the history's thread."""
+    packed = (trace.encode() if trace and trace.steps else b"" for trace in traces)
+    pairs = zip(record.variants, packed, strict=True)
+    variants = tuple(msgspec.structs.replace(variant, trace=data) for variant, data in pairs)
+    changes.add(database, msgspec.structs.replace(record, variants=variants))
 
 
 def _limits(chosen: Settings) -> tuple[int | None, int]:

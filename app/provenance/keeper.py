@@ -12,7 +12,6 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.documents.document import Document
-from app.provenance.paragraphs import PLAIN
 from app.provenance.record import Places, Record, found_again, placed, places_of, record_of
 from app.provenance.store import read_record, write_record
 from app.provenance.tracker import Provenance
@@ -77,8 +76,9 @@ class ProvenanceKeeper(QObject):
 
     def _on_reloading(self) -> None:
         """What the file has of the text as it is now is whose it was."""
-        before = record_of("", self._provenance.texts(), self._provenance.paragraphs())
-        self._provenance.expect(partial(found_again, before))
+        if paragraphs := self._provenance.paragraphs():
+            before = record_of("", self._provenance.texts(), paragraphs)
+            self._provenance.expect(partial(found_again, before))
 
     def _on_saved(self) -> None:
         self._provenance.expect(None)
@@ -86,7 +86,7 @@ class ProvenanceKeeper(QObject):
         if path is None or digest is None:
             return
         paragraphs = self._provenance.paragraphs()
-        texts = self._provenance.texts() if any(each is not PLAIN for each in paragraphs) else []
+        texts = self._provenance.texts() if paragraphs else []
         self._writer.submit(self._write, path, partial(record_of, digest, texts, paragraphs))
 
     def _write(self, path: Path, record: Callable[[], Record]) -> None:

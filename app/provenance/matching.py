@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -30,6 +31,7 @@ def starts(lengths: Sequence[int]) -> list[int]:
 
 def stretches(old: Sequence[Hashable], new: Sequence[Hashable]) -> Iterator[Stretch]:
     """What makes up both in turn; some of it is the same."""
+    old, new = list(old), list(new)
     head = _alike(old, new)
     tail = _alike(old[head:][::-1], new[head:][::-1])
     i, k = len(old) - tail, len(new) - tail
@@ -44,9 +46,7 @@ def stretches(old: Sequence[Hashable], new: Sequence[Hashable]) -> Iterator[Stre
 
 def _alike(old: Sequence[Hashable], new: Sequence[Hashable]) -> int:
     """How many are the same at the beginning."""
-    return next(
-        (at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
-    )
+    return bisect_left(range(min(len(old), len(new))), True, key=lambda at: old[: at + 1] != new[: at + 1])
 
 
 def put_between(old: Sequence[Paragraph], texts: Sequence[str], before: int, behind: int) -> list[Paragraph]:

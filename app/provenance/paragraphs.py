@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple
+from zlib import crc32
 
 from app.documents.text import characters, utf16_length
-from app.documents.words import word_spans
+from app.documents.words import count_words, word_spans
 
+PIECE = re.compile(r"(\w+)|\W+")
+_LONGEST = 2**16 - 1
 UNKNOWN = ""
 """The owner of what came from another program."""
 
@@ -37,8 +43,14 @@ class Paragraph:
         return utf16_length(self.text)
 
     @cached_property
+    def pieces(self) -> bytes:
+        return pieces_of(self.text)
+
+    @cached_property
     def words(self) -> Counter[str]:
         """How many have which owner. A word is drafted while all its letters are, by whichever model."""
+        if len(self.runs) == 1 and (self.runs[0].start, self.runs[0].end) == (0, self.length):
+            return Counter({self.runs[0].owner: count_words(self.text)})
         found = Counter[str]()
         at = units = 0
         for first, last in word_spans(self.text) if self.runs else ():
@@ -52,6 +64,18 @@ class Paragraph:
 
 PLAIN = Paragraph()
 """All of it is the writer's; its text is not kept."""
+
+
+def pieces_of(text: str) -> bytes:
+    """Its words and what is between them, in turn: of each a checksum and its UTF-16 units, in two bytes."""
+    found = array("H")
+    for piece in map(itemgetter(0), PIECE.finditer(text)):
+        found.extend((checksum(piece) & 0xFFFF, min(utf16_length(piece), _LONGEST)))
+    return found.tobytes()
+
+
+def checksum(text: str) -> int:
+    return crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def owners_of(runs: Sequence[Run], start: int, end: int) -> list[str]:

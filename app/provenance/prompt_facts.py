@@ -10,7 +10,7 @@ def prompt_facts(sent: Sent | None, ready: Ready | None) -> str:
     """In sentences."""
     if sent is None or (prompt := sent.prompt) is None:
         return "Not known yet." if ready else "Not known until a model is loaded; the next draft loads it."
-    did = "is" if sent.draft is None else "was"
+    did, were = ("is", "are") if sent.draft is None else ("was", "were")
     budget = f" of at most {prompt.budget_tokens:,}" if prompt.budget_tokens else ""
     where = ready.capabilities.where if ready else "this computer"
     told = [f"{prompt.prompt_tokens:,} tokens{budget}: all that the model {did} given, on {where}."]
@@ -19,7 +19,7 @@ def prompt_facts(sent: Sent | None, ready: Ready | None) -> str:
     elif prompt.cut_chars:
         left_out = sent.parts[0].selectionStart() if sent.parts else prompt.cut_chars
         told.append(
-            f"The first {left_out:,} characters of the text {did} left out, to a paragraph’s end if one is "
+            f"The first {left_out:,} characters of the text {were} left out, to a paragraph’s end if one is "
             "near: with them it would be too long. “Context” in the settings makes more room."
         )
     elif sent.place.before.strip():
@@ -27,7 +27,7 @@ def prompt_facts(sent: Sent | None, ready: Ready | None) -> str:
     else:
         told.append(f"There {did} no text before the caret.")
     if prompt.after_chars:
-        told.append(f"Of the text behind, {prompt.after_chars:,} characters {did} in it.")
+        told.append(f"Of the text behind, {prompt.after_chars:,} characters {were} in it.")
     if sent.place.joins_after:
         told.append("The draft itself begins from the passage, and ends with words of the text behind.")
     return " ".join(told)

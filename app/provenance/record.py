@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from operator import itemgetter
-from zlib import crc32
 
 import msgspec
 
 from app.documents.text import utf16_length
 from app.provenance.matching import starts, stretches
-from app.provenance.paragraphs import PLAIN, UNKNOWN, Paragraph, Run, clipped, paragraph
+from app.provenance.paragraphs import (
+    PIECE,
+    PLAIN,
+    UNKNOWN,
+    Paragraph,
+    Run,
+    checksum,
+    clipped,
+    paragraph,
+    pieces_of,
+)
 
 FORMAT = 1
 """Raise it whenever a field's name or meaning changes."""
 SURE_WORDS = 3
 """So many words in a row tell that a changed paragraph still has them; fewer may be there by chance."""
-_PIECE = re.compile(r"(\w+)|\W+")
-_LONGEST = 2**16 - 1
 
 
 class Marked(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +33,7 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     runs: tuple[Run, ...]
     pieces: bytes = b""
-    """Its words and what is between them, in turn: of each a checksum and its UTF-16 units, in two bytes."""
+    """See pieces_of()."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,11 +55,11 @@ class Places(msgspec.Struct, frozen=True):
 
 def record_of(digest: str, texts: Iterable[str], paragraphs: Sequence[Paragraph]) -> Record:
     marked = (
-        Marked(number=number, runs=each.runs, pieces=_pieces(each.text))
+        Marked(number=number, runs=each.runs, pieces=each.pieces)
         for number, each in enumerate(paragraphs)
         if each.runs
     )
-    return Record(digest=digest, paragraphs=tuple(map(_checksum, texts)), marked=tuple(marked))
+    return Record(digest=digest, paragraphs=tuple(map(checksum, texts)), marked=tuple(marked))
 
 
 def places_of(paragraphs: Sequence[Paragraph]) -> Places:
@@ -77,8 +81,8 @@ def found_again(record: Record, texts: Sequence[str]) -> list[Paragraph]:
     """In a text that was changed elsewhere. What came there is unknown."""
     found = [_unknown(text) for text in texts]
     marked = {each.number: each for each in record.marked}
-    for i, j, k, m in stretches(record.paragraphs, list(map(_checksum, texts))):
-        same = record.paragraphs[i:j] == tuple(map(_checksum, texts[k:m]))
+    for i, j, k, m in stretches(record.paragraphs, list(map(checksum, texts))):
+        same = record.paragraphs[i:j] == tuple(map(checksum, texts[k:m]))
         for number, to in zip(range(i, j), range(k, m), strict=True) if j - i == m - k else ():
             former, text = marked.get(number), texts[to]
             if same:
@@ -94,10 +98,10 @@ def _unknown(text: str) -> Paragraph:
 
 def _carried(former: Marked, text: str) -> list[Run]:
     """Of a paragraph that was changed: what has words enough in a row is whose it was."""
-    old, new = array("H", former.pieces), array("H", _pieces(text))
+    old, new = array("H", former.pieces), array("H", pieces_of(text))
     old_at, new_at = starts(old[1::2]), starts(new[1::2])
     old_sums, new_sums = list(old[::2]), list(new[::2])
-    are_words = [bool(found[1]) for found in _PIECE.finditer(text)]
+    are_words = [bool(found[1]) for found in PIECE.finditer(text)]
     runs, at = list[Run](), 0
     for i, j, k, m in stretches(old_sums, new_sums):
         if old_sums[i:j] == new_sums[k:m] and sum(are_words[k:m]) >= SURE_WORDS:
@@ -106,15 +110,3 @@ def _carried(former: Marked, text: str) -> list[Run]:
             runs += clipped(former.runs, old_at[i], old_at[j], new_at[k] - old_at[i])
             at = new_at[m]
     return [*runs, Run(at, new_at[-1], UNKNOWN)] if at < new_at[-1] else runs
-
-
-@lru_cache(maxsize=4096)
-def _pieces(text: str) -> bytes:
-    found = array("H")
-    for piece in map(itemgetter(0), _PIECE.finditer(text)):
-        found.extend((_checksum(piece) & 0xFFFF, min(utf16_length(piece), _LONGEST)))
-    return found.tobytes()
-
-
-def _checksum(text: str) -> int:
-    return crc32(text.encode("utf-8", "surrogatepass"))

@@ -22,8 +22,8 @@ def drafted(owners: Counter[str]) -> int:
 
 def statement(name: str, words: int, owners: Counter[str], version: str, date: str) -> list[str]:
     """Its paragraphs. owners: of the words that are not all the writer's."""
-    counts = [f"{share(count, words)} with {owner}" for owner, count in owners.most_common() if owner]
-    by = "" if len(counts) != 1 else f" with {next(owner for owner in owners if owner)}"
+    counts = [f"{share(count, words)} with “{owner}”" for owner, count in owners.most_common() if owner]
+    by = "" if len(counts) != 1 else f" with “{next(owner for owner in owners if owner)}”"
     told = f"{share(drafted(owners), words)} of the words of “{name}” were drafted by Mezzotint{by}: "
     told += f"{drafted(owners):,} of {words:,}."
     if len(counts) > 1:

@@ -35,7 +35,8 @@ class Provenance(QObject):
     def __init__(self, document: QTextDocument) -> None:
         super().__init__(document)
         self._document = document
-        self._paragraphs = [PLAIN] * document.blockCount()
+        self._paragraphs: list[Paragraph] = []
+        """None while all of the text has been the writer's since it came."""
         self._told: list[_Change] = []
         """Edits of which Qt has not told yet."""
         self._done: list[_Change] = []
@@ -52,18 +53,20 @@ class Provenance(QObject):
         return self._paragraphs[number] if number < len(self._paragraphs) else PLAIN
 
     def paragraphs(self) -> list[Paragraph]:
-        """All of them, as they are now."""
+        """All of them, as they are now; none where all has always been the writer's."""
         return list(self._paragraphs)
 
     def texts(self) -> list[str]:
         """Of all paragraphs."""
-        raw = self._document.toRawText()
-        return _whole(raw, self._document.characterCount() - 1).split("\u2029")
+        found = self._document.toRawText().split("\u2029")
+        found[0] = _text(self._document.firstBlock())
+        return found
 
     def take(self, paragraphs: list[Paragraph]) -> None:
         """What is known of a text that has just come."""
         self.reset()
-        self._paragraphs = paragraphs
+        if any(each.runs for each in paragraphs):
+            self._paragraphs = paragraphs
         self.changed.emit()
 
     def expect(self, find: Callable[[list[str]], list[Paragraph]] | None) -> None:
@@ -84,8 +87,9 @@ class Provenance(QObject):
 
     def replace(self, start: int, end: int, text: str, runs: Sequence[Run] = ()) -> None:
         """The text between two positions is about to be another one. runs: whose that is."""
-        if start == end and not text:
+        if (start == end and not text) or not (self._paragraphs or runs):
             return
+        self._paragraphs = self._paragraphs or [PLAIN] * self._document.blockCount()
         first, last = self._document.findBlock(start), self._document.findBlock(end)
         before, behind = start - first.position(), end - last.position()
         old = self._paragraphs[first.blockNumber() : last.blockNumber() + 1]
@@ -108,7 +112,8 @@ class Provenance(QObject):
             return
         change = change._replace(steps=self._steps)
         last = self._done[-1] if self._done else None
-        if last and (last.steps, last.first) == change[3::-3] and len(last.new) == 1 == len(change.old):
+        goes_on = last and (last.steps, last.first) == (change.steps, change.first)
+        if last and goes_on and len(last.new) == 1 == len(change.old):
             self._done[-1] = last._replace(new=change.new)
         else:
             self._done.append(change)
@@ -122,26 +127,32 @@ class Provenance(QObject):
             return
         former, self._steps = self._steps, self._document.availableUndoSteps()
         is_new, self._is_new_step = self._is_new_step, False
+        is_undo, is_redo = self._steps < former, self._steps > former and not is_new
         told, self._told = self._told, []
+        if not self._paragraphs:
+            return
         if self._find:
             change = _Change(0, tuple(self._paragraphs), tuple(self._find(self.texts())))
             self._find = None
             self._put(change)
             told = [change]
-        elif self._steps < former:
+        elif is_undo:
             self._undo()
-        elif self._steps > former and not is_new:
+        elif is_redo:
             self._redo()
         if not self._document.isRedoAvailable():
             self._undone.clear()
         for change in told:
             self._note(change)
         if not self._stands(position, added):
-            self._follow(position, removed, added)
+            change = self._followed(position, removed, added)
+            self._put(change)
+            if not (is_undo or is_redo):  # those of a step from before something was drafted: as they are
+                self._note(change)
 
     def reset(self) -> None:
         """It is another text, all of it the writer's."""
-        self._paragraphs = [PLAIN] * self._document.blockCount()
+        self._paragraphs = []
         self._steps = self._document.availableUndoSteps()
         for changes in (self._told, self._done, self._undone):
             changes.clear()
@@ -173,7 +184,7 @@ class Provenance(QObject):
             for number, each in enumerate(self._paragraphs[first : last + 1], first)
         )
 
-    def _follow(self, position: int, removed: int, added: int) -> None:
+    def _followed(self, position: int, removed: int, added: int) -> _Change:
         first, last = self._touched(position, added)
         number, count = first.blockNumber(), last.blockNumber() - first.blockNumber() + 1
         grown = self._document.blockCount() - len(self._paragraphs)
@@ -187,15 +198,10 @@ class Provenance(QObject):
             else:
                 behind = max(0, last.position() + last.length() - 1 - position - added)
                 new = put_between(old, texts, position - first.position(), behind)
-        change = _Change(number, tuple(old), tuple(new))
-        self._put(change)
-        self._note(change)
+        return _Change(number, tuple(old), tuple(new))
 
 
 def _text(block: QTextBlock) -> str:
     """As long as the block: PySide drops what it takes for a byte order at a string's beginning."""
-    return _whole(block.text(), block.length() - 1)
-
-
-def _whole(text: str, units: int) -> str:
-    return "\ufeff" * (units - utf16_length(text)) + text
+    text = block.text()
+    return "\ufeff" * (block.length() - 1 - utf16_length(text)) + text

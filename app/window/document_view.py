@@ -68,7 +68,8 @@ class DocumentView(QWidget):
         self.page.setMinimumSize(NARROWEST_PX, LOWEST_PX)  # the window's follows, with settings or without
         self.document = Document(self.page.document(), recovery, self)
         self.drafts = DraftController(self.page, worker, model, settings, self)
-        self.recorder = Recorder(self.document, self.drafts, model, settings, history, self)
+        self.tap = FrameTap(worker)
+        self.recorder = Recorder(self.document, self.drafts, model, settings, history, self.tap, self)
         self.provenance = Provenance(self.page.document())
         self.keeper = ProvenanceKeeper(self.provenance, self.document)
         self.tint = Tint(self.page, self.provenance)
@@ -77,7 +78,7 @@ class DocumentView(QWidget):
         self.draft_keys = DraftKeys(self.page, self.drafts, self.commands)
         self.checks = DraftChecks(self.page, self.drafts, settings)
         self.picking = DraftPicking(self.page, self.drafts)  # its keys come before the draft's
-        DraftedWords(self.provenance, self.drafts, self.picking, model)
+        self.drafted_words = DraftedWords(self.provenance, self.drafts, self.picking, model)
         self.hints = FindingHints(self.page, self.drafts, self.picking)
         self.draft_actions = DraftActions(self.drafts, self.commands, self.picking, self)
         self.bar = DraftBar(self.page, self.drafts, self.draft_actions, self.draft_keys, model)
@@ -87,7 +88,6 @@ class DocumentView(QWidget):
         self.idle_unload = IdleUnload(self.page, model, settings, self.drafts)
         self.sent = SentText(self.page, self.drafts, worker, model)
         SentBand(self.page, self.sent)
-        self.tap = FrameTap(worker)
         self.replay = DraftReplay(self.page, self.drafts, self.tap, settings, self.document.folder)
         self.draft_actions.replay.triggered.connect(self.replay.open)
         self._model = model

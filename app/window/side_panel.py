@@ -115,13 +115,19 @@ class SidePanel(QObject):
     def history_drawer(self) -> HistoryDrawer:
         from app.history.actions import HistoryActions
         from app.history.ui.drawer import HistoryDrawer
+        from app.history.ui.replay_view import ReplayView
 
         view = self._view
         actions = HistoryActions(
             self._history, view.page, view.drafts, view.commands, self._model, self._window
         )
         actions.told.connect(self.told)
-        page = HistoryDrawer(self._history, self._settings, actions, self.panel.width())
+        replay = ReplayView(view.page, self._settings, view.document.folder)
+        replay.saved.connect(view.replay.saved)
+        replay.failed.connect(view.replay.failed)
+        actions.putting_in.connect(view.drafted_words.put_in)
+        actions.copying.connect(view.drafted_words.copy)
+        page = HistoryDrawer(self._history, self._settings, actions, replay, self.panel.width())
         page.back.connect(self.panel.show_settings)
         page.closed.connect(self._on_closed)
         return page

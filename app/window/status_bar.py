@@ -40,7 +40,7 @@ class StatusBar(QStatusBar):
         self.addWidget(self.model)
         self.addWidget(self.state, 1)
         self.addPermanentWidget(self.words)
-        self.word_count = WordCount(view.page, lambda number: view.provenance.of(number).words, self)
+        self.word_count = WordCount(view.page, view.provenance.paragraphs, self)
         self.word_count.counted.connect(self._on_counted)
         view.document.changed.connect(self.word_count.count)
         view.drafts.changed.connect(self.show_state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
 from PySide6.QtCore import QObject, Signal
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QPlainTextEdit
 
 from app.documents.text import text_between
 from app.documents.words import count_words, word_beginnings
+from app.provenance.paragraphs import Paragraph
 from app.widgets.timers import timer
 
 PAUSE_MS = 400
@@ -27,10 +28,12 @@ class WordCount(QObject):
     counted = Signal(int, int, Counter)
     """All words, those that are selected, and how many have which owner that is not the writer."""
 
-    def __init__(self, page: QPlainTextEdit, owners: Callable[[int], Counter[str]], parent: QObject) -> None:
-        """owners: of the words in the block with that number."""
+    def __init__(
+        self, page: QPlainTextEdit, paragraphs: Callable[[], Sequence[Paragraph]], parent: QObject
+    ) -> None:
+        """paragraphs: by the numbers of their blocks; none where all of the text is the writer's."""
         super().__init__(parent)
-        self._owners = owners
+        self._paragraphs = paragraphs
         self._page = page
         self._document = page.document()
         self._rest: Iterator[None] = iter(())
@@ -76,7 +79,7 @@ class WordCount(QObject):
         cursor, touched = self._page.textCursor(), self._touched
         start, end = cursor.selectionStart(), cursor.selectionEnd()
         words = selected = number = 0
-        owners = Counter[str]()
+        owners, paragraphs = Counter[str](), self._paragraphs()
         block = self._document.firstBlock()
         while block.isValid():
             first, last = block.position(), block.position() + block.length() - 1
@@ -86,7 +89,7 @@ class WordCount(QObject):
             if touched and is_touched:
                 touched.setPosition(min(last + 1, touched.anchor()), QTextCursor.MoveMode.KeepAnchor)
             words += block.userState()
-            if of_block := self._owners(number):
+            if number < len(paragraphs) and (of_block := paragraphs[number].words):
                 owners += of_block
             number += 1
             if start <= first and last <= end:

@@ -72,7 +72,8 @@ def test_the_source_folder_has_the_starter_model_and_no_pictures() -> None:
     assert Path("LICENSE") in files
     assert not [file for file in files if file.is_relative_to("resources/pictures")]
     assert not [file for file in files if file.is_relative_to("app/window")]
-    packages = {file.parent / "__init__.py" for file in files if file.suffix == ".py"}
+    modules = [file for file in files if file.suffix == ".py"]
+    packages = {folder / "__init__.py" for file in modules for folder in file.parents if folder.parts}
     assert packages <= set(files)
 
 

@@ -117,4 +117,6 @@ def what_for(backend: str) -> str:
 
 def update_text(plan: SetUpPlan) -> str:
     size = disk_text(plan.download_bytes)
-    return unbroken(f"This version of Mezzotint goes with newer parts of the engine: {size} to download.")
+    return unbroken(
+        f"This version of Mezzotint goes with newer parts of the engine: at most {size} to download."
+    )

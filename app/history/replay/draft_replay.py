@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -29,6 +30,7 @@ NOT_KEPT = Fault(
 class DraftReplay(QObject):
     """Of the current draft, until it is closed or the draft is another one. The text is not touched."""
 
+    saved = Signal(Path)
     failed = Signal(Fault)
 
     def __init__(
@@ -57,7 +59,8 @@ class DraftReplay(QObject):
 
         bar = ReplayBar(self._page, self._drafts, self._folder)
         bar.closed.connect(self.close)
-        bar.failed.connect(self.failed)
+        bar.export.saved.connect(self.saved)
+        bar.export.failed.connect(self.failed)
         return bar
 
     def open(self) -> None:

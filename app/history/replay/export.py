@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QBuffer, QIODevice, QObject, Qt, Signal
+from PySide6.QtCore import QBuffer, QCoreApplication, QIODevice, QObject, Qt, Signal
 from PySide6.QtGui import QImage, QImageWriter
 from PySide6.QtWidgets import QWidget
 
@@ -62,6 +62,8 @@ class Export(QObject):
         self._call = BackgroundCall("export", self)
         self._call.returned.connect(self._go_on)
         self._work: Work | None = None
+        if application := QCoreApplication.instance():
+            application.aboutToQuit.connect(self._call.join)
 
     def ask(self, kind: Kind, replay: Replay, paper: Paper, folder: str, window: QWidget) -> None:
         """Ask where to, and save it there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import (
@@ -23,8 +24,6 @@ from app.editor.placement import Placement
 from app.history.replay.trace import Trace
 from app.widgets.theme import Theme
 
-MARGIN_PX = 24
-
 
 @dataclass(frozen=True)
 class Paper:
@@ -33,15 +32,19 @@ class Paper:
     font: QFont
     theme: Theme
     width: float
-    line_height: float
+    margin: float = 24
     ratio: float = 1.0
     """Pixels of a picture for each of the page's."""
 
     @classmethod
-    def of(cls, page: Page, width: float | None = None) -> Paper:
-        """As the page is; width: of another column."""
-        width = width or page.viewport().width()
-        return cls(page.font(), page.theme, width, page.line_height, page.devicePixelRatioF())
+    def of(cls, page: Page) -> Paper:
+        return cls(page.font(), page.theme, page.viewport().width(), ratio=page.devicePixelRatioF())
+
+    @property
+    def line_height(self) -> int:
+        """As the page's."""
+        metrics = QFontMetricsF(self.font)
+        return ceil(metrics.ascent() + metrics.descent())
 
 
 class StepPicture:
@@ -55,13 +58,13 @@ class StepPicture:
         pieces = place.shown_pieces([legible(token, metrics) for token in tokens])
         settled = trace.is_settled_at(index)
         self._inks = [1.0 if settled else ink(token, at) for at, token in enumerate(tokens)]
-        width = paper.width - 2 * MARGIN_PX
-        self._text = DraftText(pieces, paper.font, QTextOption(), width, MARGIN_PX, paper.line_height)
+        width = paper.width - 2 * paper.margin
+        self._text = DraftText(pieces, paper.font, QTextOption(), width, paper.margin, paper.line_height)
         self._corrected = self._text.rects_of(trace.corrected_at(index))
-        self.height = self._text.height + 2 * MARGIN_PX
+        self.height = self._text.height + 2 * paper.margin
 
     def paint(self, painter: QPainter) -> None:
-        theme, origin = self._paper.theme, QPointF(0, MARGIN_PX)
+        theme, origin = self._paper.theme, QPointF(0, self._paper.margin)
         marks = [rect.translated(origin) for rect in self._corrected]
         paint_corrected(painter, marks, QColor(theme.accent))
         everything = QRectF(0, 0, self._paper.width, self.height)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.history.actions import HistoryActions
 from app.history.record import DraftRecord, VariantRecord
+from app.history.replay.trace import Trace
+from app.history.ui.replay_view import ReplayView
 from app.history.words import facts
 from app.widgets.labels import tool_button
 from app.widgets.panel import MARGIN, SCROLL_BAR, breakable, link, named, text_label
@@ -17,9 +21,12 @@ from app.widgets.wrapping_row import WrappingRow
 class DraftDetails(QWidget):
     """Shows one variant of it at a time."""
 
-    def __init__(self, actions: HistoryActions, width: int) -> None:
+    def __init__(self, actions: HistoryActions, replay: ReplayView, width: int) -> None:
+        """replay: takes the text's place while the writer looks at the steps."""
         super().__init__()
         self._actions = actions
+        self.replay = replay
+        replay.left.connect(self._leave_replay)
         self.record: DraftRecord | None = None
         self.number = 0
         """Of the variant that is shown."""
@@ -35,6 +42,7 @@ class DraftDetails(QWidget):
         self.copy = link("Copy", self._copy, "Copy the draft")
         self.compare = link("Compare", self._compare, "Compare with your text")
         self.again = link("Draft again", self._draft_again, "Draft again with the same seed")
+        self.steps = link("Replay", self._turn_replay, "See how the draft developed, step by step")
         self.prompt = link("What was sent", self._show_prompt)
         self.delete = link("Delete…", self._delete, "Delete it from the history")
         self._scroll = _Scroll()
@@ -48,6 +56,7 @@ class DraftDetails(QWidget):
             part.setProperty("bare", True)
             variants.addWidget(part)
         variants.addStretch(1)
+        variants.addWidget(self.steps)
         head = QVBoxLayout()
         head.setContentsMargins(MARGIN, 6, MARGIN, 0)
         head.addWidget(
@@ -69,13 +78,20 @@ class DraftDetails(QWidget):
         outer.setSpacing(2)
         outer.addLayout(head)
         outer.addWidget(self._scroll)
+        beside = QVBoxLayout()
+        beside.setContentsMargins(MARGIN, 0, MARGIN, 0)
+        beside.addWidget(self.replay)
+        outer.addLayout(beside)
+        self.replay.hide()
 
     def set_prose_font(self, font: QFont) -> None:
         self.text.setFont(font)
+        self.replay.set_prose_font(font)
 
     def set_highest(self, height: int) -> None:
         """px, of the text and the facts."""
         self._scroll.setMaximumHeight(height)
+        self.replay.setFixedHeight(max(height, self.replay.minimumSizeHint().height()))
 
     @property
     def shown(self) -> VariantRecord | None:
@@ -98,6 +114,7 @@ class DraftDetails(QWidget):
 
     def _show(self) -> None:
         record, shown = self.record, self.shown
+        self._show_steps(None)
         if record is None or shown is None:
             self.text.clear()
             return
@@ -115,12 +132,12 @@ class DraftDetails(QWidget):
     # ---------------------------------------------------------------- what is done with it
 
     def _insert(self) -> None:
-        if shown := self.shown:
-            self._actions.insert(shown.text)
+        if self.record and (shown := self.shown):
+            self._actions.insert(shown.text, self.record.model)
 
     def _copy(self) -> None:
-        if shown := self.shown:
-            self._actions.copy(shown.text)
+        if self.record and (shown := self.shown):
+            self._actions.copy(shown.text, self.record.model)
 
     def _compare(self) -> None:
         if shown := self.shown:
@@ -129,6 +146,31 @@ class DraftDetails(QWidget):
     def _draft_again(self) -> None:
         if self.record:
             self._actions.draft_again(self.record)
+
+    def _turn_replay(self) -> None:
+        """Its steps in place of the text, or the text again."""
+        if self.replay.replay is not None:
+            self._show_steps(None)
+        elif self.record:
+            asked = self.record, self.number
+            self._actions.replay(self.record.id, self.number, partial(self._on_steps, asked))
+
+    def _on_steps(self, asked: tuple[DraftRecord, int], trace: Trace) -> None:
+        if asked == (self.record, self.number):
+            self._show_steps(trace)
+            if self.replay.replay:
+                self.replay.controls.setFocus()
+                self.replay.replay.turn()
+
+    def _leave_replay(self) -> None:
+        self._show_steps(None)
+        self.steps.setFocus()
+
+    def _show_steps(self, trace: Trace | None) -> None:
+        self.replay.show_trace(trace)
+        self.replay.setVisible(trace is not None)
+        self._scroll.setVisible(trace is None)
+        self.steps.setText("Replay" if trace is None else "Its text")
 
     def _show_prompt(self) -> None:
         if self.record:

@@ -23,6 +23,7 @@ from app.history.record import DraftRecord, DraftRow
 from app.history.store import HistoryStore
 from app.history.ui.details import DraftDetails
 from app.history.ui.draft_list import DraftList
+from app.history.ui.replay_view import ReplayView
 from app.history.ui.row_delegate import RowDelegate
 from app.settings.store import SettingsStore
 from app.widgets.labels import quiet_label
@@ -48,7 +49,12 @@ class HistoryDrawer(QWidget):
     """The writer wants the panel gone."""
 
     def __init__(
-        self, store: HistoryStore, settings: SettingsStore, actions: HistoryActions, width: int
+        self,
+        store: HistoryStore,
+        settings: SettingsStore,
+        actions: HistoryActions,
+        replay: ReplayView,
+        width: int,
     ) -> None:
         super().__init__()
         self.setProperty("panel", True)
@@ -67,7 +73,7 @@ class HistoryDrawer(QWidget):
         # Not wrapped: a height that follows the width would be more than a low window has.
         self.empty = quiet_label("What was found")
         self.empty.setContentsMargins(MARGIN, 8, MARGIN, 8)
-        self.details = DraftDetails(actions, width)
+        self.details = DraftDetails(actions, replay, width)
         self.size_label = quiet_label("Size")
         self.delete_all = link("Delete all…", actions.ask_delete_all, "Delete the whole history")
         self._typed = timer(self, self._look, _TYPED_MS, single_shot=True)
@@ -203,8 +209,7 @@ class HistoryDrawer(QWidget):
     # ---------------------------------------------------------------- keys
 
     def _insert(self) -> None:
-        if shown := self.details.shown:
-            self._actions.insert(shown.text)
+        self.details.insert.click()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:

@@ -17,17 +17,12 @@ from app.history.replay.step_picture import Paper
 from app.history.ui.replay_controls import ReplayControls
 from app.widgets.labels import tool_button
 from app.widgets.panel import go_round
-from engine.protocol.errors import Fault
-
-LEGEND_PX = 640
-"""In a narrower bar only the timeline's tooltip tells what its lines are."""
 
 
 class ReplayBar(QFrame):
     """Esc, or a click in the page, closes it."""
 
     closed = Signal()
-    failed = Signal(Fault)
 
     def __init__(self, page: Page, drafts: DraftController, folder: Callable[[], str]) -> None:
         super().__init__(page.viewport())
@@ -36,7 +31,6 @@ class ReplayBar(QFrame):
         self._folder = folder
         self._replay: Replay | None = None
         self.export = Export(self)
-        self.export.failed.connect(self.failed)
         self.setObjectName("draftBar")
         self.setFont(QApplication.font())
         self.setAccessibleName("Replay")
@@ -79,7 +73,9 @@ class ReplayBar(QFrame):
             return
         view, left = self._page.viewport().rect(), round(self._page.document().documentMargin())
         width = view.width() - 2 * left
-        self.controls.legend.setVisible(width >= LEGEND_PX)
+        self.controls.legend.show()
+        if self.minimumSizeHint().width() > width:
+            self.controls.legend.hide()  # the timeline's tooltip tells it, too
         height = self.sizeHint().height()
         top = round(self._drafts.overlays[draft].geometry.bar_top)
         self.setGeometry(QRect(left, max(EDGE_PX, min(top, view.height() - height - EDGE_PX)), width, height))

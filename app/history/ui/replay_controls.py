@@ -21,7 +21,7 @@ _PLAY, _PAUSE = "▶", "‖"
 
 
 class ReplayControls(QWidget):
-    """In one row, or in two where it is narrow. Space plays; the timeline takes arrows, Home and End."""
+    """In one row, or in three where it is narrow. Space plays; the timeline takes arrows, Home and End."""
 
     def __init__(self, export: Callable[[Kind], object], *, narrow: bool) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class ReplayControls(QWidget):
         self.timeline.actionTriggered.connect(self._pause)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setFocusProxy(self.timeline)  # after a click its keys hold, and not the page's
-        self.legend = Legend()
+        self.legend = Legend(in_a_row=narrow)
         self.label = quiet_label("Which step")
         self.save = tool_button("Save…", "Save this replay")
         self.save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -53,10 +53,10 @@ class ReplayControls(QWidget):
         top: tuple[QWidget, ...] = (self.timeline, self.legend)
         below: tuple[QWidget, ...] = (self.play, self.back, self.forth, self.label, self.save)
         if narrow:
+            for row, part in enumerate(top):
+                grid.addWidget(part, row, 0, 1, len(below))
             for column, part in enumerate(below):
-                grid.addWidget(part, 1, column)
-            grid.addWidget(self.timeline, 0, 0, 1, 4)
-            grid.addWidget(self.legend, 0, 4)
+                grid.addWidget(part, len(top), column)
             grid.setColumnStretch(3, 1)
         else:
             for column, part in enumerate((*below[:3], *top, *below[3:])):
@@ -76,7 +76,8 @@ class ReplayControls(QWidget):
         replay = self._replay
         if replay is None:
             return
-        self.timeline.setValue(replay.index)
+        if self.timeline.value() != replay.index:  # a key that pauses has moved the slider, not its value yet
+            self.timeline.setValue(replay.index)
         self.play.setText(_PAUSE if replay.plays else _PLAY)
         self.play.setAccessibleName(PAUSE if replay.plays else PLAY)
         self.play.setToolTip(self.play.accessibleName() if replay.may_play else STILL)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QResizeEvent
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.editor.page import Page
@@ -16,20 +19,26 @@ from app.settings.store import SettingsStore
 from app.widgets.theme import reduces_motion
 from engine.protocol.errors import Fault
 
+_MARGIN_PX = 12
+
 
 class ReplayView(QWidget):
-    """show_trace, and its steps can be gone through; None empties it. In the page's font and colours."""
+    """show_trace, and its steps can be gone through; None empties it. In the page's colours and face."""
 
+    left = Signal()
+    """By Esc."""
+    saved = Signal(Path)
     failed = Signal(Fault)
 
-    def __init__(self, page: Page, settings: SettingsStore, folder: str) -> None:
+    def __init__(self, page: Page, settings: SettingsStore, folder: Callable[[], str]) -> None:
         """folder: where a replay is saved, unless the writer chooses another one."""
         super().__init__()
-        self._page = page
+        self.page = page
         self._settings = settings
         self._folder = folder
         self.replay: Replay | None = None
         self.export = Export(self)
+        self.export.saved.connect(self.saved)
         self.export.failed.connect(self.failed)
         self.still = _Still(page)
         area = QScrollArea(widgetResizable=True)
@@ -55,6 +64,16 @@ class ReplayView(QWidget):
         self.controls.setVisible(self.replay is not None)
         self._on_changed()
 
+    def set_prose_font(self, font: QFont) -> None:
+        """Of another size than the page's."""
+        self.still.set_prose_font(font)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         if self.replay is not None:
@@ -68,7 +87,7 @@ class ReplayView(QWidget):
 
     def _ask_export(self, kind: Kind) -> None:
         if self.replay is not None:
-            self.export.ask(kind, self.replay, Paper.of(self._page), self._folder, self.window())
+            self.export.ask(kind, self.replay, Paper.of(self.page), self._folder(), self.window())
 
 
 class _Still(QWidget):
@@ -77,16 +96,30 @@ class _Still(QWidget):
     def __init__(self, page: Page) -> None:
         super().__init__()
         self._page = page
+        self._font = page.font()
         self._trace: Trace | None = None
         self._index = 0
         self.picture: StepPicture | None = None
 
     def show_step(self, trace: Trace | None, index: int) -> None:
+        if trace is not self._trace:
+            self.setMinimumHeight(0)
         self._trace, self._index = trace, index
         self._draw()
 
+    def set_prose_font(self, font: QFont) -> None:
+        self._font = font
+        self.setMinimumHeight(0)
+        self._draw()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._draw()
+
     def _draw(self) -> None:
-        paper = Paper.of(self._page, max(self.width(), 1))
+        paper = Paper(self._font, self._page.theme, max(self.width(), 1), _MARGIN_PX)
         self.picture = StepPicture(self._trace, self._index, paper) if self._trace else None
         if self.picture is not None:
             self.setMinimumHeight(max(self.minimumHeight(), round(self.picture.height)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import (
-    QColor,
     QFont,
     QFontMetrics,
     QMouseEvent,
@@ -22,7 +22,7 @@ from app.history.replay.trace import Trace
 
 HEIGHT_PX, LEAST_PX = 38, 120
 _EDGE_PX, _HANDLE_PX = 7.0, 5.0
-_KEY_PX, _LEGEND_PX = 18, 11
+_KEY_PX, _LEGEND_PX, _ROW_PX = 18, 11, 18
 SURE, SETTLED = "how sure the model is", "words settled"
 
 
@@ -113,14 +113,28 @@ class Timeline(QSlider):
 
 
 class Legend(QWidget):
-    """What the two lines of the chart are."""
+    """What the two lines of the chart are, one below the other or in a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_a_row: bool) -> None:
         super().__init__()
+        self._in_a_row = in_a_row
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        return QSize(_KEY_PX + QFontMetrics(self._font()).horizontalAdvance(SURE) + 8, HEIGHT_PX)
+        widths = [rect.right() for rect in self._places()]
+        return QSize(ceil(max(widths)), _ROW_PX if self._in_a_row else HEIGHT_PX)
+
+    def _places(self) -> tuple[QRectF, QRectF]:
+        """Of the two texts."""
+        metrics = QFontMetrics(self._font())
+        sure, settled = (metrics.horizontalAdvance(text) + 8 for text in (SURE, SETTLED))
+        if self._in_a_row:
+            return (
+                QRectF(_KEY_PX, 0, sure, _ROW_PX),
+                QRectF(2 * _KEY_PX + sure, 0, settled, _ROW_PX),
+            )
+        half = HEIGHT_PX / 2
+        return QRectF(_KEY_PX, 0, sure, half), QRectF(_KEY_PX, half, settled, half)
 
     def _font(self) -> QFont:
         font = self.font()
@@ -131,14 +145,11 @@ class Legend(QWidget):
         painter = QPainter(self)
         role, palette = QPalette.ColorRole, self.palette()
         painter.setFont(self._font())
-        row = self.height() / 2
-        lines = ((SURE, palette.color(role.Text)), (SETTLED, palette.color(role.Accent)))
-        for number, (text, colour) in enumerate(lines):
-            middle = round(row * (number + 0.5))
-            painter.fillRect(QRectF(0, middle - 1, 12, 1.5), colour)
-            painter.setPen(QColor(palette.color(role.Dark)))
-            words = QRectF(_KEY_PX, row * number, self.width() - _KEY_PX, row)
-            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, text)
+        colours = palette.color(role.Text), palette.color(role.Accent)
+        for text, colour, place in zip((SURE, SETTLED), colours, self._places(), strict=True):
+            painter.fillRect(QRectF(place.left() - _KEY_PX, round(place.center().y()) - 1, 12, 1.5), colour)
+            painter.setPen(palette.color(role.Dark))
+            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)
 
 
 def _told(sure: Sequence[float], settled: Sequence[float], nats: Sequence[float]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QTextCursor
 
+from app.documents.text import cursor_over
 from app.editor.page import Page
 from app.provenance.sent_text import SentText
 
 LEFT_PX, WIDTH_PX = 6, 2
-ALPHA = 0.3
+ALPHA = 0.24
 
 
 class SentBand:
@@ -24,8 +25,16 @@ class SentBand:
         colour = QColor(self._page.theme.secondary)
         colour.setAlphaF(ALPHA)
         for part in sent.parts if sent else ():
-            lines = self._page.text_rects((part.selectionStart(), part.selectionEnd()))
-            if lines:
-                top = min(line.top() for line in lines)
-                bottom = max(line.bottom() for line in lines)
-                painter.fillRect(QRectF(LEFT_PX, top, WIDTH_PX, bottom - top), colour)
+            first, last = cursor_over(part.document(), part.selectionStart()), QTextCursor(part)
+            last.setPosition(part.selectionEnd())
+            top, bottom = self._line_of(first)[0], self._line_of(last)[1]
+            painter.fillRect(QRectF(LEFT_PX, top, WIDTH_PX, bottom - top), colour)
+
+    def _line_of(self, cursor: QTextCursor) -> tuple[float, float]:
+        """Where it stands in the viewport, from top to bottom; outside of it where it is out of view."""
+        block, page = cursor.block(), self._page
+        if block.blockNumber() < page.firstVisibleBlock().blockNumber():
+            return -page.line_height, 0.0
+        line = block.layout().lineForTextPosition(cursor.positionInBlock())
+        top = page.block_top(block) + (line.y() if line.isValid() else 0.0)
+        return top, top + page.line_height

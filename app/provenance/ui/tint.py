@@ -36,10 +36,12 @@ class Tint:
                 painter.fillRect(rect, colour)
 
     def _spans(self, clip: QRectF) -> Iterator[tuple[int, int]]:
-        """What is drafted of the paragraphs in view, in positions of the text."""
-        block = self._page.firstVisibleBlock()
-        while block.isValid() and self._page.block_top(block) < clip.bottom():
-            for run in self._provenance.of(block.blockNumber()).runs:
+        """What is drafted of the paragraphs there, in positions of the text."""
+        block, page = self._page.firstVisibleBlock(), self._page
+        top = page.block_top(block)
+        while block.isValid() and top < clip.bottom():
+            bottom = top + page.blockBoundingRect(block).height()
+            for run in self._provenance.of(block.blockNumber()).runs if bottom > clip.top() else ():
                 if run.owner != UNKNOWN:
                     yield block.position() + run.start, block.position() + run.end
-            block = block.next()
+            block, top = block.next(), bottom

@@ -21,3 +21,5 @@ def test_a_file_with_several_names_counts_once_and_a_link_does_not_lead_away(tmp
     assert size == 750 + (more / "led away").lstat().st_size
     assert size_on_disk([more / "c"]) == 50
     assert size_on_disk([]) == 0
+    (tmp_path / "led").symlink_to(more)
+    assert size_on_disk([tmp_path / "led"]) == (tmp_path / "led").lstat().st_size

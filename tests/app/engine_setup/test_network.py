@@ -51,9 +51,9 @@ def serve(qapp: QApplication) -> Iterator[Serve]:
         server.server_close()
 
 
-@pytest.mark.parametrize("ranges", [True, False])
-def test_it_is_found_though_a_head_tells_none(serve: Serve, ranges: bool) -> None:
-    assert Network("", threading.Event()).size_of(serve(ranges=ranges)) == SIZE
+@pytest.mark.parametrize(("ranges", "length"), [(True, True), (True, False), (False, True)])
+def test_it_is_found_though_a_head_tells_none(serve: Serve, ranges: bool, length: bool) -> None:
+    assert Network("", threading.Event()).size_of(serve(ranges=ranges, length=length)) == SIZE
 
 
 @pytest.mark.parametrize("odd", [{"ranges": False, "length": False}, {"ranges": False, "status": 404}])

@@ -14,6 +14,7 @@ from app.engine_setup.proxy import split_password, with_password, without_passwo
         ("http://anna%40home:to%2F1@host:8080", "http://anna%40home@host:8080", "to/1"),
         ("http://anna:a@b:c@host:8080", "http://anna@host:8080", "a@b:c"),
         ("http://anna:a/b?c#d@host", "http://anna@host", "a/b?c#d"),
+        ("http://anna:50%2541@host", "http://anna@host", "50%41"),
         ("anna:secret@host:8080", "anna@host:8080", "secret"),
         ("socks5://:secret@host", "socks5://@host", "secret"),
         ("http://anna:@host", "http://anna@host", ""),

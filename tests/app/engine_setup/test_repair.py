@@ -228,6 +228,7 @@ def test_given_up_while_it_looks_the_engine_stays(
     set_up.on_report = give_up
     ended = set_up()
     assert (ended.done, ended.fault) == (False, None)
+    assert [one.stage for one in set_up.reports if isinstance(one, Progress)][-1] == "verifying"
     assert home.active == engine
     assert drafts(home)
     assert server.asked == []

@@ -67,7 +67,7 @@ def test_the_list_is_made_once_and_set_up(set_up: Machine, asked: Requirements, 
     set_up.cancelled.clear()
     set_up.on_report = lambda _: None
     assert set_up().done
-    assert made
+    assert locks.lock_from(made).python == PYTHON
     assert home.record
     assert home.record.lock == asked.digest
     assert not home.parts_list.exists()

@@ -44,7 +44,8 @@ def test_without_a_total_no_bytes_are_told() -> None:
 
 
 def test_a_stage_that_fetches_nothing_names_nothing() -> None:
-    told = progress_text(Progress(stage="installing", done_bytes=1, total_bytes=2), DownloadRate(), "")
+    installing = Progress(stage="installing", name="torch", done_bytes=1, total_bytes=2)
+    told = progress_text(installing, DownloadRate(), "")
     assert "\n" not in told
 
 

@@ -20,7 +20,10 @@ def prune(history: History, oldest: str, most_bytes: int = ENDLESS) -> None:
 
 def test_nothing_of_a_history_that_was_deleted_is_left_in_its_files(history: History) -> None:
     for number in range(30):
-        history(add, a_record(f"{number} {SECRET} slept.", f"{SECRET}.", instruction=SECRET, name=SECRET))
+        text = f"{number} {SECRET} slept. " * 100
+        history(add, a_record(text, f"{SECRET}.", instruction=SECRET, name=SECRET))
+    history(forget)
+    full = history.path.stat().st_size
     kept = history.path.with_name(f"{history.path.name}{SET_ASIDE}1")
     kept.write_text(SECRET)
     assert SECRET.encode() in history.bytes()
@@ -28,6 +31,7 @@ def test_nothing_of_a_history_that_was_deleted_is_left_in_its_files(history: His
     history(delete_all)
     assert SECRET.lower().encode() not in history.bytes().lower()
     assert not kept.exists()
+    assert history.path.stat().st_size < full / 2
     assert history(count)[0] == 0
     history(add, a_record("The next one."))
     assert [row.text for row in history(rows, "next")] == ["The next one."]
@@ -71,3 +75,15 @@ def test_what_is_too_much_goes_from_the_oldest_on(history: History) -> None:
     prune(history, "", size)
     assert history(count) == (left, size)
     assert history.path.stat().st_size < 0.6 * whole
+
+
+def test_another_window_that_is_open_holds_nothing_back(history: History) -> None:
+    other = History(history.folder)
+    other(add, a_record(f"{SECRET} slept."))
+    assert len(history(rows, SECRET)) == 1
+    history(delete_all)
+    assert SECRET.lower().encode() not in history.bytes().lower()
+    assert other(rows) == []
+    other(add, a_record("The next one."))
+    assert [row.text for row in history(rows, "next")] == ["The next one."]
+    other.keeper.close()

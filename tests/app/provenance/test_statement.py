@@ -24,16 +24,16 @@ def test_a_share_is_never_told_as_nothing_or_all_when_it_is_not(part: int, whole
 
 
 def test_the_statement() -> None:
-    told = statement("ferry.md", 1200, Counter({"the starter model": 372}), "1.2", "3 May 2026")
+    told = statement("ferry.md", 1200, Counter({"Starter model": 372}), "1.2", "3 May 2026")
     assert told[0] == (
-        "31 % of the words of “ferry.md” were drafted by Mezzotint with the starter model: 372 of 1,200."
+        "31 % of the words of “ferry.md” were drafted by Mezzotint with “Starter model”: 372 of 1,200."
     )
     assert told[-1] == "Counted by Mezzotint 1.2 on 3 May 2026."
 
 
 def test_several_models_and_what_is_unknown() -> None:
     told = statement("a", 100, Counter({"A": 20, "B": 11, UNKNOWN: 5}), "1.2", "3 May 2026")
-    assert "31 of 100. That is 20 % with A and 11 % with B." in told[0]
+    assert "31 of 100. That is 20 % with “A” and 11 % with “B”." in told[0]
     assert told[2].startswith("5 % of the words (5) came from elsewhere")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from app.documents.recent_files import RecentFile, RecentFiles
 from app.documents.recovery import RecoveryCopy, RecoveryStore
+from app.history.schema import VERSION, database_path, history_folder, open_database
 from app.models.download_queue import DownloadQueue
 from app.models.transfer.file_names import RECORD
 from app.models.transfer.installation import InstallRecord, partial, read_record, write_record
@@ -115,6 +117,18 @@ def test_a_record_without_a_number_is_read(tmp_path: Path) -> None:
     assert read_record(tmp_path) == InstallRecord(repo="a/b")
     write_record(tmp_path, InstallRecord(repo="c/d"))
     assert msgspec.json.decode((tmp_path / RECORD).read_bytes())["format"] == 1
+
+
+def test_a_newer_history_is_told_and_stays() -> None:
+    path = database_path(history_folder())
+    open_database(path).close()
+    assert newer_data() == []
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+    before = path.read_bytes()
+    assert newer_data() == ["the history of your drafts"]
+    assert path.read_bytes() == before
 
 
 def test_all_of_it_is_told_in_one_message(run: Run, emitted: Emitted, own_folders: Path) -> None:

@@ -15,7 +15,7 @@ from app.support.removal_dialog import RemovalDialog
 @pytest.fixture
 def parts(tmp_path: Path) -> list[DataPart]:
     (tmp_path / "models").write_bytes(b"x" * 3_000_000)
-    (tmp_path / "texts").touch()
+    (tmp_path / "texts").write_bytes(b"x" * 1000)
     return [
         DataPart(label="models", paths=(tmp_path / "models",)),
         DataPart(label="engine", paths=(tmp_path / "engine",)),
@@ -42,6 +42,7 @@ def test_sizes_are_shown_and_the_writers_own_is_not_ticked(dialog: RemovalDialog
     ticked = {label: (box.isEnabled(), box.isChecked()) for label, box in dialog.boxes.items()}
     assert ticked == {"models": (True, True), "engine": (False, False), "texts": (True, False)}
     assert not dialog.remove_button.isDefault()
+    assert not dialog.remove_button.autoDefault()
     dialog.reject()
 
 

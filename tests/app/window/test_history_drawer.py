@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtWidgets import QApplication, QMessageBox, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -196,6 +196,7 @@ def test_a_draft_is_compared_with_what_stands_now(window: MainWindow, run: Run) 
     async def scenario() -> None:
         drawer = await open_drawer(window, "He had come to lock the door and looked at her while he spoke.")
         drawer.details.compare.click()
+        await until(lambda: window.findChildren(TextDialog))
         (dialog,) = window.findChildren(TextDialog)
         shown = dialog.text.toPlainText()
         assert "out " in shown
@@ -206,7 +207,11 @@ def test_a_draft_is_compared_with_what_stands_now(window: MainWindow, run: Run) 
         drawer.list.setCurrentIndex(drawer.drafts.index(0))
         await until(lambda: drawer.details.record and drawer.details.record.id == 2)
         drawer.details.compare.click()
-        assert "Nothing in your text" in window.notice.text
+        await until(lambda: "Nothing in your text" in window.notice.text)
+        put_caret(page, 0)
+        page.moveCursor(QTextCursor.MoveOperation.EndOfBlock, QTextCursor.MoveMode.KeepAnchor)
+        drawer.details.compare.click()
+        assert "It rained." in window.findChildren(TextDialog)[-1].text.toPlainText()
 
     run(scenario())
 
@@ -246,7 +251,7 @@ def test_what_differs_is_told_where_another_text_comes_out(window: MainWindow, r
         drawer.details.again.click()
         await until(lambda: window.view.drafts.state is DraftState.SETTLED)
         assert not window.notice.isHidden()
-        for words in ("Gemma then", "RTX 4090 then, CPU now", "4-bit then, float32 now"):
+        for words in ("Gemma then", "RTX 4090 then, CPU now", "4-bit then, fp32 now"):
             assert words in window.notice.text
 
     run(scenario())

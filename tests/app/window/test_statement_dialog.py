@@ -32,7 +32,7 @@ def dialog(window: MainWindow, run: Run, file: Path) -> StatementDialog:
 
 
 def test_it_counts_the_text_as_it_is_now(dialog: StatementDialog) -> None:
-    assert dialog.statement.startswith("7 % of the words of “ferry.md” were drafted by Mezzotint with ")
+    assert dialog.statement.startswith("7 % of the words of “ferry.md” were drafted by Mezzotint with “")
     assert "5 of 72." in dialog.statement
     dialog.findChildren(QPushButton)[0].click()
     assert QGuiApplication.clipboard().text() == dialog.statement

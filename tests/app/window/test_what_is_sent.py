@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QGuiApplication
 
-from app.documents.text import text_between
+from app.documents.text import text_between, utf16_length
 from app.drafting.draft_session import DraftState
 from app.provenance.sent_text import SentText
 from app.window.main_window import MainWindow
 from tests.app.conftest import Emitted, Run
-from tests.app.pages import TEXT, cursor_at, put_caret
+from tests.app.pages import END, TEXT, cursor_at, put_caret
 from tests.app.window.conftest import settle
 
 LONG = "".join(f"{number}. It rained all day 🌊.\n\n" for number in range(60))
@@ -52,6 +52,27 @@ def test_of_a_draft_it_is_what_went(long: MainWindow, run: Run) -> None:
     run(scenario())
 
 
+def test_a_line_in_the_margin_stands_beside_it(window: MainWindow, run: Run, file: Path) -> None:
+    page = window.view.page
+
+    def margin() -> list[int]:
+        image = page.viewport().grab().toImage()
+        return [image.pixel(7, y) for y in range(0, int(page.cursorRect().bottom()), 4)]
+
+    async def scenario() -> None:
+        window.files.open_path(file)
+        put_caret(page, END)
+        bare = set(margin())
+        assert len(bare) == 1
+        await settle(window)
+        line = set(margin())
+        assert len(line - bare) == 1
+        window.view.drafts.discard_all()
+        assert set(margin()) == bare
+
+    run(scenario())
+
+
 def test_before_a_draft_it_is_told_on_demand(long: MainWindow, run: Run, emitted: Emitted) -> None:
     async def scenario() -> None:
         sent, page = long.view.sent, long.view.page
@@ -62,6 +83,7 @@ def test_before_a_draft_it_is_told_on_demand(long: MainWindow, run: Run, emitted
         prompt = long.side_panel.prompt_page
         assert parts(long) == [LONG[-400:]] == [prompt.text.toPlainText()]
         assert "80 tokens of at most 88" in prompt.facts.text()
+        assert f"The first {utf16_length(LONG[:-400]):,} characters" in prompt.facts.text()
         put_caret(page, 12)
         while parts(long) != [LONG[:12], LONG[12:52]]:
             await emitted(sent.changed)

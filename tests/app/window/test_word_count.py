@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from app.documents.words import count_words
+from app.provenance.paragraphs import PLAIN, Paragraph, Run, paragraph
 from app.window import word_count
 from app.window.word_count import WordCount
 
@@ -51,13 +52,14 @@ def page(qtbot: QtBot) -> QPlainTextEdit:
 OWNERS = Counter({"M": 4})
 
 
-def _owners(number: int) -> Counter[str]:
-    return Counter({"M": (3, 0, 1)[number]}) if number < 3 else Counter()
+def _paragraphs() -> list[Paragraph]:
+    """Of the page's, as if four words of the model were in them."""
+    return [paragraph("one two three", [Run(0, 13, "M")]), PLAIN, paragraph("Seven.", [Run(0, 5, "M")])]
 
 
 def _counts(page: QPlainTextEdit) -> list[tuple[int, int, Counter[str]]]:
     found: list[tuple[int, int, Counter[str]]] = []
-    count = WordCount(page, _owners, page)
+    count = WordCount(page, _paragraphs, page)
     count.counted.connect(lambda *counts: found.append(counts))
     count.count()
     return found
@@ -79,7 +81,7 @@ def test_a_long_text_is_counted_in_slices(
     page: QPlainTextEdit, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(word_count, "SLICE_S", -1.0)
-    count = WordCount(page, _owners, page)
+    count = WordCount(page, _paragraphs, page)
     with qtbot.waitSignal(count.counted) as counted:
         count.count()
         assert not counted.signal_triggered
@@ -87,7 +89,7 @@ def test_a_long_text_is_counted_in_slices(
 
 
 def test_an_edit_and_a_selection_are_counted_when_they_rest(page: QPlainTextEdit, qtbot: QtBot) -> None:
-    count = WordCount(page, _owners, page)
+    count = WordCount(page, _paragraphs, page)
     count.count()
     with qtbot.waitSignal(count.counted) as counted:
         page.insertPlainText("And ")
@@ -116,7 +118,7 @@ def test_paragraphs_are_counted_anew_wherever_they_were_touched(
     monkeypatch.setattr(word_count, "SLICE_S", 0.0)  # a count may be interrupted by the next edit
     page.setPlainText("One two three.\n\nFour five.\nSix.")
     found: list[int] = []
-    count = WordCount(page, _owners, page)
+    count = WordCount(page, _paragraphs, page)
     count.counted.connect(lambda words, *_: found.append(words))
     cursor = page.textCursor()
     for what, position, length, text in edits:

@@ -44,7 +44,7 @@ class Table:
 
     def __init__(self, base: Tensor, of_ids: Tensor | None = None, of_soft: float = 0.0) -> None:
         """base: (canvas, vocab), or (batch, canvas, vocab)"""
-        self._base = base if base.dim() == 3 else base[None].expand(4, -1, -1)
+        self.base = base if base.dim() == 3 else base[None].expand(4, -1, -1)
         self.canvas_tokens, self.vocab_size = base.shape[-2:]
         self._of_ids, self._of_soft = of_ids, of_soft
         self.seen: list[dict[int, Tensor]] = []  # of each step: ids by canvas
@@ -57,7 +57,7 @@ class Table:
         self.seen.append(dict(zip(canvases.left, ids.clone(), strict=True)))
         soft = None if soft is None else soft.view(len(ids), self.canvas_tokens, -1)
         self.soft.append(None if soft is None else dict(zip(canvases.left, soft.clone(), strict=True)))
-        logits = self.logits(self._base[canvases.left], ids, soft).flatten(0, 1)
+        logits = self.logits(self.base[canvases.left], ids, soft).flatten(0, 1)
         return logits.contiguous() if places is None else logits[places]
 
     def logits(self, base: Tensor, ids: Tensor, soft: Tensor | None) -> Tensor:

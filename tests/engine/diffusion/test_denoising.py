@@ -147,7 +147,7 @@ def test_draws_depend_on_the_seed_alone() -> None:
 
 def test_noise_does_not_depend_on_what_the_model_says() -> None:
     one, other = Table(torch.zeros(SIZE, VOCAB)), Table(torch.zeros(SIZE, VOCAB))
-    other._base = other._base + torch.arange(VOCAB) * 0.01
+    other.base = other.base + torch.arange(VOCAB) * 0.01
     run(one, 7, entropy_bound=0.0, early_stop=False)
     steps = run(other, 7, entropy_bound=0.0, early_stop=False)
     for step, ours, theirs in zip(steps[1:], canvases(one)[1:], canvases(other)[1:], strict=False):
@@ -184,7 +184,7 @@ def test_each_canvas_of_a_batch_is_as_it_is_alone(
     steps = run_batch(together, batch, given[: len(batch)], **changes)
     for canvas, own in enumerate(batch):
         alone = model_of(seed, len(batch), quantised)
-        alone._base = alone._base[canvas : canvas + 1]
+        alone.base = alone.base[canvas : canvas + 1]
         expected = run_batch(alone, [own], given[canvas], **changes)
         ours = [step for step in steps if step.canvas == canvas]
         assert [step.number for step in ours] == [step.number for step in expected]

@@ -50,7 +50,7 @@ class Library:
                 decoder=SimpleNamespace(embed_tokens=SimpleNamespace(weight=torch.zeros(1)))
             ),
         )
-        self._base = table._base[:count]
+        self._base = table.base[:count]
         self.finished = torch.zeros(count, dtype=torch.bool)
         with draws.instead_of_torch():
             self.canvas = self.argmax = self.sampler.initialize_canvas(count, torch.device("cpu"))

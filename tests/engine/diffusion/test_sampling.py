@@ -11,8 +11,6 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSampler,
     EntropyBoundSamplerConfig,
@@ -23,63 +21,18 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 from engine.checkpoints.memory_estimate import row_chunks
 from engine.diffusion import sampling
 from engine.diffusion.denoising import CERTAIN
-from engine.diffusion.sampling import Prediction
-
-GEMMA_VOCAB = 262_144
-LARGEST_UNIFORM = 1 - 2**-24
-
-seeds = st.integers(0, 2**32)
-taus = st.floats(0.05, 3.0)
-vocabularies = st.sampled_from([1, 2, 5, 63, 64, 99, 128, 512, 576, 1024])  # with and without whole blocks
-kinds = st.lists(
-    st.sampled_from(
-        ["noise", "ties", "flat", "one-hot", "certain", "forbidden", "one legal", "spread", "huge spread"]
-    ),
-    min_size=1,
-    max_size=6,
+from tests.engine.diffusion.made_logits import (
+    GEMMA_VOCAB,
+    Largest,
+    assert_exact,
+    entropies,
+    exact_of,
+    kinds,
+    rows_of,
+    seeds,
+    taus,
+    vocabularies,
 )
-entropies = st.lists(st.integers(0, 10_000).map(lambda n: n / 1000), min_size=1, max_size=40)
-
-
-def row_of(kind: str, vocab: int, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(vocab, generator=generator)
-    chosen = int(torch.randint(vocab, (1,), generator=generator))
-    if kind == "ties":
-        return noise.mul(2).round()
-    if kind == "flat":
-        return torch.full((vocab,), float(noise[0]) * 10)
-    if kind == "one-hot":
-        return torch.zeros(vocab).index_fill_(0, torch.tensor(chosen), 1000.0)
-    if kind == "certain":
-        return noise.index_fill_(0, torch.tensor(chosen), 10 + 30 * float(torch.rand(1, generator=generator)))
-    if kind == "forbidden":
-        forbidden = torch.rand(vocab, generator=generator) < 0.7
-        forbidden[chosen] = False
-        return noise.masked_fill(forbidden, -math.inf)
-    if kind == "one legal":
-        return torch.full((vocab,), -math.inf).index_fill_(0, torch.tensor(chosen), float(noise[0]))
-    return noise * {"noise": 1.0, "spread": 30.0, "huge spread": 1e30}[kind]
-
-
-def rows_of(kinds: list[str], vocab: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.stack([row_of(kind, vocab, generator) for kind in kinds])
-
-
-def exact_of(logits: Tensor, tau: float) -> Any:
-    return torch.distributions.Categorical(logits=logits.double() / tau)
-
-
-def assert_exact(prediction: Prediction, logits: Tensor, tau: float) -> None:
-    exact = exact_of(logits, tau)
-    torch.testing.assert_close(prediction.probabilities, exact.probs.float(), rtol=1e-4, atol=1e-7)
-    torch.testing.assert_close(prediction.entropy, exact.entropy().float(), rtol=1e-4, atol=1e-6)
-    assert torch.equal(prediction.draft.long(), logits.argmax(-1))
-    top = exact.probs.gather(-1, logits.argmax(-1, keepdim=True)).squeeze(-1).float()
-    torch.testing.assert_close(prediction.top, top, rtol=1e-5, atol=0)
-    assert prediction.entropy.min() >= 0
-    assert (prediction.probabilities[logits == -math.inf] == 0).all()
-
 
 # ------------------------------------------------------------------ temperature
 
@@ -140,24 +93,9 @@ def test_gemmas_vocabulary_with_a_chunk_boundary_inside(chunk_rows: int) -> None
     assert prediction.draft[[2, 4]].tolist() == [7, GEMMA_VOCAB - 1]
 
 
-class _Largest(TorchDispatchMode):
-    """How large the largest tensor was that came into being."""
-
-    nbytes = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        given = tree_leaves((args, kwargs))
-        known = {each.untyped_storage().data_ptr() for each in given if isinstance(each, Tensor)}
-        for each in tree_leaves(output):
-            if isinstance(each, Tensor) and each.untyped_storage().data_ptr() not in known:
-                self.nbytes = max(self.nbytes, each.untyped_storage().nbytes())
-        return output
-
-
 def test_there_is_no_second_copy_of_the_logits() -> None:
     logits = torch.randn(8, GEMMA_VOCAB, generator=torch.Generator().manual_seed(0))
-    with _Largest() as largest:
+    with Largest() as largest:
         prediction = sampling.predict(logits, 1.0)
     assert prediction.probabilities.data_ptr() == logits.data_ptr()
     assert 0 < largest.nbytes <= logits.nbytes // 4 == sampling.CACHE_BYTES
@@ -278,122 +216,6 @@ def test_given_our_logits_sets_differ_only_at_the_bound(
     for below, tied in zip(sums, ties, strict=True):
         assert below <= bound + 1e-4
         assert below + exact[tied].sum() >= bound - 1e-4
-
-
-# ------------------------------------------------------------------ sampling
-
-
-def draw(prediction: Prediction, uniform: Tensor) -> Tensor:
-    """One id a row, as the loop draws it: the draft below its probability, else beyond it."""
-    ids = prediction.draft.long()
-    rows = (uniform >= prediction.top).nonzero().squeeze(-1)
-    if len(rows):
-        ids[rows] = sampling.sample_beyond_draft(prediction, rows, uniform[rows])
-    return ids
-
-
-def repeated(row: Tensor, count: int) -> Prediction:
-    return sampling.predict(row.repeat(count, 1), 1.0)
-
-
-@given(
-    st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1.0)), min_size=1, max_size=9).filter(any),
-    st.sampled_from([1, 3, 101]),
-)
-def test_a_sweep_of_uniform_numbers_draws_exactly_by_probability(weights: list[float], spacing: int) -> None:
-    p = torch.zeros(len(weights) * spacing)
-    p[::spacing] = torch.tensor(weights)
-    p /= p.sum()
-    count = 2048
-    prediction = repeated(p.log(), count)
-    drawn = draw(prediction, torch.arange(count) / count)
-    shares = torch.bincount(drawn, minlength=len(p)) / count
-    torch.testing.assert_close(shares, p, atol=1.5 / count, rtol=0)
-    assert (p[drawn] > 0).all(), "a forbidden token was drawn"
-
-
-def test_a_sweep_over_equal_tokens_gives_each_the_same_count() -> None:
-    """All numbers are exact in fp32, so every edge between two tokens is met."""
-    logits = torch.full((8, 6), -math.inf)
-    logits[:, [1, 2, 4, 5]] = 0.0
-    assert draw(sampling.predict(logits, 1.0), torch.arange(8) / 8).tolist() == [1, 1, 2, 2, 4, 4, 5, 5]
-
-
-@given(kinds, vocabularies, seeds, taus)
-def test_a_forbidden_token_is_never_drawn_at_any_edge(
-    kinds: list[str], vocab: int, seed: int, tau: float
-) -> None:
-    prediction = sampling.predict(rows_of(kinds, vocab, seed), tau)
-    rows = torch.arange(len(kinds))
-    for edge in (prediction.top, torch.nextafter(prediction.top, torch.ones(())), torch.tensor(1.0)):
-        uniform = edge.clamp(max=LARGEST_UNIFORM).expand(len(kinds))
-        drawn = sampling.sample_beyond_draft(prediction, rows, uniform)
-        assert (prediction.probabilities[rows, drawn] > 0).all()
-
-
-def test_at_the_end_of_the_numbers_the_last_legal_token_is_drawn() -> None:
-    """What rounding leaves above the last entry falls below it."""
-    probabilities = torch.tensor([[0.0, 0.5, 0.25, 0.2, 0.0]])
-    prediction = Prediction(probabilities, torch.ones(1), torch.tensor([1.0]), torch.tensor([0.5]))
-    drawn = sampling.sample_beyond_draft(prediction, torch.tensor([0]), torch.tensor([LARGEST_UNIFORM]))
-    assert drawn.tolist() == [3]
-
-
-def test_beyond_a_draft_that_leaves_nothing_the_draft_is_drawn() -> None:
-    """top is rounded below 1, and every other token's probability to 0."""
-    probabilities = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
-    prediction = Prediction(
-        probabilities, torch.zeros(1), torch.tensor([2.0]), torch.tensor([LARGEST_UNIFORM])
-    )
-    drawn = sampling.sample_beyond_draft(prediction, torch.tensor([0]), torch.tensor([LARGEST_UNIFORM]))
-    assert drawn.tolist() == [2]
-
-
-def test_a_number_below_the_drafts_probability_falls_on_no_forbidden_token() -> None:
-    """Rounding between two devices can leave it a little too low."""
-    probabilities = torch.tensor([[0.0, 0.75, 0.0, 0.25]])
-    prediction = Prediction(probabilities, torch.ones(1), torch.tensor([1.0]), torch.tensor([0.75]))
-    drawn = sampling.sample_beyond_draft(prediction, torch.tensor([0]), torch.tensor([0.7499]))
-    assert drawn.tolist() == [3]
-
-
-def test_drawing_leaves_the_prediction_as_it_is() -> None:
-    prediction = sampling.predict(rows_of(["noise"] * 4, 99, 0), 1.0)
-    before = [each.clone() for each in (prediction.probabilities, prediction.draft, prediction.top)]
-    sampling.sample_beyond_draft(prediction, torch.tensor([2, 1]), torch.tensor([0.9, 0.99]))
-    after = prediction.probabilities, prediction.draft, prediction.top
-    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
-
-
-def test_drawing_from_gemmas_vocabulary() -> None:
-    """Tokens far apart, the last one of all among them."""
-    legal = [0, 511, 512, 131_072, GEMMA_VOCAB - 1]
-    logits = torch.full((1, GEMMA_VOCAB), -math.inf)
-    logits[0, legal] = torch.tensor([0.1, 0.4, 0.2, 0.1, 0.2]).log()
-    prediction = repeated(logits[0], 10)
-    drawn = draw(prediction, (torch.arange(10) + 0.5) / 10)
-    assert drawn.tolist() == [511] * 4 + [0, 512, 512, 131_072] + [GEMMA_VOCAB - 1] * 2
-
-
-@pytest.mark.parametrize("rows_a_chunk", [1, 2, 9])
-def test_rows_are_drawn_each_from_its_own_distribution(rows_a_chunk: int) -> None:
-    logits = torch.full((3, 9), -math.inf)
-    for row in range(3):
-        logits[row, 3 * row : 3 * row + 3] = torch.tensor([0.0, -1.0, -2.0])
-    prediction = sampling.predict(logits, 1.0)
-    uniform = torch.tensor([0.999, 0.7, 0.998])
-    with patch.object(sampling, "LOGITS_CHUNK_BYTES", rows_a_chunk * 9 * 4):
-        drawn = sampling.sample_beyond_draft(prediction, torch.tensor([2, 0, 1]), uniform)
-    assert drawn.tolist() == [8, 1, 5]
-
-
-def test_drawing_makes_no_second_copy_of_the_probabilities() -> None:
-    """Every position drawn beyond its draft, as a high entropy bound does."""
-    prediction = sampling.predict(torch.zeros(8, GEMMA_VOCAB), 1.0)
-    one_row = prediction.probabilities[0].nbytes
-    with patch.object(sampling, "LOGITS_CHUNK_BYTES", 2 * one_row), _Largest() as largest:
-        sampling.sample_beyond_draft(prediction, torch.arange(8), torch.linspace(0.1, 0.9, 8))
-    assert 0 < largest.nbytes <= 2 * one_row
 
 
 # ------------------------------------------------------------------ stop

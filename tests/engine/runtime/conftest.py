@@ -1,10 +1,15 @@
-"""What the events of a load or a draft come to."""
+"""An engine in a child process, and what the events of a load or a draft come to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from engine.protocol.events import DraftEvent, Failed, Finished, Frame
+from engine.runtime.process_engine import ProcessEngine
+from tests import fakes
 
 BEFORE = "Dear Anna,\n\nThank you for your letter."
 
@@ -26,3 +31,10 @@ def failed_of(events: list[Any]) -> Failed:
 
 def text_of(frame: Frame) -> str:
     return "".join(token.text for token in frame.tokens)
+
+
+@pytest.fixture
+def engine() -> Iterator[ProcessEngine]:
+    engine = ProcessEngine(fakes.COMMAND)
+    yield engine
+    engine.close()

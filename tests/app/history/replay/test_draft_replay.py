@@ -13,6 +13,7 @@ from app.drafting.draft_session import DraftState
 from app.drafting.verbs import REPHRASE
 from app.history.replay import tap as tap_module
 from app.history.replay.draft_replay import NOT_KEPT
+from app.window.document_view import NARROWEST_PX
 from tests.app.conftest import Run
 from tests.app.history.replay.conftest import Desk
 from tests.app.pages import TEXT, Draft, put_caret
@@ -131,6 +132,24 @@ def test_tab_goes_round_in_its_bar(desk: Desk, run: Run) -> None:
             QTest.keyClick(focused, KEY.Key_Tab)
         controls = bar.controls
         assert {controls.timeline, controls.play, controls.back, controls.save, bar.done} <= set(found)
+
+    run(scenario())
+
+
+def test_in_a_narrow_page_all_but_the_legend_is_there(desk: Desk, run: Run) -> None:
+    async def scenario() -> None:
+        await desk.settled()
+        desk.replay.open()
+        bar, found = desk.replay.bar, []
+        for width in (900, NARROWEST_PX):
+            desk.page.resize(width, 700)
+            await desk.rested()
+            found.append(bar.controls.legend.isVisible())
+            view = desk.page.viewport().rect()
+            assert view.contains(bar.geometry())
+            parts = [bar.done, bar.controls.save, bar.controls.timeline, bar.controls.play]
+            assert all(part.visibleRegion().boundingRect() == part.rect() for part in parts)
+        assert found == [True, False]
 
     run(scenario())
 

@@ -34,7 +34,7 @@ from engine.runtime.replay_engine import ReplayEngine
 def paper(qapp: object) -> Paper:
     font = QFont("DejaVu Serif")
     font.setPixelSize(18)
-    return Paper(font, LIGHT, 480, 22)
+    return Paper(font, LIGHT, 480)
 
 
 def saved(
@@ -81,7 +81,7 @@ def test_a_picture_is_of_the_step_that_is_shown(
 def test_a_picture_has_the_pixels_of_the_screen_and_the_colours_of_the_page(
     trace: Trace, paper: Paper
 ) -> None:
-    sharp = Paper(paper.font, DARK, paper.width, paper.line_height, 2.0)
+    sharp = Paper(paper.font, DARK, paper.width, ratio=2.0)
     image = StepPicture(trace, 3, sharp).image(100)
     assert image.size() == QSize(960, 200)
     assert image.pixelColor(0, 0).name().upper() == DARK.paper
@@ -114,7 +114,7 @@ def test_a_picture_that_cannot_be_is_told(
 ) -> None:
     faults: list[Fault] = []
     export.failed.connect(faults.append)
-    too_wide = Paper(paper.font, paper.theme, 17_000, paper.line_height)
+    too_wide = Paper(paper.font, paper.theme, 17_000)
     with qtbot.waitSignal(export.failed, timeout=20_000):
         export.save(ANIMATION, trace, 0, too_wide, tmp_path / "Draft.webp")
     assert faults == [NO_PICTURE]

@@ -126,7 +126,9 @@ def test_controls_lead_a_replay(trace: Trace, parent: QObject, qtbot: QtBot) -> 
     assert replay.index == controls.timeline.value() == 23
     QTest.mouseClick(controls.timeline, LEFT, pos=QPoint(8, 10))
     assert replay.index == 0
-    controls.play.click()
-    assert replay.plays
-    QTest.keyClick(controls.timeline, Qt.Key.Key_Home)
-    assert not replay.plays
+    for key, index in ((Qt.Key.Key_Home, 0), (Qt.Key.Key_Right, 1), (Qt.Key.Key_End, 24)):
+        replay.go_to(0)
+        controls.play.click()
+        assert replay.plays
+        QTest.keyClick(controls.timeline, key)
+        assert (replay.plays, replay.index) == (False, index)

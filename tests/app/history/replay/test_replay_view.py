@@ -13,13 +13,14 @@ from app.history.replay.recording import Recording
 from app.history.replay.trace import Trace
 from app.history.ui.replay_view import ReplayView
 from app.settings.store import SettingsStore
+from app.widgets.theme import DARK, LIGHT, palette
 from engine.protocol.events import Committed, Frame, Token
 from tests.app.pages import make_page
 
 
 @pytest.fixture
 def view(qtbot: QtBot, tmp_path: Path) -> ReplayView:
-    view = ReplayView(make_page(qtbot), SettingsStore(tmp_path / "settings.json"), str(tmp_path))
+    view = ReplayView(make_page(qtbot), SettingsStore(tmp_path / "settings.json"), lambda: str(tmp_path))
     qtbot.addWidget(view)
     view.resize(360, 480)
     view.show()
@@ -112,6 +113,25 @@ def test_it_has_the_page_s_colours_and_pauses_when_it_is_hidden(
     view.replay.turn()
     view.hide()
     assert not view.replay.plays
+
+
+def test_another_draft_takes_its_own_height(view: ReplayView, trace: Trace, qtbot: QtBot) -> None:
+    view.show_trace(trace)
+    long = view.still.height()
+    view.show_trace(made_of("Peace"))
+    qtbot.waitUntil(lambda: view.still.height() < long)
+
+
+def test_another_theme_is_followed(view: ReplayView, trace: Trace) -> None:
+    view.show_trace(trace)
+    inks = set()
+    for theme in (LIGHT, DARK):
+        view.page.set_theme(theme)
+        view.setPalette(palette(theme))
+        image = picture(view)
+        assert image.pixelColor(1, 1).name().upper() == theme.paper
+        inks |= {image.pixelColor(x, 34).name().upper() for x in range(image.width())} & {LIGHT.ink, DARK.ink}
+    assert inks == {LIGHT.ink, DARK.ink}
 
 
 def test_a_narrower_column_is_a_higher_one(view: ReplayView, trace: Trace) -> None:
