@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from PySide6.QtCore import QObject
@@ -25,6 +25,9 @@ from app.settings.store import SettingsStore
 from app.worker.model_session import ModelSession
 from engine.protocol.events import Prefilled
 from engine.protocol.requests import DraftRequest
+
+if TYPE_CHECKING:
+    import sqlite3  # the first paint does not need it
 
 _PLACE_CHARACTERS = 40
 _LEAST_AFTER = 4096
