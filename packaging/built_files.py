@@ -15,7 +15,7 @@ CHILDREN = ("app.models.transfer.process",)
 NOT_IMPORTED = (
     *("torch", "transformers", "huggingface_hub", "httpx2", "bitsandbytes", "numpy", "triton"),
     *("engine.runtime.local_engine", "app.models.transfer.hub_download"),
-    *("ssl", "_ssl", "_hashlib", "_uuid", "sqlite3", "tkinter", "unittest", "pydoc", "doctest", "pdb"),
+    *("ssl", "_ssl", "_hashlib", "_uuid", "tkinter", "unittest", "pydoc", "doctest", "pdb"),
     *("bz2", "_bz2", "lzma", "_lzma", "readline", "curses", "xml", "xmlrpc", "setuptools", "pkg_resources"),
 )
 """The engine's, which its own Python has, and parts of Python's library that the app does without."""
@@ -37,7 +37,9 @@ QT_PLUGINS = {
     "tls": ("qopensslbackend", "qschannelbackend", "qsecuretransportbackend"),
 }
 QT_LIBRARIES = ("Core", "DBus", "Gui", "Network", "Svg", "WaylandClient", "Widgets", "XcbQpa")
-FROM_THIS_SYSTEM = re.compile(r"lib(ffi|xcb-[\w-]+|xkbcommon(-x11)?|zstd|brotli\w+|python3[.\d]*)\.so[.\d]*")
+FROM_THIS_SYSTEM = re.compile(
+    r"lib(ffi|sqlite3|xcb-[\w-]+|xkbcommon(-x11)?|zstd|brotli\w+|python3[.\d]*)\.so[.\d]*"
+)
 """The libraries of the building system that travel; the others have to be the writer's own, as X11's are."""
 _QT_LIBRARY = re.compile(r"/(?:lib)?Qt6?([A-Z]\w*)(?:\.framework/|\.so|\.dll|(?:\.abi3)?\.pyd)")
 METADATA = re.compile(r"[\w.-]+\.dist-info/(METADATA|(licenses/)?(LICEN[CS]E|COPYING|NOTICE)[\w.]*)")

@@ -50,8 +50,9 @@ def facts(record: DraftRecord, number: int) -> str:
 
 def differs_from(record: DraftRecord, ready: Ready, count: int) -> tuple[str, str]:
     """Why a draft came out otherwise than it was: a message, and the reason."""
-    then = record.model, record.precision, record.device
-    now = ready.label, ready.precision, ready.device.name
+    then_in, now_in = (PRECISION_NAMES.get(each, each) for each in (record.precision, ready.precision))
+    then = record.model, then_in, record.device
+    now = ready.label, now_in, ready.device.name
     named = {
         name: f"{a or 'unknown'} then, {b} now"
         for name, a, b in zip(("model", "precision", "device"), then, now, strict=True)

@@ -251,7 +251,7 @@ def test_what_differs_is_told_where_another_text_comes_out(window: MainWindow, r
         drawer.details.again.click()
         await until(lambda: window.view.drafts.state is DraftState.SETTLED)
         assert not window.notice.isHidden()
-        for words in ("Gemma then", "RTX 4090 then, CPU now", "4-bit then, fp32 now"):
+        for words in ("Gemma then", "RTX 4090 then, CPU now", "4-bit then, 32-bit now"):
             assert words in window.notice.text
 
     run(scenario())

@@ -55,6 +55,8 @@ JARGON = re.compile(
 """What a writer should never have to read."""
 NAMES = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b|config\.json|as safetensors")
 """What has to be looked for, or changed, under just this name."""
+SQL = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|DROP|VACUUM)\b")
+"""What is said to a database."""
 UNSEEN = {"application.py", "run_record.py", "redaction.py"}
 """What these say is for the terminal, or is looked for in a log."""
 REPORTS = {"Diagnostics", "About Mezzotint", "The report"}
@@ -159,7 +161,7 @@ def sentences(source: str) -> Iterator[str]:
             unsaid.update(node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
-        if " " in text.strip() and node not in unsaid:
+        if " " in text.strip() and node not in unsaid and not SQL.match(text):
             yield text
 
 

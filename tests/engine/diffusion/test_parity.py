@@ -21,7 +21,7 @@ from engine.checkpoints import catalogue
 from engine.diffusion import sampling
 from engine.diffusion.denoising import CERTAIN
 from engine.diffusion.sampling import Prediction
-from engine.model import diffusion_gemma
+from engine.model import diffusion_gemma, soft_embedding
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.model.kv_cache import fork_cache, roll_back_cache
 from engine.model.sampler_config import SamplerConfig
@@ -216,11 +216,19 @@ def bf16_errors(folder: Path, exactly: Pair, lengths: Sequence[int]) -> list[tup
     return errors
 
 
+@pytest.fixture
+def bf16_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it weights in bf16 are computed in fp32."""
+    monkeypatch.setenv("MEZZOTINT_BF16", "1")
+
+
+@pytest.mark.usefixtures("bf16_arithmetic")
 def test_in_bf16_our_logits_err_no_more_than_the_librarys(tiny_folder: Path, tiny_pair: Pair) -> None:
     for ours, theirs in bf16_errors(tiny_folder, tiny_pair, TINY_LENGTHS):
         assert 0 < ours <= 1.1 * theirs
 
 
+@pytest.mark.usefixtures("bf16_arithmetic")
 def test_in_bf16_the_bundled_model_errs_no_more_than_the_librarys(starter_pair: Pair) -> None:
     for ours, theirs in bf16_errors(catalogue.STARTER.folder, starter_pair, [20]):
         assert 0 < ours <= 1.1 * theirs
@@ -240,7 +248,7 @@ def test_the_soft_embedding_is_the_librarys(pair: Pair, rows_a_product: int) -> 
     spread = (entropy[staying] > CERTAIN).nonzero().squeeze(-1)
     assert 0 < len(spread) < len(staying)
     draft = prediction.draft[staying].long()
-    with patch.object(diffusion_gemma, "LOGITS_CHUNK_BYTES", rows_a_product * vocab * 4):
+    with patch.object(soft_embedding, "LOGITS_CHUNK_BYTES", rows_a_product * vocab * 4):
         soft = ours.soft_embedding(draft, spread, prediction.probabilities, staying[spread])
     embedding = pair.theirs.model.decoder.embed_tokens
     theirs = logits[staying].softmax(-1) @ embedding.weight * embedding.embed_scale

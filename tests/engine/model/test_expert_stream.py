@@ -242,11 +242,12 @@ def test_a_model_computes_the_same_bits_with_experts_that_are_streamed(
 
 
 def test_the_thread_ends_with_the_stream(card: RandomCard) -> None:
+    others = set(threading.enumerate())
     layers = [Layer(number, card, []) for number in range(5)]
     stream = ExpertStream(layers, card)
     gone = weakref.ref(stream)
     layers[0]()
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "experts"]
+    (thread,) = [thread for thread in set(threading.enumerate()) - others if thread.name == "experts"]
     card.computing.event().wait()
     del stream, layers
     gc.collect()

@@ -81,7 +81,7 @@ def pack(
 
 def unpack(module: PackedExperts, experts: Any) -> Any:
     """The weights that packed ones stand for, step by step; written into the library's experts."""
-    read = _READERS[type(module)]
+    read = next(read for kind, read in _READERS.items() if isinstance(module, kind))
     for index in range(module.num_experts):
         row = read(module, index)
         gate_up, down = experts.gate_up_proj[index], experts.down_proj[index]
