@@ -84,8 +84,9 @@ class Uv:
     def __call__(
         self, *arguments: str | Path, on_look: Callable[[], object] = lambda: None, may_fail: bool = False
     ) -> str:
-        """→ what it printed; empty where it failed and may, but for a full disk. Raises FaultError and
-        GivenUpError.
+        """→ what it printed; empty where it failed and may, unless it was killed or the disk is full.
+
+        Raises FaultError and GivenUpError.
         """
         try:
             code, out, told = run((self._program, *arguments), self._environment, self._cancelled, on_look)
@@ -96,7 +97,7 @@ class Uv:
             return out.strip()
         log.info("uv %s: %s\n%s", arguments[0], code, told)
         failure = _failure(code, told)
-        if may_fail and failure.fault.kind != "disk":
+        if may_fail and code > 0 and failure.fault.kind != "disk":
             return ""
         raise failure
 
@@ -107,7 +108,7 @@ def _failure(code: int, told: str) -> FaultError:
     if any(words in told for words in _TOO_LARGE):
         return FaultError("disk", "The disk takes no file so large.", "Use another disk.", told)
     last = complaints(told)[-_LAST_LINES:]
-    why = f"it ended with {code}" if code >= 0 and not last else " ".join(last) or f"it was ended ({code})"
+    why = f"it was ended ({code})" if code < 0 else " ".join(last) or f"it ended with {code}"
     return FaultError("set-up", f"The engine could not be installed: {why}", _REPAIR, told)
 
 
