@@ -47,6 +47,7 @@ def take_all(home: Path, folder: Path, theme: str) -> None:
         settings.change(variants=4)
         await variants(scene)
         await looking_back(scene)
+        await telling(scene)
         settings.change(variants=1, model=str(chat_model(home)))
         await scene.load()
         await instructing(scene)
@@ -151,6 +152,18 @@ async def looking_back(scene: Scene) -> None:
     scene.press("Down", "Down", into=drawer.list)
     await scene.take("history", lambda: drawer.details.record is not None)
     scene.press("Esc", into=drawer.list)
+
+
+async def telling(scene: Scene) -> None:
+    """What was drafted is tinted; what a next draft would be given stands beside the text."""
+    scene.write(REPORT.rstrip())
+    scene.press("Ctrl+Return")
+    await until(scene.settled)
+    scene.window.view.commands.keep()
+    scene.press("Ctrl+Shift+D", "Ctrl+Shift+I")
+    await scene.take("sent", lambda: scene.window.view.sent.current is not None)
+    scene.press("Ctrl+Shift+D")
+    scene.window.side_panel.open_settings(False)
 
 
 async def instructing(scene: Scene) -> None:

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -252,7 +251,8 @@ def _close_all(pipe: os.stat_result) -> None:
 
 
 if __name__ == "__main__":
-    serve(partial(FakeEngine, os.dup(1)))
+    raw = os.dup(1)
+    serve(lambda _: FakeEngine(raw))
 
 
 def nvidia_card(name: str, uuid: str, total_bytes: int, free_bytes: int, fp8: bool = False) -> Device:

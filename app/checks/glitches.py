@@ -67,7 +67,7 @@ def _doubled(text: str, first: int, last: int, language: Language | None) -> Ite
         word, between = other[0].casefold(), text[one.end() : other.start()]
         if one[0].casefold() != word or between.strip() or between.count("\n") > 1:
             continue
-        names = one[0][0].isupper() and other[0][0].isupper()
+        names = one[0][0].isupper() and other[0][0].isupper() and word not in language.common
         is_double_name = names and text.count(other[0]) == 2 * text.count(one[0] + between + other[0])
         emphatic = language.doubles and word not in language.common
         if not (word in language.twice or is_double_name or emphatic):

@@ -28,8 +28,8 @@ class Document(QObject):
     """It is another text; told before `changed`."""
     saved = Signal()
     """The file holds the text as it is now."""
-    reloading = Signal()
-    """The text is about to become what the file holds."""
+    reloading = Signal(str)
+    """The text is about to become what the file of that digest holds."""
     failed = Signal(Fault)
     """Nothing was lost."""
 
@@ -104,7 +104,7 @@ class Document(QObject):
 
     def reload(self, found: files.OpenedFile) -> None:
         """Take the file's text, in one undo step that keeps the caret's place."""
-        self.reloading.emit()
+        self.reloading.emit(found.digest)
         change_document_text(self._document, found.text)
         self._bom, self.digest = found.bom, found.digest
         self._document.setModified(False)

@@ -18,7 +18,17 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilled, Prefilling
+from engine.protocol.events import (
+    Cancelled,
+    Committed,
+    Denoising,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    Prefilled,
+    Prefilling,
+)
 from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingOverrides
 
 MENDING_LENGTHS = (1.0, 1.0, 0.1)
@@ -148,6 +158,9 @@ class DraftRequests(QObject):
                     draft.on_event(event)
                     if draft.request_id is None:
                         waiting.pop(event.place, None)
+            case Denoising():
+                for draft in waiting.values():
+                    draft.on_event(event)
             case Failed() | Cancelled():
                 ended = list(waiting.values())
                 waiting.clear()

@@ -18,6 +18,7 @@ from engine.protocol.errors import Fault
 from engine.protocol.events import (
     Cancelled,
     Committed,
+    Denoising,
     Event,
     Failed,
     Finished,
@@ -104,6 +105,8 @@ class DraftSession(QObject):
         self.step = self.max_steps = self.canvas = 0
         self.read_share = 0.0
         """Of the text, while the engine reads it for long."""
+        self.step_share = 0.0
+        """Of the step after the one that is shown, where steps take long."""
         self.stalled = False
         self.retries = 0
         self.variants: list[Variant] = []
@@ -205,7 +208,7 @@ class DraftSession(QObject):
         self.changed.emit()
 
     def _show_developing(self, developing: DevelopingVariant) -> None:
-        self.step, self.canvas = developing.step, developing.canvas
+        self.step, self.canvas, self.step_share = developing.step, developing.canvas, 0.0
         self.developed.emit(developing.tokens)
 
     def give_up(self) -> None:
@@ -228,7 +231,8 @@ class DraftSession(QObject):
         self.request_id = request_id
         self._developing = [DevelopingVariant(seed) for seed in seeds]
         self._shown_before, self.shown_variant = self.shown_variant, len(self.variants)
-        self.step, self.canvas, self.max_steps, self.read_share = 0, 0, max_steps, 0.0
+        self.step, self.canvas, self.max_steps = 0, 0, max_steps
+        self.read_share = self.step_share = 0.0
         self.asked_at_s = monotonic()
         self.stalled = False
         self._set_state(DraftState.PREPARING)
@@ -259,6 +263,9 @@ class DraftSession(QObject):
                 self.end(Outcome.GIVEN_UP)
             case Prefilling():
                 self.read_share = event.read_tokens / event.prompt_tokens
+                self.changed.emit()
+            case Denoising():
+                self.step_share = event.share
                 self.changed.emit()
             case Loading() | Ready() | Prefilled():
                 pass

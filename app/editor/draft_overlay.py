@@ -245,9 +245,9 @@ class DraftOverlay(QObject):
         for part in self._corrected:
             paint_corrected(painter, geometry.rects_of(part), accent)
         for part in self._facts:
-            paint_fact(painter, geometry.rects_of(part), accent)
+            paint_fact(painter, geometry.rects_of(part), QColor(accent))
         for part in self._glitches:
-            paint_glitch(painter, geometry.rects_of(part), accent)
+            paint_glitch(painter, geometry.rects_of(part), QColor(accent))
         for part in self._pinned:
             paint_pinned(painter, geometry.rects_of(part), QColor(accent))
         if self._selected:

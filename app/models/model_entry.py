@@ -14,12 +14,12 @@ from app.models.transfer import installation
 from app.models.transfer.file_names import name_of
 from engine.checkpoints.catalogue import KNOWN_MODELS, KnownModel
 from engine.checkpoints.model_shape import ModelShape, read_shape
-from engine.checkpoints.precision import Precision
+from engine.checkpoints.precision import LOADABLE_PRECISIONS, Precision
 from engine.installation import ROOT
 from engine.protocol.errors import FaultError
 
 HUB = "https://huggingface.co/"
-_ANY: tuple[Precision, ...] = ("fp32", "bf16", "fp8", "4-bit", "4-bit-tight")
+_ANY: tuple[Precision, ...] = ("fp32", *LOADABLE_PRECISIONS)
 _LICENCE_TEXTS = {"apache-2.0": ROOT / "LICENSE"}
 
 

@@ -47,7 +47,7 @@ class ProvenanceKeeper(QObject):
         """The copy that was restored tells, else the record of the file."""
         if places := self._restored():
             self._provenance.take(placed(places.marked, self._provenance.texts()))
-        elif record := self._record():
+        elif record := self._record(self._document.digest):
             texts = self._provenance.texts()
             is_same = record.digest == self._document.digest and len(record.paragraphs) == len(texts)
             is_same = is_same and self._document.restored is None
@@ -64,8 +64,8 @@ class ProvenanceKeeper(QObject):
             _log.warning("What was drafted in a recovery copy could not be read: %s", error)
             return None
 
-    def _record(self) -> Record | None:
-        path, digest = self._document.path, self._document.digest
+    def _record(self, digest: str | None) -> Record | None:
+        path = self._document.path
         if path is None or digest is None:
             return None
         record, kept_aside = read_record(path, digest)
@@ -74,9 +74,12 @@ class ProvenanceKeeper(QObject):
             self.failed.emit(Fault("provenance", message, f"The old file is kept as {kept_aside.name}."))
         return record
 
-    def _on_reloading(self) -> None:
-        """What the file has of the text as it is now is whose it was."""
-        if paragraphs := self._provenance.paragraphs():
+    def _on_reloading(self, digest: str) -> None:
+        """Another window may have saved it; else, what the file has of the text as it is is whose it was."""
+        record = self._record(digest)
+        if record and record.digest == digest:
+            self._provenance.expect(partial(placed, record.marked))
+        elif paragraphs := self._provenance.paragraphs():
             before = record_of("", self._provenance.texts(), paragraphs)
             self._provenance.expect(partial(found_again, before))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
 from itertools import accumulate
 
 from app.documents.text import utf16_length
@@ -31,6 +30,8 @@ def starts(lengths: Sequence[int]) -> list[int]:
 
 def stretches(old: Sequence[Hashable], new: Sequence[Hashable]) -> Iterator[Stretch]:
     """What makes up both in turn; some of it is the same."""
+    from difflib import SequenceMatcher  # the first paint does not need it
+
     old, new = list(old), list(new)
     head = _alike(old, new)
     tail = _alike(old[head:][::-1], new[head:][::-1])

@@ -35,6 +35,10 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
     pieces: bytes = b""
     """See pieces_of()."""
 
+    def __post_init__(self) -> None:
+        if self.number < 0 or len(self.pieces) % 4:
+            raise ValueError("a damaged record")
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of a text as it was saved."""

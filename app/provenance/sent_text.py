@@ -69,6 +69,7 @@ class SentText(QObject):
     """Of the current draft, as it was; without one, and while it is watched, of a draft at the caret."""
 
     changed = Signal()
+    """The current one is another, or more is known of it."""
     failed = Signal(Fault)
 
     def __init__(
@@ -83,6 +84,8 @@ class SentText(QObject):
         self._of_requests: dict[str, list[Sent]] = {}
         """The oldest first."""
         self._to_come: Sent | None = None
+        self._told: Sent | None = None
+        """The current one when `changed` was emitted last."""
         self._asked = ""
         self.watched = False
         self._pause = timer(self, self._ask, PAUSE_MS, single_shot=True)
@@ -90,8 +93,7 @@ class SentText(QObject):
         drafts.requests.prefilled.connect(self._on_prefilled)
         for moved in (page.document().contentsChanged, page.cursorPositionChanged, model.changed):
             moved.connect(self._on_moved)
-        drafts.changed.connect(self._on_moved)
-        drafts.changed.connect(self.changed)
+        drafts.changed.connect(self._on_drafts_changed)
 
     @property
     def current(self) -> Sent | None:
@@ -108,7 +110,7 @@ class SentText(QObject):
         """Whether it is wanted before there is a draft, too."""
         self.watched, self._to_come = watched, None
         self._ask()
-        self.changed.emit()
+        self._tell()
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -134,9 +136,19 @@ class SentText(QObject):
     def _take(self, sent: Sent, prompt: Prefilled) -> None:
         ready = self._model.ready
         sent.take(prompt, reads_passage=ready is not None and ready.capabilities.instructions)
-        self.changed.emit()
+        self._tell()
 
     # ---------------------------------------------------------------- of one to come
+
+    def _on_drafts_changed(self) -> None:
+        """With each step, too."""
+        self._on_moved()
+        if self.current is not self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = self.current
+        self.changed.emit()
 
     def _on_moved(self) -> None:
         if self.watched:

@@ -72,6 +72,11 @@ class Provenance(QObject):
     def expect(self, find: Callable[[list[str]], list[Paragraph]] | None) -> None:
         """The next edit leaves another text, of which that tells what is known. None: it has not come."""
         self._find = find
+        if find:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._paragraphs = self._paragraphs or [PLAIN] * self._document.blockCount()
 
     def runs_between(self, start: int, end: int) -> list[Run]:
         """Of the text between two positions, counted from its beginning."""
@@ -89,7 +94,7 @@ class Provenance(QObject):
         """The text between two positions is about to be another one. runs: whose that is."""
         if (start == end and not text) or not (self._paragraphs or runs):
             return
-        self._paragraphs = self._paragraphs or [PLAIN] * self._document.blockCount()
+        self._begin()
         first, last = self._document.findBlock(start), self._document.findBlock(end)
         before, behind = start - first.position(), end - last.position()
         old = self._paragraphs[first.blockNumber() : last.blockNumber() + 1]
@@ -152,7 +157,7 @@ class Provenance(QObject):
 
     def reset(self) -> None:
         """It is another text, all of it the writer's."""
-        self._paragraphs = []
+        self._paragraphs, self._find = [], None
         self._steps = self._document.availableUndoSteps()
         for changes in (self._told, self._done, self._undone):
             changes.clear()

@@ -265,18 +265,16 @@ class MainWindow(QMainWindow):
         return diagnostics(self.settings.current, self.model.ready, self.devices.devices, lost, log)
 
     def _state_drafted(self) -> None:
-        """Once the words are counted."""
-        once = Qt.ConnectionType.SingleShotConnection
-        self.status.word_count.counted.connect(self._show_statement, once)
-        self.status.word_count.count()
-
-    def _show_statement(self, words: int, _selected: int, owners: Counter[str]) -> None:
         from app.provenance.ui.statement_dialog import StatementDialog  # the first paint does not need it
         from app.support.project import project
 
-        dialog = StatementDialog(self.view.document, words, owners, project().version, self)
-        dialog.failed.connect(self.notice.show_fault)
-        dialog.open()
+        def show(words: int, _selected: int, owners: Counter[str]) -> None:
+            dialog = StatementDialog(self.view.document, words, owners, project().version, self)
+            dialog.failed.connect(self.notice.show_fault)
+            dialog.open()
+
+        self.status.word_count.counted.connect(show, Qt.ConnectionType.SingleShotConnection)
+        self.status.word_count.count()
 
     # ---------------------------------------------------------------- what is shown
 

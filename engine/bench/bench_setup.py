@@ -45,7 +45,9 @@ class Sizes:
     """Of the logits of the sampler alone."""
     sampler_vocab: int = 262_144
     experts: int = 128
-    """Of the one layer at the 26B model's widths."""
+    """Of a layer at the 26B model's widths."""
+    layers: int = 30
+    """Of the whole model at these."""
     text_tokens: int = 2_000
     """Of a long text."""
     added_tokens: int = 20

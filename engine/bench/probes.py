@@ -8,7 +8,7 @@ from importlib import metadata
 
 import torch
 
-from engine.bench import draft_speed, expert_layer, rewriting, sampler, text_quality
+from engine.bench import draft_speed, expert_layer, real_widths, rewriting, sampler, text_quality
 from engine.bench.bench_setup import BenchSetup
 from engine.bench.report import Row
 
@@ -23,6 +23,7 @@ PROBES: dict[str, Callable[[BenchSetup], list[Row]]] = {
     "curve": text_quality.curve,
     "rewrite": rewriting.measure,
     "experts": expert_layer.measure,
+    "widths": real_widths.measure,
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.checkpoints.precision import Precision
+from engine.checkpoints.precision import LOADABLE_PRECISIONS, Precision
 from engine.installation import RESOURCES
 from engine.protocol.errors import FaultError
 
@@ -66,7 +66,7 @@ GEMMA_26B = KnownModel(
     licence="Apache-2.0",
     good_at="Writes paragraphs that follow your text and your instruction; check every fact it states.",
     describes=BUNDLED / "diffusiongemma-26b",
-    precisions=("bf16", "fp8", "4-bit", "4-bit-tight"),
+    precisions=LOADABLE_PRECISIONS,
     download_bytes=51_700_000_000,
     bundled=False,
 )

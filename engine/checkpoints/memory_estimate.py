@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+import msgspec
+
 from engine.checkpoints.model_shape import MAX_CANVASES, LayerShape, ModelShape
-from engine.checkpoints.precision import BYTES_PER_WEIGHT, LOADABLE_PRECISIONS, Precision, suitable_precisions
+from engine.checkpoints.precision import (
+    BYTES_PER_WEIGHT,
+    LOADABLE_PRECISIONS,
+    ON_CARDS,
+    STREAMED_PRECISIONS,
+    Precision,
+    suitable_precisions,
+)
 from engine.hardware.device_groups import card_ids
 from engine.protocol.events import Device
 
@@ -16,7 +26,11 @@ DEFAULT_CONTEXT_TOKENS = 8192
 ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
 LOGITS_CHUNK_BYTES = 2**26  # some rows over the vocabulary, as many as keep a GPU busy
 MAX_BATCH = 8  # drafts that an engine takes at once where there is room for them
+STREAM_SLOTS = 4  # layers of experts for which there is room on a card that they are copied to
+STREAM_PARTS = 4  # in which such a card unpacks a layer's experts
+SPARE_BYTES = 1_500_000_000 if sys.platform == "win32" else 800_000_000  # of such a card, for other programs
 RUNTIME_BYTES = 500_000_000  # what a GPU's driver and libraries take before the first tensor, about
+PROCESS_BYTES = 1_000_000_000  # what the engine's process takes of the main memory, about
 
 
 @dataclass(frozen=True)
@@ -29,11 +43,32 @@ class MemoryEstimate:
     """Of the prompt."""
     variants: int = 1
     canvases: int = MAX_CANVASES
+    streamed: int = 0
+    """Layers whose experts lie in main memory, and come to a card when they are needed."""
 
     def needed_bytes(self, cards: int = 1) -> int:
         """Each card beyond the first has scratch of its own, and room that no whole layer fills."""
         beyond = max(self.layers_bytes) + self.layer_step_bytes
-        return self.weights_bytes + self.kv_bytes + self.step_bytes + (cards - 1) * beyond
+        here = (
+            self.weights_bytes - self.streamed_bytes + min(STREAM_SLOTS, self.streamed) * self._experts_bytes
+        )
+        return here + self.kv_bytes + self.step_bytes + (cards - 1) * beyond
+
+    @property
+    def streamed_bytes(self) -> int:
+        """What lies in main memory, and is copied to the card in each step."""
+        return self.streamed * self._experts_bytes
+
+    @property
+    def streamed_layers(self) -> frozenset[int]:
+        """Evenly between those that stay on the card, so that each copy has as much time."""
+        count = len(self.shape.layers)
+        return frozenset(number * count // self.streamed for number in range(self.streamed))
+
+    @property
+    def _experts_bytes(self) -> int:
+        """Of one layer: all have the same."""
+        return replace(self.shape.layers[0].weights, linear=0, rest=0, linear_rows=0).bytes_in(self.precision)
 
     @property
     def weights_bytes(self) -> int:
@@ -106,13 +141,16 @@ class MemoryEstimate:
         return self._number * max(self.shape.canvas_tokens * self.shape.activations, *copied)
 
     def _scratch_bytes(self) -> int:
-        packed = BYTES_PER_WEIGHT[self.precision].expert < 2
-        return 2 * max(layer.weights.experts for layer in self.shape.layers) if packed else 0
+        """A processor unpacks no more than one expert at a time."""
+        if self.precision not in ON_CARDS:
+            return 0
+        unpacked = 2 * max(layer.weights.experts for layer in self.shape.layers)
+        return unpacked // STREAM_PARTS if self.streamed else unpacked
 
     @property
     def _number(self) -> int:
         """The bytes of one that is computed."""
-        return BYTES_PER_WEIGHT[self.precision].other
+        return BYTES_PER_WEIGHT[self.precision].computed
 
 
 def _held_tokens(layer: LayerShape, tokens: int, sliding_limit: int) -> int:
@@ -133,12 +171,18 @@ def load_bytes(
     precisions: Sequence[Precision] = (),
     variants: int = 1,
 ) -> dict[Precision, int]:
-    """What a load on the device has to have room for, the largest first. precisions: else all suitable."""
+    """What a load on the device has to have room for: the largest first, and at the end those that fit with
+    experts in main memory alone. precisions: else all suitable.
+    """
     context, cards = min(planned_context(shape, context_tokens), shape.limit_tokens), len(card_ids(device))
-    return {
-        precision: MemoryEstimate(shape, precision, context, variants).needed_bytes(cards)
-        for precision in precisions or suitable_precisions(LOADABLE_PRECISIONS, device)
-    }
+    whole, streamed = {}, {}
+    for precision in precisions or suitable_precisions(LOADABLE_PRECISIONS, device):
+        estimate = MemoryEstimate(shape, precision, context, variants)
+        if partly := streaming(estimate, usable_bytes(device), device.main_free_bytes):
+            streamed[precision] = partly.needed_bytes()
+        else:
+            whole[precision] = estimate.needed_bytes(cards)
+    return whole | streamed
 
 
 def best_precision(device: Device, needed_bytes: Mapping[Precision, int]) -> Precision:
@@ -154,6 +198,20 @@ def best_precision(device: Device, needed_bytes: Mapping[Precision, int]) -> Pre
     return next(fitting, list(needed_bytes)[-1])
 
 
+def streaming(estimate: MemoryEstimate, room: int, main_free_bytes: int) -> MemoryEstimate | None:
+    """The estimate with as few layers' experts in main memory as a card of that room has no place for. None
+    if all fits, or nothing helps.
+    """
+    main_room = main_free_bytes - PROCESS_BYTES
+    if estimate.precision not in STREAMED_PRECISIONS or not 0 < room < estimate.needed_bytes():
+        return None
+    for count in range(1, len(estimate.shape.layers) + 1):
+        streamed = replace(estimate, streamed=count)
+        if streamed.needed_bytes() <= room - SPARE_BYTES and streamed.streamed_bytes <= main_room:
+            return streamed
+    return None
+
+
 def has_room(
     shape: ModelShape,
     asked: str,
@@ -162,9 +220,12 @@ def has_room(
     precisions: Sequence[Precision] = (),
     variants: int = 1,
 ) -> bool:
-    """asked: a precision; for any other word it is enough if one of those that load_bytes() takes fits."""
+    """Whether the device has room for all of the model. asked: a precision; for any other word it is enough
+    if one of those that load_bytes() takes fits.
+    """
     named = [precision for precision in get_args(Precision) if precision == asked]
-    needed = load_bytes(shape, device, context_tokens, named or precisions, variants)
+    alone = msgspec.structs.replace(device, main_free_bytes=0)
+    needed = load_bytes(shape, alone, context_tokens, named or precisions, variants)
     return min(needed.values()) <= usable_bytes(device)
 
 
@@ -181,6 +242,8 @@ def batch_limit(estimate: MemoryEstimate, device: Device) -> int:
 def usable_bytes(device: Device) -> int:
     """What a model can take of a device; 0 where the system does not tell."""
     free = device.free_bytes or device.total_bytes
+    if device.id == "cpu" and free:
+        return max(1, free - PROCESS_BYTES)
     on_card = device.uuid or device.id.startswith(("cuda", "xpu"))
     return usable_on_card(free, len(card_ids(device))) if free and on_card else free
 

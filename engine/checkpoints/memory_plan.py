@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.checkpoints.memory_estimate import CONTEXTS, MemoryEstimate
+from engine.checkpoints.memory_estimate import CONTEXTS, MemoryEstimate, streaming
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
 from engine.checkpoints.units import memory_text
@@ -21,7 +21,9 @@ class MemoryPlan:
     """The most that the model reads; a larger context is planned as this one."""
     weights_bytes: int
     total_bytes: int
-    """With the KV cache and a step."""
+    """With the KV cache and a step, on the device."""
+    streamed_bytes: int
+    """Of the weights: what lies in main memory, and is copied to the card in each step."""
     free_bytes: int
     """What the place has for it; 0: not known."""
     fits: bool
@@ -46,14 +48,18 @@ def memory_plans(
     total_bytes: int = 0,
     cards: int = 1,
     variants: int = 1,
+    main_free_bytes: int = 0,
 ) -> list[MemoryPlan]:
     """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known.
-    variants: how many drafts develop at once.
+    variants: how many drafts develop at once; main_free_bytes: the main memory's, where the place is a card.
     """
+
+    def planned(precision: Precision, context: int) -> MemoryEstimate:
+        estimate = MemoryEstimate(shape, precision, min(context, shape.limit_tokens), variants)
+        return streaming(estimate, free_bytes, main_free_bytes) or estimate
+
     estimates = {
-        (precision, context): MemoryEstimate(shape, precision, min(context, shape.limit_tokens), variants)
-        for precision in precisions
-        for context in CONTEXTS
+        (precision, context): planned(precision, context) for precision in precisions for context in CONTEXTS
     }
     needs = {case: estimate.needed_bytes(cards) for case, estimate in estimates.items()}
 
@@ -67,6 +73,7 @@ def memory_plans(
             limit_tokens=shape.limit_tokens,
             weights_bytes=estimate.weights_bytes,
             total_bytes=(need := needs[precision, context]),
+            streamed_bytes=estimate.streamed_bytes,
             free_bytes=free_bytes,
             fits=not free_bytes or need <= free_bytes,
             fits_once_emptied=need <= total_bytes,
@@ -90,6 +97,10 @@ def plan_words(
     elif plan.fits:
         where = f" on {place}" * several + " in place of the model in use" * instead
         told = f"fits with {memory_text(plan.spare_bytes)} to spare{where}"
+        if plan.streamed_bytes:
+            told = (
+                f"fits{where}, with {memory_text(plan.streamed_bytes)} of it in main memory, which is slower"
+            )
     else:
         lack = memory_text(max(2**20, -plan.spare_bytes))
         even = " even without the model in use" * instead

@@ -8,6 +8,8 @@ PRECISION_NAMES: dict[str, str] = {
     "fp8": "8-bit",
     "4-bit": "4-bit",
     "4-bit-tight": "tight 4-bit",
+    "int8": "8-bit",
+    "int4": "4-bit",
 }
 """Of each Precision, as sentences have it."""
 

@@ -63,7 +63,13 @@ def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None
     texts: dict[tuple[int, int], str] = {}
     for event in run:
         match event:
-            case events.Loading() | events.Prefilling() | events.Prefilled() | events.Committed():
+            case (
+                events.Loading()
+                | events.Prefilling()
+                | events.Prefilled()
+                | events.Denoising()
+                | events.Committed()
+            ):
                 pass
             case events.Ready():
                 print(f"{event.label} on {event.device.id} ({event.device.name})", file=sys.stderr)

@@ -21,6 +21,7 @@ from engine.model.loaded_model import LoadedModel
 from engine.protocol.errors import FaultError
 from engine.protocol.events import (
     Committed,
+    Denoising,
     Device,
     DraftEvent,
     Finished,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 PROGRESS_S = 1.0
-"""While a prompt is read, so often is told how far."""
+"""While a prompt is read, or a step taken, so often is told how far."""
 
 
 class DraftBatch:
@@ -55,8 +56,15 @@ class DraftBatch:
         self._model = model = loaded.model
         self._request = request
         self._check_cancelled = check_cancelled
+        self._step, self._told_at = 0, time.perf_counter()
         self._sampler = sampler_for(request.sampling, model.sampler)
         at_each_place(request, lambda place: check_constraints(place, request.canvases, model))
+
+    def tell_progress(self, emit: Callable[[DraftEvent], None], share: float) -> None:
+        """share: of a pass through the model."""
+        if self._step and time.perf_counter() - self._told_at >= PROGRESS_S:
+            self._told_at = time.perf_counter()
+            emit(Denoising(request_id=self._request.request_id, step=self._step, share=round(share, 2)))
 
     def events(self) -> Iterator[DraftEvent]:
         torch_devices.reset_peak(self._loaded.device)
@@ -141,6 +149,7 @@ class DraftBatch:
             [draft.canvas.constraints for draft in drafts],
         )
         for step in steps:
+            self._step, self._told_at = step.number + 1, time.perf_counter()
             draft, elapsed = drafts[step.canvas], time.perf_counter() - began
             ids = step.draft.tolist()
             draft.note_accepted(step, ids)
@@ -152,6 +161,7 @@ class DraftBatch:
                 yield self._frame(canvas, draft, step, elapsed, texts)
             if not all(draft.ended for draft in drafts):
                 self._check_cancelled()
+        self._step = 0
 
     def _commit(
         self, canvas: int, draft: _Draft, step: DenoisingStep, ids: list[int], elapsed_s: float

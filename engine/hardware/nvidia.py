@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.hardware.device_groups import TOGETHER
+from engine.hardware.system_memory import memory_now
 from engine.protocol.events import Device
 
 ADA = (8, 9)
@@ -49,7 +50,15 @@ def _gpu(pynvml: Any, index: int) -> Device:
     fp8 = False
     with contextlib.suppress(pynvml.NVMLError):
         fp8 = has_fp8_kernels(tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)))
-    return Device(id=uuid, name=name, total_bytes=total, free_bytes=free, uuid=uuid, fp8=fp8)
+    return Device(
+        id=uuid,
+        name=name,
+        total_bytes=total,
+        free_bytes=free,
+        uuid=uuid,
+        fp8=fp8,
+        main_free_bytes=memory_now().available_bytes,
+    )
 
 
 def has_fp8_kernels(capability: tuple[int, int]) -> bool:

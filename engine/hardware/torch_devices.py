@@ -82,6 +82,7 @@ def _cuda() -> tuple[Device, ...]:
     if not torch.cuda.is_available():
         return ()
     told = {gpu.uuid: gpu for gpu in nvidia_gpus() if gpu.total_bytes}
+    main_free = memory_now().available_bytes
     found = []
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
@@ -99,6 +100,7 @@ def _cuda() -> tuple[Device, ...]:
                 free_bytes=free,
                 uuid=uuid,
                 fp8=fp8,
+                main_free_bytes=main_free,
             )
         )
     return tuple(sorted(found, key=lambda device: -device.total_bytes))

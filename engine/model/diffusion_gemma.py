@@ -11,18 +11,16 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from engine.checkpoints.memory_estimate import (
-    DEFAULT_CONTEXT_TOKENS,
-    LOGITS_CHUNK_BYTES,
-    ROLL_BACK_TOKENS,
-    row_chunks,
-)
-from engine.model import loading
+from engine.checkpoints.memory_estimate import DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, row_chunks
+from engine.hardware.torch_devices import computes_in_bf16
+from engine.model import expert_stream, loading
 from engine.model.canvas_cache import CanvasCache
 from engine.model.fast_modules import replace_modules
 from engine.model.kv_cache import sliding_layers, token_counts, truncate_cache
 from engine.model.load_config import LoadPlan
 from engine.model.sampler_config import generation_defaults, text_config
+from engine.model.soft_embedding import WIDENED_BYTES, mean_embeddings
+from engine.model.wide_modules import compute_in_fp32
 from engine.protocol.errors import weights_broken
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
@@ -44,15 +42,26 @@ class DiffusionGemma:
         self.text_model: Any = loaded.eval().requires_grad_(False)
         plan.device_map.move(self.text_model)
         replace_modules(self.text_model, device)
-        self._before_layer: Callable[[], None] = lambda: None
+        self.dtype: torch.dtype = self.text_model.dtype
+        """Of what is computed."""
+        if device.type == "cpu" and self.dtype == torch.bfloat16 and not computes_in_bf16():
+            compute_in_fp32(self.text_model)
+            self.dtype = torch.float32
+        self._check_cancelled: Callable[[], None] = lambda: None
+        self._on_share: Callable[[float], None] = lambda _: None
         text = self.text_model.model
         for layer in (*text.encoder.language_model.layers, *text.decoder.layers):
-            layer.register_forward_pre_hook(lambda *_: self._before_layer())
+            layer.register_forward_pre_hook(lambda *_: self._check_cancelled())
+            layer.experts.before_expert = lambda: self._check_cancelled()
+        count = len(text.decoder.layers)
+        for number, layer in enumerate(text.decoder.layers):
+            layer.register_forward_pre_hook(lambda *_, share=number / count: self._on_share(share))
         config = self.text_model.config
-        if device.type == "cuda" and find_spec("triton"):
-            from engine.quantization.kernels.fused_experts import use_fused_experts
+        with expert_stream.open_stream(self.text_model, plan.device_map):
+            if device.type == "cuda" and find_spec("triton"):
+                from engine.quantization.kernels.fused_experts import use_fused_experts
 
-            use_fused_experts(self.text_model, text_config(config).top_k_experts, self.text_model.dtype)
+                use_fused_experts(self.text_model, text_config(config).top_k_experts, self.text_model.dtype)
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
         self.prefill_tokens = 128 if device.type == "cpu" else 512
@@ -65,14 +74,23 @@ class DiffusionGemma:
 
     @contextmanager
     def cancelled_by(self, check_cancelled: Callable[[], None]) -> Iterator[Callable[[], None]]:
-        """check_cancelled: is called before each layer of a pass too, which can take a minute on a
-        processor, and may raise.
+        """check_cancelled: is called within a pass too, which can take a minute on a processor: before each
+        layer, expert and part of the vocabulary. It may raise.
         """
-        before, self._before_layer = self._before_layer, check_cancelled
+        before, self._check_cancelled = self._check_cancelled, check_cancelled
         try:
             yield check_cancelled
         finally:
-            self._before_layer = before
+            self._check_cancelled = before
+
+    @contextmanager
+    def watched_by(self, on_share: Callable[[float], None]) -> Iterator[None]:
+        """on_share: is told the share of a decoder's pass that is done, before each layer."""
+        before, self._on_share = self._on_share, on_share
+        try:
+            yield
+        finally:
+            self._on_share = before
 
     def held_bytes(self) -> int:
         """What its tensors take, counted where they lie."""
@@ -151,13 +169,20 @@ class DiffusionGemma:
 
     def _logits(self, canvases: CanvasCache, hidden: Tensor) -> Tensor:
         """hidden: (rows, hidden) → (rows, vocab) fp32, in memory that the canvases keep from step to step."""
-        head = self.text_model.lm_head
+        weight: Tensor = self.text_model.lm_head.weight
         if canvases.logits is None:
             canvases.logits = hidden.new_empty(len(hidden), self.vocab_size, dtype=torch.float32)
         logits = canvases.logits[: len(hidden)]
-        if head.weight.dtype == torch.float32:
-            return torch.mm(hidden, head.weight.t(), out=logits)
-        return logits.copy_(head(hidden))
+        # A processor takes seconds for all of it, and widens it part by part where it has to.
+        chunk_bytes = WIDENED_BYTES if self.device.type == "cpu" else 4 * weight.numel()
+        for part in row_chunks(len(weight), 4 * weight.shape[1], chunk_bytes):
+            self._check_cancelled()
+            rows = weight[part].to(hidden.dtype).t()
+            if hidden.dtype == torch.float32:
+                torch.mm(hidden, rows, out=logits[:, part])
+            else:
+                logits[:, part] = hidden @ rows
+        return logits
 
     def soft_embedding(self, draft: Tensor, spread: Tensor, probabilities: Tensor, rows: Tensor) -> Tensor:
         """See Denoiser. Where one token has all the probability, its embedding is the mean: no product over
@@ -165,8 +190,7 @@ class DiffusionGemma:
         """
         embedding = self.text_model.model.decoder.embed_tokens
         weight: Tensor = embedding.weight
-        mean = weight[draft]
-        for part in row_chunks(len(rows), probabilities[0].nbytes, LOGITS_CHUNK_BYTES):
-            mean[spread[part]] = probabilities[rows[part]].to(weight.dtype) @ weight
+        mean = weight[draft].to(self.dtype)
+        mean[spread] = mean_embeddings(probabilities, rows, weight, self.dtype, self._check_cancelled)
         scaled: Tensor = mean.mul_(embedding.embed_scale.to(weight.dtype))
         return scaled

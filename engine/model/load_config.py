@@ -12,6 +12,7 @@ from engine.checkpoints import catalogue, memory_estimate
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory_estimate import MemoryEstimate
 from engine.checkpoints.precision import Precision
+from engine.checkpoints.units import PRECISION_NAMES
 from engine.hardware import selection
 from engine.hardware.device_groups import card_ids
 from engine.hardware.device_map import DeviceMap
@@ -46,10 +47,20 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
         return memory_estimate.has_room(shape, request.precision, device, context, loadable, variants)
 
     device = selection.resolve_device(request.device, present, fits)
+    if asked in ("int8", "int4") and device.id != "cpu":
+        name = PRECISION_NAMES[asked]
+        message = (
+            f"The precision {asked} ({name}) is for processors, and the model is to run on {device.name}."
+        )
+        raise FaultError("input", message, "Choose another precision, or the processor.")
     precision = asked or memory_estimate.best_precision(
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
     estimate = MemoryEstimate(shape, precision, context, variants)
+    estimate = (
+        memory_estimate.streaming(estimate, memory_estimate.usable_bytes(device), device.main_free_bytes)
+        or estimate
+    )
     max_batch = memory_estimate.batch_limit(estimate, device)
     device_map = _device_map(estimate, device, present)
     return LoadPlan(checkpoint, device, precision, max_batch, device_map, catalogue.packed_models_folder())
@@ -70,6 +81,6 @@ def _device_map(estimate: MemoryEstimate, device: Device, present: tuple[Device,
     ids = sorted(card_ids(device), key=lambda card: -room[card])
     devices = [torch.device(card) for card in ids]
     if len(ids) == 1:
-        return DeviceMap(devices)
+        return DeviceMap(devices, streamed=estimate.streamed_layers)
     usable = [room[card] for card in ids]
     return DeviceMap(devices, estimate.share_layers(usable))

@@ -12,7 +12,8 @@ from engine.protocol.requests import Span
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs; fp8:
-    the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type.
+    the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type;
+    main_free_bytes: of main memory, for what a card can have copied from there while it computes.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str = ""
     fp8: bool = False
     bf16: bool = True
+    main_free_bytes: int = 0
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):
@@ -103,6 +105,13 @@ class Frame(Message, frozen=True, kw_only=True, tag="frame"):
     tokens: tuple[Token, ...]
 
 
+class Denoising(Message, frozen=True, kw_only=True, tag="denoising"):
+    """A step takes a while: this share of it is done, 0 … 1. step: the one of which no frame came yet."""
+
+    step: int
+    share: float
+
+
 class Committed(Message, frozen=True, kw_only=True, tag="committed"):
     """A canvas is finished: its text, trimmed at the end token."""
 
@@ -166,6 +175,6 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
 
 LoadEvent = Loading | Ready | Cancelled | Failed
 DraftEvent = (
-    LoadEvent | Prefilling | Prefilled | Frame | Committed | Finished
+    LoadEvent | Prefilling | Prefilled | Denoising | Frame | Committed | Finished
 )  # an engine started afresh loads its model first
 Event = DraftEvent

@@ -13,21 +13,30 @@ from transformers.quantizers.auto import register_quantizer
 from transformers.quantizers.base import HfQuantizer
 
 from engine.checkpoints.precision import QUANT_METHOD, Precision
+from engine.hardware.device_map import DeviceMap
 from engine.quantization.fp8 import Fp8Experts
+from engine.quantization.int4 import Int4Experts
+from engine.quantization.int8 import Int8Experts
 from engine.quantization.int8_linear import Int8Linear
 from engine.quantization.nf4 import Nf4Experts
 from engine.quantization.packed_config import PackedConfig, needs_bitsandbytes
 from engine.quantization.packed_experts import PackedExperts, ScratchBuffer
 
 PROJECTIONS = ("experts.gate_up_proj", "experts.down_proj")
+EXPERTS: dict[Precision, type[PackedExperts]] = {
+    "fp8": Fp8Experts,
+    "4-bit": Nf4Experts,
+    "4-bit-tight": Nf4Experts,
+    "int8": Int8Experts,
+    "int4": Int4Experts,
+}
 
 
 def replace_with_packed(model: Any, precision: Precision) -> None:
     """Put packed modules, still empty, in place of those that the precision packs; also on meta tensors."""
     core, scratch = model.model, ScratchBuffer()
-    packed_experts = Fp8Experts if precision == "fp8" else Nf4Experts
     for encoder, decoder in zip(core.encoder.language_model.layers, core.decoder.layers, strict=True):
-        encoder.experts = decoder.experts = packed_experts(decoder.experts, scratch)
+        encoder.experts = decoder.experts = EXPERTS[precision](decoder.experts, scratch)
     if precision == "4-bit-tight":
         for parent, name, linear in list(_linear_layers(core)):
             setattr(parent, name, Int8Linear(linear))
@@ -114,11 +123,12 @@ class _Pack(ConversionOps):
         **kwargs: Any,  # noqa: ARG002
     ) -> dict[str, Any]:
         path = full_layer_name.rpartition(".")[0]
-        device = model.device_map.device_of(path)
+        placement: DeviceMap = model.device_map
         tensors = {name.rpartition(".")[2]: tensor for name, (tensor,) in input_dict.items()}
         try:
-            packed: dict[str, Tensor] = model.get_submodule(path).pack(device, **tensors)
+            packed: dict[str, Tensor] = model.get_submodule(path).pack(placement.computes_on(path), **tensors)
         except Exception as error:
             self._config.fault = error
             raise
-        return {f"{path}.{name}": tensor for name, tensor in packed.items()}
+        lies = placement.device_of(path)
+        return {f"{path}.{name}": tensor.to(lies) for name, tensor in packed.items()}

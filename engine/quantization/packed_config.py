@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from transformers.quantizers.auto import register_quantization_config
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
@@ -19,12 +20,19 @@ class PackedConfig(QuantizationConfigMixin):
     precision: Precision
     source: str
     """The fingerprint of what was packed."""
+    layout: str
+    """The processor's vector units, where the order of the bytes depends on them."""
     fault: Exception | None = None
     """What ended the packing; never saved. The library would put it into a report and pack on."""
 
-    def __init__(self, precision: Precision, source: str, format: int = FORMAT, **_: Any) -> None:
+    def __init__(
+        self, precision: Precision, source: str, format: int = FORMAT, layout: str | None = None, **_: Any
+    ) -> None:
         if format != FORMAT:
             raise ValueError(f"packed in format {format}, which this version of Mezzotint cannot read")
+        self.layout = torch.backends.cpu.get_cpu_capability() if precision == "int4" else ""
+        if layout not in (None, self.layout):
+            raise ValueError(f"packed for a processor with {layout}, and this one has {self.layout}")
         self.quant_method: Any = QUANT_METHOD
         self.precision = precision
         self.source = source
@@ -35,7 +43,7 @@ class PackedConfig(QuantizationConfigMixin):
             "precision": self.precision,
             "format": FORMAT,
             "source": self.source,
-        }
+        } | ({"layout": self.layout} if self.layout else {})
 
 
 def needs_bitsandbytes(precision: Precision) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,16 @@ class ScratchBuffer:
         self._buffers.clear()
 
 
+class OneByOne(Protocol):
+    """The experts of a layer, of which a processor takes one after another."""
+
+    before_expert: Callable[[], None]
+    """It may raise."""
+
+    def one_expert(self, expert: int, rows: Tensor) -> Tensor:
+        """rows: (tokens, hidden) that are given to it → what it makes of them, as many."""
+
+
 class PackedExperts(nn.Module):
     """The experts of one layer, each of them one row: gate and up projections, then the down projection."""
 
@@ -73,6 +83,9 @@ class PackedExperts(nn.Module):
         self.gate_up_values = self.gate_up_shape[1:].numel()
         self.used_values = self.gate_up_values + self.down_shape[1:].numel()
         self.scratch = scratch
+        self.before_expert: Callable[[], None] = lambda: None
+        self.parts = 1
+        """In which a card unpacks them, one after another: more take less memory and more time."""
 
     def pack(self, device: torch.device, gate_up_proj: Tensor, down_proj: Tensor) -> dict[str, Tensor]:
         """This module's tensors, expert by expert: no more than one is copied or widened at a time."""
@@ -91,29 +104,32 @@ class PackedExperts(nn.Module):
 
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
         if on_cpu(hidden_states):
-            return self._expert_by_expert(hidden_states, top_k_index, top_k_weights)
-        rows, row_index = self._hit_experts(top_k_index)
+            given = hidden_states if computes_in_bf16() else hidden_states.float()
+            return expert_by_expert(self, given, top_k_index, top_k_weights).to(hidden_states.dtype)
+        if self.parts == 1:
+            rows, row_index = self._hit_experts(top_k_index)
+            return self._grouped(rows, hidden_states, row_index, top_k_weights)
+        result, size = torch.zeros_like(hidden_states), -(-self.num_experts // self.parts)
+        for start in range(0, self.num_experts, size):
+            inside = (top_k_index >= start) & (top_k_index < start + size)
+            index = torch.where(inside, top_k_index - start, 0)
+            shares = torch.where(inside, top_k_weights, 0)
+            result += self._grouped(slice(start, start + size), hidden_states, index, shares)
+        return result
+
+    def _grouped(
+        self, rows: Tensor | slice, hidden_states: Tensor, row_index: Tensor, top_k_weights: Tensor
+    ) -> Tensor:
         unpacked = self._unpack(rows, hidden_states)
         gate_up, down = self._projections(unpacked)
         experts = UnpackedExperts(len(unpacked), gate_up, down, self.act_fn)
         return self.grouped_product(experts, hidden_states, row_index, top_k_weights)
 
-    def _expert_by_expert(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
-        """The grouped product on a processor: each expert is unpacked just before it multiplies, into what
-        the cache still holds, and no layer is ever there unpacked. In fp32 where there is no arithmetic for
-        bf16.
-        """
-        given = hidden_states if computes_in_bf16() else hidden_states.float()
-        chosen, top_k = top_k_index.flatten(), top_k_index.shape[1]
-        counts = chosen.bincount(minlength=self.num_experts).tolist()
-        products = given.new_empty(len(chosen), given.shape[1])
-        for expert, places in enumerate(torch.split(chosen.argsort(stable=True), counts)):
-            if len(places):
-                gate_up, down = self._projections(self._unpack(slice(expert, expert + 1), given))
-                gate, up = functional.linear(given[places // top_k], gate_up[0]).chunk(2, dim=-1)
-                products[places] = functional.linear(self.act_fn(gate) * up, down[0])
-        weighted = products * top_k_weights.reshape(-1, 1)
-        return weighted.view(-1, top_k, weighted.shape[1]).sum(dim=1).to(hidden_states.dtype)
+    def one_expert(self, expert: int, rows: Tensor) -> Tensor:
+        """It is unpacked just before it multiplies, into what the cache still holds."""
+        gate_up, down = self._projections(self._unpack(slice(expert, expert + 1), rows))
+        gate, up = functional.linear(rows, gate_up[0]).chunk(2, dim=-1)
+        return functional.linear(self.act_fn(gate) * up, down[0])
 
     def _projections(self, unpacked: Tensor) -> tuple[Tensor, Tensor]:
         """Gate and up, and down, of each row."""
@@ -135,6 +151,23 @@ class PackedExperts(nn.Module):
     def _unpack(self, rows: Tensor | slice, like: Tensor) -> Tensor:
         """(rows, row_values) in the type of `like`, valid until the next call."""
         raise NotImplementedError
+
+
+def expert_by_expert(
+    experts: OneByOne, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor
+) -> Tensor:
+    """The grouped product on a processor: only experts that were hit are read, and none of a layer is kept
+    unpacked.
+    """
+    chosen, top_k = top_k_index.flatten(), top_k_index.shape[1]
+    counts = chosen.bincount().tolist()
+    products = hidden_states.new_empty(len(chosen), hidden_states.shape[1])
+    for expert, places in enumerate(torch.split(chosen.argsort(stable=True), counts)):
+        if len(places):
+            experts.before_expert()
+            products[places] = experts.one_expert(expert, hidden_states[places // top_k]).to(products.dtype)
+    weighted = products * top_k_weights.reshape(-1, 1)
+    return weighted.view(-1, top_k, weighted.shape[1]).sum(dim=1)
 
 
 def frozen_parameter(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> nn.Parameter:

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -46,7 +47,9 @@ class _CancelledError(Exception):
 class LocalEngine:
     """Drafts in this process and thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_progress: Callable[[DraftEvent], None] = lambda _: None) -> None:
+        """on_progress: takes the events that tell how far a slow step is, while it is computed."""
+        self._on_progress = on_progress
         self._loaded: LoadedModel | None = None
 
     @property
@@ -151,7 +154,9 @@ class LocalEngine:
             from engine.diffusion.draft_batch import DraftBatch
 
             with self._loaded.model.cancelled_by(_cancel_check(cancelled)) as check_cancelled:
-                yield from DraftBatch(self._loaded, request, check_cancelled).events()
+                batch = DraftBatch(self._loaded, request, check_cancelled)
+                with self._loaded.model.watched_by(partial(batch.tell_progress, self._on_progress)):
+                    yield from batch.events()
             return
         except _CancelledError:
             yield Cancelled(request_id=request.request_id)

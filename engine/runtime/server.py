@@ -34,10 +34,11 @@ log = logging.getLogger(__name__)
 _Job = tuple[Request, threading.Event]
 
 
-def serve(open_engine: Callable[[], Engine]) -> None:
+def serve(open_engine: Callable[[Callable[[Event], None]], Engine]) -> None:
     """Answer requests in their order until stdin ends; then end the process, whatever it is doing.
 
     open_engine is called at the first request: its slow imports neither delay a cancel nor outlive the app.
+    It is given what takes events that the engine has to tell while it computes the next one.
     """
     stdin, stdout = _take_pipes()
     faulthandler.enable()  # to stderr, which is logged
@@ -55,7 +56,7 @@ def serve(open_engine: Callable[[], Engine]) -> None:
     while True:
         request, cancelled = jobs.get()
         try:
-            engine = engine or open_engine()
+            engine = engine or open_engine(emit)
             for event in _answer(engine, request, cancelled):
                 emit(event)
         except Exception as error:

@@ -13,12 +13,16 @@ import pytest
 import torch
 
 from engine.checkpoints import catalogue, memory_estimate, model_shape
+from engine.checkpoints.memory_estimate import STREAM_PARTS
 from engine.hardware import torch_devices
+from engine.hardware.device_map import DeviceMap
 from engine.hardware.nvidia import _has_compiler, engine_environment, nvidia_gpus
+from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Finished, Frame, Loading, Ready
 from engine.protocol.requests import LoadRequest
 from engine.runtime.local_engine import LocalEngine
+from tests.engine.conftest import plan_for
 from tests.fakes import draft_request
 
 pytestmark = [
@@ -67,6 +71,26 @@ def load(session: LocalEngine, device: str) -> Ready:
     *_, ready = session.load(LoadRequest(request_id="l", model="starter", device=device), threading.Event())
     assert isinstance(ready, Ready), ready
     return ready
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_experts_that_are_streamed_give_the_same_bits(first: int) -> None:
+    """first: which layer the stream begins with."""
+    pytest.importorskip("bitsandbytes")
+    card = torch.device("cuda:0")
+    logits = []
+    for streamed in ((), range(first, 6, 2)):
+        model = DiffusionGemma(plan_for(catalogue.STARTER.folder, "4-bit", DeviceMap([card], (), streamed)))
+        for layer in model.text_model.model.decoder.layers:
+            layer.experts.parts = STREAM_PARTS
+        with torch.inference_mode():
+            cache = model.new_cache()
+            model.prefill(cache, list(range(10, 90)))
+            canvas = torch.arange(model.canvas_tokens, device=card)[None]
+            for _ in range(20):
+                result = model.denoise(model.open_canvases([cache]), canvas, None).clone()
+            logits.append(result)
+    assert torch.equal(*logits)
 
 
 def test_a_gpu_is_listed_with_its_memory_and_uuid() -> None:

@@ -129,7 +129,8 @@ class DraftBar(QFrame):
     def _progress_text(self, draft: DraftSession) -> str:
         if draft.state is DraftState.DENOISING:
             part = f"part {draft.canvas + 1}, " if draft.canvas else ""
-            return f"{part}step {draft.step} of up to {draft.max_steps}"
+            share = f" · {draft.step_share:.0%}" if draft.step_share else ""
+            return f"{part}step {draft.step} of up to {draft.max_steps}{share}"
         if self._model.loading is not None:
             return "Waiting for the model"
         if draft.read_share:
@@ -140,13 +141,13 @@ class DraftBar(QFrame):
     def _label_width(self, draft: DraftSession) -> int:
         """Room for any step, so that the buttons stand still."""
         steps = str(draft.max_steps)
-        text = f"step {'8' * len(steps)} of up to {steps}"
+        text = f"step {'8' * len(steps)} of up to {steps}" + " · 88 %" * bool(draft.step_share)
         margins = self.label.contentsMargins()
         return self.label.fontMetrics().horizontalAdvance(text) + margins.left() + margins.right() + 2
 
     def _share(self, draft: DraftSession) -> float:
         if draft.state is DraftState.DENOISING:
-            return draft.step / max(1, draft.max_steps)
+            return (draft.step + draft.step_share) / max(1, draft.max_steps)
         return self._model.loading.fraction if self._model.loading is not None else 0.0
 
     def place(self) -> None:

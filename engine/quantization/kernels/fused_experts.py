@@ -35,9 +35,12 @@ def use_fused_experts(model: nn.Module, top_k: int, dtype: torch.dtype) -> bool:
     says.
     """
     layers: list[Any] = [module for module in model.modules() if type(module) in FUSED]
-    if not layers or not all(_suits(layer) for layer in layers):
+    on_cards = [
+        layer for layer in layers if layer.packed.device.type != "cpu"
+    ] or layers  # the others come there
+    if not layers or not all(_suits(layer) for layer in on_cards):
         return False
-    one_each = {layer.packed.device: layer for layer in layers}
+    one_each = {layer.packed.device: layer for layer in on_cards}
     try:
         deviations = [_deviation(layer, top_k, dtype) for layer in one_each.values()]
     except Exception as error:  # Triton and the driver have no common one

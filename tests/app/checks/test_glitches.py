@@ -33,6 +33,7 @@ def marked(text: str) -> tuple[str, list[str], list[str]]:
         ENGLISH + "⟦He saw the {the} {the} sea.⟧",
         ENGLISH
         + "⟦She had had enough, and said that that was that. I gave her her coat; it is very very old.⟧",
+        ENGLISH + "⟦A {A} man came.⟧",
         ENGLISH + "⟦Susan {Susan} went, and Susan saw her go.⟧",
         ENGLISH + "⟦They went to Walla Walla. The, the man said. 3 3 4 4⟧",
         ENGLISH + "⟦The word. Word by word, he read\n\nread by her.⟧",

@@ -22,7 +22,7 @@ from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.engine import Engine
 from engine.protocol.errors import Fault
-from engine.protocol.events import DraftEvent, Finished, LoadEvent, Prefilling, Ready
+from engine.protocol.events import Denoising, DraftEvent, Finished, Frame, LoadEvent, Prefilling, Ready
 from engine.protocol.requests import DraftRequest, LoadRequest, Span
 from tests.app.conftest import Run
 from tests.app.pages import END, make_page, put_caret
@@ -50,7 +50,7 @@ class ScriptedEngine(FakeEngine):
         """What each variant says, the worst first; else all say the same."""
         self.can: dict[str, Any] = {}
         """Of EngineCapabilities, what is another thing."""
-        self.reads_long = False
+        self.reads_long = self.steps_long = False
         """And tells how far."""
         self.may_load = threading.Event()
         self.may_load.set()
@@ -67,6 +67,10 @@ class ScriptedEngine(FakeEngine):
         self.requests.append(request)
         for read in (1, 3) if self.reads_long else ():
             yield Prefilling(request_id=request.request_id, prompt_tokens=4, read_tokens=read)
+        if self.steps_long:
+            asked = request.request_id
+            yield Frame(request_id=asked, variant=0, canvas=0, step=3, max_steps=9, elapsed_s=90.0, tokens=())
+            yield Denoising(request_id=asked, step=4, share=0.4)
         for event in super().draft(instructed(request, self.how), cancelled):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)

@@ -155,6 +155,26 @@ def test_a_reload_and_its_undoing(saved: Path, open_desk: Open) -> None:
     desk.close()
 
 
+@pytest.mark.parametrize("has_drafts", [False, True])
+def test_what_another_window_has_drafted_and_saved_is_known(
+    saved: Path, open_desk: Open, has_drafts: bool
+) -> None:
+    if not has_drafts:
+        saved.write_text("All of it\nis the writer’s.")
+        for file in records_folder().iterdir():
+            file.unlink()
+    one, other = open_desk(), open_desk()
+    for desk in (one, other):
+        desk.document.show(desk.document.read(saved))
+    other.draft(0, "drafted beside ")
+    other.document.save(saved)
+    other.close()
+    one.document.reload(one.document.read(saved))
+    assert one.owned_by("M") == ["drafted beside ", *[DRAFTED] * has_drafts]
+    assert one.owned_by(UNKNOWN) == []
+    one.close()
+
+
 @pytest.mark.parametrize("has_file", [False, True])
 def test_it_is_known_after_a_crash(saved: Path, open_desk: Open, has_file: bool) -> None:
     desk = open_desk()

@@ -1,6 +1,7 @@
 """A text is found again by its content, and nothing is claimed that cannot be told."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -98,10 +99,27 @@ def test_a_document_has_one_record_and_none_where_nothing_is_marked(path: Path) 
     assert list(records_folder().iterdir()) == []
 
 
-def test_a_broken_record_is_set_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def cut_short(data: bytes) -> bytes:
+    return data[:-20]
+
+
+def with_fewer_pieces(data: bytes) -> bytes:
+    fields = msgspec.json.decode(data)
+    fields["marked"][0]["pieces"] = "AAAA"
+    return msgspec.json.encode(fields)
+
+
+def before_the_text(data: bytes) -> bytes:
+    return data.replace(b'"number":2', b'"number":-2')
+
+
+@pytest.mark.parametrize("damage", [cut_short, with_fewer_pieces, before_the_text])
+def test_a_broken_record_is_set_aside(
+    path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     write_record(path, RECORD)
     (file,) = records_folder().iterdir()
-    file.write_bytes(file.read_bytes()[:-20])
+    file.write_bytes(damage(file.read_bytes()))
     record, kept_aside = read_record(path, "d1")
     assert record is None
     assert kept_aside == file.with_name(f"{file.name}.unreadable")

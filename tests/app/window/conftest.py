@@ -19,39 +19,39 @@ from tests.fakes import FakeEngine
 
 Open = Callable[[], MainWindow]
 Lose = Callable[[MainWindow], None]
-Opened = list[tuple[MainWindow, EngineThread, RecoveryStore]]
+Runs = list[tuple[MainWindow, EngineThread, RecoveryStore]]
 
 
 @pytest.fixture
-def windows() -> Opened:
+def runs() -> Runs:
     return []
 
 
 @pytest.fixture
-def lose(windows: Opened) -> Lose:
+def lose(runs: Runs) -> Lose:
     """As if the window's run were killed: the text, which is not saved, is left behind."""
 
     def lose_one(window: MainWindow) -> None:
         window.view.document.leave()
-        for recovery in (recovery for other, _, recovery in windows if other is window):
+        for recovery in (recovery for other, _, recovery in runs if other is window):
             recovery.close()
 
     return lose_one
 
 
 @pytest.fixture
-def open_window(qtbot: QtBot, run: Run, tmp_path: Path, windows: Opened) -> Iterator[Open]:
+def open_window(qtbot: QtBot, run: Run, tmp_path: Path, runs: Runs) -> Iterator[Open]:
     def open_one() -> MainWindow:
         worker, recovery = EngineThread(FakeEngine), RecoveryStore()
         window = MainWindow(SettingsStore(tmp_path / "settings.json"), worker, recovery)
         qtbot.addWidget(window, before_close_func=_forget_changes)
         worker.start()
         window.show()
-        windows.append((window, worker, recovery))
+        runs.append((window, worker, recovery))
         return window
 
     yield open_one
-    for window, worker, recovery in windows:
+    for window, worker, recovery in runs:
         run(window.view.sent.close())
         run(window.view.drafts.close())
         run(window.model.close())

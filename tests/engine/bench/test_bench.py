@@ -34,6 +34,7 @@ TINY_SIZES = Sizes(
     sampler_rows=4,
     sampler_vocab=128,
     experts=2,
+    layers=7,
     text_tokens=200,
     added_tokens=20,
     max_steps=(1, 3),

@@ -6,9 +6,11 @@ import json
 import threading
 import weakref
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -63,8 +65,9 @@ def held_by(model: DiffusionGemma) -> int:
 def test_the_weights_are_as_large_as_planned(which: str, precision: Precision, tiny_folder: Path) -> None:
     folder = tiny_folder if which == "tiny" else catalogue.STARTER.folder
     model = DiffusionGemma(plan_for(folder, precision))
+    padded = 0.06 if (which, precision) == ("tiny", "int4") else 0.05  # rows of 16 are stored as 32
     assert MemoryEstimate(model_shape.read_shape(folder), precision).weights_bytes == pytest.approx(
-        held_by(model), rel=0.05
+        held_by(model), rel=padded
     )
 
 
@@ -257,10 +260,57 @@ def card(free: int, cards: int = 1, fp8: bool = False) -> Device:
 def test_a_precision_suits_where_it_is_computed_well() -> None:
     cpu = Device(id="cpu", name="", total_bytes=GB, free_bytes=GB)
     every = ("fp32", *LOADABLE_PRECISIONS)
-    assert suitable_precisions(every, cpu) == ["fp32", "bf16", "4-bit", "4-bit-tight"]
+    assert suitable_precisions(every, cpu) == ["fp32", "bf16", "int8", "int4"]
     assert suitable_precisions(every, card(GB)) == ["bf16", "4-bit", "4-bit-tight"]
     assert suitable_precisions(every, card(GB, fp8=True)) == ["bf16", "fp8", "4-bit", "4-bit-tight"]
     assert suitable_precisions(every, None) == ["bf16", "4-bit", "4-bit-tight"]
+
+
+@pytest.mark.parametrize(
+    ("card_gb", "main_gb", "precision", "layers"),
+    [
+        (24, 64, "4-bit", range(0)),
+        (16, 32, "4-bit", range(1, 20)),
+        (12, 32, "4-bit", range(20, 31)),
+        (8, 32, "4-bit-tight", range(20, 31)),
+        (8, 8, "4-bit-tight", range(0)),
+        (4, 64, "4-bit-tight", range(0)),
+        (12, 32, "fp8", range(0)),
+    ],
+)
+def test_as_few_experts_as_a_card_has_no_room_for_lie_in_main_memory(
+    large: model_shape.ModelShape, card_gb: int, main_gb: int, precision: Precision, layers: range
+) -> None:
+    whole, room = MemoryEstimate(large, precision, 2048), card_gb * GB
+    streamed = memory_estimate.streaming(whole, room, main_gb * GB)
+    if not layers:
+        assert streamed is None
+        return
+    assert streamed
+    assert streamed.streamed in layers
+    assert streamed.needed_bytes() <= room - memory_estimate.SPARE_BYTES
+    assert streamed.streamed_bytes <= main_gb * GB - memory_estimate.PROCESS_BYTES
+    fewer = replace(streamed, streamed=streamed.streamed - 1)
+    assert fewer.needed_bytes() > room - memory_estimate.SPARE_BYTES
+    assert streamed.weights_bytes == whole.weights_bytes
+    assert len(streamed.streamed_layers) == streamed.streamed
+    gaps = [after - before for before, after in pairwise(sorted(streamed.streamed_layers))]
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_a_card_takes_a_model_whole_before_it_streams_one(large: model_shape.ModelShape) -> None:
+    tight = MemoryEstimate(large, "4-bit-tight", 2048).needed_bytes()
+    room = tight + memory_estimate.RUNTIME_BYTES
+    small = Device(
+        id="cuda:0", name="", total_bytes=room, free_bytes=room, uuid="GPU-1", main_free_bytes=64 * GB
+    )
+    needed = memory_estimate.load_bytes(large, small, 2048)
+    assert memory_estimate.best_precision(small, needed) == "4-bit-tight"
+    smaller = msgspec.structs.replace(small, free_bytes=room - 1)
+    needed = memory_estimate.load_bytes(large, smaller, 2048)
+    assert memory_estimate.best_precision(smaller, needed) == "4-bit"
+    assert needed["4-bit"] < MemoryEstimate(large, "4-bit", 2048).needed_bytes()
+    assert not memory_estimate.has_room(large, "auto", smaller, 2048)  # all of it
 
 
 def test_a_load_needs_what_is_planned_at_the_usual_context(large: model_shape.ModelShape) -> None:

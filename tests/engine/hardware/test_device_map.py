@@ -64,7 +64,7 @@ def placed(model: DiffusionGemma, placement: DeviceMap, precision: Precision) ->
     """The same configuration, on fake cards."""
     given: Any = object.__new__(DiffusionGemma)
     given.__dict__.update(model.__dict__)
-    given.device = placement.first
+    given.device, given.dtype = placement.first, torch.bfloat16
     library: Any = TextModel
     given.text_model = library._from_config(model.text_model.config, dtype=torch.bfloat16).eval()
     if precision != "bf16":

@@ -12,6 +12,7 @@ import pytest
 
 from engine.hardware import nvidia
 from engine.hardware.nvidia import engine_environment, nvidia_gpus
+from engine.hardware.system_memory import SystemMemory
 from tests.fakes import nvidia_card
 
 FIRST, SECOND = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8944aaaa-d72c-4106-c12f-000000000000"
@@ -67,6 +68,7 @@ class Driver:
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     monkeypatch.setattr(nvidia, "_has_compiler", lambda: True)
+    monkeypatch.setattr(nvidia, "memory_now", lambda: SystemMemory(0, 0))
     return Driver(monkeypatch)
 
 

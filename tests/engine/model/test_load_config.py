@@ -51,6 +51,32 @@ def need(precision: Precision, cards: int = 1) -> int:
     return memory_estimate.MemoryEstimate(SHAPE, precision, 8192).needed_bytes(cards)
 
 
+def test_a_small_card_has_experts_in_main_memory() -> None:
+    card = Device(
+        id="cuda:0",
+        name="A card",
+        total_bytes=12 * GB,
+        free_bytes=12 * GB,
+        uuid="GPU-0",
+        main_free_bytes=28 * GB,
+    )
+    plan = resolve_load(LoadRequest(request_id="l", model="m"), MODEL, (card, CPU))
+    assert (plan.device.id, plan.precision) == ("cuda:0", "4-bit")
+    streamed = plan.device_map.streamed
+    assert len(streamed) > 20
+    first = streamed[0]
+    assert plan.device_map.device_of(f"model.decoder.layers.{first}.experts.packed").type == "cpu"
+    assert plan.device_map.computes_on(f"model.decoder.layers.{first}.experts.packed").type == "cuda"
+    assert plan.device_map.device_of(f"model.decoder.layers.{first}.self_attn.q_proj.weight").type == "cuda"
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_precisions_for_processors_are_refused_on_cards(precision: Precision) -> None:
+    with pytest.raises(FaultError, match="for processors"):
+        chosen(machine(need("bf16")), precision=precision)
+    assert chosen((CPU,), precision=precision) == ("cpu", precision)
+
+
 @pytest.mark.parametrize(
     ("free_bytes", "expected"),
     [

@@ -16,7 +16,9 @@ from engine.checkpoints.precision import Precision
 from engine.hardware.device_map import CPU_ONLY, DeviceMap
 from engine.model.loading import TextModel
 from engine.quantization import packed_copy
-from engine.quantization.fp8 import FP8
+from engine.quantization.fp8 import FP8, Fp8Experts
+from engine.quantization.int4 import Int4Experts, Int4Matrix
+from engine.quantization.int8 import Int8Experts
 from engine.quantization.nf4 import Nf4Experts
 from engine.quantization.packed_experts import PackedExperts, ScratchBuffer
 
@@ -79,7 +81,7 @@ def pack(
 
 def unpack(module: PackedExperts, experts: Any) -> Any:
     """The weights that packed ones stand for, step by step; written into the library's experts."""
-    read = _read_nf4 if isinstance(module, Nf4Experts) else _read_fp8
+    read = _READERS[type(module)]
     for index in range(module.num_experts):
         row = read(module, index)
         gate_up, down = experts.gate_up_proj[index], experts.down_proj[index]
@@ -106,6 +108,29 @@ def _read_fp8(module: Any, index: int) -> Tensor:
     scales = module.scales[index].repeat_interleave(torch.tensor([count, len(values) - count]))
     values.mul_(scales)
     return values
+
+
+def _read_int8(module: Any, index: int) -> Tensor:
+    shapes = module.gate_up_shape[1:], module.down_shape[1:]
+    counts = torch.tensor([columns for rows, columns in shapes for _ in range(rows)])
+    scales = module.scales[index].float().repeat_interleave(counts)
+    values: Tensor = module.packed[index].float() * scales
+    return values
+
+
+def _read_int4(module: Any, index: int) -> Tensor:
+    """By way of the product with each unit vector: the order of the bytes is torch's own."""
+    parts, begin, first = [], 0, 0
+    for shape in (module.gate_up_shape[1:], module.down_shape[1:]):
+        matrix = Int4Matrix(*shape)
+        codes = module.packed[index, begin : (begin := begin + matrix.packed_bytes)]
+        scales = module.scales[index, first : (first := first + matrix.scale_count)]
+        units = torch.eye(matrix.columns, dtype=torch.bfloat16)
+        parts.append(matrix.product(units, codes, scales).float().t().flatten())
+    return torch.cat(parts)
+
+
+_READERS = {Nf4Experts: _read_nf4, Fp8Experts: _read_fp8, Int8Experts: _read_int8, Int4Experts: _read_int4}
 
 
 def routed(tokens: int, hidden: int, experts: int, top_k: int = 2) -> tuple[Tensor, Tensor, Tensor]:

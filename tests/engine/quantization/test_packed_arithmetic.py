@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from engine.quantization.fp8 import Fp8Experts
+from engine.quantization.int4 import Int4Experts, Int4Matrix
+from engine.quantization.int8 import Int8Experts
 from engine.quantization.int8_linear import Int8Linear
 from engine.quantization.nf4 import Nf4Experts
 from engine.quantization.packed_experts import PackedExperts, ScratchBuffer
@@ -49,6 +51,47 @@ def test_packed_experts_compute_what_their_unpacked_weights_do(
     half = module(given[0].bfloat16(), *given[1:])
     assert half.dtype == torch.bfloat16
     assert (half - expected).norm() < 0.02 * expected.norm()
+
+
+@pytest.mark.parametrize("bf16", ["0", "1"])
+@pytest.mark.parametrize(("kind", "close"), [(Int4Experts, 0.985), (Int8Experts, 0.9998)])
+@pytest.mark.parametrize(
+    ("count", "hidden", "width", "tokens"),
+    [(4, 256, 160, 9), (4, 32, 16, 1), (16, 64, 32, 3), (7, 40, 24, 2), (3, 24, 8, 30), (9, 136, 88, 2)],
+)
+def test_processors_multiply_experts_as_they_are_packed(
+    kind: Kind, close: float, count: int, hidden: int, width: int, tokens: int, bf16: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("MEZZOTINT_BF16", bf16)
+    torch.manual_seed(count)
+    experts = experts_of(count, hidden, width)
+    given = routed(tokens, hidden, count)
+    true = experts(*given)
+    module = pack(experts, kind=kind)
+    expected = unpack(module, experts)(*given)
+    assert torch.cosine_similarity(expected.flatten(), true.flatten(), dim=0) > close
+    for rows in (given[0], given[0].bfloat16()):
+        result = module(rows, *given[1:])
+        assert result.dtype == rows.dtype
+        assert (result - expected).norm() < 0.02 * expected.norm()
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1.0, 1e4])
+def test_4_bit_weights_are_off_by_half_a_step_at_most(spread: float) -> None:
+    weight = torch.randn(48, 128) * spread + 3 * spread
+    matrix = Int4Matrix(48, 128)
+    read = matrix.product(torch.eye(128, dtype=torch.bfloat16), *matrix.pack(weight)).float().t()
+    low, high = weight.view(48, 2, 64).aminmax(dim=-1)
+    steps = ((high - low) / 15).repeat_interleave(64, dim=1)
+    assert ((read - weight).abs() <= steps * 0.6 + weight.abs() / 128).all()  # and what bf16 rounds
+
+
+@pytest.mark.parametrize("kind", [Int4Experts, Int8Experts])
+def test_a_processor_reads_only_experts_that_were_hit(kind: Kind) -> None:
+    module = pack(experts_of(32, 32, 16), kind=kind)
+    given = routed(3, 32, 32)
+    products = [name for name in operations(module, given).names if "pack_mm" in name or "linear" in name]
+    assert len(products) == 2 * len(given[1].unique())
 
 
 def operations_of(kind: Kind, count: int, tokens: int) -> Operations:
@@ -114,6 +157,20 @@ def test_where_nothing_unpacks_into_a_buffer_few_experts_are_unpacked_at_a_time(
     assert calls == [(count, module.row_values) for count in (8, 8, 4)]
     module.scratch.take(20 * module.row_values, given[0]).zero_()
     assert torch.equal(module(*given), expected)
+
+
+@KINDS
+@pytest.mark.parametrize("count", [7, 8, 16])
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_experts_that_are_unpacked_in_parts_give_the_same(kind: Kind, count: int) -> None:
+    torch.manual_seed(count)
+    module = pack(experts_of(count, 32, 16), kind=kind)
+    given = routed(30, 32, count)
+    expected = module(*given)
+    module.parts = 4
+    shapes = [shape for _, shape in operations(module, given).seen if shape and len(shape) == 2]
+    assert max(rows for rows, values in shapes if values == module.row_values) == -(-count // 4)
+    torch.testing.assert_close(module(*given), expected)
 
 
 @KINDS

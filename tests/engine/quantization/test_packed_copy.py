@@ -182,6 +182,23 @@ def test_a_copy_that_does_not_match_is_made_again(
     assert not done
 
 
+def test_4_bit_experts_for_other_vector_units_are_packed_again(
+    source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of their bytes depends on these; that of 8-bit ones does not."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SOMETHING ELSE")
+    load_packed(source, "int4", cache)
+    load_packed(source, "int8", cache)
+    monkeypatch.undo()
+    (foreign,) = (copy for copy in cache.iterdir() if "int4" in copy.name)
+    assert load_source(source, "int4", cache).packing
+    assert not load_source(source, "int8", cache).packing
+    with pytest.raises(ValueError, match="SOMETHING ELSE"):
+        load_packed(foreign, "int4")
+    load_packed(source, "int4", cache)
+    assert not load_source(source, "int4", cache).packing
+
+
 def test_an_unreadable_format_is_named(source: Path, cache: Path) -> None:
     load_packed(source, "4-bit", cache)
     copy = files.packed_copy_folder(source, "4-bit", cache)

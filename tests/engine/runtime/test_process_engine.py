@@ -172,7 +172,7 @@ class BesideACard(FakeEngine):
         yield Loading(request_id=request.request_id, stage="", fraction=0.0, devices=devices)
         yield from super().load(request, cancelled)
 
-serve(BesideACard)
+serve(lambda _: BesideACard())
 """
 
 

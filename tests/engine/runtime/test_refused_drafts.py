@@ -12,10 +12,19 @@ import msgspec
 import pytest
 import torch
 
-from engine.protocol.events import Cancelled, DraftEvent, Failed, Finished, Frame, Prefilled, Prefilling
+from engine.protocol.events import (
+    Cancelled,
+    Denoising,
+    DraftEvent,
+    Failed,
+    Finished,
+    Frame,
+    Prefilled,
+    Prefilling,
+)
 from engine.protocol.requests import DraftPlace, Pin
 from engine.runtime.local_engine import LocalEngine
-from tests.engine.conftest import draft
+from tests.engine.conftest import draft, load
 from tests.engine.runtime.conftest import BEFORE, failed_of, finished_of, frames_of
 from tests.fakes import draft_request, prepare_request
 
@@ -79,6 +88,26 @@ def test_a_cancel_is_seen_between_two_layers_of_a_step(
     assert len(passed) == len(layers) + 2
     monkeypatch.undo()
     assert finished_of(draft(loaded_starter, BEFORE, max_steps=2))
+
+
+def test_a_slow_step_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.diffusion.draft_batch.PROGRESS_S", 0.0)
+    told: list[DraftEvent] = []
+    engine = LocalEngine(told.append)
+    load(engine)
+    frames = [event for event in draft(engine, BEFORE, max_steps=2) if isinstance(event, Frame)]
+    assert [frame.step for frame in frames] == [0, 1, 2]
+    count = len(engine.model.text_model.model.decoder.layers)
+    shares = [round(number / count, 2) for number in range(count)]
+    assert told == [Denoising(request_id="d", step=step, share=share) for step in (1, 2) for share in shares]
+
+
+def test_a_step_that_is_quick_tells_nothing() -> None:
+    told: list[DraftEvent] = []
+    engine = LocalEngine(told.append)
+    load(engine)
+    draft(engine, BEFORE, max_steps=2)
+    assert told == []
 
 
 def test_a_long_prompt_tells_how_far_it_is_read(

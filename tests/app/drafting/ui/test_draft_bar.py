@@ -100,6 +100,23 @@ def test_how_far_a_long_text_is_read_is_told_until_the_first_step(
     assert "%" not in shares[-1]
 
 
+def test_how_far_a_slow_step_is_is_told_until_its_frame(
+    desk: Desk, bar: DraftBar, engine: ScriptedEngine, run: Run
+) -> None:
+    told: list[str] = []
+    engine.steps_long = True
+
+    def look() -> None:
+        if not bar.label.isHidden():
+            told.append(bar.label.text())
+
+    desk.drafts.changed.connect(look)
+    run(desk.settled())
+    steps = [text for text in dict.fromkeys(told) if "step" in text]
+    assert "step 3 of up to 9 · 40%" in steps
+    assert "%" not in steps[-1]
+
+
 def test_a_settled_draft_is_to_be_checked(desk: Desk, bar: DraftBar, run: Run) -> None:
     seen: dict[DraftState, bool] = {}
 

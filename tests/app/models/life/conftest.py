@@ -13,10 +13,10 @@ from app.widgets.message_bar import MessageBar
 from app.window.main_window import MainWindow
 from engine.hardware import nvidia
 from engine.protocol.events import Device
-from tests.app.window.conftest import lose, open_window, window, windows
+from tests.app.window.conftest import lose, open_window, runs, window
 from tests.fakes import ready
 
-__all__ = ["lose", "open_window", "window", "windows"]  # fixtures
+__all__ = ["lose", "open_window", "runs", "window"]  # fixtures
 
 
 @pytest.fixture(autouse=True)
