@@ -280,6 +280,9 @@ def test_the_chosen_draft_stays_in_view_whatever_room_its_text_takes(
         view, current = drawer.list.viewport(), drawer.list.currentIndex()
         assert current.row() == 3
         await until(lambda: view.rect().contains(drawer.list.visualRect(current)))
+        press(qtbot, KEY.Key_Escape)
+        assert not drawer.isVisible()
+        assert window.view.page.hasFocus()
 
     run(scenario())
 
