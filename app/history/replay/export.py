@@ -45,7 +45,7 @@ class Kind:
 
 ANIMATION = Kind("Animation (WebP)…", "webp", "WebP animation (*.webp)")
 PICTURE = Kind("Picture of this step (PNG)…", "png", "PNG picture (*.png)")
-STEPS = Kind("All steps as data (JSON lines)…", "jsonl", "JSON lines (*.jsonl)")
+STEPS = Kind("All steps as data…", "jsonl", "Data (*.jsonl)")
 KINDS = (ANIMATION, PICTURE, STEPS)
 
 

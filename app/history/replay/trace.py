@@ -206,7 +206,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             raise ValueError(f"{len(self.steps)} steps are too many")
         for step in self.steps:
             if not step.is_whole(self.texts):
-                raise ValueError(f"step {step.step} of canvas {step.canvas} is not whole")
+                raise ValueError(f"step {step.step} of part {step.canvas} is not whole")
             if not canvas <= step.canvas <= len(self.committed):
-                raise ValueError(f"canvas {step.canvas} comes out of turn")
+                raise ValueError(f"part {step.canvas} comes out of turn")
             canvas = step.canvas

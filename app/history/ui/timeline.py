@@ -50,7 +50,7 @@ class Timeline(QSlider):
         canvases = [step.canvas for step in trace.steps]
         self._begins = [n for n in range(1, len(canvases)) if canvases[n] != canvases[n - 1]]
         self.setRange(0, len(trace.steps) - 1)
-        told = _told(self._sure, self._settled, nats)
+        told = _told(self._sure, self._settled)
         self.setAccessibleDescription(told)
         self.setToolTip(told)
         self.update()
@@ -152,12 +152,11 @@ class Legend(QWidget):
             painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)
 
 
-def _told(sure: Sequence[float], settled: Sequence[float], nats: Sequence[float]) -> str:
+def _told(sure: Sequence[float], settled: Sequence[float]) -> str:
     """The chart in words."""
     if not sure:
         return ""
     return (
-        f"{SURE.capitalize()}: {sure[0]:.0%} at the first step, {sure[-1]:.0%} at the last one; "
-        f"mean entropy {nats[0]:.2f} to {nats[-1]:.2f} nats. "
+        f"{SURE.capitalize()}: {sure[0]:.0%} at the first step, {sure[-1]:.0%} at the last one. "
         f"{SETTLED.capitalize()}: {settled[0]:.0%} at the first step, {settled[-1]:.0%} at the last one."
     )

@@ -180,7 +180,9 @@ def test_a_paused_repair_says_whether_an_engine_is_there_meanwhile(
         session.progressed.disconnect(session.pause)
         return page.state.text()
 
+    page.start.setFocus()
     alone = paused()
+    assert page.start.hasFocus()  # and not what deletes
     page.start.click()
     qtbot.waitUntil(lambda: session.state is SetUpState.READY, timeout=60_000)
     beside = paused()
