@@ -148,7 +148,8 @@ async def looking_back(scene: Scene) -> None:
     scene.press("Ctrl+Shift+H")
     drawer = scene.window.side_panel.history_drawer
     await until(lambda: len(drawer.drafts.rows) > 3)
-    scene.press("Down", "Down", "Down", into=drawer.list)
+    scene.press("Down", into=drawer.search)
+    scene.press("Down", "Down", into=drawer.list)
     await scene.take("history", lambda: drawer.details.record is not None)
     scene.press("Esc", into=drawer.list)
 

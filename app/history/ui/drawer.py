@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -208,10 +208,16 @@ class HistoryDrawer(QWidget):
 
     # ---------------------------------------------------------------- keys
 
+    def _show_current(self) -> None:
+        """The details may have taken the room that it stood in."""
+        self.list.scrollTo(self.list.currentIndex())
+
     def _insert(self) -> None:
         self.details.insert.click()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.list and event.type() == QEvent.Type.Resize:
+            QTimer.singleShot(0, self.list, self._show_current)
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
         return self._on_search_key(event) if watched is self.search else self._on_list_key(event)

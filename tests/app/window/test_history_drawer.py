@@ -268,6 +268,25 @@ def test_the_prompt_is_shown_as_it_was_sent(window: MainWindow, run: Run) -> Non
     run(scenario())
 
 
+def test_the_chosen_draft_stays_in_view_whatever_room_its_text_takes(
+    window: MainWindow, run: Run, qtbot: QtBot
+) -> None:
+    async def scenario() -> None:
+        drawer = await open_drawer(window, "One.", "Two.", "Three.", "long " * 300, "Five.", "Six.")
+        before = drawer.list.height()
+        press(qtbot, *[KEY.Key_Down] * 4)
+        await until(lambda: drawer.details.text.text().startswith("long"))
+        await until(lambda: drawer.list.height() < before / 2)
+        view, current = drawer.list.viewport(), drawer.list.currentIndex()
+        assert current.row() == 3
+        await until(lambda: view.rect().contains(drawer.list.visualRect(current)))
+        press(qtbot, KEY.Key_Escape)
+        assert not drawer.isVisible()
+        assert window.view.page.hasFocus()
+
+    run(scenario())
+
+
 def test_each_control_has_a_name(window: MainWindow, run: Run) -> None:
     async def scenario() -> None:
         drawer = await open_drawer(window, "One.|Two.")
