@@ -25,6 +25,7 @@ CONTEXTS = (2048, 8192, 32768)
 DEFAULT_CONTEXT_TOKENS = 8192
 ROLL_BACK_TOKENS = 1024  # what the engine keeps of a sliding layer beyond its window, for going back
 LOGITS_CHUNK_BYTES = 2**26  # some rows over the vocabulary, as many as keep a GPU busy
+WIDENED_BYTES = 2**25  # of weights in bf16, as much as a processor widens at a time
 MAX_BATCH = 8  # drafts that an engine takes at once where there is room for them
 STREAM_SLOTS = 4  # layers of experts for which there is room on a card that they are copied to
 STREAM_PARTS = 4  # in which such a card unpacks a layer's experts
@@ -90,7 +91,8 @@ class MemoryEstimate:
         logits = self.variants * self.shape.canvas_tokens * self.shape.vocab_size
         pieces = min(2 * LOGITS_CHUNK_BYTES, (4 if self._number == 4 else 4 + self._number) * logits)
         computed = self.variants * self._computed_bytes()
-        return 4 * logits + self._scratch_bytes() + max(self._number * logits, pieces, computed)
+        most = max(self._number * logits, pieces, computed)
+        return 4 * logits + self._scratch_bytes() + self._widened_bytes() + most
 
     @property
     def layer_step_bytes(self) -> int:
@@ -146,6 +148,11 @@ class MemoryEstimate:
             return 0
         unpacked = 2 * max(layer.weights.experts for layer in self.shape.layers)
         return unpacked // STREAM_PARTS if self.streamed else unpacked
+
+    def _widened_bytes(self) -> int:
+        """Of the embedding: the largest part that is widened at a time."""
+        widened = BYTES_PER_WEIGHT[self.precision].other < self._number
+        return min(WIDENED_BYTES, 4 * self.shape.ends.rest) if widened else 0
 
     @property
     def _number(self) -> int:

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from engine.checkpoints.memory_estimate import DEFAULT_CONTEXT_TOKENS, ROLL_BACK_TOKENS, row_chunks
+from engine.checkpoints.memory_estimate import (
+    DEFAULT_CONTEXT_TOKENS,
+    ROLL_BACK_TOKENS,
+    WIDENED_BYTES,
+    row_chunks,
+)
 from engine.hardware.torch_devices import computes_in_bf16
 from engine.model import expert_stream, loading
 from engine.model.canvas_cache import CanvasCache
@@ -19,7 +24,7 @@ from engine.model.fast_modules import replace_modules
 from engine.model.kv_cache import sliding_layers, token_counts, truncate_cache
 from engine.model.load_config import LoadPlan
 from engine.model.sampler_config import generation_defaults, text_config
-from engine.model.soft_embedding import WIDENED_BYTES, mean_embeddings
+from engine.model.soft_embedding import mean_embeddings
 from engine.model.wide_modules import compute_in_fp32
 from engine.protocol.errors import weights_broken
 from engine.text.detokenizer import Detokenizer

@@ -7,15 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.checkpoints.memory_estimate import LOGITS_CHUNK_BYTES, row_chunks
+from engine.checkpoints.memory_estimate import LOGITS_CHUNK_BYTES, WIDENED_BYTES, row_chunks
 
 LIKELIEST = 64
 REST = 2**-10
 """Of a distribution: less than that beyond the likeliest tokens moves a mean by less than bf16 rounds it."""
 LARGE_VOCAB = 2**15
 """With fewer tokens a processor multiplies in less time than it finds the likeliest."""
-WIDENED_BYTES = 2**25
-"""Of the weight, as much as is widened at a time."""
 
 
 def mean_embeddings(

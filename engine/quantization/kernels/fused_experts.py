@@ -35,9 +35,8 @@ def use_fused_experts(model: nn.Module, top_k: int, dtype: torch.dtype) -> bool:
     says.
     """
     layers: list[Any] = [module for module in model.modules() if type(module) in FUSED]
-    on_cards = [
-        layer for layer in layers if layer.packed.device.type != "cpu"
-    ] or layers  # the others come there
+    # Those that are streamed come there when they are needed.
+    on_cards = [layer for layer in layers if layer.parts == 1 or layer.packed.device.type != "cpu"]
     if not layers or not all(_suits(layer) for layer in on_cards):
         return False
     one_each = {layer.packed.device: layer for layer in on_cards}

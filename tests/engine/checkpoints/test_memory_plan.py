@@ -128,6 +128,8 @@ def wide_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         ("starter", 1500, 1, 4, "fp32"),
         ("starter", 1500, 1, 4, "bf16"),
         ("starter", 1500, 1, 4, "4-bit-tight"),
+        ("starter", 1500, 1, 4, "int4"),
+        ("starter", 1500, 1, 4, "int8"),
     ],
 )
 def test_a_draft_takes_what_was_planned(
@@ -138,7 +140,10 @@ def test_a_draft_takes_what_was_planned(
     precision: Precision,
     tiny_folder: Path,
     wide_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """bf16 is planned as on a card, and where a processor computes in it."""
+    monkeypatch.setenv("MEZZOTINT_BF16", "0" if precision.startswith("int") else "1")
     folder = {"tiny": tiny_folder, "wide": wide_folder, "starter": catalogue.STARTER.folder}[which]
     session = LocalEngine()
     load = LoadRequest(request_id="l", model=str(folder), device="cpu", precision=precision)
@@ -193,11 +198,10 @@ def test_the_real_model_is_as_large_as_its_modules(
 def test_a_card_of_24_gb_takes_the_real_model_in_4_bits_and_not_in_bf16(
     memory: int, large: model_shape.ModelShape
 ) -> None:
-    table = memory_plan.memory_plans(
-        large, catalogue.GEMMA_26B.precisions, memory_estimate.usable_on_card(memory)
-    )
+    precisions = suitable_precisions(catalogue.GEMMA_26B.precisions, card(GB, fp8=True))
+    table = memory_plan.memory_plans(large, precisions, memory_estimate.usable_on_card(memory))
     assert [(plan.precision, plan.context_tokens) for plan in table] == [
-        (precision, context) for precision in LOADABLE_PRECISIONS for context in CONTEXTS
+        (precision, context) for precision in ("bf16", "fp8", "4-bit", "4-bit-tight") for context in CONTEXTS
     ]
     for plan in table:
         assert plan.fits is plan.precision.startswith("4-bit")
@@ -247,7 +251,8 @@ def test_a_card_keeps_some_memory_for_its_driver() -> None:
     assert memory_estimate.usable_bytes(card) == 20 * GB - memory_estimate.RUNTIME_BYTES
     unseen = Device(id="GPU-1", name="", total_bytes=24 * GB, free_bytes=20 * GB, uuid="GPU-1")
     assert memory_estimate.usable_bytes(unseen) == memory_estimate.usable_bytes(card)
-    assert memory_estimate.usable_bytes(Device(id="cpu", name="", total_bytes=9 * GB, free_bytes=0)) == 9 * GB
+    processor = Device(id="cpu", name="", total_bytes=9 * GB, free_bytes=0)
+    assert memory_estimate.usable_bytes(processor) == 9 * GB - memory_estimate.PROCESS_BYTES
     assert memory_estimate.usable_bytes(Device(id="mps", name="", total_bytes=0, free_bytes=0)) == 0
 
 

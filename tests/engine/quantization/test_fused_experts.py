@@ -172,6 +172,7 @@ class OnACard(Nf4Experts):
     def __init__(self) -> None:
         nn.Module.__init__(self)
         self.__dict__["packed"] = SimpleNamespace(device=torch.device("cuda", 1))
+        self.parts = 1
 
 
 @pytest.fixture
