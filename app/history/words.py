@@ -61,9 +61,7 @@ def differs_from(record: DraftRecord, ready: Ready, count: int) -> tuple[str, st
     if count != len(record.variants):
         named["drafts at once"] = f"{len(record.variants)} then, {count} now"
     reason = "; ".join(f"{name}: {told}" for name, told in named.items())
-    same = (
-        "Model, seed and settings are the same; sums round otherwise in another batch or with other threads."
-    )
+    same = "Model, seed and settings are the same; sums round otherwise beside other drafts or on more cores."
     return (
         "Drafted again with the same seed, it says something else.",
         f"What differs: {reason}." if named else same,

@@ -55,10 +55,10 @@ JARGON = re.compile(
 """What a writer should never have to read."""
 NAMES = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b|config\.json|as safetensors")
 """What has to be looked for, or changed, under just this name."""
-SQL = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|DROP|VACUUM)\b")
+SQL = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|DROP|VACUUM|unicode61|\w+ = \?)")
 """What is said to a database."""
-UNSEEN = {"application.py", "run_record.py", "redaction.py"}
-"""What these say is for the terminal, or is looked for in a log."""
+UNSEEN = {"application.py", "run_record.py", "redaction.py", "prompt_facts.py"}
+"""What these say is for the terminal, is looked for in a log, or counts what a model counts."""
 REPORTS = {"Diagnostics", "About Mezzotint", "The report"}
 """For those who mend Mezzotint; they name packages."""
 
@@ -93,7 +93,7 @@ def texts(window: QWidget) -> Iterator[str]:
 def jargon(window: QWidget) -> list[str]:
     """The texts that a writer would not understand."""
     window.grab()  # labels tell in tool tips what they have no room for
-    QApplication.processEvents()
+    QApplication.sendPostedEvents()  # in a task no timer may run, which would step into it
     return sorted({text for text in texts(window) if is_jargon(text)})
 
 
