@@ -54,6 +54,9 @@ class InstructionLine(QFrame):
         self.draft = tool_button("Draft  ↵", "Draft with this instruction", self._on_entered)
         self.draft.setProperty("primary", True)
         self.models = tool_button("See models", "See the models that take instructions", self._on_models)
+        # Else a press on a button gives the page the focus, and closes the line before it is released.
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusProxy(self.field)
         row = QHBoxLayout(self)
         row.setContentsMargins(9, 4, 9, 4)
         row.setSpacing(4)

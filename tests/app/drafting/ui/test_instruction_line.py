@@ -53,6 +53,24 @@ def test_enter_drafts_as_asked_and_again_as_asked_then(
     assert asked(engine) == ["Thank her.", "Thank him.", "Thank him."]
 
 
+def test_the_mouse_drafts_as_asked(
+    desk: Desk, line: InstructionLine, engine: ScriptedEngine, run: Run
+) -> None:
+    """A press on the button leaves the line open until it is released."""
+
+    async def scenario() -> None:
+        line.open()
+        QTest.keyClicks(line.field, "Thank her.")
+        QTest.mousePress(line.draft, Qt.MouseButton.LeftButton)
+        assert not line.isHidden()
+        QTest.mouseRelease(line.draft, Qt.MouseButton.LeftButton)
+        assert line.isHidden()
+        await desk.state(DraftState.SETTLED)
+
+    run(scenario())
+    assert asked(engine) == ["Thank her."]
+
+
 def test_escape_closes_and_what_was_written_is_there_again_for_the_same_document(
     desk: Desk, line: InstructionLine, engine: ScriptedEngine
 ) -> None:
