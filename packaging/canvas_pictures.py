@@ -27,7 +27,8 @@ PASSAGE = "The number of complaints went down by ten percent, while income remai
 GAPS = "Customers told us that [[]].\n\n[[]]\n\n"
 CHAT = "{% for message in messages %}{{ message['content'] }}\\n{% endfor %}"
 """A chat template for the bundled weights, which have none: for the picture of the line that needs one."""
-SEED, QUALITY = 42, 88
+LETTER = "Dear Anna,\n\nThank you for your letter of 12 May. We were glad to hear from you.\n\n"
+SEED, CHECKED_SEED, QUALITY = 42, 4000, 88
 REST_S = 0.6
 
 
@@ -44,6 +45,7 @@ def take_all(home: Path, folder: Path, theme: str) -> None:
         await scene.load()
         await rewriting(scene)
         await filling(scene)
+        await checking(scene)
         settings.change(variants=4)
         await variants(scene)
         await looking_back(scene)
@@ -141,6 +143,16 @@ async def variants(scene: Scene) -> None:
     scene.press("Ctrl+Right")
     await scene.take("sentence-kept")
     scene.drafts.discard_all()
+
+
+async def checking(scene: Scene) -> None:
+    """A word that came twice, and a month that is not from the writer's text."""
+    scene.window.settings.change(seed=CHECKED_SEED)
+    scene.write(LETTER)
+    scene.press("Ctrl+Return")
+    await scene.take("checked")
+    scene.drafts.discard_all()
+    scene.window.settings.change(seed=SEED)
 
 
 async def looking_back(scene: Scene) -> None:
