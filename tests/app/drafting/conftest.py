@@ -67,10 +67,6 @@ class ScriptedEngine(FakeEngine):
         self.requests.append(request)
         for read in (1, 3) if self.reads_long else ():
             yield Prefilling(request_id=request.request_id, prompt_tokens=4, read_tokens=read)
-        if self.steps_long:
-            asked = request.request_id
-            yield Frame(request_id=asked, variant=0, canvas=0, step=3, max_steps=9, elapsed_s=90.0, tokens=())
-            yield Denoising(request_id=asked, step=4, share=0.4)
         for event in super().draft(instructed(request, self.how), cancelled):
             if isinstance(event, Finished):
                 stats = msgspec.structs.replace(event.stats, peak_bytes=self.peak_bytes)
@@ -79,6 +75,8 @@ class ScriptedEngine(FakeEngine):
                     text, rank = self.says_each[event.variant], request.variants - event.variant
                     event = msgspec.structs.replace(event, text=text, rank=rank)
             yield event
+            if self.steps_long and isinstance(event, Frame) and event.step < event.max_steps:
+                yield Denoising(request_id=request.request_id, step=event.step + 1, share=0.4)
 
 
 @dataclass

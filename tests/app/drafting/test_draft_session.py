@@ -2,13 +2,14 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from pytestqt.qtbot import QtBot
 
 from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftSession, DraftState
 from app.editor.placement import Placement
-from engine.protocol.events import Committed, Frame, Token
+from engine.protocol.events import Committed, Denoising, Frame, Token
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
 from tests.app.pages import END, TEXT, cursor_at, put_caret
@@ -234,6 +235,16 @@ def test_stop_takes_the_models_own_characters_and_nothing_of_a_committed_canvas_
         draft.stop()
         assert draft.text == text
         assert [token.text for token in developed[-1]][:1] == [committed]
+
+
+def test_a_frame_ends_what_is_told_of_its_step(desk: Desk) -> None:
+    draft = open_session(desk)
+    frame = Frame(request_id="a", variant=0, canvas=0, step=3, max_steps=9, elapsed_s=90.0, tokens=())
+    draft.on_event(frame)
+    draft.on_event(Denoising(request_id="a", step=4, share=0.4))
+    assert (draft.step, draft.step_share) == (3, 0.4)
+    draft.on_event(msgspec.structs.replace(frame, step=4))
+    assert (draft.step, draft.step_share) == (4, 0.0)
 
 
 def test_stop_on_noise_takes_nothing(desk: Desk) -> None:
