@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from app.history.replay.recording import Recording
@@ -22,7 +22,7 @@ from tests.app.pages import make_page
 def view(qtbot: QtBot, tmp_path: Path) -> ReplayView:
     view = ReplayView(make_page(qtbot), SettingsStore(tmp_path / "settings.json"), lambda: str(tmp_path))
     qtbot.addWidget(view)
-    view.resize(360, 480)
+    view.resize(360, 320)
     view.show()
     return view
 
@@ -124,19 +124,19 @@ def test_another_draft_takes_its_own_height(view: ReplayView, trace: Trace, qtbo
 
 def test_another_theme_is_followed(view: ReplayView, trace: Trace) -> None:
     view.show_trace(trace)
-    inks = set()
     for theme in (LIGHT, DARK):
         view.page.set_theme(theme)
         view.setPalette(palette(theme))
         image = picture(view)
         assert image.pixelColor(1, 1).name().upper() == theme.paper
         top = image.copy(0, 0, image.width(), 60)
-        inks |= {top.pixelColor(x, y).name().upper() for x in range(top.width()) for y in range(60)}
-    assert inks >= {LIGHT.ink, DARK.ink}
+        colours = (top.pixelColor(x, y) for x in range(top.width()) for y in range(60))
+        ink = QColor(theme.ink).lightness()  # a thin stroke of another font does not cover a whole pixel
+        assert any(abs(colour.lightness() - ink) < 40 for colour in colours)
 
 
 def test_a_narrower_column_is_a_higher_one(view: ReplayView, trace: Trace) -> None:
     view.show_trace(trace)
     wide = view.still.height()
-    view.resize(260, 480)
+    view.resize(260, 320)
     assert view.still.height() > wide
