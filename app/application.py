@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QIcon
@@ -29,6 +28,9 @@ from app.worker.engine_thread import EngineThread
 from engine.installation import FROZEN
 from engine.protocol.engine import Engine
 from engine.runtime.process_engine import ProcessEngine
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -127,6 +129,8 @@ def _run(
     window.show()
     # The window is painted before what it is not drawn with is imported.
     app.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 50)  # ms at the most
+    import asyncio
+
     import qasync
 
     from app.support.newer_data import NewerDataNotice

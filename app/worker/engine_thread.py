@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import queue
 import statistics
@@ -124,6 +123,8 @@ class EngineThread(QThread):
         self._work.put(work)
 
     async def _iterate(self, job: _Job) -> AsyncGenerator[Event, None]:
+        import asyncio  # see app.worker.tasks
+
         wake = asyncio.Event()
         job.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, wake.set)
         job.moved_at = time.monotonic()

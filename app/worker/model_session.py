@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
+from typing import TYPE_CHECKING
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
@@ -15,6 +15,9 @@ from app.worker.tasks import Tasks
 from engine.protocol.errors import Fault
 from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, Loading, Ready
 from engine.protocol.requests import LoadRequest
+
+if TYPE_CHECKING:
+    import asyncio
 
 MOST_VARIANTS = int(limits("variants")[1])
 _LOST = ("engine-died", "engine-garbled", "device-lost")
@@ -85,6 +88,8 @@ class ModelSession(QObject):
 
     async def ensure_loaded(self) -> bool:
         """Load the model if nobody has. False if it could not be, and `failed` has told why."""
+        import asyncio  # see app.worker.tasks
+
         if self.ready is None and self._load_id is None:
             self.load()
         while self._load_id is not None and self._load_task is not None:
