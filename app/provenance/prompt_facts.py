@@ -9,7 +9,7 @@ from engine.protocol.events import Ready
 def prompt_facts(sent: Sent | None, ready: Ready | None) -> str:
     """In sentences."""
     if sent is None or (prompt := sent.prompt) is None:
-        return "Not known yet." if ready else "Not known until a model is loaded; the next draft loads it."
+        return "Not known yet." if ready else "Not known until a model is loaded."
     did, were = ("is", "are") if sent.draft is None else ("was", "were")
     budget = f" of at most {prompt.budget_tokens:,}" if prompt.budget_tokens else ""
     where = ready.capabilities.where if ready else "this computer"

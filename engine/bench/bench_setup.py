@@ -54,6 +54,8 @@ class Sizes:
     max_steps: tuple[int, ...] = (4, 8, 16, 32, 48, 64, 96)
     """Of the curve."""
     openings: tuple[str, ...] = OPENINGS
+    sentence_rounds: int = 8
+    """Of each opening, to compare sentences."""
     document_tokens: int = 160
     """Of a text that the model writes after an opening, token by token, and whose sentences are rewritten."""
     sentences: int = 60

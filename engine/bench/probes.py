@@ -21,6 +21,7 @@ PROBES: dict[str, Callable[[BenchSetup], list[Row]]] = {
     "variants": draft_speed.variants,
     "speed": text_quality.speed,
     "curve": text_quality.curve,
+    "sentence": text_quality.sentence,
     "rewrite": rewriting.measure,
     "experts": expert_layer.measure,
     "widths": real_widths.measure,

@@ -12,9 +12,11 @@ from engine.bench.autoregressive import Autoregressive, decode_by_library
 from engine.bench.baselines import LibraryModel
 from engine.bench.bench_setup import BenchSetup
 from engine.bench.report import Row, row
+from engine.diffusion.passage import WHOLE_SENTENCE
 from engine.model import likelihood
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.events import Finished, Frame
+from engine.protocol.requests import DraftPlace, Extent
 
 BY_HAND = "autoregressive"
 BY_LIBRARY = "autoregressive, by the library's encoder"
@@ -96,6 +98,35 @@ def curve(setup: BenchSetup) -> list[Row]:
     return rows
 
 
+def sentence(setup: BenchSetup) -> list[Row]:
+    """The first sentence of a draft: on the short canvas of a sentence, and cut from a paragraph's."""
+    found: dict[Extent, list[Written]] = {"sentence": [], "paragraph": []}
+    for seed, before in enumerate(setup.sizes.openings * setup.sizes.sentence_rounds):
+        for extent, texts in found.items():
+            setup.prepare(before)
+            place = DraftPlace(before=before, extent=extent, min_tokens=2)
+            texts += (
+                _judged(setup, before, event, _first_sentence(event.text))
+                for event in setup.draft_places((place,), seed=seed)
+                if isinstance(event, Finished)
+            )
+    ours, peer = (_typical(texts) for texts in found.values())
+    name = "a paragraph's canvas"
+    return [
+        row("a sentence: time", "s", ours.seconds, peer.seconds, name),
+        row("a sentence: passes", "passes", ours.passes, peer.passes, name),
+        row("a sentence: tokens", "tokens", ours.text_tokens, peer.text_tokens, name),
+        row(
+            "a sentence: log-probability per token", "nats", ours.log_probability, peer.log_probability, name
+        ),
+    ]
+
+
+def _first_sentence(text: str) -> str:
+    found = WHOLE_SENTENCE.search(text)
+    return text[: found.end()] if found else text
+
+
 def _typical(texts: Sequence[Written]) -> Written:
     """The median of the times, the means of the rest."""
     seconds, *others = zip(*texts, strict=True)
@@ -109,9 +140,16 @@ def _drafted(setup: BenchSetup, before: str, **sampling: Any) -> Written:
         if isinstance(event, Frame):
             entropy = sum(token.entropy for token in event.tokens) / len(event.tokens)
         elif isinstance(event, Finished):
-            stats, text = event.stats, event.text
-    judged = mean_log_probability(setup.model, setup.prompt_ids(before), setup.model.tokenizer.encode(text))
-    return Written(stats.prefill_s + stats.denoise_s, stats.tokens, stats.steps, entropy, judged)
+            written = _judged(setup, before, event, event.text)
+    return written._replace(entropy=entropy)
+
+
+def _judged(setup: BenchSetup, before: str, drafted: Finished, text: str) -> Written:
+    """text: all of what was drafted, or its beginning."""
+    stats, ids = drafted.stats, setup.model.tokenizer.encode(text)
+    judged = mean_log_probability(setup.model, setup.prompt_ids(before), ids)
+    tokens = stats.tokens if text == drafted.text else len(ids)
+    return Written(stats.prefill_s + stats.denoise_s, tokens, stats.steps, 0.0, judged)
 
 
 def _decoded(setup: BenchSetup, decode: Callable[[list[int], int], list[int]], before: str) -> Written:

@@ -16,6 +16,7 @@ from engine.diffusion.passage import (
     begins_sentence,
     follows_sentence,
     full_stop,
+    has_sentence,
     is_in_fence,
 )
 from engine.model import likelihood
@@ -27,6 +28,8 @@ from engine.text.prompt import Prompt
 
 AFTER_TOKENS = 32
 """Of the text behind a draft: so many are seen from the canvas, and their likelihood ranks the draft."""
+SENTENCE_TOKENS = 64
+"""The canvas of a sentence: a step costs what its positions do, and a sentence seldom has more of them."""
 _BLOCK = 16
 _CHARACTERS_PER_TOKEN = 10
 
@@ -56,8 +59,7 @@ class OpenPlan:
     ) -> None:
         """cache: of the prompt. Raises input."""
         self._model, self._place = model, place
-        self.canvases = canvases
-        self.tokens = model.canvas_tokens
+        self.canvases, self.tokens = canvases, model.canvas_tokens
         self._held: dict[int, int] = {}
         if place.start_text:
             ids = model.tokenizer.encode(prompt.blanks + place.start_text)
@@ -67,17 +69,27 @@ class OpenPlan:
         if place.length_tokens is not None and place.length_tokens <= max(self._held, default=-1):
             message = f"The length is {place.length_tokens} tokens, and what is to be held goes on behind it."
             raise FaultError("input", message, "Choose a greater length, or hold less.")
+        if place.extent == "sentence" and canvases == 1:
+            ends = [*self._held, *(pin.position for pin in place.pins), place.length_tokens or 0]
+            needed = max(SENTENCE_TOKENS, place.min_tokens + 1, *(end + 1 for end in ends))
+            self.tokens = min(model.canvas_tokens, _blocks(needed))
+            self.canvases = model.canvas_tokens // self.tokens
 
-    def canvas(self, number: int, _variant: int, _tokens: int) -> CanvasPlan:
+    def suffices(self, text: str) -> bool:
+        """Nothing that is asked for would come behind the text."""
+        return self._place.extent == "sentence" and has_sentence(text)
+
+    def canvas(self, number: int, _variant: int, tokens: int) -> CanvasPlan:
+        """tokens: of the canvas; more than self.tokens where others of its batch need them."""
         place, model = self._place, self._model
-        begins = number * model.canvas_tokens
+        begins = number * self.tokens
         pins = {} if number else self._held | {pin.position: pin.token_id for pin in place.pins}
         end = -1 if place.length_tokens is None else place.length_tokens - begins
-        if 0 <= end < model.canvas_tokens:
+        if 0 <= end < tokens:
             pins[end] = model.end_id
         least = max(place.min_tokens - begins, 0 if number else max(self._held, default=-1) + 1)
-        given = CanvasConstraints(pins, model.end_ids, min(least, model.canvas_tokens))
-        return CanvasPlan(given, slice(0, model.canvas_tokens))
+        given = CanvasConstraints(pins, model.end_ids, min(least, tokens))
+        return CanvasPlan(given, slice(0, tokens))
 
 
 class JoiningPlan:
@@ -117,7 +129,7 @@ class JoiningPlan:
         least = [self._own(window, share)[0] for window in windows for share in self._shares]
         self._refuse_beyond_context(len(prompt.ids) + len(windows) * max(least))
         needed = len(self.lead_ids) + max(least) + AFTER_TOKENS
-        self.tokens = min(model.canvas_tokens, -(-needed // _BLOCK) * _BLOCK)
+        self.tokens = min(model.canvas_tokens, _blocks(needed))
         self._one_line = "\n" not in place.start_text
         if place.renoise_share < 1:
             self._windows = self._with_likely_words(cache, place.renoise_share, seed, check_cancelled)
@@ -143,6 +155,10 @@ class JoiningPlan:
             if number + 1 < len(self._windows):
                 model.prefill(read, window.ids)
         return windows
+
+    def suffices(self, _text: str) -> bool:
+        """The passage is drafted to its end."""
+        return False
 
     def _behind(self, number: int) -> list[int]:
         """What follows a window."""
@@ -173,6 +189,10 @@ class JoiningPlan:
         return CanvasPlan(CanvasConstraints(pins, banned, own.stop, refused), own)
 
 
+def _blocks(tokens: int) -> int:
+    return -(-tokens // _BLOCK) * _BLOCK
+
+
 def _closing_ids(model: DiffusionGemma, place: DraftPlace) -> list[int]:
     """The full stop of a draft between whole sentences, as it stands before. Empty where what stands before
     or after the place is a part of its sentence, or code.
@@ -193,7 +213,7 @@ def _with_likely_words(
     free = [word for word in passage.words if not passage.held.issuperset(word)]
     if share >= 1 or not free:
         return passage
-    tokens = min(model.canvas_tokens, -(-(len(passage.ids) + AFTER_TOKENS) // _BLOCK) * _BLOCK)
+    tokens = min(model.canvas_tokens, _blocks(len(passage.ids) + AFTER_TOKENS))
     canvas = ([*passage.ids, *behind, model.end_id] + [model.fill_id] * tokens)[:tokens]
     generator = torch.Generator().manual_seed(seed % 2**63)
     told = likelihood.of_words(model, cache, canvas, free, generator)

@@ -22,6 +22,7 @@ _FULL_WIDTH = "。！？"
 _IN_WORD = "'’-_"
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _SENTENCE_BEGINS = re.compile(r"(?:\A|\n[ \t]*\n|[.!?…。！？][\"'”’»)\]*_」』）]*)\s*\Z")
+WHOLE_SENTENCE = re.compile(r"\w.*?(?:[.!?…][\"'”’»)\]*_]*(?=\s+[^\sa-z]|\s*\Z)|[。！？])", re.DOTALL)
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|(?=\n)")
 
 
@@ -135,6 +136,11 @@ def follows_sentence(after: str) -> bool:
     """Whether this text is the end of the one before it, or begins a sentence of its own."""
     begins = after.lstrip(" \t")[:1]
     return begins in ("", "\n") or (begins.isalpha() and not begins.islower())
+
+
+def has_sentence(text: str) -> bool:
+    """Whether a sentence ends in this text."""
+    return WHOLE_SENTENCE.search(text) is not None
 
 
 def is_in_fence(before: str) -> bool:

@@ -39,6 +39,7 @@ TINY_SIZES = Sizes(
     added_tokens=20,
     max_steps=(1, 3),
     openings=("It rained. We went. So it was. And on.", "The ferry. It went. It sank. We swam."),
+    sentence_rounds=1,
     document_tokens=8,
     sentences=2,
 )

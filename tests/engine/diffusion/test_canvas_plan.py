@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from engine.diffusion import canvas_plan
 from engine.protocol.codec import decode_request
 from engine.protocol.events import Cancelled, Committed, DraftEvent, Failed, Finished, Frame, Prefilled
-from engine.protocol.requests import DraftPlace, DraftRequest, Span
+from engine.protocol.requests import DraftPlace, DraftRequest, Pin, Span
 from engine.runtime.local_engine import LocalEngine
 from tests.engine.conftest import draft, load
 from tests.fakes import draft_request
@@ -46,6 +47,18 @@ def seen_by(
     return seen
 
 
+def repeating(session: LocalEngine, token: int) -> Callable[..., torch.Tensor]:
+    """A model that finds one token likely everywhere."""
+    denoise: Callable[..., torch.Tensor] = session.model.denoise
+
+    def likely(*given: Any) -> torch.Tensor:
+        logits = denoise(*given)
+        logits[:, token] = 30.0
+        return logits
+
+    return likely
+
+
 def test_the_text_after_stands_behind_the_draft_and_is_not_predicted(
     tiny_writer: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +72,31 @@ def test_the_text_after_stands_behind_the_draft_and_is_not_predicted(
         assert set(ids[0, length + len(after) :].tolist()) == {model.fill_id}
         assert places is not None
         assert places.tolist() == list(range(length - 1))  # the full stop is held
+
+
+@pytest.mark.parametrize(
+    ("fields", "tokens"), [({}, 64), ({"length_tokens": 64}, 80), ({"min_tokens": 99}, 112)]
+)
+def test_a_sentence_has_a_short_canvas(
+    loaded_starter: LocalEngine, fields: dict[str, Any], tokens: int
+) -> None:
+    events = draft(loaded_starter, BEFORE, extent="sentence", max_steps=2, **fields)
+    assert {len(event.tokens) for event in events if isinstance(event, Frame)} == {tokens}
+    longer = draft(loaded_starter, BEFORE, extent="sentence", canvases=2, max_steps=2)
+    assert {len(event.tokens) for event in longer if isinstance(event, Frame)} == {256}
+
+
+@pytest.mark.parametrize(("text", "canvases"), [(" went" * 16, 3), (" went" * 8 + ". Then" + " went" * 6, 1)])
+def test_a_sentence_without_an_end_goes_on(
+    tiny_writer: LocalEngine, monkeypatch: pytest.MonkeyPatch, text: str, canvases: int
+) -> None:
+    monkeypatch.setattr(canvas_plan, "SENTENCE_TOKENS", 16)
+    encode = tiny_writer.model.tokenizer.encode
+    monkeypatch.setattr(tiny_writer.model, "denoise", repeating(tiny_writer, encode(" went")[0]))
+    pins = tuple(Pin(position, token) for position, token in enumerate(encode(text)))
+    events = draft(tiny_writer, BEFORE, extent="sentence", max_steps=2, pins=pins)
+    assert [event.canvas for event in events if isinstance(event, Committed)] == list(range(canvases))
+    assert finished_of(events)[0].text == (text + " went" * 16 * (canvases - 1)).lstrip()
 
 
 @pytest.mark.parametrize("after", ["", " So.", AFTER * 20])

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.diffusion.passage import Passage, begins_sentence, follows_sentence, full_stop, words_of
+from engine.diffusion.passage import (
+    Passage,
+    begins_sentence,
+    follows_sentence,
+    full_stop,
+    has_sentence,
+    words_of,
+)
 from engine.protocol.requests import Span
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
@@ -79,6 +86,24 @@ def test_a_full_stop_is_the_one_of_the_sentences_before(before: str, stop: str) 
 )
 def test_what_begins_a_sentence_is_no_part_of_the_one_before(after: str, follows: bool) -> None:
     assert follows_sentence(after) is follows
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("", False),
+        ("We went", False),
+        ("We went.", True),
+        (" We went. Then we", True),
+        ('"Go!" she', False),
+        ('"Go!" She', True),
+        ("At 5.30 we", False),
+        ("… and so", False),
+        ("雨だった。傘", True),
+    ],
+)
+def test_a_sentence_ends_before_another_or_with_the_text(text: str, has: bool) -> None:
+    assert has_sentence(text) is has
 
 
 @pytest.mark.parametrize(
