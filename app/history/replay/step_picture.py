@@ -63,8 +63,9 @@ class StepPicture:
         self._corrected = self._text.rects_of(trace.corrected_at(index))
         self.height = self._text.height + 2 * paper.margin
 
-    def paint(self, painter: QPainter) -> None:
-        theme, origin = self._paper.theme, QPointF(0, self._paper.margin)
+    def paint(self, painter: QPainter, theme: Theme) -> None:
+        """theme: may be another one than the paper had."""
+        origin = QPointF(0, self._paper.margin)
         marks = [rect.translated(origin) for rect in self._corrected]
         paint_corrected(painter, marks, QColor(theme.accent))
         everything = QRectF(0, 0, self._paper.width, self.height)
@@ -79,6 +80,6 @@ class StepPicture:
         image.setDevicePixelRatio(paper.ratio)
         image.fill(QColor(paper.theme.paper))
         painter = QPainter(image)
-        self.paint(painter)
+        self.paint(painter, paper.theme)
         painter.end()
         return image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QFont, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
@@ -112,12 +112,6 @@ class _Still(QWidget):
         self.setMinimumHeight(0)
         self._draw()
 
-    def changeEvent(self, event: QEvent) -> None:
-        """Another theme."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
-            self._draw()
-
     def _draw(self) -> None:
         paper = Paper(self._font, self._page.theme, max(self.width(), 1), _MARGIN_PX)
         self.picture = StepPicture(self._trace, self._index, paper) if self._trace else None
@@ -137,4 +131,4 @@ class _Still(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(self._page.theme.paper))
         if self.picture is not None:
-            self.picture.paint(painter)
+            self.picture.paint(painter, self._page.theme)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.history.replay.recording import Recording
@@ -122,8 +123,11 @@ def test_another_draft_takes_its_own_height(view: ReplayView, trace: Trace, qtbo
     qtbot.waitUntil(lambda: view.still.height() < long)
 
 
-def test_another_theme_is_followed(view: ReplayView, trace: Trace) -> None:
+@pytest.mark.parametrize("styled", [False, True])
+def test_another_theme_is_followed(view: ReplayView, trace: Trace, qapp: QApplication, styled: bool) -> None:
     view.show_trace(trace)
+    before = qapp.styleSheet()
+    qapp.setStyleSheet("QLabel { color: red; }" if styled else "")  # with one, palettes go another way
     for theme in (LIGHT, DARK):
         view.page.set_theme(theme)
         view.setPalette(palette(theme))
@@ -134,6 +138,7 @@ def test_another_theme_is_followed(view: ReplayView, trace: Trace) -> None:
         # A thin stroke of another font covers no pixel wholly: it is nearer to ink than to paper.
         ink, paper = QColor(theme.ink).lightness(), QColor(theme.paper).lightness()
         assert any(abs(colour.lightness() - ink) < abs(colour.lightness() - paper) for colour in colours)
+    qapp.setStyleSheet(before)
 
 
 def test_a_narrower_column_is_a_higher_one(view: ReplayView, trace: Trace) -> None:
