@@ -53,7 +53,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("module", [*built_files.CHILDREN, *OF_CHILDREN, "engine.__main__"])
+@pytest.mark.parametrize("module", [*built_files.CHILDREN, *sorted(OF_CHILDREN), "engine.__main__"])
 def test_the_source_folder_is_enough_for_a_child(source: Path, module: str) -> None:
     code = f"import {module}, sys, engine.installation as one\nprint({module}.__file__, one.KIND)"
     file, kind = python(code, path=source).rsplit(maxsplit=1)
