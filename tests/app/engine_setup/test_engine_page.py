@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -235,9 +235,11 @@ def test_without_uv_that_is_told_first(home: EngineHome, tmp_path: Path) -> None
 def test_a_home_on_a_drive_that_is_not_there_is_told(
     home: EngineHome, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def disk_usage(path: Path) -> object:
+        raise FileNotFoundError(path)
+
     write_lock(lock, tmp_path / "locks")
-    monkeypatch.setattr(os.path, "exists", lambda path: not str(path).startswith(("/", str(home.folder))))
-    monkeypatch.setattr(Path, "exists", lambda path: path.suffix == ".toml")
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
     plans = make_plans(home, tmp_path / "locks", UV)
     assert str(home.folder) in plans.problem
     assert plans.free_bytes == 0
