@@ -121,15 +121,18 @@ def test_from_a_folder_that_lacks_parts_the_network_is_a_click_away(
     assert not page.from_network.isVisible()
 
 
-def test_the_network_of_the_writer_is_kept(page: EnginePage, session: SetUpSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["proxy", "mirror", "python_mirror"])
+def test_the_network_of_the_writer_is_kept(
+    page: EnginePage, session: SetUpSession, tmp_path: Path, name: str
+) -> None:
     page.network.disclosure.click()
-    field = page.network.fields["engine_proxy"]
+    field = page.network.fields[f"engine_{name}"]
     field.setText(" http://127.0.0.1:1 ")
     field.editingFinished.emit()
     stored = SettingsStore(tmp_path / "settings.json").current
-    assert stored.engine_proxy == "http://127.0.0.1:1"
+    assert getattr(stored, f"engine_{name}") == "http://127.0.0.1:1"
     page.start.click()
-    assert session.home.order is None or session.home.order.proxy == "http://127.0.0.1:1"
+    assert session.home.order is None or getattr(session.home.order, name) == "http://127.0.0.1:1"
 
 
 def test_a_proxys_password_is_written_into_no_file(
