@@ -117,6 +117,13 @@ def test_only_what_is_used_travels(destination: str, source: str, goes: bool) ->
     assert built_files.travels(destination, source) is goes
 
 
+def test_a_link_goes_with_what_it_leads_to() -> None:
+    names = ("libQt6Core.so.6", "libQt6OpenGL.so.6")
+    links = [(name, f"PySide6/Qt/lib/{name}", "SYMLINK") for name in names]
+    files = [(place, f"/venv/site-packages/{place}", "BINARY") for _, place, _ in links]
+    assert built_files.kept([*links, *files]) == [links[0], files[0]]
+
+
 def test_the_versions_of_what_is_built_are_pinned() -> None:
     requirements = built_files.ROOT / "packaging" / "requirements"
     lines = "".join((requirements / f"{name}.txt").read_text() for name in ("base", "transitive")).split()
