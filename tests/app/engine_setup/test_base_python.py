@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from app.engine_setup.home import EngineHome
+from app.engine_setup.messages import Waiting
 from tests.app.engine_setup.conftest import Machine
 from tests.app.engine_setup.outcomes import drafts, failure, left_over, told
 from tests.app.engine_setup.parts import PYTHON, Server, program
@@ -109,6 +110,23 @@ def test_a_python_is_fetched_on_from_where_it_was_cut_and_its_bytes_are_told(
     assert any(PYTHON in one.name for one in progress)
     assert home.pythons.is_dir()
     assert left_over(home) == ["python"]
+
+
+def test_given_up_while_python_comes_what_has_come_is_kept(
+    set_up: Machine, home: EngineHome, wheels: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = wheels / "python.tar.gz"
+    make_python(archive, f"{RELEASES}/20991231/{archive.name}", monkeypatch)
+    set_up.order = msgspec.structs.replace(set_up.order, python_mirror=server.address)
+    server.cuts = {archive.name: [1, 5_000]}
+    set_up.on_report = lambda report: set_up.cancelled.set() if isinstance(report, Waiting) else None
+    ended = set_up()
+    assert (ended.done, ended.fault) == (False, None)
+    assert home.order == set_up.order
+    set_up.cancelled.clear()
+    assert set_up().done
+    assert drafts(home)
+    assert (archive.name, 5_000) in server.asked
 
 
 def test_a_python_with_another_hash_is_thrown_away(
