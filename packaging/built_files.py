@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = "source"
 """Where the files lie that the engine's own Python reads; engine.installation.ROOT in the built app."""
+Found = tuple[str, str, str]
+"""Where a file would lie in the app's folder, where it lies on this system, and of what kind it is."""
 CHILDREN = ("app.models.transfer.process",)
 """Modules of app/ that run in a process of their own, by the engine's Python."""
 NOT_IMPORTED = (
@@ -73,6 +75,11 @@ def _imported_by_children() -> Iterator[Path]:
                 wanted += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
                 wanted += [alias.name for alias in node.names]
+
+
+def kept(found: Iterable[Found]) -> list[Found]:
+    """What goes into the app of what PyInstaller found; a link goes with the file that it leads to."""
+    return [one for one in found if travels(one[1] if one[2] == "SYMLINK" else one[0], one[1])]
 
 
 def travels(destination: str, source: str) -> bool:

@@ -83,7 +83,7 @@ def archive(built: Path, icons: Path, made: Path, file: Path, epoch: int) -> Non
 def app_image(built: Path, icons: Path, made: Path, file: Path, epoch: int, runtime: Path) -> None:
     """runtime: the program that an AppImage begins with, from github.com/AppImage/type2-runtime."""
     program = runtime.read_bytes()
-    if not program.startswith(b"\x7fELF") or program[8:11] != APP_IMAGE:
+    if not is_runtime(program, made / "runtime"):
         raise SetUpError(
             f"{runtime} is no runtime of an AppImage. Take the one for {platform.machine()} from"
             " github.com/AppImage/type2-runtime/releases."
@@ -94,6 +94,19 @@ def app_image(built: Path, icons: Path, made: Path, file: Path, epoch: int, runt
     run([*command, "-comp", "zstd", "-Xcompression-level", "19"], epoch)
     file.write_bytes(program + contents.read_bytes())
     file.chmod(0o755)
+
+
+def is_runtime(program: bytes, place: Path) -> bool:
+    """And that alone: in a whole AppImage it would find what is there, in place of what comes behind it."""
+    if not program.startswith(b"\x7fELF") or program[8:11] != APP_IMAGE:
+        return False
+    place.write_bytes(program)
+    place.chmod(0o755)
+    try:
+        told = subprocess.run([place, "--appimage-offset"], capture_output=True, text=True).stdout
+    except OSError:  # of another kind of processor
+        return False
+    return told.strip() == str(len(program))
 
 
 def app_dir(built: Path, icons: Path, made: Path, epoch: int) -> Path:

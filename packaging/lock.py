@@ -49,7 +49,7 @@ def main() -> int:
     for name in options.names or names:
         try:
             lock = compile_lock(name, options.find_links)
-        except (subprocess.CalledProcessError, OSError) as error:
+        except (subprocess.CalledProcessError, OSError, ValueError) as error:
             failed.append(name)
             print(f"{name}: not made. {getattr(error, 'stderr', '') or error}")
             continue
@@ -80,7 +80,7 @@ def torch_pin(backend: str) -> str:
 
 
 def compile_lock(name: str, find_links: Path | None) -> Lock:
-    """Raises CalledProcessError and OSError."""
+    """Raises CalledProcessError, OSError, and ValueError for what is no lock."""
     backend, _, platform = name.partition("-")
     torch = torch_pin(backend)
     command = ["uv", "pip", "compile", "--no-config", "--quiet", "--format", "pylock.toml", "-"]
@@ -108,14 +108,18 @@ def compile_lock(name: str, find_links: Path | None) -> Lock:
 
 
 def complete(wheel: Wheel, index: str) -> Wheel:
-    """With its size, and the address that it has for everyone."""
+    """With its size, and the address that it has for everyone. Raises OSError."""
     parts = urlsplit(wheel.url)
     if parts.scheme == "file":
         size = Path(unquote(parts.path)).stat().st_size
         return replace(wheel, url=f"{index}/{quote(wheel.file)}", size_bytes=size)
     if wheel.size_bytes == UNKNOWN_SIZE:
-        with urlopen(Request(wheel.url, method="HEAD")) as answer:
-            return replace(wheel, size_bytes=int(answer.headers["Content-Length"]))
+        with urlopen(Request(wheel.url, headers={"Range": "bytes=0-0"})) as answer:  # a HEAD may tell no size
+            told = answer.headers["Content-Range"] or answer.headers["Content-Length"] or ""
+        total = str(told).rpartition("/")[2]
+        if not total.isdigit():
+            raise OSError(f"{parts.hostname} does not tell how large {wheel.file} is.")
+        return replace(wheel, size_bytes=int(total))
     return wheel
 
 

@@ -1,4 +1,6 @@
-"""Where the built app begins: what it starts itself must find neither its libraries nor its Qt plug-ins."""
+"""Where the built app begins: what it starts itself must find neither its libraries nor its Qt plug-ins; its
+own modules are found as long as it runs.
+"""
 
 import os
 import sys
@@ -14,5 +16,8 @@ for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):
         os.environ[name] = before
     else:
         os.environ.pop(name, None)
+
+if sys.platform == "linux":  # the file that was started, also where an upgrade has put another in its place
+    sys.modules["pyimod02_importers"].pyz_archive._filename = "/proc/self/exe"
 
 sys.exit(main())

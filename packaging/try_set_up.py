@@ -31,13 +31,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Set the built app's engine up, and draft with it.")
     parser.add_argument("--backend", choices=list(BUILDS), help="the one that suits this machine if none")
     parser.add_argument("--wheels", default="", help="a folder of wheels, in place of the network")
+    parser.add_argument("--python-mirror", default="", help="in place of where uv's Python comes from")
     parser.add_argument("--keep", type=Path, help="where to set it up; a folder that goes again if none")
     options = parser.parse_args()
     QCoreApplication([])
     backend = options.backend or find_backend()
     with tempfile.TemporaryDirectory() as folder:
         home = EngineHome(options.keep or Path(folder, "engine"))
-        order = SetUpOrder(backend=backend, folder=options.wheels)
+        order = SetUpOrder(backend=backend, folder=options.wheels, python_mirror=options.python_mirror)
         program = Path(uv.find_uv_bin())
         set_up = SetUp(
             order, parts_of(backend), home, draft_a_paragraph, Show(), threading.Event(), uv=program

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
 from app.engine_setup.commands import Uv, complaints
+from app.engine_setup.messages import SetUpOrder
 from engine.protocol.errors import Fault, FaultError
 
-MIRROR = "UV_PYTHON_INSTALL_MIRROR"
-"""An environment variable of uv's: where its own Python comes from."""
+PYTHON_FILES = "https://releases.astral.sh/github/python-build-standalone/releases/download"
+"""Where uv's own Python comes from."""
 _RELEASES = "/python-build-standalone/releases/download/"
 Fetch = Callable[[str, Path], None]
 """Brings the archive at an address into a folder. Raises FaultError, GivenUpError and OSError."""
@@ -33,8 +33,8 @@ def find_python(uv: Uv, version: str) -> Path | None:
     return Path(found) if found else None
 
 
-def provide_python(uv: Uv, version: str, folder: str, kept: Path, fetch: Fetch) -> Path:
-    """folder: with the archive of uv's own in it, in place of the network; kept: where it is fetched to.
+def provide_python(uv: Uv, version: str, order: SetUpOrder, kept: Path, fetch: Fetch) -> Path:
+    """kept: where the archive of uv's own is fetched to.
 
     Raises FaultError, GivenUpError and OSError.
     """
@@ -43,12 +43,12 @@ def provide_python(uv: Uv, version: str, folder: str, kept: Path, fetch: Fetch) 
     address, archive = _address(uv, version), None
     remedy = "Check the network connection"
     try:
-        if folder:
-            archive = _below(Path(folder, "python"), address)
+        if order.folder:
+            archive = _below(Path(order.folder, "python"), address)
             remedy = f"Copy it to “{archive.parent}” again"
             if not archive.is_file():
                 raise FaultError("input", f"“{archive}” is not there.", "")
-        elif reached := _reached(address):
+        elif reached := _reached(address, order.python_mirror.rstrip("/")):
             archive = _below(kept, address)
             fetch(reached, archive.parent)
         source = ("--mirror", archive.parents[1].as_uri()) if archive else ()
@@ -56,7 +56,7 @@ def provide_python(uv: Uv, version: str, folder: str, kept: Path, fetch: Fetch) 
     except FaultError as error:
         if error.fault.kind == "disk":
             raise
-        if archive and not folder:  # its hash, which uv knows, is another one
+        if archive and not order.folder:  # its hash, which uv knows, is another one
             archive.unlink(missing_ok=True)
         raise _failure(error.fault, version, remedy) from error
     if found := find_python(uv, version):
@@ -71,10 +71,9 @@ def _address(uv: Uv, version: str) -> str:
     return str(known[0]["url"]) if known else ""
 
 
-def _reached(address: str) -> str:
+def _reached(address: str, mirror: str) -> str:
     """Where it is fetched from, so that its bytes are told; empty where uv alone can."""
-    mirror = os.environ.get(MIRROR, "").rstrip("/")
-    if _RELEASES not in address or (mirror and not mirror.startswith("http")):
+    if _RELEASES not in address:
         return ""
     return "/".join((mirror, *address.split("/")[-2:])) if mirror else address
 

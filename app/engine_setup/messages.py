@@ -34,6 +34,8 @@ class SetUpOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Of wheels, in place of the network."""
     mirror: str = ""
     """In place of https://files.pythonhosted.org."""
+    python_mirror: str = ""
+    """In place of where uv's own Python comes from; below it a folder for each date, with its archives."""
     proxy: str = ""
     """http://… or socks5://…; the system's if empty. Its password is not written down."""
 

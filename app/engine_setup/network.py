@@ -97,6 +97,11 @@ class Network:
 
     def _request(self, url: str) -> QNetworkRequest:
         address = QUrl(url)
+        if address.scheme() not in ("http", "https"):
+            message = f"“{url}” is no address on the web."
+            raise FaultError(
+                "network", message, "Correct the mirror in Settings › Engine, such as https://…."
+            )
         if address.scheme() == "https" and not QSslSocket.supportsSsl():
             message = "This computer has no OpenSSL 3, without which nothing can be fetched safely."
             raise FaultError(

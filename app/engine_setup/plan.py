@@ -89,9 +89,7 @@ def make_plans(home: EngineHome, locks: Path = LOCKS, uv: Path = UV) -> Plans:
         problem = f"{error.fault.message} {error.fault.remedy}"
     if not (plans or problem):
         problem = "PyTorch does not come for this kind of computer: nothing can be drafted here."
-    free = 0
-    try:
-        free = free_bytes(home.folder)
-    except (OSError, StopIteration):  # not even its drive is there
-        problem = f"“{home.folder}” cannot be reached: see that its disk is connected."
+    free = free_bytes(home.folder)
+    if not free:
+        problem = f"“{home.folder}” cannot be reached, or its disk is full: connect it, or make room."
     return Plans(found, problem, plans, has_python, free)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from app.engine_setup.commands import Uv
+from app.engine_setup.commands import Uv, complaints
 from app.engine_setup.lock import UNKNOWN_SIZE, Lock, Requirements, lock_from, read_lock
 from engine.protocol.errors import FaultError
 
@@ -28,13 +29,16 @@ def resolve(asked: Requirements, mirror: str, kept: Path, uv: Uv, size_of: Calla
         pass
     pypi = ("--default-index", f"{mirror.rstrip('/')}/simple") if mirror else ()
     found = kept.with_name("pylock.found.toml")
-    uv(
-        *("pip", "compile", "--format", "pylock.toml", "--only-binary", ":all:"),
-        *("--python-version", asked.python, "--constraint", asked.constraints),
-        *pypi,
-        *("--index", asked.index, "--index-strategy", "unsafe-best-match"),
-        *("--output-file", found, asked.file),
-    )
+    try:
+        uv(
+            *("pip", "compile", "--format", "pylock.toml", "--only-binary", ":all:"),
+            *("--python-version", asked.python, "--constraint", asked.constraints),
+            *pypi,
+            *("--index", asked.index, "--index-strategy", "unsafe-best-match"),
+            *("--output-file", found, asked.file),
+        )
+    except FaultError as error:
+        raise _without_list(error, asked.index) from error
     try:
         lock = lock_from(found.read_bytes(), asked.python)
     except ValueError as error:
@@ -48,3 +52,16 @@ def resolve(asked: Requirements, mirror: str, kept: Path, uv: Uv, size_of: Calla
     kept.write_text(mark + lock.text())
     found.unlink()
     return lock
+
+
+def _without_list(error: FaultError, index: str) -> FaultError:
+    """What uv complains of, in the words of a writer who has asked for a build; other faults as they are."""
+    why = complaints(error.fault.details)[-1:]
+    if error.fault.kind != "set-up" or error.__cause__ or not why:  # full disk; not started; killed
+        return error
+    message = (
+        "This version of Mezzotint comes without the list of this build’s parts, and it could not be made"
+        f" from {urlsplit(index).hostname}: {why[0].removeprefix('error: ').rstrip('.')}."
+    )
+    remedy = "Check the network connection and try again, or choose another build."
+    return FaultError("network", message, remedy, error.fault.details)

@@ -102,7 +102,7 @@ class SetUp:
         self._check_room(missing, 0 if self._order.folder else fetch.missing_bytes)
         self._stage("python")
         kept = self._home.wheels / "python"
-        python = provide_python(self._uv, lock.python, self._order.folder, kept, self._fetch_python)
+        python = provide_python(self._uv, lock.python, self._order, kept, self._fetch_python)
         if self._order.folder:
             self._check_folder(missing, Path(self._order.folder))
         elif missing.wheels:

@@ -42,6 +42,7 @@ class Settings:
     check_glitches: Annotated[bool, Meta(title="Mark glitches in drafts")] = True
     check_facts: Annotated[bool, Meta(title="Mark facts that are not from my text")] = True
     engine_mirror: Annotated[str, Meta(title="Mirror", max_length=2000)] = ""
+    engine_python_mirror: Annotated[str, Meta(title="Mirror for Python", max_length=2000)] = ""
     engine_proxy: Annotated[str, Meta(title="Proxy", max_length=2000)] = ""
     theme: Annotated[Literal["system", "light", "dark", "sepia"], Meta(title="Theme")] = "system"
     font_family: Annotated[str, Meta(title="Font", min_length=1, max_length=200)] = "Vollkorn"

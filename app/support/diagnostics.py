@@ -58,7 +58,7 @@ def diagnostics(
     """lost: an earlier run, with the log as it left it."""
     values = asdict(settings)
     values["model_folders"] = len(settings.model_folders)
-    for name in ("engine_mirror", "engine_proxy"):  # which may hold a password
+    for name in ("engine_mirror", "engine_python_mirror", "engine_proxy"):  # which may hold a password
         values[name] = bool(values[name])
     del values["window_geometry"]
     screens = ", ".join(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from engine.protocol.errors import FaultError, weights_broken
@@ -14,9 +15,11 @@ SINGLE = "model.safetensors"
 
 
 def free_bytes(folder: Path) -> int:
-    """Free on the disk where the folder is, or would be."""
-    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))
-    return shutil.disk_usage(existing).free
+    """Free on the disk where the folder is, or would be; 0 where not even its drive can be reached."""
+    for path in (folder, *folder.parents):
+        with suppress(OSError):
+            return shutil.disk_usage(path).free
+    return 0
 
 
 def packed_copy_folder(folder: Path, precision: str, root: Path) -> Path:

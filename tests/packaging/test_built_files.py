@@ -26,6 +26,12 @@ for name in absent & sys.modules.keys():
     del sys.modules[name]
 sys.meta_path.insert(0, Absent())
 """
+LOADER = """
+import runpy, sys, types
+reader = types.SimpleNamespace(_filename="mezzotint")
+sys.modules["pyimod02_importers"] = types.SimpleNamespace(pyz_archive=reader)
+"""
+"""As PyInstaller leaves it: it would open the program anew, by its path, for each module."""
 OF_CHILDREN = {"app.models.transfer.hub_download", "app.models.transfer.resumable_fetch"}
 OF_CHILDREN |= {"app.models.transfer.hub_errors"}
 
@@ -117,6 +123,13 @@ def test_only_what_is_used_travels(destination: str, source: str, goes: bool) ->
     assert built_files.travels(destination, source) is goes
 
 
+def test_a_link_goes_with_what_it_leads_to() -> None:
+    names = ("libQt6Core.so.6", "libQt6OpenGL.so.6")
+    links = [(name, f"PySide6/Qt/lib/{name}", "SYMLINK") for name in names]
+    files = [(place, f"/venv/site-packages/{place}", "BINARY") for _, place, _ in links]
+    assert built_files.kept([*links, *files]) == [links[0], files[0]]
+
+
 def test_the_versions_of_what_is_built_are_pinned() -> None:
     requirements = built_files.ROOT / "packaging" / "requirements"
     lines = "".join((requirements / f"{name}.txt").read_text() for name in ("base", "transitive")).split()
@@ -126,17 +139,24 @@ def test_the_versions_of_what_is_built_are_pinned() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, None), ("/opt/mine", "/opt/mine")])
-def test_what_the_app_starts_finds_nothing_of_the_app(
+def test_the_app_begins_with_what_it_and_what_it_starts_have_to_find(
     before: str | None, after: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "app").mkdir()
-    printing = "import os, json\ndef main():\n    print(json.dumps(dict(os.environ)))\n    return 0\n"
+    printing = """
+import json, os, sys
+def main():
+    modules_from = sys.modules["pyimod02_importers"].pyz_archive._filename
+    print(json.dumps({**os.environ, "modules from": modules_from}))
+    return 0
+"""
     (tmp_path / "app" / "__main__.py").write_text(printing)
     for name in ("LD_LIBRARY_PATH", "QT_PLUGIN_PATH", "_PYI_ARCHIVE_FILE"):
         monkeypatch.setenv(name, "/usr/lib/mezzotint/_internal")
     if before:
         monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", before)
     start = built_files.ROOT / "packaging" / "start.py"
-    told = json.loads(python(f"import runpy\nrunpy.run_path({str(start)!r})", path=tmp_path))
+    told = json.loads(python(f"{LOADER}\nrunpy.run_path({str(start)!r})", path=tmp_path))
     assert told.get("LD_LIBRARY_PATH") == after
     assert not {"LD_LIBRARY_PATH_ORIG", "QT_PLUGIN_PATH", "_PYI_ARCHIVE_FILE"} & told.keys()
+    assert told["modules from"] == ("/proc/self/exe" if sys.platform == "linux" else "mezzotint")

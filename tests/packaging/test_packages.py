@@ -65,7 +65,14 @@ def test_a_folder_for_packages_is_the_same_whenever_it_is_made(
     assert modes["usr/lib/mezzotint/_internal/libz.so.1"] == 0o644
 
 
-@pytest.mark.parametrize("program", [b"", PROGRAM, b"#!/bin/sh\n", b"ELF\x7f0000AI\x02"])
+TRUE = Path("/bin/true").read_bytes()
+"""A program that runs, and looks like a runtime, but tells no offset as one does."""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [b"", PROGRAM, b"#!/bin/sh\n", b"ELF\x7f0000AI\x02", PROGRAM[:4] + TRUE[4:8] + b"AI\x02" + TRUE[11:]],
+)
 def test_an_app_image_begins_with_its_runtime_and_with_nothing_else(
     built: Path, pictures: Path, tmp_path: Path, program: bytes
 ) -> None:

@@ -147,7 +147,9 @@ class EnginePage(QWidget):
 
     def _through(self) -> dict[str, str]:
         """The network, as the writer has set it now."""
-        return {"mirror": self._store.current.engine_mirror, "proxy": self.network.proxy}
+        settings = self._store.current
+        mirrors = {"mirror": settings.engine_mirror, "python_mirror": settings.engine_python_mirror}
+        return mirrors | {"proxy": self.network.proxy}
 
     def _ask_folder(self) -> None:
         dialog = QFileDialog(self.window(), "The folder with the engine’s files")
@@ -225,8 +227,9 @@ class EnginePage(QWidget):
         if not told and idle and self._plans and not here:
             told = self._plans.problem
         self.fault.setText(breakable(told))
-        mirror, home = self._store.current.engine_mirror, session.home.folder
-        facts = plan_text(plan, plans, home, mirror, is_here=here) if plan and plans else ""
+        settings, home = self._store.current, session.home.folder
+        mirrors = settings.engine_mirror, settings.engine_python_mirror
+        facts = plan_text(plan, plans, home, *mirrors, is_here=here) if plan and plans else ""
         self.facts.setText(breakable(facts))
         self.needed.setText(breakable(folder_text(plan, plans)) if plan and plans else "")
         self.start.setText(

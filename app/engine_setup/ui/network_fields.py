@@ -1,4 +1,4 @@
-"""The mirror and the proxy of a set-up, folded away until they are asked for. No password is stored."""
+"""The mirrors and the proxy of a set-up, folded away until they are asked for. No password is stored."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.widgets.panel import filled, named
 
 _HINTS = {
     "engine_mirror": "In place of files.pythonhosted.org",
+    "engine_python_mirror": "https://…/releases/download",
     "engine_proxy": "http://name@host:8080",
 }
 

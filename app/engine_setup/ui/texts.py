@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from app.engine_setup.base_python import PYTHON_FILES
 from app.engine_setup.fetch import PYPI_FILES
 from app.engine_setup.lock import PYTHON, Lock
 from app.engine_setup.messages import Progress
@@ -61,7 +62,9 @@ def amount(progress: Progress) -> str:
     return f"{disk_text(progress.done_bytes)} of {disk_text(progress.total_bytes)}"
 
 
-def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str, *, is_here: bool) -> str:
+def plan_text(
+    plan: SetUpPlan, plans: Plans, home: Path, mirror: str, python_mirror: str, *, is_here: bool
+) -> str:
     """What is fetched, from where, and what it takes: before it begins. is_here: an engine is set up, of
     which what is whole is taken over.
     """
@@ -69,7 +72,8 @@ def plan_text(plan: SetUpPlan, plans: Plans, home: Path, mirror: str, *, is_here
     hosts = " and ".join(plan.hosts)
     if mirror:
         hosts = hosts.replace(urlsplit(PYPI_FILES).hostname or "", mirror)
-    python = "is on this computer" if plans.has_python else "about 30 MB more, from releases.astral.sh"
+    python_host = python_mirror or urlsplit(PYTHON_FILES).hostname
+    python = "is on this computer" if plans.has_python else f"about 30 MB more, from {python_host}"
     lines = [
         f"To download: {about}{disk_text(plan.download_bytes)}, from {hosts}",
         f"Python {PYTHON}: {python}",

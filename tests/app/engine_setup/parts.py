@@ -74,6 +74,13 @@ def try_tiny(python: Path, cancelled: threading.Event) -> None:
         raise FaultError("trial", "The new engine could not draft.", "Try again.", answer.stderr)
 
 
+def program(path: Path, text: str) -> Path:
+    """A shell script."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
 class Server(ThreadingHTTPServer):
     """cuts: by a file's name, the bytes after which each next answer ends; then all is well."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,15 +121,18 @@ def test_from_a_folder_that_lacks_parts_the_network_is_a_click_away(
     assert not page.from_network.isVisible()
 
 
-def test_the_network_of_the_writer_is_kept(page: EnginePage, session: SetUpSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["proxy", "mirror", "python_mirror"])
+def test_the_network_of_the_writer_is_kept(
+    page: EnginePage, session: SetUpSession, tmp_path: Path, name: str
+) -> None:
     page.network.disclosure.click()
-    field = page.network.fields["engine_proxy"]
+    field = page.network.fields[f"engine_{name}"]
     field.setText(" http://127.0.0.1:1 ")
     field.editingFinished.emit()
     stored = SettingsStore(tmp_path / "settings.json").current
-    assert stored.engine_proxy == "http://127.0.0.1:1"
+    assert getattr(stored, f"engine_{name}") == "http://127.0.0.1:1"
     page.start.click()
-    assert session.home.order is None or session.home.order.proxy == "http://127.0.0.1:1"
+    assert session.home.order is None or getattr(session.home.order, name) == "http://127.0.0.1:1"
 
 
 def test_a_proxys_password_is_written_into_no_file(
@@ -235,9 +238,11 @@ def test_without_uv_that_is_told_first(home: EngineHome, tmp_path: Path) -> None
 def test_a_home_on_a_drive_that_is_not_there_is_told(
     home: EngineHome, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def disk_usage(path: Path) -> object:
+        raise FileNotFoundError(path)
+
     write_lock(lock, tmp_path / "locks")
-    monkeypatch.setattr(os.path, "exists", lambda path: not str(path).startswith(("/", str(home.folder))))
-    monkeypatch.setattr(Path, "exists", lambda path: path.suffix == ".toml")
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
     plans = make_plans(home, tmp_path / "locks", UV)
     assert str(home.folder) in plans.problem
     assert plans.free_bytes == 0

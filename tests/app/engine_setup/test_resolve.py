@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +19,7 @@ from app.engine_setup.lock import PYTHON, Requirements
 from app.engine_setup.messages import Progress
 from engine.hardware.backend import TORCH_INDEX
 from tests.app.engine_setup.conftest import Machine
-from tests.app.engine_setup.parts import NAMES, make_wheels
+from tests.app.engine_setup.parts import NAMES, make_wheels, program
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -73,11 +74,29 @@ def test_the_list_is_made_once_and_set_up(set_up: Machine, asked: Requirements, 
     assert not home.parts_list.exists()
 
 
-def test_an_index_that_cannot_be_reached_is_told(set_up: Machine, asked: Requirements) -> None:
-    set_up.lock = Requirements(asked.file, asked.constraints, "http://127.0.0.1:1", PYTHON, "d" * 64)  # type: ignore[assignment]
-    ended = set_up()
-    assert ended.fault
-    assert ended.fault.kind == "set-up"
+@pytest.mark.parametrize("place", ["http://127.0.0.1:1", "{index}/nowhere"])
+def test_an_index_that_cannot_be_reached_or_lacks_the_build_is_told(
+    set_up: Machine, asked: Requirements, index: str, place: str
+) -> None:
+    set_up.order = msgspec.structs.replace(set_up.order, mirror=index)
+    set_up.lock = dataclasses.replace(asked, index=place.format(index=index))  # type: ignore[assignment]
+    fault = set_up().fault
+    assert fault
+    assert fault.kind == "network"
+    assert "without the list" in fault.message
+    assert "127.0.0.1" in fault.message
+    assert "another build" in fault.remedy
+
+
+@pytest.mark.parametrize("text", ["kill -KILL $$", "exit 3"])
+def test_an_uv_that_fails_of_itself_is_no_fault_of_the_index(
+    set_up: Machine, asked: Requirements, tmp_path: Path, text: str
+) -> None:
+    set_up.lock = asked  # type: ignore[assignment]
+    set_up.options["uv"] = program(tmp_path / "uv", text)
+    fault = set_up().fault
+    assert fault
+    assert fault.kind == "set-up"
 
 
 def test_each_build_has_a_list_or_what_it_is_made_from(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from app.engine_setup.lock import PYTHON, Lock
 from app.engine_setup.messages import Progress, Stage
-from app.engine_setup.ui.texts import paused_text, progress_text, share_of
+from app.engine_setup.plan import Plans, SetUpPlan
+from app.engine_setup.ui.texts import paused_text, plan_text, progress_text, share_of
 from app.models.download_rate import DownloadRate
 
 
@@ -37,6 +40,18 @@ def test_what_is_being_fetched_its_bytes_and_the_time_left_are_told(stage: Stage
     rate.update(1.0, 100_000)
     second = progress_text(progress, rate, "").split("\n")[1].replace("\xa0", " ")
     assert second == f"About 2 minutes left · {name}"
+
+
+@pytest.mark.parametrize(
+    ("mirror", "host"), [("", "releases.astral.sh"), ("https://mirror.example/python", "mirror.example")]
+)
+def test_where_python_comes_from_is_told_before(tmp_path: Path, mirror: str, host: str) -> None:
+    plan = SetUpPlan("cpu", Lock(PYTHON, (), ""))
+    told = plan_text(
+        plan, Plans("cpu", "", {"cpu": plan}, False, 10**10), tmp_path, "", mirror, is_here=False
+    )
+    assert host in told
+    assert ("releases.astral.sh" in told) is (not mirror)
 
 
 def test_without_a_total_no_bytes_are_told() -> None:
