@@ -16,6 +16,7 @@ from engine.checkpoints.memory_estimate import (
 from engine.checkpoints.memory_plan import MemoryPlan, memory_plans, plan_words
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import LOADABLE_PRECISIONS, Precision, suitable_precisions
+from engine.checkpoints.stream_speed import stream_speed
 from engine.checkpoints.units import PRECISION_NAMES, memory_text
 from engine.hardware.device_groups import card_ids
 from engine.hardware.selection import device_named
@@ -37,6 +38,7 @@ class FitVerdict:
     plan: MemoryPlan
     """At the precision that was chosen, or that Automatic comes to."""
     words: str
+    """And, in a line of its own, how fast it is as far as that is known."""
 
 
 def device_taken(
@@ -88,6 +90,8 @@ def judge(
     )
     if plan.fits and device.id == "cpu" and plan.weights_bytes > _LARGE_BYTES:
         words += " Without a graphics card it is very slow."
+    if speed := stream_speed(plan.streamed_bytes, device):
+        words += f"\n{speed.words}."
     return FitVerdict(plan, words)
 
 

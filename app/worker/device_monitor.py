@@ -87,6 +87,8 @@ class DeviceMonitor(QObject):
         return self._with_free(device, held + (len(shared) * RUNTIME_BYTES if device.uuid else 0))
 
     def _with_free(self, device: Device, more_bytes: int) -> Device:
+        link = self._model.link_bytes_per_s.get(device_setting(device), 0)
+        device = msgspec.structs.replace(device, link_bytes_per_s=link)
         told = self._reading.free_bytes if self._reading else {}
         free = [told.get(part, 0) for part in _parts(device)]
         if not all(free):

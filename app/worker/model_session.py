@@ -12,9 +12,10 @@ from app.settings.schema import limits
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.tasks import Tasks
+from engine.hardware.selection import device_setting
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, Loading, Ready
-from engine.protocol.requests import LoadRequest
+from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, LinkMeasured, Loading, Ready
+from engine.protocol.requests import LinkRequest, LoadRequest
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,6 +51,9 @@ class ModelSession(QObject):
         """Why the engine cannot use a card that is here, and what to do."""
         self.stalled = False
         """The load does not move."""
+        self.link_bytes_per_s: dict[str, int] = {}
+        """How fast main memory is copied to a card, by the choice of it, once that was measured."""
+        self._links_asked: set[str] = set()
         worker.stalled.connect(self._on_stalled)
         worker.lost.connect(self._on_lost)
 
@@ -95,6 +99,23 @@ class ModelSession(QObject):
         while self._load_id is not None and self._load_task is not None:
             await asyncio.wait({self._load_task})
         return self.ready is not None
+
+    def measure_link(self, card: Device) -> None:
+        """Once, and while the engine that is there has nothing else to do."""
+        chosen = device_setting(card)
+        if self.ready and chosen not in self._links_asked:
+            self._links_asked.add(chosen)
+            self._tasks.spawn(self._measure_link(chosen))
+
+    async def _measure_link(self, chosen: str) -> None:
+        request = LinkRequest(request_id=secrets.token_hex(16), device=chosen)
+        async for event in self._worker.measure_link(request):
+            match event:
+                case LinkMeasured():
+                    self.link_bytes_per_s[chosen] = event.bytes_per_s
+                    self.changed.emit()
+                case Cancelled():
+                    self._links_asked.discard(chosen)
 
     async def close(self) -> None:
         await self._tasks.close()

@@ -13,7 +13,9 @@ from engine.protocol.requests import Span
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs; fp8:
     the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type;
-    main_free_bytes: of main memory, for what a card can have copied from there while it computes.
+    main_free_bytes: of main memory, for what a card can have copied from there while it computes;
+    pcie_generation, pcie_lanes: the most that card and slot have in common, 0 where that is not told;
+    link_bytes_per_s: how fast main memory is copied there, 0 until that was measured.
     """
 
     id: str
@@ -24,6 +26,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     fp8: bool = False
     bf16: bool = True
     main_free_bytes: int = 0
+    pcie_generation: int = 0
+    pcie_lanes: int = 0
+    link_bytes_per_s: int = 0
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):
@@ -173,8 +178,15 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
         return Fault(self.kind, self.message, self.remedy, self.details)
 
 
+class LinkMeasured(Message, frozen=True, kw_only=True, tag="link-measured"):
+    """How fast main memory is copied to a card."""
+
+    bytes_per_s: int
+
+
 LoadEvent = Loading | Ready | Cancelled | Failed
 DraftEvent = (
     LoadEvent | Prefilling | Prefilled | Denoising | Frame | Committed | Finished
 )  # an engine started afresh loads its model first
-Event = DraftEvent
+LinkEvent = LinkMeasured | Cancelled | Failed
+Event = DraftEvent | LinkEvent

@@ -126,6 +126,15 @@ class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
     """The budget of each prompt. None: the model's own."""
 
 
+class LinkRequest(Message, frozen=True, kw_only=True, tag="link"):
+    """Measure how fast main memory is copied to a card, within two seconds. Answered by link-measured, by
+    cancelled or by failed. Any request that comes later ends it.
+    """
+
+    device: str
+    """Its id or UUID."""
+
+
 class CancelRequest(Message, frozen=True, kw_only=True, tag="cancel"):
     """Give up the load or draft of this request_id."""
 
@@ -134,4 +143,6 @@ class UnloadRequest(Message, frozen=True, kw_only=True, tag="unload"):
     """Free the model's memory; answered by nothing."""
 
 
-Request = LoadRequest | PrepareRequest | PromptRequest | DraftRequest | CancelRequest | UnloadRequest
+Request = (
+    LoadRequest | PrepareRequest | PromptRequest | DraftRequest | LinkRequest | CancelRequest | UnloadRequest
+)

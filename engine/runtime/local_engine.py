@@ -24,8 +24,18 @@ from engine.checkpoints.memory_estimate import MAX_BATCH
 from engine.diffusion.validation import check_ranges
 from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.errors import FaultError, fault_of
-from engine.protocol.events import Cancelled, DraftEvent, Failed, LoadEvent, Loading, Prefilled, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
+from engine.protocol.events import (
+    Cancelled,
+    DraftEvent,
+    Failed,
+    LinkEvent,
+    LinkMeasured,
+    LoadEvent,
+    Loading,
+    Prefilled,
+    Ready,
+)
+from engine.protocol.requests import DraftRequest, LinkRequest, LoadRequest, PrepareRequest, PromptRequest
 
 if TYPE_CHECKING:
     from engine.model.diffusion_gemma import DiffusionGemma
@@ -183,6 +193,22 @@ class LocalEngine:
             log.info("reading ahead failed", exc_info=True)
         self._loaded.prefix.clear()
         self._free_unused()
+
+    def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:
+        from engine.hardware import selection, torch_devices
+        from engine.model import link_test
+
+        event: LinkEvent
+        try:
+            device = selection.resolve_device(request.device, torch_devices.devices())
+            rate = link_test.measure_card(device, _cancel_check(cancelled))
+            event = LinkMeasured(request_id=request.request_id, bytes_per_s=rate)
+        except _CancelledError:
+            event = Cancelled(request_id=request.request_id)
+        except Exception as error:
+            event = Failed.of(request.request_id, fault_of(error))
+        self._free_unused()
+        yield event
 
     def unload(self) -> None:
         if self._loaded is not None:

@@ -115,6 +115,8 @@ class ModelRow(QFrame):
         self.precision.show_choices(state.precisions, state.chosen)
         self.precision.setAccessibleDescription(state.verdict)
         self.verdict.setText(state.verdict)
+        if state.unmeasured and self.isVisible():
+            self._acts.measure_link(state.unmeasured)
         show_linked(self.fault, state.fault)
         if self.state.property("quiet") is state.warns:
             self.state.setProperty("quiet", not state.warns)

@@ -51,7 +51,11 @@ class FakeModel(QObject):
         self.loading: Loading | None = None
         self.fault: Fault | None = None
         self.devices: tuple[Device, ...] = (RTX_4090, CPU)
+        self.link_bytes_per_s: dict[str, int] = {}
         self.asked: list[str] = []
+
+    def measure_link(self, card: Device) -> None:
+        self.asked.append(f"link of {card.uuid}")
 
     def reload(self) -> None:
         self.asked.append("reload")

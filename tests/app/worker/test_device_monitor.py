@@ -34,6 +34,7 @@ class FakeModel(QObject):
         self.ready: Ready | None = None
         self.loading: Loading | None = None
         self.devices: tuple[Device, ...] = (CARD, CPU)
+        self.link_bytes_per_s: dict[str, int] = {}
 
     def stand(self, ready: Ready | None = None, *, loading: bool = False) -> None:
         self.ready = ready

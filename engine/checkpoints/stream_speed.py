@@ -1,0 +1,57 @@
+"""How fast a model drafts whose experts are copied to the card in each step, as its link allows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.checkpoints.units import memory_text
+from engine.protocol.events import Device
+
+STEPS = (14, 24)
+"""Of a paragraph: few and many."""
+
+
+@dataclass(frozen=True)
+class StreamSpeed:
+    """Computed, from what the link was measured to carry: the card computes meanwhile."""
+
+    pcie_generation: int
+    pcie_lanes: int
+    """0: not told."""
+    link_bytes_per_s: int
+    step_bytes: int
+
+    @property
+    def step_s(self) -> float:
+        return self.step_bytes / self.link_bytes_per_s
+
+    @property
+    def paragraph_s(self) -> tuple[float, float]:
+        """With few and with many steps."""
+        few, many = STEPS
+        return few * self.step_s, many * self.step_s
+
+    @property
+    def words(self) -> str:
+        """`PCIe 4 × 8, 12.4 GB/s · 11.6 GB a step · about 1 s a step, 15 to 25 s a paragraph`. Bytes are
+        counted as memory is, those of the link too.
+        """
+        link = f"{memory_text(self.link_bytes_per_s)}/s"
+        if self.pcie_generation and self.pcie_lanes:
+            link = f"PCIe {self.pcie_generation} × {self.pcie_lanes}, {link}"
+        low, high = (_rounded_up(seconds, 5) for seconds in self.paragraph_s)
+        paragraph = f"{low} to {high} s" if low < high else f"{high} s"
+        step = f"about {_rounded_up(self.step_s, 0.5)} s a step, {paragraph} a paragraph"
+        return f"{link} · {memory_text(self.step_bytes)} a step · {step}"
+
+
+def stream_speed(streamed_bytes: int, device: Device) -> StreamSpeed | None:
+    """streamed_bytes: of a MemoryPlan. None where nothing is streamed, or the link was not measured."""
+    if not (streamed_bytes and device.link_bytes_per_s):
+        return None
+    return StreamSpeed(device.pcie_generation, device.pcie_lanes, device.link_bytes_per_s, streamed_bytes)
+
+
+def _rounded_up(seconds: float, unit: float) -> str:
+    return f"{math.ceil(seconds / unit) * unit:g}"

@@ -1,0 +1,90 @@
+"""How fast a card is copied to: asked once, while nothing else is, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings.store import SettingsStore
+from app.worker.device_monitor import DeviceMonitor
+from app.worker.engine_thread import EngineThread
+from app.worker.model_session import ModelSession
+from engine.protocol.events import Cancelled, Device, Finished, LinkEvent, LinkMeasured
+from engine.protocol.requests import LinkRequest
+from tests import fakes
+from tests.app.conftest import Run
+from tests.app.worker.conftest import ENGINES, LOAD, Start, collect, draft
+
+CARD = Device(id="cuda:0", name="RTX 4060", total_bytes=8 << 30, free_bytes=7 << 30, uuid="GPU-1")
+
+
+def link(device: str) -> LinkRequest:
+    return LinkRequest(request_id=device, device=device)
+
+
+@pytest.mark.parametrize("engine", ["process", "thread"])
+def test_a_link_is_measured_by_the_engine_and_gives_way_to_a_draft(
+    engine: str, start: Start, run: Run
+) -> None:
+    async def scenario() -> None:
+        worker = start(ENGINES[engine])
+        await collect(worker.load(LOAD))
+        assert await collect(worker.measure_link(link("GPU-1"))) == [
+            LinkMeasured(request_id="GPU-1", bytes_per_s=12 * 10**9)
+        ]
+        measuring = asyncio.create_task(collect(worker.measure_link(link("endless"))))
+        await asyncio.sleep(0)
+        assert isinstance((await collect(worker.draft(draft("1"))))[-1], Finished)
+        assert await measuring == [Cancelled(request_id="endless")]
+
+    run(scenario())
+
+
+class Counting(fakes.FakeEngine):
+    """Counts how often it is asked; the first time it has something else to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:
+        self.asked.append(request.device)
+        if len(self.asked) == 1:
+            yield Cancelled(request_id=request.request_id)
+        else:
+            yield from super().measure_link(request, cancelled)
+
+
+def session(worker: EngineThread, folder: Path) -> ModelSession:
+    return ModelSession(worker, SettingsStore(folder / "settings.json"))
+
+
+def test_a_card_is_asked_of_until_it_is_known_and_then_no_more(
+    start: Start, run: Run, tmp_path: Path
+) -> None:
+    engine = Counting()
+
+    async def scenario() -> None:
+        worker = start(lambda: engine)
+        model = session(worker, tmp_path)
+        monitor = DeviceMonitor(model, model)
+        model.measure_link(CARD)  # no engine yet
+        model.load()
+        await model.ensure_loaded()
+        assert monitor.now(CARD).link_bytes_per_s == 0
+        while monitor.now(CARD).link_bytes_per_s == 0:
+            model.measure_link(CARD)
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            model.measure_link(CARD)
+        await collect(worker.draft(draft("1")))
+        assert engine.asked == ["GPU-1", "GPU-1"]
+        assert monitor.emptied(CARD).link_bytes_per_s == 12 * 10**9
+        monitor.close()
+        await model.close()
+
+    run(scenario())
