@@ -78,8 +78,8 @@ def judge(
     taken = next((precision for precision in offered if precision == chosen), best)
     planned = offered if taken in offered else [taken, *offered]
     context, cards = planned_context(shape, context_tokens), len(card_ids(device))
-    free, main_free = usable_bytes(device), device.main_free_bytes
-    plans = memory_plans(shape, planned, free, device.total_bytes, cards, variants, main_free)
+    main, free = (device.main_free_bytes, device.kept_free_bytes), usable_bytes(device)
+    plans = memory_plans(shape, planned, free, device.total_bytes, cards, variants, *main)
     plan = next(plan for plan in plans if (plan.precision, plan.context_tokens) == (taken, context))
     place = "this computer" if device.id == "cpu" else f"your {device_label(device)}"
     told = plan_words(plan, place, several=cards > 1, names=PRECISION_NAMES, instead=instead)

@@ -88,7 +88,9 @@ class DeviceMonitor(QObject):
 
     def _with_free(self, device: Device, more_bytes: int) -> Device:
         link = self._model.link_bytes_per_s.get(device_setting(device), 0)
-        device = msgspec.structs.replace(device, link_bytes_per_s=link)
+        device = msgspec.structs.replace(
+            device, link_bytes_per_s=link, kept_free_bytes=self._model.kept_free_bytes
+        )
         told = self._reading.free_bytes if self._reading else {}
         free = [told.get(part, 0) for part in _parts(device)]
         if not all(free):

@@ -11,16 +11,29 @@ from PySide6.QtCore import QObject, Signal
 from app.settings.schema import limits
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
+from app.worker.step_pace import Slowdown, StepPace, fills_card, planned_step_s
 from app.worker.tasks import Tasks
 from engine.hardware.selection import device_setting
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, LinkMeasured, Loading, Ready
+from engine.protocol.events import (
+    Cancelled,
+    Device,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    LinkMeasured,
+    Loading,
+    Ready,
+)
 from engine.protocol.requests import LinkRequest, LoadRequest
 
 if TYPE_CHECKING:
     import asyncio
 
 MOST_VARIANTS = int(limits("variants")[1])
+KEPT_FREE_BYTES = 2**30
+"""So much more of a card the next load leaves free, after one that was too large for it."""
 _LOST = ("engine-died", "engine-garbled", "device-lost")
 """Kinds of faults after which the engine starts afresh."""
 
@@ -34,6 +47,8 @@ class ModelSession(QObject):
     """The model is about to go: what develops with it has to end now."""
     failed = Signal(Fault)
     """A load has failed."""
+    slowed = Signal(Slowdown)
+    """Once for each load that fills its card: its steps take much longer than was planned."""
 
     def __init__(self, worker: EngineThread, settings: SettingsStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -54,6 +69,10 @@ class ModelSession(QObject):
         self.link_bytes_per_s: dict[str, int] = {}
         """How fast main memory is copied to a card, by the choice of it, once that was measured."""
         self._links_asked: set[str] = set()
+        self.kept_free_bytes = 0
+        """What the next load leaves free of a card beyond the usual."""
+        self._pace: StepPace | None = None
+        """Until it was told."""
         worker.stalled.connect(self._on_stalled)
         worker.lost.connect(self._on_lost)
 
@@ -72,6 +91,7 @@ class ModelSession(QObject):
             precision=chosen.precision,
             context_tokens=chosen.context_tokens,
             variants=chosen.variants,
+            kept_free_bytes=self.kept_free_bytes,
         )
         self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
         self.changed.emit()
@@ -146,9 +166,9 @@ class ModelSession(QObject):
 
     # ---------------------------------------------------------------- what the engine says
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Event, drafts: int = 1) -> None:
         """What an event of a load or a draft says of the model: an engine that starts afresh for a draft
-        loads its model first.
+        loads its model first. drafts: that share a step.
         """
         former = self.ready, self.loading
         match event:
@@ -158,6 +178,9 @@ class ModelSession(QObject):
                     self.devices, self.idle_card = event.devices, event.idle_card
             case Ready():
                 self.ready, self.loading = event, None
+                self._pace = StepPace() if fills_card(event) else None
+            case Frame() if self.ready and self._pace:
+                self._note_pace(event, drafts, self.ready, self._pace)
             case Failed() | Cancelled():
                 self.loading = None
                 if isinstance(event, Failed) and event.kind in _LOST:
@@ -167,6 +190,13 @@ class ModelSession(QObject):
                 self.ready = msgspec.structs.replace(self.ready, memory_bytes=event.stats.peak_bytes)
         if (self.ready, self.loading) != former:
             self.changed.emit()
+
+    def _note_pace(self, frame: Frame, drafts: int, ready: Ready, pace: StepPace) -> None:
+        link_bytes_per_s = self.link_bytes_per_s.get(device_setting(ready.device), 0)
+        if slowdown := pace.note(frame, drafts, planned_step_s(ready, link_bytes_per_s)):
+            self._pace = None
+            self.kept_free_bytes += KEPT_FREE_BYTES
+            self.slowed.emit(slowdown)
 
     def _on_lost(self) -> None:
         if self.ready:

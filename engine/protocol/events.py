@@ -15,7 +15,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type;
     main_free_bytes: of main memory, for what a card can have copied from there while it computes;
     pcie_generation, pcie_lanes: the most that card and slot have in common, 0 where that is not told;
-    link_bytes_per_s: how fast main memory is copied there, 0 until that was measured.
+    link_bytes_per_s: how fast main memory is copied there, 0 until that was measured; kept_free_bytes: what
+    a model leaves free there beyond the usual, as far as it can lie in main memory.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     pcie_generation: int = 0
     pcie_lanes: int = 0
     link_bytes_per_s: int = 0
+    kept_free_bytes: int = 0
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):
@@ -53,6 +55,8 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     precision: str
     memory_bytes: int
     """What its weights take there, counted from the tensors."""
+    streamed_bytes: int = 0
+    """Of these, what lies in main memory and is copied to the card in each step."""
     canvas_tokens: int
     context_tokens: int
     """The longest prompt."""

@@ -22,6 +22,8 @@ class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
     """The budget of prompts to come, which `auto` leaves room for."""
     variants: int = 1
     """Of drafts to come, likewise."""
+    kept_free_bytes: int = 0
+    """Of each card, beyond the usual: see Device."""
 
 
 Extent = Literal["sentence", "paragraph", "paragraphs"]

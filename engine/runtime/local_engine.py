@@ -125,6 +125,7 @@ class LocalEngine:
             device=plan.device,
             precision=model.precision,
             memory_bytes=model.held_bytes(),
+            streamed_bytes=plan.streamed_bytes,
             unsaved_bytes=model.unsaved_bytes,
             canvas_tokens=model.canvas_tokens,
             context_tokens=model.max_context_tokens,

@@ -52,6 +52,7 @@ class FakeModel(QObject):
         self.fault: Fault | None = None
         self.devices: tuple[Device, ...] = (RTX_4090, CPU)
         self.link_bytes_per_s: dict[str, int] = {}
+        self.kept_free_bytes = 0
         self.asked: list[str] = []
 
     def measure_link(self, card: Device) -> None:

@@ -35,6 +35,7 @@ class FakeModel(QObject):
         self.loading: Loading | None = None
         self.devices: tuple[Device, ...] = (CARD, CPU)
         self.link_bytes_per_s: dict[str, int] = {}
+        self.kept_free_bytes = 0
 
     def stand(self, ready: Ready | None = None, *, loading: bool = False) -> None:
         self.ready = ready

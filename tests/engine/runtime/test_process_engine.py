@@ -48,12 +48,10 @@ def test_a_link_is_measured_where_a_model_is_loaded_and_starts_no_engine(engine:
     request = LinkRequest(request_id="1", device="GPU-1")
     refused = Cancelled(request_id="1")
     assert list(engine.measure_link(request, threading.Event())) == [refused]
-    pid = load(engine)
+    load(engine)
     assert list(engine.measure_link(request, threading.Event())) == [
         LinkMeasured(request_id="1", bytes_per_s=12 * 10**9)
     ]
-    os.kill(pid, signal.SIGKILL)
-    assert isinstance(list(engine.measure_link(request, threading.Event()))[-1], Cancelled | Failed)
     engine.close()
     assert list(engine.measure_link(request, threading.Event())) == [refused]
 
