@@ -20,6 +20,7 @@ class StreamSpeed:
     pcie_lanes: int
     """0: not told."""
     link_bytes_per_s: int
+    """0: not measured."""
     step_bytes: int
 
     @property
@@ -37,18 +38,27 @@ class StreamSpeed:
         """`PCIe 4 × 8, 12.4 GB/s · 11.6 GB a step · about 1 s a step, 15 to 25 s a paragraph`. Bytes are
         counted as memory is, those of the link too.
         """
-        link = f"{memory_text(self.link_bytes_per_s)}/s"
-        if self.pcie_generation and self.pcie_lanes:
-            link = f"PCIe {self.pcie_generation} × {self.pcie_lanes}, {link}"
+        link = ", ".join(filter(None, (self._pcie, f"{memory_text(self.link_bytes_per_s)}/s")))
         low, high = (_rounded_up(seconds, 5) for seconds in self.paragraph_s)
         paragraph = f"{low} to {high} s" if low < high else f"{high} s"
         step = f"about {_rounded_up(self.step_s, 0.5)} s a step, {paragraph} a paragraph"
         return f"{link} · {memory_text(self.step_bytes)} a step · {step}"
 
+    @property
+    def words_before(self) -> str:
+        """Until the link has been measured, about as long."""
+        told = (self._pcie, f"{memory_text(self.step_bytes)} a step", "how long that takes is not known yet")
+        return " · ".join(filter(None, told))
+
+    @property
+    def _pcie(self) -> str:
+        known = self.pcie_generation and self.pcie_lanes
+        return f"PCIe {self.pcie_generation} × {self.pcie_lanes}" if known else ""
+
 
 def stream_speed(streamed_bytes: int, device: Device) -> StreamSpeed | None:
-    """streamed_bytes: of a MemoryPlan. None where nothing is streamed, or the link was not measured."""
-    if not (streamed_bytes and device.link_bytes_per_s):
+    """streamed_bytes: of a MemoryPlan. None where nothing is streamed."""
+    if not streamed_bytes:
         return None
     return StreamSpeed(device.pcie_generation, device.pcie_lanes, device.link_bytes_per_s, streamed_bytes)
 

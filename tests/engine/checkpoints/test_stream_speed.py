@@ -57,6 +57,12 @@ def test_a_paragraph_takes_14_to_24_steps() -> None:
     assert (speed.step_s, speed.paragraph_s) == (1.0, (14.0, 24.0))
 
 
-def test_nothing_is_told_of_a_plan_that_streams_nothing_or_of_a_link_that_nobody_measured() -> None:
+def test_of_a_link_that_nobody_measured_its_width_is_told() -> None:
+    for unmeasured, lead in ((card(0), "PCIe 4 × 8 · "), (card(0, 0, 0), "")):
+        speed = stream_speed(11 * GIB, unmeasured)
+        assert speed
+        assert speed.words_before == f"{lead}11.0 GB a step · how long that takes is not known yet"
+
+
+def test_nothing_is_told_of_a_plan_that_streams_nothing() -> None:
     assert stream_speed(0, card(12.4)) is None
-    assert stream_speed(GIB, card(0)) is None

@@ -58,7 +58,7 @@ def test_a_link_is_as_fast_as_its_copies_and_takes_less_than_two_seconds(bytes_p
     link = SlowLink(bytes_per_s)
     assert link_test.measure_link(link, lambda: None, link.clock) == pytest.approx(bytes_per_s)
     assert link.now_s < 2
-    assert link.copied > bytes_per_s * link_test.SECONDS
+    assert link.copied > bytes_per_s
 
 
 def test_a_link_that_stands_still_is_given_up_at_the_next_chunk() -> None:

@@ -103,7 +103,7 @@ def test_a_card_that_its_driver_empties_is_told_once_and_keeps_less_in_the_next_
         draft(1.0, "1")
         assert window.notice.isHidden()
         draft(3.0, "2")
-        assert window.notice.text.startswith("A step takes 3.0 s in place of 1.0.")
+        assert window.notice.text.startswith("Drafting is slow: a step takes 3.0 s in place of 1.0.")
         assert "RTX 3060" in window.notice.text
         assert offers(window.notice) == ["Load it again"]
         window.notice.hide()

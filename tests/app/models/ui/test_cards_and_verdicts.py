@@ -49,8 +49,10 @@ def test_the_page_asks_how_fast_a_card_is_copied_to_while_it_is_seen(desk: Desk)
     desk.page.hide()
     show_cards(desk, (small, CPU))
     assert desk.model.asked == []
+    desk.gemma.hide()  # as one that was listed a moment ago
     desk.page.show()
-    desk.model.stand()
+    assert desk.model.asked == []
+    desk.gemma.show()
     assert set(desk.model.asked) == {"link of GPU-3060"}
     desk.model.asked.clear()
     desk.model.link_bytes_per_s["GPU-3060"] = 12 * GIB
