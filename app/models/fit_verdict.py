@@ -90,7 +90,7 @@ def judge(
     )
     if plan.fits and device.id == "cpu" and plan.weights_bytes > _LARGE_BYTES:
         words += " Without a graphics card it is very slow."
-    if speed := stream_speed(plan.streamed_bytes, device):
+    if speed := stream_speed(plan, device):
         words += f"\n{speed.words if speed.link_bytes_per_s else speed.words_before}."
     return FitVerdict(plan, words)
 

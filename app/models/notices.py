@@ -19,13 +19,13 @@ from app.widgets.message_bar import Choice, MessageBar
 from app.worker.background import BackgroundCall
 from app.worker.device_monitor import DeviceMonitor
 from app.worker.model_session import ModelSession
-from app.worker.step_pace import Slowdown
 from engine.checkpoints.units import disk_text
 from engine.protocol.errors import Fault
 
 if TYPE_CHECKING:
     from app.models.model_entry import ModelEntry
     from app.models.remedies import Remedy
+    from app.worker.step_pace import Slowdown
 
 
 class ModelNotices(QObject):

@@ -11,7 +11,6 @@ from PySide6.QtCore import QObject, Signal
 from app.settings.schema import limits
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
-from app.worker.step_pace import Slowdown, StepPace, fills_card, planned_step_s
 from app.worker.tasks import Tasks
 from engine.hardware.selection import device_setting
 from engine.protocol.errors import Fault
@@ -31,6 +30,8 @@ from engine.protocol.requests import LinkRequest, LoadRequest
 if TYPE_CHECKING:
     import asyncio
 
+    from app.worker.step_pace import StepPace
+
 MOST_VARIANTS = int(limits("variants")[1])
 KEPT_FREE_BYTES = 2**30
 """So much more of a card the next load leaves free, after one that was too large for it."""
@@ -47,8 +48,8 @@ class ModelSession(QObject):
     """The model is about to go: what develops with it has to end now."""
     failed = Signal(Fault)
     """A load has failed."""
-    slowed = Signal(Slowdown)
-    """Once for each load that fills its card: its steps take much longer than was planned."""
+    slowed = Signal(object)
+    """A Slowdown, once for each load that fills its card: its steps take much longer than was planned."""
 
     def __init__(self, worker: EngineThread, settings: SettingsStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -178,6 +179,8 @@ class ModelSession(QObject):
                     self.devices, self.idle_card = event.devices, event.idle_card
             case Ready():
                 self.ready, self.loading = event, None
+                from app.worker.step_pace import StepPace, fills_card  # the first paint does not need them
+
                 self._pace = StepPace() if fills_card(event) else None
             case Frame() if self.ready and self._pace:
                 self._note_pace(event, drafts, self.ready, self._pace)
@@ -192,6 +195,8 @@ class ModelSession(QObject):
             self.changed.emit()
 
     def _note_pace(self, frame: Frame, drafts: int, ready: Ready, pace: StepPace) -> None:
+        from app.worker.step_pace import planned_step_s
+
         link_bytes_per_s = self.link_bytes_per_s.get(device_setting(ready.device), 0)
         if slowdown := pace.note(frame, drafts, planned_step_s(ready, link_bytes_per_s)):
             self._pace = None

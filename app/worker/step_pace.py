@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
+from engine.checkpoints.stream_speed import link_limits
 from engine.protocol.events import Frame, Ready
 
 FEW = 5
@@ -63,9 +64,7 @@ def fills_card(ready: Ready) -> bool:
 
 
 def planned_step_s(ready: Ready, link_bytes_per_s: int) -> float:
-    """By the link, where a third or more of the weights comes over it: else the card's own work may take
-    longer. 0: nobody knows.
-    """
-    if not link_bytes_per_s or 3 * ready.streamed_bytes < ready.memory_bytes:
+    """By the link. 0: nobody knows."""
+    if not (link_bytes_per_s and link_limits(ready.streamed_bytes, ready.memory_bytes)):
         return 0.0
     return ready.streamed_bytes / link_bytes_per_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from engine.checkpoints.memory_plan import MemoryPlan
 from engine.checkpoints.units import memory_text
 from engine.protocol.events import Device
 
@@ -22,6 +23,8 @@ class StreamSpeed:
     link_bytes_per_s: int
     """0: not measured."""
     step_bytes: int
+    weights_bytes: int
+    """All of them."""
 
     @property
     def step_s(self) -> float:
@@ -41,7 +44,8 @@ class StreamSpeed:
         link = ", ".join(filter(None, (self._pcie, f"{memory_text(self.link_bytes_per_s)}/s")))
         low, high = (_rounded_up(seconds, 5) for seconds in self.paragraph_s)
         paragraph = f"{low} to {high} s" if low < high else f"{high} s"
-        step = f"about {_rounded_up(self.step_s, 0.5)} s a step, {paragraph} a paragraph"
+        about = "about" if link_limits(self.step_bytes, self.weights_bytes) else "at least"
+        step = f"{about} {_rounded_up(self.step_s, 0.5)} s a step, {paragraph} a paragraph"
         return f"{link} · {memory_text(self.step_bytes)} a step · {step}"
 
     @property
@@ -56,11 +60,22 @@ class StreamSpeed:
         return f"PCIe {self.pcie_generation} × {self.pcie_lanes}" if known else ""
 
 
-def stream_speed(streamed_bytes: int, device: Device) -> StreamSpeed | None:
-    """streamed_bytes: of a MemoryPlan. None where nothing is streamed."""
-    if not streamed_bytes:
+def stream_speed(plan: MemoryPlan, device: Device) -> StreamSpeed | None:
+    """None where nothing is streamed."""
+    if not plan.streamed_bytes:
         return None
-    return StreamSpeed(device.pcie_generation, device.pcie_lanes, device.link_bytes_per_s, streamed_bytes)
+    return StreamSpeed(
+        device.pcie_generation,
+        device.pcie_lanes,
+        device.link_bytes_per_s,
+        plan.streamed_bytes,
+        plan.weights_bytes,
+    )
+
+
+def link_limits(streamed_bytes: int, weights_bytes: int) -> bool:
+    """Whether a step waits for the link: where little is copied, the card's own work may take longer."""
+    return 3 * streamed_bytes >= weights_bytes
 
 
 def _rounded_up(seconds: float, unit: float) -> str:

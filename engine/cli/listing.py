@@ -126,7 +126,7 @@ def _memory_plans(known: KnownModel, device: Device) -> list[MemoryPlan]:
 
 def _speed(plan: MemoryPlan, device: Device) -> dict[str, Any] | None:
     """The fields of StreamSpeed, and what follows from them."""
-    speed = stream_speed(plan.streamed_bytes, device)
+    speed = stream_speed(plan, device)
     if not (speed and speed.link_bytes_per_s):
         return None
     more = {"step_s": speed.step_s, "paragraph_s": speed.paragraph_s, "words": speed.words}

@@ -228,6 +228,7 @@ def test_a_plan_that_streams_tells_how_fast(monkeypatch: pytest.MonkeyPatch) -> 
         "pcie_lanes": 8,
         "link_bytes_per_s": 12 << 30,
         "step_bytes": tight["streamed_bytes"],
+        "weights_bytes": tight["weights_bytes"],
         "step_s": pytest.approx(step_s),
         "paragraph_s": pytest.approx([14 * step_s, 24 * step_s]),
         "words": tight["speed"]["words"],
