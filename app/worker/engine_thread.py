@@ -58,7 +58,8 @@ class EngineThread(QThread):
         self._first_hang_s = first_hang_s
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._jobs: WeakValueDictionary[str, _Job] = WeakValueDictionary()
-        self._meanwhile = threading.Event()  # cancels the last prepare, or a link that is measured
+        self._reading_ahead = threading.Event()  # cancels the last prepare
+        self._measuring = ""  # the last request that measures a link
         self.taps: list[Callable[[Event], object]] = []
         """Are called in the worker thread with each event, before frames are conflated."""
         self._closed = False
@@ -76,7 +77,7 @@ class EngineThread(QThread):
         return self._iterate(self._new_job(request))
 
     def measure_link(self, request: LinkRequest) -> AsyncGenerator[Event, None]:
-        """Until anything else is asked for."""
+        """Until anything is asked for that somebody waits for."""
         return self._iterate(self._new_job(request))
 
     def cancel(self, request_id: str) -> None:
@@ -86,9 +87,9 @@ class EngineThread(QThread):
 
     def prepare(self, request: PrepareRequest) -> None:
         """Read ahead until anything else is asked for. Tells nothing; without a model it does nothing."""
-        cancelled = threading.Event()
-        self._ask(partial(self._prepare, request, cancelled))
-        self._meanwhile = cancelled
+        self._reading_ahead.set()
+        self._reading_ahead = threading.Event()
+        self._work.put(partial(self._prepare, request, self._reading_ahead))
 
     def unload(self) -> None:
         """What is asked for by now fails."""
@@ -123,7 +124,8 @@ class EngineThread(QThread):
         return job
 
     def _ask(self, work: Callable[[], None] | None) -> None:
-        self._meanwhile.set()
+        self._reading_ahead.set()
+        self.cancel(self._measuring)
         self._work.put(work)
 
     async def _iterate(self, job: _Job) -> AsyncGenerator[Event, None]:
@@ -134,7 +136,7 @@ class EngineThread(QThread):
         job.moved_at = time.monotonic()
         self._ask(partial(self._run_job, job))
         if isinstance(job.request, LinkRequest):
-            self._meanwhile = job.cancelled
+            self._measuring = job.request.request_id
         self._watch.start()
         try:
             while not job.cancelled.is_set():

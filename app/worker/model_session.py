@@ -122,7 +122,7 @@ class ModelSession(QObject):
         return self.ready is not None
 
     def measure_link(self, card: Device) -> None:
-        """Once, and while the engine that is there has nothing else to do."""
+        """Once a load, and while the engine that is there has nothing else to do."""
         chosen = device_setting(card)
         if self.ready and chosen not in self._links_asked:
             self._links_asked.add(chosen)
@@ -179,6 +179,7 @@ class ModelSession(QObject):
                     self.devices, self.idle_card = event.devices, event.idle_card
             case Ready():
                 self.ready, self.loading = event, None
+                self._links_asked = set(self.link_bytes_per_s)  # what failed may go well now
                 from app.worker.step_pace import StepPace, fills_card  # the first paint does not need them
 
                 self._pace = StepPace() if fills_card(event) else None

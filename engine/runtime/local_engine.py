@@ -207,6 +207,7 @@ class LocalEngine:
         except _CancelledError:
             event = Cancelled(request_id=request.request_id)
         except Exception as error:
+            log.info("the link cannot be measured", exc_info=True)
             event = Failed.of(request.request_id, fault_of(error))
         self._free_unused()
         yield event
