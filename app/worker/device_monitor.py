@@ -46,7 +46,9 @@ class DeviceMonitor(QObject):
     """Polls after each load, and every EVERY_MS while a widget that it was given is in view."""
 
     changed = Signal()
-    """A poll brought something new. What the engine told holds until then, and where nobody tells more."""
+    """A poll or a measurement brought something new. What the engine told holds until then, and where nobody
+    tells more.
+    """
 
     def __init__(self, model: ModelSession, parent: QObject) -> None:
         super().__init__(parent)
@@ -57,6 +59,7 @@ class DeviceMonitor(QObject):
         self._timer = timer(self, self.poll, EVERY_MS)
         self.call.returned.connect(self._on_returned)
         model.changed.connect(self._on_model_changed)
+        model.link_measured.connect(self.changed)
 
     @property
     def devices(self) -> tuple[Device, ...]:

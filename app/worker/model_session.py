@@ -48,6 +48,8 @@ class ModelSession(QObject):
     """The model is about to go: what develops with it has to end now."""
     failed = Signal(Fault)
     """A load has failed."""
+    link_measured = Signal()
+    """How fast a card is copied to is known now."""
     slowed = Signal(object)
     """A Slowdown, once for each load that fills its card: its steps take much longer than was planned."""
 
@@ -134,7 +136,7 @@ class ModelSession(QObject):
             match event:
                 case LinkMeasured():
                     self.link_bytes_per_s[chosen] = event.bytes_per_s
-                    self.changed.emit()
+                    self.link_measured.emit()
                 case Cancelled():
                     self._links_asked.discard(chosen)
 

@@ -44,6 +44,7 @@ RTX_3060 = Device(
 
 class FakeModel(QObject):
     changed = Signal()
+    link_measured = Signal()
 
     def __init__(self) -> None:
         super().__init__()

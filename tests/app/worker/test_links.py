@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
 
 from app.settings.store import SettingsStore
-from app.worker.device_monitor import DeviceMonitor
 from app.worker.engine_thread import EngineThread
 from app.worker.model_session import ModelSession
 from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, LinkEvent, LinkMeasured
@@ -86,39 +87,34 @@ class Counting(fakes.FakeEngine):
             yield from super().measure_link(request, cancelled)
 
 
-def session(worker: EngineThread, folder: Path) -> ModelSession:
-    return ModelSession(worker, SettingsStore(folder / "settings.json"))
-
-
 def test_a_card_is_asked_of_until_it_is_known_and_then_no_more(
-    start: Start, run: Run, tmp_path: Path
+    qtbot: QtBot, start: Start, run: Run, tmp_path: Path
 ) -> None:
-    engine = Counting()
+    engine, window = Counting(), QWidget()
+    qtbot.addWidget(window)
+    worker = start(lambda: engine)
+    model = ModelSession(worker, SettingsStore(tmp_path / "settings.json"), window)
 
     async def scenario() -> None:
-        worker = start(lambda: engine)
-        model = session(worker, tmp_path)
-        monitor = DeviceMonitor(model, model)
         model.measure_link(CARD)  # no engine yet
         model.load()
         await model.ensure_loaded()
-        assert monitor.now(CARD).link_bytes_per_s == 0
         while len(engine.asked) < 2:
             model.measure_link(CARD)
             await asyncio.sleep(0.001)
         model.measure_link(CARD)
         await collect(worker.draft(draft("1")))
         assert engine.asked == ["GPU-1"] * 2
+        assert model.link_bytes_per_s == {}
         model.reload()
         await model.ensure_loaded()
-        while monitor.now(CARD).link_bytes_per_s == 0:
+        while not model.link_bytes_per_s:
             model.measure_link(CARD)
             await asyncio.sleep(0.001)
         model.measure_link(CARD)
         await collect(worker.draft(draft("2")))
         assert engine.asked == ["GPU-1"] * 3
-        assert monitor.emptied(CARD).link_bytes_per_s == 12 * 10**9
-        monitor.close()
+        assert model.link_bytes_per_s == {"GPU-1": 12 * 10**9}
         await model.close()
 
     run(scenario())

@@ -56,7 +56,7 @@ def test_the_page_asks_how_fast_a_card_is_copied_to_while_it_is_seen(desk: Desk)
     assert set(desk.model.asked) == {"link of GPU-3060"}
     desk.model.asked.clear()
     desk.model.link_bytes_per_s["GPU-3060"] = 12 * GIB
-    desk.model.stand()
+    desk.model.link_measured.emit()
     assert desk.model.asked == []
     assert unbroken("12.0 GB/s · ") in desk.gemma.verdict.text()
 
