@@ -75,10 +75,10 @@ def _planned_devices(memory_bytes: int | None) -> tuple[Device, Device | None]:
 
 def _with_link(card: Device) -> Device:
     """With how fast main memory is copied there, unless that cannot be measured now."""
-    from engine.model import link_test
+    from engine.model import link_speed
 
     try:
-        return msgspec.structs.replace(card, link_bytes_per_s=link_test.measure_card(card))
+        return msgspec.structs.replace(card, link_bytes_per_s=link_speed.measure_card(card))
     except Exception as error:  # a full card, say: its plans are told all the same
         fault = fault_of(error)
         print(f"How fast {card.name} is copied to is not known. {fault.message}", file=sys.stderr)

@@ -197,12 +197,12 @@ class LocalEngine:
 
     def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:
         from engine.hardware import selection, torch_devices
-        from engine.model import link_test
+        from engine.model import link_speed
 
         event: LinkEvent
         try:
             device = selection.resolve_device(request.device, torch_devices.devices())
-            rate = link_test.measure_card(device, _cancel_check(cancelled))
+            rate = link_speed.measure_card(device, _cancel_check(cancelled))
             event = LinkMeasured(request_id=request.request_id, bytes_per_s=rate)
         except _CancelledError:
             event = Cancelled(request_id=request.request_id)

@@ -18,7 +18,7 @@ from engine.checkpoints.memory_estimate import STREAM_PARTS
 from engine.hardware import torch_devices
 from engine.hardware.device_map import DeviceMap
 from engine.hardware.nvidia import _has_compiler, engine_environment, nvidia_gpus
-from engine.model import link_test
+from engine.model import link_speed
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Finished, Frame, Loading, Ready
@@ -101,7 +101,7 @@ def test_the_way_to_the_card_is_measured_within_two_seconds() -> None:
         assert card.pcie_lanes in (1, 2, 4, 8, 16, 0)
     torch.empty(1, device=card.id)  # CUDA has begun by then
     began = time.perf_counter()
-    rate = link_test.measure_card(card)
+    rate = link_speed.measure_card(card)
     assert time.perf_counter() - began < 2
     assert 5e8 < rate < 1e12
 

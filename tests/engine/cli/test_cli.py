@@ -20,7 +20,7 @@ import torch
 from engine.cli import listing
 from engine.hardware import nvidia, torch_devices
 from engine.hardware.device_groups import combined_device
-from engine.model import link_test
+from engine.model import link_speed
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Device, Finished, Frame, Loading, Prefilled, Ready
 from tests.fakes import nvidia_card
@@ -216,7 +216,7 @@ SMALL = Device(
 
 def test_a_plan_that_streams_tells_how_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_devices, "devices", lambda: (SMALL,))
-    monkeypatch.setattr(link_test, "measure_card", lambda card: 12 << 30 if card == SMALL else 0)
+    monkeypatch.setattr(link_speed, "measure_card", lambda card: 12 << 30 if card == SMALL else 0)
     starter, real = json.loads(models(json=True, memory=None))
     assert not any(plan["speed"] for plan in starter["plans"])
     told = {(plan["precision"], plan["context_tokens"]): plan for plan in real["plans"]}
@@ -240,7 +240,7 @@ def test_a_plan_that_streams_tells_how_fast(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_where_nothing_streams_no_link_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_test, "measure_card", lambda _: pytest.fail("measured"))
+    monkeypatch.setattr(link_speed, "measure_card", lambda _: pytest.fail("measured"))
     for card in (
         msgspec.structs.replace(SMALL, free_bytes=60 << 30),
         msgspec.structs.replace(SMALL, id="cpu", main_free_bytes=0),
@@ -258,7 +258,7 @@ def test_a_link_that_cannot_be_measured_leaves_the_plans(
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(torch_devices, "devices", lambda: (SMALL,))
-    monkeypatch.setattr(link_test, "measure_card", full)
+    monkeypatch.setattr(link_speed, "measure_card", full)
     _, real = json.loads(models(json=True, memory=None))
     assert [plan["speed"] for plan in real["plans"] if plan["streamed_bytes"]] != []
     assert not any(plan["speed"] for plan in real["plans"])

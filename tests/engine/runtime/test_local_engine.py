@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from engine.hardware import torch_devices
-from engine.model import link_test
+from engine.model import link_speed
 from engine.protocol.events import (
     Cancelled,
     Committed,
@@ -264,7 +264,7 @@ def test_an_empty_document_can_be_drafted_into(loaded_starter: LocalEngine) -> N
 def test_a_link_is_measured_to_a_card_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     card = Device(id="cuda:0", name="A card", total_bytes=8, free_bytes=8, uuid="GPU-1")
     monkeypatch.setattr(torch_devices, "devices", lambda: (card,))
-    monkeypatch.setattr(link_test, "measure_card", lambda device, _: 7 if device == card else 0)
+    monkeypatch.setattr(link_speed, "measure_card", lambda device, _: 7 if device == card else 0)
 
     def measured(device: str) -> LinkEvent:
         (event,) = LocalEngine().measure_link(LinkRequest(request_id="1", device=device), threading.Event())
@@ -286,6 +286,6 @@ def test_a_link_is_no_longer_measured_once_it_is_given_up(monkeypatch: pytest.Mo
         check_cancelled()
         return 7
 
-    monkeypatch.setattr(link_test, "measure_card", measure)
+    monkeypatch.setattr(link_speed, "measure_card", measure)
     request = LinkRequest(request_id="1", device="cuda:0")
     assert list(LocalEngine().measure_link(request, cancelled)) == [Cancelled(request_id="1")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from engine.model import link_test
+from engine.model import link_speed
 from engine.model.expert_stream import STAGING_BYTES, STAGINGS
 from engine.protocol.errors import FaultError
 from engine.protocol.events import Device
@@ -56,7 +56,7 @@ class SlowLink:
 @pytest.mark.parametrize("bytes_per_s", [5e8, 3e9, 12.4e9, 60e9])
 def test_a_link_is_as_fast_as_its_copies_and_takes_less_than_two_seconds(bytes_per_s: float) -> None:
     link = SlowLink(bytes_per_s)
-    assert link_test.measure_link(link, lambda: None, link.clock) == pytest.approx(bytes_per_s)
+    assert link_speed.measure_link(link, lambda: None, link.clock) == pytest.approx(bytes_per_s)
     assert link.now_s < 2
     assert link.copied > bytes_per_s
 
@@ -71,7 +71,7 @@ def test_a_link_that_stands_still_is_given_up_at_the_next_chunk() -> None:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        link_test.measure_link(link, check_cancelled, link.clock)
+        link_speed.measure_link(link, check_cancelled, link.clock)
     assert link.copied == 6 * STAGING_BYTES
 
 
@@ -79,4 +79,4 @@ def test_a_link_that_stands_still_is_given_up_at_the_next_chunk() -> None:
 def test_what_is_no_single_card_is_told(device_id: str) -> None:
     device = Device(id=device_id, name="A device", total_bytes=0, free_bytes=0)
     with pytest.raises(FaultError, match="A device is no single CUDA card"):
-        link_test.measure_card(device)
+        link_speed.measure_card(device)
