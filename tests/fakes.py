@@ -24,6 +24,8 @@ from engine.protocol.events import (
     DraftEvent,
     Finished,
     Frame,
+    LinkEvent,
+    LinkMeasured,
     LoadEvent,
     Loading,
     Prefilled,
@@ -34,6 +36,7 @@ from engine.protocol.events import (
 from engine.protocol.requests import (
     DraftPlace,
     DraftRequest,
+    LinkRequest,
     LoadRequest,
     PrepareRequest,
     PromptRequest,
@@ -86,6 +89,15 @@ class FakeEngine:
             yield Cancelled(request_id=request.request_id)
         else:
             yield prefilled(request.request_id, request.place)
+
+    def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:
+        """12 GB a second, or, if the device is "endless", until it is given up."""
+        if request.device == "endless":
+            cancelled.wait()
+        if cancelled.is_set():
+            yield Cancelled(request_id=request.request_id)
+        else:
+            yield LinkMeasured(request_id=request.request_id, bytes_per_s=12 * 10**9)
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         if not self.loaded:

@@ -139,7 +139,7 @@ class DraftRequests(QObject):
             if await self._model.ensure_loaded():
                 if waiting:
                     async for event in self._worker.draft(request):
-                        self._model.note(event)
+                        self._model.note(event, len(request.places) * request.variants)
                         if not waiting:
                             return
                         self._route(event, waiting)

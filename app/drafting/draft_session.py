@@ -23,6 +23,7 @@ from engine.protocol.events import (
     Failed,
     Finished,
     Frame,
+    LinkMeasured,
     Loading,
     Prefilled,
     Prefilling,
@@ -267,7 +268,7 @@ class DraftSession(QObject):
             case Denoising():
                 self.step_share = event.share
                 self.changed.emit()
-            case Loading() | Ready() | Prefilled():
+            case Loading() | Ready() | Prefilled() | LinkMeasured():
                 pass
             case _:
                 assert_never(event)

@@ -16,6 +16,7 @@ from engine.checkpoints.memory_estimate import (
 from engine.checkpoints.memory_plan import MemoryPlan, memory_plans, plan_words
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import LOADABLE_PRECISIONS, Precision, suitable_precisions
+from engine.checkpoints.stream_speed import stream_speed
 from engine.checkpoints.units import PRECISION_NAMES, memory_text
 from engine.hardware.device_groups import card_ids
 from engine.hardware.selection import device_named
@@ -37,6 +38,7 @@ class FitVerdict:
     plan: MemoryPlan
     """At the precision that was chosen, or that Automatic comes to."""
     words: str
+    """And, in a line of its own, how fast it is as far as that is known."""
 
 
 def device_taken(
@@ -76,8 +78,8 @@ def judge(
     taken = next((precision for precision in offered if precision == chosen), best)
     planned = offered if taken in offered else [taken, *offered]
     context, cards = planned_context(shape, context_tokens), len(card_ids(device))
-    free, main_free = usable_bytes(device), device.main_free_bytes
-    plans = memory_plans(shape, planned, free, device.total_bytes, cards, variants, main_free)
+    main, free = (device.main_free_bytes, device.kept_free_bytes), usable_bytes(device)
+    plans = memory_plans(shape, planned, free, device.total_bytes, cards, variants, *main)
     plan = next(plan for plan in plans if (plan.precision, plan.context_tokens) == (taken, context))
     place = "this computer" if device.id == "cpu" else f"your {device_label(device)}"
     told = plan_words(plan, place, several=cards > 1, names=PRECISION_NAMES, instead=instead)
@@ -88,6 +90,8 @@ def judge(
     )
     if plan.fits and device.id == "cpu" and plan.weights_bytes > _LARGE_BYTES:
         words += " Without a graphics card it is very slow."
+    if speed := stream_speed(plan, device):
+        words += f"\n{speed.words if speed.link_bytes_per_s else speed.words_before}."
     return FitVerdict(plan, words)
 
 

@@ -25,6 +25,7 @@ from engine.protocol.errors import Fault
 if TYPE_CHECKING:
     from app.models.model_entry import ModelEntry
     from app.models.remedies import Remedy
+    from app.worker.step_pace import Slowdown
 
 
 class ModelNotices(QObject):
@@ -60,6 +61,7 @@ class ModelNotices(QObject):
         self.offer_call = BackgroundCall("read the offer", self)
         welcome.turned.connect(self._on_welcome_turned)
         model.failed.connect(self._on_failed)
+        model.slowed.connect(self._on_slowed)
         model.changed.connect(self._on_model_changed)
         drafts.failed.connect(self._on_failed)
         drafts.changed.connect(self._on_drafts_changed)
@@ -87,6 +89,18 @@ class ModelNotices(QObject):
         told, remedy = found.message or fault.message, idle or found.reason or fault.remedy
         self._notice.show_message(told, remedy, *ways[:2])
         self._devices.poll()
+
+    def _on_slowed(self, slowdown: Slowdown) -> None:
+        from app.models.remedies import of_slow_steps
+
+        if ready := self._model.ready:
+            found = of_slow_steps(slowdown, ready)
+            ways = [(way.label, self._load_again) for way in found.ways]
+            self._notice.show_message(found.message, found.reason, *ways)
+
+    def _load_again(self) -> None:
+        self._notice.hide()
+        self._model.reload()
 
     def _on_devices_known(self) -> None:
         """Cards that the engine was not shown may be a way out of what was told without them."""

@@ -11,10 +11,11 @@ from app.models.library import local_model, real_path
 from app.models.model_entry import ModelEntry
 from app.settings.schema import Settings
 from app.widgets.device_label import device_label
+from app.worker.step_pace import Slowdown
 from engine.checkpoints.catalogue import KNOWN_MODELS, STARTER, resolve_model
 from engine.checkpoints.memory_estimate import CONTEXTS
 from engine.checkpoints.memory_plan import MemoryPlan
-from engine.checkpoints.precision import Precision, suitable_precisions
+from engine.checkpoints.precision import STREAMED_PRECISIONS, Precision, suitable_precisions
 from engine.checkpoints.units import PRECISION_NAMES
 from engine.hardware.device_groups import card_ids
 from engine.hardware.selection import device_named, device_setting
@@ -36,6 +37,7 @@ class Remedy:
 
 TRY_AGAIN = Remedy("Close other programs and try again")
 AUTOMATIC = Remedy("Choose the precision automatically", {"precision": "auto"})
+LOAD_AGAIN = Remedy("Load it again")
 USE_STARTER = Remedy("Use the starter model", {"model": STARTER.name, "precision": "auto"})
 
 
@@ -73,6 +75,22 @@ def remedies(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
     if kind in ("out-of-memory", "engine-died"):
         return _for_lack_of_memory(settings, devices, ready, certain=kind == "out-of-memory")
     return Remedies()
+
+
+def of_slow_steps(slow: Slowdown, ready: Ready) -> Remedies:
+    """Where a model that fills its card has become slow."""
+    card = device_label(ready.device)
+    message = (
+        f"Drafting is slow: a step takes {slow.step_s:.1f} s in place of {slow.planned_s:.1f}. The driver of "
+        f"your {card} is probably moving what no longer fits its memory into main memory."
+    )
+    reason, ways = "Close other programs that use the card", tuple[Remedy, ...]()
+    if ready.precision != "4-bit-tight":
+        reason += ", or choose a tighter precision"
+    if ready.precision in STREAMED_PRECISIONS and len(card_ids(ready.device)) == 1:
+        reason += ". The next load keeps less on the card"
+        ways = (LOAD_AGAIN,)
+    return Remedies(message, f"{reason}.", ways)
 
 
 def _for_lack_of_memory(

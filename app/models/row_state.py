@@ -52,6 +52,8 @@ class RowState:
     plans: bool
     """The precision can be chosen, and the verdict is told."""
     verdict: str
+    unmeasured: Device | None
+    """The card that experts are copied to, at a speed that nobody knows yet."""
     acts: dict[str, str]
     """By the names of ModelRow's buttons."""
     asks_token: bool
@@ -94,6 +96,7 @@ def row_state(
     can_download = not entry.is_here and (download is None or probed) and bool(entry.repo)
     can_remove = bool(entry.local and entry.local.removable) and use is None and download is None
     is_probe = bool(download and download.is_probe)
+    measured = not (device and plan and plan.streamed_bytes) or device.link_bytes_per_s
     packed_bytes = plan.weights_bytes if plan and plan.precision in PACKED_PRECISIONS else 0
     progress, share, warns = _progress(entry, use, packed_bytes, conditions.free_disk_bytes)
     return RowState(
@@ -104,6 +107,7 @@ def row_state(
         chosen=chosen,
         plans=entry.shape is not None and not (problem and not download),
         verdict=unbroken(verdict.words) if verdict else "Whether it fits is not known yet.",
+        unmeasured=None if measured else device,
         acts={
             "use": (("Load it now" if use else "Use") if fits else "Try anyway") if can_use else "",
             "download": (f"Download {size}".strip() if fits else "Download anyway") if can_download else "",

@@ -46,7 +46,9 @@ class DeviceMonitor(QObject):
     """Polls after each load, and every EVERY_MS while a widget that it was given is in view."""
 
     changed = Signal()
-    """A poll brought something new. What the engine told holds until then, and where nobody tells more."""
+    """A poll or a measurement brought something new. What the engine told holds until then, and where nobody
+    tells more.
+    """
 
     def __init__(self, model: ModelSession, parent: QObject) -> None:
         super().__init__(parent)
@@ -57,6 +59,7 @@ class DeviceMonitor(QObject):
         self._timer = timer(self, self.poll, EVERY_MS)
         self.call.returned.connect(self._on_returned)
         model.changed.connect(self._on_model_changed)
+        model.link_measured.connect(self.changed)
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -87,6 +90,10 @@ class DeviceMonitor(QObject):
         return self._with_free(device, held + (len(shared) * RUNTIME_BYTES if device.uuid else 0))
 
     def _with_free(self, device: Device, more_bytes: int) -> Device:
+        link = self._model.link_bytes_per_s.get(device_setting(device), 0)
+        device = msgspec.structs.replace(
+            device, link_bytes_per_s=link, kept_free_bytes=self._model.kept_free_bytes
+        )
         told = self._reading.free_bytes if self._reading else {}
         free = [told.get(part, 0) for part in _parts(device)]
         if not all(free):

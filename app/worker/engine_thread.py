@@ -18,12 +18,12 @@ from app.widgets.timers import timer
 from engine.protocol.engine import Engine
 from engine.protocol.errors import fault_of
 from engine.protocol.events import Cancelled, Event, Failed, Frame
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
+from engine.protocol.requests import DraftRequest, LinkRequest, LoadRequest, PrepareRequest, PromptRequest
 from engine.runtime.process_engine import ProcessEngine
 
 log = logging.getLogger(__name__)
 
-_Answered = LoadRequest | PromptRequest | DraftRequest
+_Answered = LoadRequest | PromptRequest | DraftRequest | LinkRequest
 CLOSE_TRIES, CLOSE_TRY_MS = 10, 300
 
 
@@ -59,6 +59,7 @@ class EngineThread(QThread):
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._jobs: WeakValueDictionary[str, _Job] = WeakValueDictionary()
         self._reading_ahead = threading.Event()  # cancels the last prepare
+        self._measuring = ""  # the last request that measures a link
         self.taps: list[Callable[[Event], object]] = []
         """Are called in the worker thread with each event, before frames are conflated."""
         self._closed = False
@@ -75,6 +76,10 @@ class EngineThread(QThread):
     def prompt(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         return self._iterate(self._new_job(request))
 
+    def measure_link(self, request: LinkRequest) -> AsyncGenerator[Event, None]:
+        """Until anything is asked for that somebody waits for."""
+        return self._iterate(self._new_job(request))
+
     def cancel(self, request_id: str) -> None:
         """Its iterator ends with a cancelled event now, the engine's work within a step."""
         if job := self._jobs.get(request_id):
@@ -82,9 +87,9 @@ class EngineThread(QThread):
 
     def prepare(self, request: PrepareRequest) -> None:
         """Read ahead until anything else is asked for. Tells nothing; without a model it does nothing."""
-        cancelled = threading.Event()
-        self._ask(partial(self._prepare, request, cancelled))
-        self._reading_ahead = cancelled
+        self._reading_ahead.set()
+        self._reading_ahead = threading.Event()
+        self._work.put(partial(self._prepare, request, self._reading_ahead))
 
     def unload(self) -> None:
         """What is asked for by now fails."""
@@ -120,6 +125,7 @@ class EngineThread(QThread):
 
     def _ask(self, work: Callable[[], None] | None) -> None:
         self._reading_ahead.set()
+        self.cancel(self._measuring)
         self._work.put(work)
 
     async def _iterate(self, job: _Job) -> AsyncGenerator[Event, None]:
@@ -129,6 +135,8 @@ class EngineThread(QThread):
         job.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, wake.set)
         job.moved_at = time.monotonic()
         self._ask(partial(self._run_job, job))
+        if isinstance(job.request, LinkRequest):
+            self._measuring = job.request.request_id
         self._watch.start()
         try:
             while not job.cancelled.is_set():
@@ -199,6 +207,8 @@ def _events(engine: Engine, request: _Answered, cancelled: threading.Event) -> I
     match request:
         case LoadRequest():
             return engine.load(request, cancelled)
+        case LinkRequest():
+            return engine.measure_link(request, cancelled)
         case PromptRequest():
             return engine.prompt(request, cancelled)
         case DraftRequest():

@@ -12,14 +12,29 @@ from app.settings.schema import limits
 from app.settings.store import SettingsStore
 from app.worker.engine_thread import EngineThread
 from app.worker.tasks import Tasks
+from engine.hardware.selection import device_setting
 from engine.protocol.errors import Fault
-from engine.protocol.events import Cancelled, Device, Event, Failed, Finished, Loading, Ready
-from engine.protocol.requests import LoadRequest
+from engine.protocol.events import (
+    Cancelled,
+    Device,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    LinkMeasured,
+    Loading,
+    Ready,
+)
+from engine.protocol.requests import LinkRequest, LoadRequest
 
 if TYPE_CHECKING:
     import asyncio
 
+    from app.worker.step_pace import StepPace
+
 MOST_VARIANTS = int(limits("variants")[1])
+KEPT_FREE_BYTES = 2**30
+"""So much more of a card the next load leaves free, after one that was too large for it."""
 _LOST = ("engine-died", "engine-garbled", "device-lost")
 """Kinds of faults after which the engine starts afresh."""
 
@@ -33,6 +48,10 @@ class ModelSession(QObject):
     """The model is about to go: what develops with it has to end now."""
     failed = Signal(Fault)
     """A load has failed."""
+    link_measured = Signal()
+    """How fast a card is copied to is known now."""
+    slowed = Signal(object)
+    """A Slowdown, once for each load that fills its card: its steps take much longer than was planned."""
 
     def __init__(self, worker: EngineThread, settings: SettingsStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +69,13 @@ class ModelSession(QObject):
         """Why the engine cannot use a card that is here, and what to do."""
         self.stalled = False
         """The load does not move."""
+        self.link_bytes_per_s: dict[str, int] = {}
+        """How fast main memory is copied to a card, by the choice of it, once that was measured."""
+        self._links_asked: set[str] = set()
+        self.kept_free_bytes = 0
+        """What the next load leaves free of a card beyond the usual."""
+        self._pace: StepPace | None = None
+        """Until it was told."""
         worker.stalled.connect(self._on_stalled)
         worker.lost.connect(self._on_lost)
 
@@ -68,6 +94,7 @@ class ModelSession(QObject):
             precision=chosen.precision,
             context_tokens=chosen.context_tokens,
             variants=chosen.variants,
+            kept_free_bytes=self.kept_free_bytes,
         )
         self.loading = Loading(request_id=self._load_id, stage="Starting the engine", fraction=0.0)
         self.changed.emit()
@@ -95,6 +122,23 @@ class ModelSession(QObject):
         while self._load_id is not None and self._load_task is not None:
             await asyncio.wait({self._load_task})
         return self.ready is not None
+
+    def measure_link(self, card: Device) -> None:
+        """Once a load, and while the engine that is there has nothing else to do."""
+        chosen = device_setting(card)
+        if self.ready and chosen not in self._links_asked:
+            self._links_asked.add(chosen)
+            self._tasks.spawn(self._measure_link(chosen))
+
+    async def _measure_link(self, chosen: str) -> None:
+        request = LinkRequest(request_id=secrets.token_hex(16), device=chosen)
+        async for event in self._worker.measure_link(request):
+            match event:
+                case LinkMeasured():
+                    self.link_bytes_per_s[chosen] = event.bytes_per_s
+                    self.link_measured.emit()
+                case Cancelled():
+                    self._links_asked.discard(chosen)
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -125,9 +169,9 @@ class ModelSession(QObject):
 
     # ---------------------------------------------------------------- what the engine says
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Event, drafts: int = 1) -> None:
         """What an event of a load or a draft says of the model: an engine that starts afresh for a draft
-        loads its model first.
+        loads its model first. drafts: that share a step.
         """
         former = self.ready, self.loading
         match event:
@@ -137,6 +181,12 @@ class ModelSession(QObject):
                     self.devices, self.idle_card = event.devices, event.idle_card
             case Ready():
                 self.ready, self.loading = event, None
+                self._links_asked = set(self.link_bytes_per_s)  # what failed may go well now
+                from app.worker.step_pace import StepPace, fills_card  # the first paint does not need them
+
+                self._pace = StepPace() if fills_card(event) else None
+            case Frame() if self.ready and self._pace:
+                self._note_pace(event, drafts, self.ready, self._pace)
             case Failed() | Cancelled():
                 self.loading = None
                 if isinstance(event, Failed) and event.kind in _LOST:
@@ -146,6 +196,15 @@ class ModelSession(QObject):
                 self.ready = msgspec.structs.replace(self.ready, memory_bytes=event.stats.peak_bytes)
         if (self.ready, self.loading) != former:
             self.changed.emit()
+
+    def _note_pace(self, frame: Frame, drafts: int, ready: Ready, pace: StepPace) -> None:
+        from app.worker.step_pace import planned_step_s
+
+        link_bytes_per_s = self.link_bytes_per_s.get(device_setting(ready.device), 0)
+        if slowdown := pace.note(frame, drafts, planned_step_s(ready, link_bytes_per_s)):
+            self._pace = None
+            self.kept_free_bytes += KEPT_FREE_BYTES
+            self.slowed.emit(slowdown)
 
     def _on_lost(self) -> None:
         if self.ready:

@@ -185,7 +185,7 @@ def load_bytes(
     whole, streamed = {}, {}
     for precision in precisions or suitable_precisions(LOADABLE_PRECISIONS, device):
         estimate = MemoryEstimate(shape, precision, context, variants)
-        if partly := streaming(estimate, usable_bytes(device), device.main_free_bytes):
+        if partly := streaming_on(device, estimate):
             streamed[precision] = partly.needed_bytes()
         else:
             whole[precision] = estimate.needed_bytes(cards)
@@ -205,18 +205,29 @@ def best_precision(device: Device, needed_bytes: Mapping[Precision, int]) -> Pre
     return next(fitting, list(needed_bytes)[-1])
 
 
-def streaming(estimate: MemoryEstimate, room: int, main_free_bytes: int) -> MemoryEstimate | None:
+def streaming_on(device: Device, estimate: MemoryEstimate) -> MemoryEstimate | None:
+    return streaming(estimate, usable_bytes(device), device.main_free_bytes, device.kept_free_bytes)
+
+
+def streaming(
+    estimate: MemoryEstimate, room: int, main_free_bytes: int, kept_free_bytes: int = 0
+) -> MemoryEstimate | None:
     """The estimate with as few layers' experts in main memory as a card of that room has no place for. None
-    if all fits, or nothing helps.
+    if all fits, or nothing helps. kept_free_bytes: on the card beyond the usual, or as much of it as can be.
     """
     main_room = main_free_bytes - PROCESS_BYTES
-    if estimate.precision not in STREAMED_PRECISIONS or not 0 < room < estimate.needed_bytes():
+    fits = room >= estimate.needed_bytes() + kept_free_bytes
+    if estimate.precision not in STREAMED_PRECISIONS or not room or fits:
         return None
+    fitting = None
     for count in range(1, len(estimate.shape.layers) + 1):
         streamed = replace(estimate, streamed=count)
-        if streamed.needed_bytes() <= room - SPARE_BYTES and streamed.streamed_bytes <= main_room:
-            return streamed
-    return None
+        spare = room - streamed.needed_bytes() - SPARE_BYTES
+        if spare >= 0 and streamed.streamed_bytes <= main_room:
+            fitting = streamed
+            if spare >= kept_free_bytes:
+                break
+    return fitting
 
 
 def has_room(

@@ -49,14 +49,16 @@ def memory_plans(
     cards: int = 1,
     variants: int = 1,
     main_free_bytes: int = 0,
+    kept_free_bytes: int = 0,
 ) -> list[MemoryPlan]:
     """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known.
-    variants: how many drafts develop at once; main_free_bytes: the main memory's, where the place is a card.
+    variants: how many drafts develop at once; main_free_bytes: the main memory's, where the place is a card;
+    kept_free_bytes: see streaming().
     """
 
     def planned(precision: Precision, context: int) -> MemoryEstimate:
         estimate = MemoryEstimate(shape, precision, min(context, shape.limit_tokens), variants)
-        return streaming(estimate, free_bytes, main_free_bytes) or estimate
+        return streaming(estimate, free_bytes, main_free_bytes, kept_free_bytes) or estimate
 
     estimates = {
         (precision, context): planned(precision, context) for precision in precisions for context in CONTEXTS

@@ -48,7 +48,7 @@ def draft(options: argparse.Namespace, out: TextIO) -> int:
     return 0
 
 
-def _print_events(run: Iterator[events.Event], out: TextIO) -> events.Event | None:
+def _print_events(run: Iterator[events.DraftEvent], out: TextIO) -> events.Event | None:
     event = None
     for event in run:
         out.write(codec.encode(event).decode())
@@ -56,7 +56,7 @@ def _print_events(run: Iterator[events.Event], out: TextIO) -> events.Event | No
     return event
 
 
-def _print_text(run: Iterator[events.Event], out: TextIO) -> events.Event | None:
+def _print_text(run: Iterator[events.DraftEvent], out: TextIO) -> events.Event | None:
     """On a terminal the first draft that is not finished sharpens in place."""
     sharpening = TerminalView(out) if out.isatty() else None
     event = None

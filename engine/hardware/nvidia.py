@@ -50,6 +50,10 @@ def _gpu(pynvml: Any, index: int) -> Device:
     fp8 = False
     with contextlib.suppress(pynvml.NVMLError):
         fp8 = has_fp8_kernels(tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)))
+    generation = lanes = 0
+    with contextlib.suppress(pynvml.NVMLError):  # some have no PCIe
+        generation = int(pynvml.nvmlDeviceGetMaxPcieLinkGeneration(handle))
+        lanes = int(pynvml.nvmlDeviceGetMaxPcieLinkWidth(handle))
     return Device(
         id=uuid,
         name=name,
@@ -58,6 +62,8 @@ def _gpu(pynvml: Any, index: int) -> Device:
         uuid=uuid,
         fp8=fp8,
         main_free_bytes=memory_now().available_bytes,
+        pcie_generation=generation,
+        pcie_lanes=lanes,
     )
 
 

@@ -87,7 +87,8 @@ def _cuda() -> tuple[Device, ...]:
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         uuid = _uuid(properties)
-        if gpu := told.get(uuid):
+        gpu = told.get(uuid)
+        if gpu:
             free, total = gpu.free_bytes, gpu.total_bytes
         else:
             free, total = torch.cuda.mem_get_info(index)
@@ -101,6 +102,8 @@ def _cuda() -> tuple[Device, ...]:
                 uuid=uuid,
                 fp8=fp8,
                 main_free_bytes=main_free,
+                pcie_generation=gpu.pcie_generation if gpu else 0,
+                pcie_lanes=gpu.pcie_lanes if gpu else 0,
             )
         )
     return tuple(sorted(found, key=lambda device: -device.total_bytes))

@@ -48,6 +48,9 @@ class Link(Protocol):
     def wait(self, copied: Any) -> None:
         """What the card is asked to compute from now on waits for that."""
 
+    def finish(self, copied: Any) -> None:
+        """Wait for it here."""
+
     def computed(self) -> Any:
         """An event for the end of what the card was asked to compute until now."""
 
@@ -183,6 +186,9 @@ class CardLink:
 
     def wait(self, copied: Any) -> None:
         self._card.current_stream(self._device).wait_event(copied)
+
+    def finish(self, copied: Any) -> None:
+        copied.synchronize()
 
     def computed(self) -> Any:
         return self._recorded(self._card.current_stream(self._device))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import torch
 
 from engine.checkpoints import catalogue, memory_estimate
@@ -35,6 +36,8 @@ class LoadPlan:
     """On which of the device's cards each layer lies."""
     packed_models: Path | None = None
     """Where packed copies are looked for and kept, for the next start."""
+    streamed_bytes: int = 0
+    """Of the weights: in main memory, for a card."""
 
 
 def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[Device, ...]) -> LoadPlan:
@@ -42,6 +45,8 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
     asked, shape = _asked_precision(request.precision), checkpoint.shape
     context, variants = memory_estimate.planned_context(shape, request.context_tokens), request.variants
     loadable = (shape.packed,) if shape.packed else ()
+    kept_free = {"kept_free_bytes": request.kept_free_bytes}
+    present = tuple(msgspec.structs.replace(device, **kept_free) for device in present)
 
     def fits(device: Device) -> bool:
         return memory_estimate.has_room(shape, request.precision, device, context, loadable, variants)
@@ -57,13 +62,11 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
     estimate = MemoryEstimate(shape, precision, context, variants)
-    estimate = (
-        memory_estimate.streaming(estimate, memory_estimate.usable_bytes(device), device.main_free_bytes)
-        or estimate
-    )
+    estimate = memory_estimate.streaming_on(device, estimate) or estimate
     max_batch = memory_estimate.batch_limit(estimate, device)
     device_map = _device_map(estimate, device, present)
-    return LoadPlan(checkpoint, device, precision, max_batch, device_map, catalogue.packed_models_folder())
+    packed_models, streamed_bytes = catalogue.packed_models_folder(), estimate.streamed_bytes
+    return LoadPlan(checkpoint, device, precision, max_batch, device_map, packed_models, streamed_bytes)
 
 
 def _asked_precision(asked: str) -> Precision | None:

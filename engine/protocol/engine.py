@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from engine.protocol.events import DraftEvent, LoadEvent
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
+from engine.protocol.events import DraftEvent, LinkEvent, LoadEvent
+from engine.protocol.requests import DraftRequest, LinkRequest, LoadRequest, PrepareRequest, PromptRequest
 
 
 class Engine(Protocol):
@@ -27,6 +27,9 @@ class Engine(Protocol):
         """The last event is prefilled, cancelled or failed."""
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]: ...
+
+    def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:
+        """The last event is link-measured, cancelled or failed. No model needs to be loaded."""
 
     def unload(self) -> None:
         """Free the model's memory; the next draft needs a load."""

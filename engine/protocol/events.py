@@ -13,7 +13,10 @@ from engine.protocol.requests import Span
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """Where a model can run. Bytes are 0 where the system does not tell; uuid is empty save for GPUs; fp8:
     the kernels for FP8 experts are here and run there; bf16: it has arithmetic for that type;
-    main_free_bytes: of main memory, for what a card can have copied from there while it computes.
+    main_free_bytes: of main memory, for what a card can have copied from there while it computes;
+    pcie_generation, pcie_lanes: the most that card and slot have in common, 0 where that is not told;
+    link_bytes_per_s: how fast main memory is copied there, 0 until that was measured; kept_free_bytes: what
+    a model leaves free there beyond the usual, as far as it can lie in main memory.
     """
 
     id: str
@@ -24,6 +27,10 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     fp8: bool = False
     bf16: bool = True
     main_free_bytes: int = 0
+    pcie_generation: int = 0
+    pcie_lanes: int = 0
+    link_bytes_per_s: int = 0
+    kept_free_bytes: int = 0
 
 
 class Loading(Message, frozen=True, kw_only=True, tag="loading"):
@@ -48,6 +55,8 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     precision: str
     memory_bytes: int
     """What its weights take there, counted from the tensors."""
+    streamed_bytes: int = 0
+    """Of these, what lies in main memory and is copied to the card in each step."""
     canvas_tokens: int
     context_tokens: int
     """The longest prompt."""
@@ -173,8 +182,15 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
         return Fault(self.kind, self.message, self.remedy, self.details)
 
 
+class LinkMeasured(Message, frozen=True, kw_only=True, tag="link-measured"):
+    """How fast main memory is copied to a card."""
+
+    bytes_per_s: int
+
+
 LoadEvent = Loading | Ready | Cancelled | Failed
 DraftEvent = (
     LoadEvent | Prefilling | Prefilled | Denoising | Frame | Committed | Finished
 )  # an engine started afresh loads its model first
-Event = DraftEvent
+LinkEvent = LinkMeasured | Cancelled | Failed
+Event = DraftEvent | LinkEvent

@@ -22,6 +22,8 @@ class LoadRequest(Message, frozen=True, kw_only=True, tag="load"):
     """The budget of prompts to come, which `auto` leaves room for."""
     variants: int = 1
     """Of drafts to come, likewise."""
+    kept_free_bytes: int = 0
+    """Of each card, beyond the usual: see Device."""
 
 
 Extent = Literal["sentence", "paragraph", "paragraphs"]
@@ -126,6 +128,15 @@ class DraftRequest(Message, frozen=True, kw_only=True, tag="draft"):
     """The budget of each prompt. None: the model's own."""
 
 
+class LinkRequest(Message, frozen=True, kw_only=True, tag="link"):
+    """Measure how fast main memory is copied to a card, within two seconds. Answered by link-measured, by
+    cancelled or by failed. Any request that comes later ends it.
+    """
+
+    device: str
+    """Its id or UUID."""
+
+
 class CancelRequest(Message, frozen=True, kw_only=True, tag="cancel"):
     """Give up the load or draft of this request_id."""
 
@@ -134,4 +145,6 @@ class UnloadRequest(Message, frozen=True, kw_only=True, tag="unload"):
     """Free the model's memory; answered by nothing."""
 
 
-Request = LoadRequest | PrepareRequest | PromptRequest | DraftRequest | CancelRequest | UnloadRequest
+Request = (
+    LoadRequest | PrepareRequest | PromptRequest | DraftRequest | LinkRequest | CancelRequest | UnloadRequest
+)

@@ -24,8 +24,18 @@ from engine.checkpoints.memory_estimate import MAX_BATCH
 from engine.diffusion.validation import check_ranges
 from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.errors import FaultError, fault_of
-from engine.protocol.events import Cancelled, DraftEvent, Failed, LoadEvent, Loading, Prefilled, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
+from engine.protocol.events import (
+    Cancelled,
+    DraftEvent,
+    Failed,
+    LinkEvent,
+    LinkMeasured,
+    LoadEvent,
+    Loading,
+    Prefilled,
+    Ready,
+)
+from engine.protocol.requests import DraftRequest, LinkRequest, LoadRequest, PrepareRequest, PromptRequest
 
 if TYPE_CHECKING:
     from engine.model.diffusion_gemma import DiffusionGemma
@@ -115,6 +125,7 @@ class LocalEngine:
             device=plan.device,
             precision=model.precision,
             memory_bytes=model.held_bytes(),
+            streamed_bytes=plan.streamed_bytes,
             unsaved_bytes=model.unsaved_bytes,
             canvas_tokens=model.canvas_tokens,
             context_tokens=model.max_context_tokens,
@@ -183,6 +194,23 @@ class LocalEngine:
             log.info("reading ahead failed", exc_info=True)
         self._loaded.prefix.clear()
         self._free_unused()
+
+    def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:
+        from engine.hardware import selection, torch_devices
+        from engine.model import link_speed
+
+        event: LinkEvent
+        try:
+            device = selection.resolve_device(request.device, torch_devices.devices())
+            rate = link_speed.measure_card(device, _cancel_check(cancelled))
+            event = LinkMeasured(request_id=request.request_id, bytes_per_s=rate)
+        except _CancelledError:
+            event = Cancelled(request_id=request.request_id)
+        except Exception as error:
+            log.info("the link cannot be measured", exc_info=True)
+            event = Failed.of(request.request_id, fault_of(error))
+        self._free_unused()
+        yield event
 
     def unload(self) -> None:
         if self._loaded is not None:

@@ -21,12 +21,21 @@ from engine.protocol.events import (
     Failed,
     Finished,
     Frame,
+    LinkEvent,
+    LinkMeasured,
     LoadEvent,
     Loading,
     Prefilled,
     Ready,
 )
-from engine.protocol.requests import CancelRequest, DraftRequest, LoadRequest, PrepareRequest, PromptRequest
+from engine.protocol.requests import (
+    CancelRequest,
+    DraftRequest,
+    LinkRequest,
+    LoadRequest,
+    PrepareRequest,
+    PromptRequest,
+)
 from engine.runtime.child_process import RESTART_REMEDY, ChildProcess
 
 log = logging.getLogger(__name__)
@@ -85,8 +94,9 @@ class ProcessEngine:
                 yield from self._load(child, again, cancelled)
                 if not child.loaded:
                     return
-            if child:
-                yield from self._converse(child, request, cancelled)
+            for event in self._converse(child, request, cancelled) if child else ():
+                if isinstance(event, DraftEvent):
+                    yield event
         except FaultError as error:
             yield self._failed(error, request)
 
@@ -98,6 +108,19 @@ class ProcessEngine:
                 child.send(request)
             except FaultError as error:
                 log.info("nothing is read ahead: %s", error)
+
+    def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:
+        """In a child that has its model. Starts no child."""
+        child = self._child
+        if not (child and child.loaded and child.alive()):
+            yield Cancelled(request_id=request.request_id)
+            return
+        try:
+            for event in self._converse(child, request, cancelled):
+                if isinstance(event, LinkEvent):
+                    yield event
+        except FaultError as error:
+            yield self._failed(error, request)
 
     def unload(self) -> None:
         """Ends the child: a GPU's memory comes back for certain only then."""
@@ -145,7 +168,7 @@ class ProcessEngine:
             yield event
 
     def _converse(
-        self, child: ChildProcess, request: LoadRequest | _OfModel, cancelled: threading.Event
+        self, child: ChildProcess, request: LoadRequest | LinkRequest | _OfModel, cancelled: threading.Event
     ) -> Iterator[Event]:
         """One request and its events. What an earlier, cancelled request still says is skipped."""
         drafts = len(request.places) * request.variants if isinstance(request, DraftRequest) else 1
@@ -168,7 +191,7 @@ class ProcessEngine:
                     case Finished():
                         unfinished -= 1
                         self._deaths = 0
-                    case Ready() | Cancelled() | Failed():
+                    case Ready() | Cancelled() | Failed() | LinkMeasured():
                         unfinished = 0
                     case Prefilled() if isinstance(request, PromptRequest):
                         unfinished = 0
@@ -184,7 +207,7 @@ class ProcessEngine:
         if self.on_lost:
             self.on_lost()
 
-    def _failed(self, error: FaultError, request: LoadRequest | _OfModel) -> Failed:
+    def _failed(self, error: FaultError, request: LoadRequest | LinkRequest | _OfModel) -> Failed:
         if error.fault.kind in ("engine-died", "engine-garbled"):
             self._bury(error)
         return Failed.of(request.request_id, error.fault)

@@ -14,8 +14,18 @@ import msgspec
 
 from engine.protocol.capabilities import EngineCapabilities
 from engine.protocol.codec import decode_event
-from engine.protocol.events import Cancelled, DraftEvent, Event, LoadEvent, Loading, Prefilled, Ready
-from engine.protocol.requests import DraftRequest, LoadRequest, PrepareRequest, PromptRequest
+from engine.protocol.events import (
+    Cancelled,
+    DraftEvent,
+    Event,
+    LinkEvent,
+    LinkMeasured,
+    LoadEvent,
+    Loading,
+    Prefilled,
+    Ready,
+)
+from engine.protocol.requests import DraftRequest, LinkRequest, LoadRequest, PrepareRequest, PromptRequest
 
 E = TypeVar("E", bound=Event)
 CAPABILITIES = EngineCapabilities(frames=True)
@@ -31,7 +41,8 @@ class ReplayEngine:
             for event in events
             if isinstance(event, Loading | Ready)
         ]
-        self._draft: list[DraftEvent] = [event for event in events if not isinstance(event, Loading | Ready)]
+        others = (event for event in events if not isinstance(event, Loading | Ready))
+        self._draft: list[DraftEvent] = [event for event in others if not isinstance(event, LinkMeasured)]
         self._pace_s = pace_s
 
     def load(self, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
@@ -45,6 +56,9 @@ class ReplayEngine:
 
     def draft(self, request: DraftRequest, cancelled: threading.Event) -> Iterator[DraftEvent]:
         return self._replay(self._draft, request.request_id, cancelled)
+
+    def measure_link(self, request: LinkRequest, cancelled: threading.Event) -> Iterator[LinkEvent]:  # noqa: ARG002
+        yield Cancelled(request_id=request.request_id)
 
     def _replay(
         self, events: list[E], request_id: str, cancelled: threading.Event

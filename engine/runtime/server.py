@@ -22,6 +22,7 @@ from engine.protocol.events import Event, Failed
 from engine.protocol.requests import (
     CancelRequest,
     DraftRequest,
+    LinkRequest,
     LoadRequest,
     PrepareRequest,
     PromptRequest,
@@ -75,6 +76,8 @@ def _answer(engine: Engine, request: Request, cancelled: threading.Event) -> Ite
             engine.prepare(request, cancelled)
         case PromptRequest():
             yield from engine.prompt(request, cancelled)
+        case LinkRequest():
+            yield from engine.measure_link(request, cancelled)
         case UnloadRequest():
             engine.unload()
         case CancelRequest():
@@ -86,7 +89,7 @@ def _answer(engine: Engine, request: Request, cancelled: threading.Event) -> Ite
 def _read(stdin: BinaryIO, jobs: queue.SimpleQueue[_Job], emit: Callable[[Event], None]) -> None:
     """The thread that reads. A request's cancel event lives as long as somebody works on the request."""
     cancels: WeakValueDictionary[str, threading.Event] = WeakValueDictionary()
-    reading_ahead = threading.Event()  # cancels the last prepare; each request cancels the one before it
+    meanwhile = threading.Event()  # cancels what was to be done while nothing else is asked for
     try:
         for line in stdin:
             try:
@@ -100,10 +103,10 @@ def _read(stdin: BinaryIO, jobs: queue.SimpleQueue[_Job], emit: Callable[[Event]
                 if cancelled := cancels.get(request.request_id):
                     cancelled.set()
             else:
-                reading_ahead.set()
+                meanwhile.set()
                 cancelled = cancels[request.request_id] = threading.Event()
-                if isinstance(request, PrepareRequest):
-                    reading_ahead = cancelled
+                if isinstance(request, PrepareRequest | LinkRequest):
+                    meanwhile = cancelled
                 jobs.put((request, cancelled))
                 del cancelled
     finally:

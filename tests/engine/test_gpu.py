@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from engine.checkpoints.memory_estimate import STREAM_PARTS
 from engine.hardware import torch_devices
 from engine.hardware.device_map import DeviceMap
 from engine.hardware.nvidia import _has_compiler, engine_environment, nvidia_gpus
+from engine.model import link_speed
 from engine.model.diffusion_gemma import DiffusionGemma
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Finished, Frame, Loading, Ready
@@ -91,6 +93,17 @@ def test_experts_that_are_streamed_give_the_same_bits(first: int) -> None:
                 result = model.denoise(model.open_canvases([cache]), canvas, None).clone()
             logits.append(result)
     assert torch.equal(*logits)
+
+
+def test_the_way_to_the_card_is_measured_within_two_seconds() -> None:
+    card = torch_devices.devices()[0]
+    if torch.version.cuda:
+        assert card.pcie_lanes in (1, 2, 4, 8, 16, 0)
+    torch.empty(1, device=card.id)  # CUDA has begun by then
+    began = time.perf_counter()
+    rate = link_speed.measure_card(card)
+    assert time.perf_counter() - began < 2
+    assert 5e8 < rate < 1e12
 
 
 def test_a_gpu_is_listed_with_its_memory_and_uuid() -> None:

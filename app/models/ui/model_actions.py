@@ -24,6 +24,7 @@ from app.widgets.question import question, set_default
 from app.worker.model_session import ModelSession
 from engine.checkpoints.units import disk_text
 from engine.protocol.errors import FaultError
+from engine.protocol.events import Device
 
 T = TypeVar("T")
 _DEAR_BYTES = 10**9
@@ -52,6 +53,9 @@ class ModelActions(QObject):
             self._store.change(model=entry.model, precision=precision)
         else:
             self._model.reload()
+
+    def measure_link(self, card: Device) -> None:
+        self._model.measure_link(card)
 
     def unload(self) -> None:
         self._model.unload()

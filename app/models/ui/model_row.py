@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.models.model_entry import ModelEntry
@@ -13,6 +13,7 @@ from app.widgets.combo_box import ComboBox
 from app.widgets.panel import breakable, filled, link, named, show_linked, tame, text_label
 from app.widgets.progress_line import ProgressLine
 from engine.protocol.errors import Fault
+from engine.protocol.events import Device
 
 
 class ModelRow(QFrame):
@@ -29,6 +30,7 @@ class ModelRow(QFrame):
         self._choice = "auto"
         self._explained: Fault | None = None
         """The failure of a load after which a scan has found a problem, which is told in its place."""
+        self._unmeasured: Device | None = None
         name = text_label("Model")
         name.setText(breakable(entry.label))
         name.setAccessibleName(entry.label)
@@ -115,6 +117,8 @@ class ModelRow(QFrame):
         self.precision.show_choices(state.precisions, state.chosen)
         self.precision.setAccessibleDescription(state.verdict)
         self.verdict.setText(state.verdict)
+        self._unmeasured = state.unmeasured
+        self._ask_for_link()
         show_linked(self.fault, state.fault)
         if self.state.property("quiet") is state.warns:
             self.state.setProperty("quiet", not state.warns)
@@ -143,6 +147,15 @@ class ModelRow(QFrame):
         self.token.setVisible(state.asks_token)
         if left:  # the next press must not be the one that deletes
             next((button for button in self._harmless if acts[button]), self.precision).setFocus()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._ask_for_link()
+
+    def _ask_for_link(self) -> None:
+        """Where the verdict needs it, and is seen."""
+        if self._unmeasured and self.isVisible():
+            self._acts.measure_link(self._unmeasured)
 
     @property
     def _chosen(self) -> str:

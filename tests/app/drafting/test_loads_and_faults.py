@@ -129,10 +129,11 @@ class Telling:
 
     def __init__(self, engine: ProcessEngine) -> None:
         self._engine = engine
-        self.load, self.prepare, self.prompt, self.unload, self.close = (
+        self.load, self.prepare, self.prompt, self.measure_link, self.unload, self.close = (
             engine.load,
             engine.prepare,
             engine.prompt,
+            engine.measure_link,
             engine.unload,
             engine.close,
         )

@@ -44,6 +44,7 @@ RTX_3060 = Device(
 
 class FakeModel(QObject):
     changed = Signal()
+    link_measured = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +52,12 @@ class FakeModel(QObject):
         self.loading: Loading | None = None
         self.fault: Fault | None = None
         self.devices: tuple[Device, ...] = (RTX_4090, CPU)
+        self.link_bytes_per_s: dict[str, int] = {}
+        self.kept_free_bytes = 0
         self.asked: list[str] = []
+
+    def measure_link(self, card: Device) -> None:
+        self.asked.append(f"link of {card.uuid}")
 
     def reload(self) -> None:
         self.asked.append("reload")

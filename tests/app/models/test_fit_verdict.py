@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from app.models.fit_verdict import device_taken, judge
@@ -61,6 +62,21 @@ def test_automatic_is_judged_as_the_precision_that_a_load_takes(
         assert plan.precision == precision
         found.add(precision)
     assert found == {"bf16", "4-bit", "4-bit-tight"} | ({"fp8"} if fp8 else set())
+
+
+@pytest.mark.parametrize("kept_free_gib", [0, 1, 3])
+@pytest.mark.parametrize("gib", [8, 12, 16, 20])
+def test_what_is_streamed_is_judged_as_a_load_takes_it(gib: int, kept_free_gib: int) -> None:
+    main_free, kept_free = 28 * GIB, kept_free_gib * GIB
+    card = Device(
+        id="cuda:0", name="", total_bytes=gib * GIB, free_bytes=gib * GIB, main_free_bytes=main_free
+    )
+    request = LoadRequest(request_id="", model="", context_tokens=2048, kept_free_bytes=kept_free)
+    load = resolve_load(request, described(SHAPE), (card, CPU))
+    kept = msgspec.structs.replace(card, kept_free_bytes=kept_free)
+    plan = judge(SHAPE, GEMMA_26B.precisions, "auto", 2048, kept).plan
+    assert (plan.precision, plan.streamed_bytes) == (load.precision, load.streamed_bytes)
+    assert plan.fits
 
 
 @pytest.mark.parametrize("bf16", [False, True])

@@ -113,6 +113,21 @@ def test_what_does_not_fit_is_offered_all_the_same(
     assert row_state(TO_BE_HAD, None, conditions, choice).acts["download"] == download
 
 
+def test_a_plan_that_streams_tells_how_fast_once_that_is_known() -> None:
+    card = msgspec.structs.replace(RTX_3060, main_free_bytes=24 << 30, pcie_generation=4, pcie_lanes=8)
+
+    def shown(link_bytes_per_s: int, choice: str) -> RowState:
+        measured = msgspec.structs.replace(card, link_bytes_per_s=link_bytes_per_s)
+        return row_state(TO_BE_HAD, None, replace(ROOMY, devices=(measured, CPU)), choice)
+
+    assert shown(0, "4-bit").unmeasured == card
+    assert shown(0, "4-bit").verdict.splitlines()[1].startswith("PCIe 4 × 8 · ")
+    fast = shown(12 << 30, "4-bit")
+    assert fast.unmeasured is None
+    assert fast.verdict.splitlines()[1].startswith("PCIe 4 × 8, 12.0\u00a0GB/s · ")
+    assert shown(0, "bf16").unmeasured is None
+
+
 def test_the_settings_precision_is_that_of_the_model_they_name() -> None:
     shown = row_state(INSTALLED, replace(UNUSED, precision="fp32"), ROOMY, "bf16")
     assert shown.chosen == "fp32"

@@ -28,12 +28,15 @@ CPU = Device(id="cpu", name="Xeon", total_bytes=32 * GIB, free_bytes=28 * GIB)
 
 class FakeModel(QObject):
     changed = Signal()
+    link_measured = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.ready: Ready | None = None
         self.loading: Loading | None = None
         self.devices: tuple[Device, ...] = (CARD, CPU)
+        self.link_bytes_per_s: dict[str, int] = {}
+        self.kept_free_bytes = 0
 
     def stand(self, ready: Ready | None = None, *, loading: bool = False) -> None:
         self.ready = ready
@@ -92,6 +95,17 @@ def poll(watch: DeviceMonitor, qtbot: QtBot) -> None:
 def test_until_it_has_looked_the_engine_s_word_holds(watch: DeviceMonitor) -> None:
     assert watch.devices == (CARD, CPU)
     assert watch.emptied(CARD) == CARD
+
+
+def test_a_card_has_the_link_that_was_measured_and_keeps_free_what_a_load_is_to(
+    watch: DeviceMonitor, model: FakeModel, qtbot: QtBot
+) -> None:
+    model.link_bytes_per_s["GPU-1"], model.kept_free_bytes = 12 * GIB, GIB
+    with qtbot.waitSignal(watch.changed):
+        model.link_measured.emit()
+    for card in (watch.now(CARD), watch.emptied(CARD), watch.devices[0]):
+        assert (card.link_bytes_per_s, card.kept_free_bytes) == (12 * GIB, GIB)
+    assert watch.now(CPU).link_bytes_per_s == 0
 
 
 def test_what_is_free_now_is_read_in_a_thread_of_its_own(

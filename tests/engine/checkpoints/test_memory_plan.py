@@ -303,6 +303,29 @@ def test_as_few_experts_as_a_card_has_no_room_for_lie_in_main_memory(
     assert max(gaps) - min(gaps) <= 1
 
 
+def test_what_is_to_be_kept_free_of_a_card_is_as_far_as_it_can_be(large: model_shape.ModelShape) -> None:
+    whole, main = MemoryEstimate(large, "4-bit", 2048), 64 * GB
+
+    def streamed(room: int, kept_free: int, main_free: int = main) -> MemoryEstimate | None:
+        return memory_estimate.streaming(whole, room, main_free, kept_free)
+
+    before, after = streamed(12 * GB, 0), streamed(12 * GB, 2 * GB)
+    assert before
+    assert after
+    assert before.needed_bytes() - after.needed_bytes() > GB
+    assert after.needed_bytes() <= 12 * GB - 2 * GB - memory_estimate.SPARE_BYTES
+    fits = whole.needed_bytes()
+    assert streamed(fits, 0) is None
+    kept = streamed(fits, GB)
+    assert kept
+    assert kept.needed_bytes() <= fits - GB
+    assert streamed(fits + GB, GB) is None
+    least = streamed(12 * GB, 11 * GB)
+    assert least
+    assert least.streamed == len(large.layers)
+    assert streamed(fits, GB, main_free=0) is None  # as before: all of it on the card
+
+
 def test_a_card_takes_a_model_whole_before_it_streams_one(large: model_shape.ModelShape) -> None:
     tight = MemoryEstimate(large, "4-bit-tight", 2048).needed_bytes()
     room = tight + memory_estimate.RUNTIME_BYTES

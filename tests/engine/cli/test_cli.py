@@ -13,12 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
 from engine.cli import listing
 from engine.hardware import nvidia, torch_devices
 from engine.hardware.device_groups import combined_device
+from engine.model import link_speed
 from engine.protocol.codec import decode_event
 from engine.protocol.events import Device, Finished, Frame, Loading, Prefilled, Ready
 from tests.fakes import nvidia_card
@@ -199,6 +201,68 @@ def models(**options: Any) -> str:
     out = io.StringIO()
     listing.list_models(argparse.Namespace(**options), out)
     return out.getvalue()
+
+
+SMALL = Device(
+    id="cuda:0",
+    name="RTX 4060",
+    total_bytes=8 << 30,
+    free_bytes=int(7.8 * 2**30),
+    main_free_bytes=24 << 30,
+    pcie_generation=4,
+    pcie_lanes=8,
+)
+
+
+def test_a_plan_that_streams_tells_how_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_devices, "devices", lambda: (SMALL,))
+    monkeypatch.setattr(link_speed, "measure_card", lambda card: 12 << 30 if card == SMALL else 0)
+    starter, real = json.loads(models(json=True, memory=None))
+    assert not any(plan["speed"] for plan in starter["plans"])
+    told = {(plan["precision"], plan["context_tokens"]): plan for plan in real["plans"]}
+    assert told["bf16", 2048]["speed"] is None
+    tight = told["4-bit-tight", 2048]
+    step_s = tight["streamed_bytes"] / (12 << 30)
+    assert tight["speed"] == {
+        "pcie_generation": 4,
+        "pcie_lanes": 8,
+        "link_bytes_per_s": 12 << 30,
+        "step_bytes": tight["streamed_bytes"],
+        "weights_bytes": tight["weights_bytes"],
+        "step_s": pytest.approx(step_s),
+        "paragraph_s": pytest.approx([14 * step_s, 24 * step_s]),
+        "words": tight["speed"]["words"],
+    }
+    line = next(
+        line for line in models(json=False, memory=None).splitlines() if "tight, context 2048" in line
+    )
+    assert line.endswith(f", which is slower: {tight['speed']['words']}")
+
+
+def test_where_nothing_streams_no_link_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_speed, "measure_card", lambda _: pytest.fail("measured"))
+    for card in (
+        msgspec.structs.replace(SMALL, free_bytes=60 << 30),
+        msgspec.structs.replace(SMALL, id="cpu", main_free_bytes=0),
+    ):
+        monkeypatch.setattr(torch_devices, "devices", lambda card=card: (card,))
+        assert "a paragraph" not in models(json=False, memory=None)
+    monkeypatch.setattr(torch_devices, "devices", lambda: (SMALL,))
+    assert "a paragraph" not in models(json=False, memory=8 << 30)
+
+
+def test_a_link_that_cannot_be_measured_leaves_the_plans(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: Device) -> int:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(torch_devices, "devices", lambda: (SMALL,))
+    monkeypatch.setattr(link_speed, "measure_card", full)
+    _, real = json.loads(models(json=True, memory=None))
+    assert [plan["speed"] for plan in real["plans"] if plan["streamed_bytes"]] != []
+    assert not any(plan["speed"] for plan in real["plans"])
+    assert "RTX 4060" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("fp8", [False, True])

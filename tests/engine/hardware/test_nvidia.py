@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pynvml  # type: ignore[import-untyped]
 import pytest
+from msgspec.structs import replace
 
 from engine.hardware import nvidia
 from engine.hardware.nvidia import engine_environment, nvidia_gpus
@@ -21,7 +22,7 @@ GB = 10**9
 
 class Driver:
     """Cards by index. broken: of that one nothing but an error is to be had; shared: it has no own memory;
-    untold: nor does it tell what it can compute.
+    untold: nor does it tell what it can compute; soldered: that one has no PCIe.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +30,7 @@ class Driver:
         self.broken: int | None = None
         self.shared: int | None = None
         self.untold: int | None = None
+        self.soldered: int | None = None
         self.open = 0
         for name in dir(self):
             if name.startswith("nvml"):
@@ -59,6 +61,14 @@ class Driver:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
         return [8, 9 - 3 * handle]
 
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: int) -> int:
+        if handle == self.soldered:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return 4
+
+    def nvmlDeviceGetMaxPcieLinkWidth(self, handle: int) -> int:
+        return 16 - 8 * handle
+
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
         if handle == self.shared:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
@@ -73,11 +83,18 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
 
 
 def test_cards_are_listed_as_the_driver_has_them(driver: Driver) -> None:
+    large = nvidia_card("RTX 4090", FIRST, 24 * GB, 20 * GB, fp8=True)
+    small = nvidia_card("RTX 3060", SECOND, 24 * GB, 20 * GB, fp8=False)
     assert nvidia_gpus() == (
-        nvidia_card("RTX 4090", FIRST, 24 * GB, 20 * GB, fp8=True),
-        nvidia_card("RTX 3060", SECOND, 24 * GB, 20 * GB, fp8=False),
+        replace(large, pcie_generation=4, pcie_lanes=16),
+        replace(small, pcie_generation=4, pcie_lanes=8),
     )
     assert driver.open == 0
+
+
+def test_a_card_without_pcie_tells_no_lanes(driver: Driver) -> None:
+    driver.soldered = 0
+    assert [(gpu.pcie_generation, gpu.pcie_lanes) for gpu in nvidia_gpus()] == [(0, 0), (4, 8)]
 
 
 def test_fp8_needs_triton_a_compiler_and_pythons_headers(

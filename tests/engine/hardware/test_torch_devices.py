@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from engine.checkpoints.memory_estimate import usable_bytes
 from engine.hardware import nvidia, selection, torch_devices
@@ -87,7 +88,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
     """The cards that the driver tells; CUDA counts them the other way round."""
     gpus = [
         nvidia_card("Small", "GPU-0-small", 8 * GB, 7 * GB),
-        nvidia_card("Large", "GPU-1-large", 24 * GB, 20 * GB),
+        replace(nvidia_card("Large", "GPU-1-large", 24 * GB, 20 * GB), pcie_generation=4, pcie_lanes=8),
     ]
     monkeypatch.setattr(torch_devices, "nvidia_gpus", lambda: tuple(gpus))
     return gpus
@@ -123,6 +124,7 @@ def test_cards_have_the_memory_that_the_driver_tells_of_their_uuid(cuda: list[in
     assert (large.id, large.name, large.uuid) == ("cuda:0", "Large", "GPU-1-large")
     assert (large.total_bytes, large.free_bytes) == (24 * GB, 20 * GB)
     assert (small.id, small.total_bytes, small.free_bytes) == ("cuda:1", 8 * GB, 7 * GB)
+    assert (large.pcie_generation, large.pcie_lanes) == (4, 8)
     assert cpu.id == "cpu"
     assert cuda == []
 

@@ -75,6 +75,9 @@ class RandomCard:
     def wait(self, copied: Any) -> None:
         self.computing.add(copied.wait)
 
+    def finish(self, copied: Any) -> None:
+        copied.wait()
+
     def computed(self) -> Any:
         return self.computing.event()
 
@@ -212,6 +215,9 @@ class Main:
         return True
 
     def wait(self, copied: Any) -> None:
+        assert copied
+
+    def finish(self, copied: Any) -> None:
         assert copied
 
     def computed(self) -> Any:

@@ -68,6 +68,12 @@ def test_a_small_card_has_experts_in_main_memory() -> None:
     assert plan.device_map.device_of(f"model.decoder.layers.{first}.experts.packed").type == "cpu"
     assert plan.device_map.computes_on(f"model.decoder.layers.{first}.experts.packed").type == "cuda"
     assert plan.device_map.device_of(f"model.decoder.layers.{first}.self_attn.q_proj.weight").type == "cuda"
+    careful = LoadRequest(request_id="l", model="m", kept_free_bytes=GB)
+    less = resolve_load(careful, MODEL, (card, CPU))
+    assert len(streamed) < len(less.device_map.streamed) < len(streamed) + 5
+    assert [len(each.device_map.streamed) * plan.streamed_bytes for each in (plan, less)] == [
+        len(streamed) * each.streamed_bytes for each in (plan, less)
+    ]
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])

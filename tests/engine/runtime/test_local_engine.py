@@ -6,6 +6,7 @@ import gc
 import math
 import resource
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,21 @@ import msgspec
 import pytest
 import torch
 
-from engine.protocol.events import Committed, DraftEvent, Failed, Finished, Frame, Prefilled
-from engine.protocol.requests import Pin, Span
+from engine.hardware import torch_devices
+from engine.model import link_speed
+from engine.protocol.events import (
+    Cancelled,
+    Committed,
+    Device,
+    DraftEvent,
+    Failed,
+    Finished,
+    Frame,
+    LinkEvent,
+    LinkMeasured,
+    Prefilled,
+)
+from engine.protocol.requests import LinkRequest, Pin, Span
 from engine.runtime.local_engine import LocalEngine
 from tests.engine.conftest import draft, load
 from tests.engine.runtime.conftest import BEFORE, finished_of, frames_of, text_of
@@ -245,3 +259,33 @@ def test_a_trailing_indentation_is_not_doubled(loaded_starter: LocalEngine) -> N
 
 def test_an_empty_document_can_be_drafted_into(loaded_starter: LocalEngine) -> None:
     assert finished_of(draft(loaded_starter, "", max_steps=8)).text
+
+
+def test_a_link_is_measured_to_a_card_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Device(id="cuda:0", name="A card", total_bytes=8, free_bytes=8, uuid="GPU-1")
+    monkeypatch.setattr(torch_devices, "devices", lambda: (card,))
+    monkeypatch.setattr(link_speed, "measure_card", lambda device, _: 7 if device == card else 0)
+
+    def measured(device: str) -> LinkEvent:
+        (event,) = LocalEngine().measure_link(LinkRequest(request_id="1", device=device), threading.Event())
+        return event
+
+    assert measured("GPU-1") == measured("cuda:0") == LinkMeasured(request_id="1", bytes_per_s=7)
+    failed = measured("GPU-2")
+    assert isinstance(failed, Failed)
+    assert failed.kind == "device-missing"
+
+
+def test_a_link_is_no_longer_measured_once_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Device(id="cuda:0", name="A card", total_bytes=8, free_bytes=8)
+    monkeypatch.setattr(torch_devices, "devices", lambda: (card,))
+    cancelled = threading.Event()
+
+    def measure(_: Device, check_cancelled: Callable[[], None]) -> int:
+        cancelled.set()
+        check_cancelled()
+        return 7
+
+    monkeypatch.setattr(link_speed, "measure_card", measure)
+    request = LinkRequest(request_id="1", device="cuda:0")
+    assert list(LocalEngine().measure_link(request, cancelled)) == [Cancelled(request_id="1")]

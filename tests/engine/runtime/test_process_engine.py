@@ -18,11 +18,12 @@ from engine.protocol.events import (
     Failed,
     Finished,
     Frame,
+    LinkMeasured,
     Loading,
     Prefilled,
     Ready,
 )
-from engine.protocol.requests import DraftPlace, DraftRequest, LoadRequest
+from engine.protocol.requests import DraftPlace, DraftRequest, LinkRequest, LoadRequest
 from engine.runtime.process_engine import ProcessEngine
 from tests import fakes
 from tests.engine.runtime.children import LOAD, draft, failed, load, prepare
@@ -41,6 +42,27 @@ def test_drafts_from_any_working_directory(
     assert isinstance(events[-2], Committed)
     assert events[-2].text == fakes.TEXT
     assert isinstance(events[-1], Finished)
+
+
+def test_a_link_is_measured_where_a_model_is_loaded_and_starts_no_engine(engine: ProcessEngine) -> None:
+    request = LinkRequest(request_id="1", device="GPU-1")
+    refused = Cancelled(request_id="1")
+    assert list(engine.measure_link(request, threading.Event())) == [refused]
+    load(engine)
+    assert list(engine.measure_link(request, threading.Event())) == [
+        LinkMeasured(request_id="1", bytes_per_s=12 * 10**9)
+    ]
+    engine.close()
+    assert list(engine.measure_link(request, threading.Event())) == [refused]
+
+
+def test_a_link_that_is_measured_is_given_up(engine: ProcessEngine) -> None:
+    load(engine)
+    cancelled = threading.Event()
+    cancelled.set()
+    request = LinkRequest(request_id="1", device="endless")
+    assert list(engine.measure_link(request, cancelled)) == [Cancelled(request_id="1")]
+    assert isinstance(draft(engine)[-1], Finished)
 
 
 def test_the_draft_ends_with_its_last_variant(engine: ProcessEngine) -> None:

@@ -13,10 +13,21 @@ import psutil
 import pytest
 
 from engine.protocol.codec import decode_event, encode
-from engine.protocol.events import Cancelled, Committed, Event, Failed, Finished, Frame, Prefilled, Ready
+from engine.protocol.events import (
+    Cancelled,
+    Committed,
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    LinkMeasured,
+    Prefilled,
+    Ready,
+)
 from engine.protocol.requests import (
     CancelRequest,
     DraftRequest,
+    LinkRequest,
     LoadRequest,
     PrepareRequest,
     Request,
@@ -74,6 +85,14 @@ def draft(request_id: str, instruction: str = "") -> DraftRequest:
 
 def prepare(instruction: str = "") -> PrepareRequest:
     return prepare_request("It rained. ", instruction)
+
+
+def test_a_link_is_measured_until_anything_else_is_asked_for(child: Child) -> None:
+    child.send(LOAD, LinkRequest(request_id="1", device="GPU-1"))
+    told = child.until(LinkMeasured, "1")[-1]
+    assert told == LinkMeasured(request_id="1", bytes_per_s=12 * 10**9)
+    child.send(LinkRequest(request_id="2", device="endless"), draft("3"))
+    assert child.until(Finished, "3")[0] == Cancelled(request_id="2")
 
 
 def test_requests_are_answered_in_order(child: Child) -> None:

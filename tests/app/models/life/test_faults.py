@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 from PySide6.QtWidgets import QMessageBox
 
 from app.drafting.draft_session import DraftState
 from app.models.download_job import DownloadJob, DownloadState
+from app.models.remedies import of_slow_steps
 from app.window.main_window import MainWindow
+from app.worker.model_session import KEPT_FREE_BYTES
+from app.worker.step_pace import Slowdown
 from engine.hardware import nvidia
+from engine.hardware.device_groups import combined_device
 from engine.protocol.errors import Fault
+from engine.protocol.events import Device, LoadEvent
+from engine.protocol.requests import LoadRequest
 from tests.app.conftest import Run
 from tests.app.models.desk import CPU, RTX_3060, RTX_4090, finish_scan, install
 from tests.app.models.life.conftest import offers, stand, until
-from tests.fakes import finished, nvidia_card, ready
+from tests.fakes import FakeEngine, finished, frame, nvidia_card, ready
 
 
 def test_out_of_memory_offers_two_ways_out_that_do_what_they_say(window: MainWindow, run: Run) -> None:
@@ -68,6 +77,65 @@ def test_a_packed_model_that_could_not_be_kept_is_told_once_for_each_load(window
         stats = msgspec.structs.replace(finished("").stats, peak_bytes=2**40)
         window.model.note(msgspec.structs.replace(finished(""), stats=stats))
         assert window.notice.isHidden()
+
+
+def test_a_card_that_its_driver_empties_is_told_once_and_keeps_less_in_the_next_load(
+    window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[LoadRequest] = []
+    load = FakeEngine.load
+
+    def noted(engine: FakeEngine, request: LoadRequest, cancelled: threading.Event) -> Iterator[LoadEvent]:
+        asked.append(request)
+        return load(engine, request, cancelled)
+
+    monkeypatch.setattr(FakeEngine, "load", noted)
+    streams = {"memory_bytes": 16 * 2**30, "streamed_bytes": 11 * 2**30, "precision": "4-bit"}
+
+    def draft(step_s: float, request_id: str) -> None:
+        for step in range(12):
+            fresh = msgspec.structs.replace(frame(request_id, step), elapsed_s=step * step_s)
+            window.model.note(fresh)
+
+    async def scenario() -> None:
+        on_card = msgspec.structs.replace(ready("1"), device=RTX_3060, **streams)
+        window.model.note(on_card)
+        draft(1.0, "1")
+        assert window.notice.isHidden()
+        draft(3.0, "2")
+        assert window.notice.text.startswith("Drafting is slow: a step takes 3.0 s in place of 1.0.")
+        assert "RTX 3060" in window.notice.text
+        assert offers(window.notice) == ["Load it again"]
+        window.notice.hide()
+        draft(3.0, "3")
+        assert window.notice.isHidden()
+        assert window.devices.now(RTX_3060).kept_free_bytes == KEPT_FREE_BYTES
+        window.model.slowed.emit(Slowdown(3.0, 1.0))
+        window.notice.buttons[0].click()
+        await until(lambda: bool(asked))
+        assert asked[-1].kept_free_bytes == KEPT_FREE_BYTES
+        await until(lambda: window.model.ready is not None)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "tighter", "ways"),
+    [
+        ("4-bit", RTX_3060, True, ["Load it again"]),
+        ("4-bit-tight", RTX_3060, False, ["Load it again"]),
+        ("bf16", RTX_4090, True, []),
+        ("4-bit", combined_device((RTX_3060, RTX_4090))[0], True, []),
+    ],
+)
+def test_a_slow_card_is_told_what_helps_it(
+    precision: str, device: Device, tighter: bool, ways: list[str]
+) -> None:
+    loaded = msgspec.structs.replace(ready("1"), device=device, precision=precision)
+    found = of_slow_steps(Slowdown(3.0, 1.0), loaded)
+    assert ("tighter" in found.reason) is tighter
+    assert ("next load" in found.reason) is bool(ways)
+    assert [way.label for way in found.ways] == ways
 
 
 def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(

@@ -44,6 +44,23 @@ def test_cards_are_taken_together_where_one_is_too_small(desk: Desk) -> None:
     assert "more than your RTX 3060 has free" in desk.gemma.verdict.text()
 
 
+def test_the_page_asks_how_fast_a_card_is_copied_to_while_it_is_seen(desk: Desk) -> None:
+    small = msgspec.structs.replace(RTX_3060, main_free_bytes=24 * GIB)
+    desk.page.hide()
+    show_cards(desk, (small, CPU))
+    assert desk.model.asked == []
+    desk.gemma.hide()  # as one that was listed a moment ago
+    desk.page.show()
+    assert desk.model.asked == []
+    desk.gemma.show()
+    assert set(desk.model.asked) == {"link of GPU-3060"}
+    desk.model.asked.clear()
+    desk.model.link_bytes_per_s["GPU-3060"] = 12 * GIB
+    desk.model.link_measured.emit()
+    assert desk.model.asked == []
+    assert unbroken("12.0 GB/s · ") in desk.gemma.verdict.text()
+
+
 def test_the_precision_decides_how_many_cards_are_taken(desk: Desk) -> None:
     show_cards(desk, two_cards(msgspec.structs.replace(RTX_4090, total_bytes=48 * GIB, free_bytes=47 * GIB)))
     assert desk.gemma.verdict.text().startswith("4-bit fits with ")
