@@ -37,9 +37,17 @@ class Emitted(Protocol):
     def __call__(self, signal: SignalInstance) -> asyncio.Future[tuple[Any, ...]]: ...
 
 
+@pytest.fixture(scope="module", autouse=True)
+def garbage_of_this_thread() -> Iterator[None]:
+    """Widgets and timers may end in no other thread, where a collection would come at any time."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
 @pytest.fixture
 def run(qapp: QApplication) -> Iterator[Run]:
-    gc.collect()  # an earlier test's loop and widgets, whose timers must not end in a worker thread
     loop = qasync.QEventLoop(qapp)
     asyncio.set_event_loop(loop)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,6 @@ def parts(tmp_path: Path) -> list[DataPart]:
 @pytest.fixture
 def dialog(qtbot: QtBot, parts: list[DataPart]) -> RemovalDialog:
     """With the sizes counted."""
-    gc.collect()  # an earlier test's widgets, whose timers must not end in the counting thread
     made = RemovalDialog(parts, "Remove", None)
     with qtbot.waitSignal(made.call.returned):
         made.show()

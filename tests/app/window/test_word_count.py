@@ -1,5 +1,6 @@
 """Words are counted by Unicode's boundaries, all of them and those that are selected."""
 
+import math
 from collections import Counter
 
 import pytest
@@ -69,7 +70,10 @@ def _counts(page: QPlainTextEdit) -> list[tuple[int, int, Counter[str]]]:
     ("first", "last", "selected"),
     [(0, 0, 0), (0, 7, 2), (4, 20, 3), (0, 39, 7), (14, 16, 0), (16, 36, 4), (27, 21, 1), (31, 39, 1)],
 )
-def test_selected_words(page: QPlainTextEdit, first: int, last: int, selected: int) -> None:
+def test_selected_words(
+    page: QPlainTextEdit, monkeypatch: pytest.MonkeyPatch, first: int, last: int, selected: int
+) -> None:
+    monkeypatch.setattr(word_count, "SLICE_S", math.inf)
     cursor = page.textCursor()
     cursor.setPosition(first)
     cursor.setPosition(min(last, len(page.toPlainText()) + 1), QTextCursor.MoveMode.KeepAnchor)
