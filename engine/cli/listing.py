@@ -90,7 +90,7 @@ def _plans(known: KnownModel, device: Device) -> Rows:
     place = "this computer" if device.id == "cpu" else f"the {device.name}" if device.name else "this card"
     shape, precisions = model_shape.read_shape(known.describes), suitable_precisions(known.precisions, device)
     plans = memory_plan.memory_plans(
-        shape, precisions, free, total, cards, main_free_bytes=device.main_free_bytes
+        shape, precisions, free, total, cards, main_free_bytes=device.main_free_bytes, device=device
     )
     names: dict[str, str] = {precision: precision for precision in known.precisions}
     verdicts = (memory_plan.plan_words(plan, place, several=cards > 1, names=names) for plan in plans)

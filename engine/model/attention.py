@@ -35,7 +35,8 @@ def attention_in_parts(
         module.before_part()
         mask = attention_mask
         if mask is not None and mask.shape[2] > 1:
-            mask = mask[:, :, part].repeat(1, 1, shared, 1)
+            mask = mask[:, :, part]
+            mask = mask if shared == 1 else mask.repeat(1, 1, shared, 1)
         rows = query[:, :, part].reshape(batch, heads // shared, -1, size)
         rows = functional.scaled_dot_product_attention(rows, key, value, mask, scale=options["scaling"])
         result[:, part] = rows.reshape(batch, heads, -1, size).transpose(1, 2)

@@ -68,7 +68,7 @@ class DiffusionGemma:
                 use_fused_experts(self.text_model, text_config(config).top_k_experts, self.text_model.dtype)
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
-        self.prefill_tokens = 128 if device.type == "cpu" else 512
+        self.prefill_tokens = plan.checkpoint.shape.block_tokens if device.type == "cpu" else 512
         self.max_context_tokens = plan.checkpoint.shape.limit_tokens
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = generation_defaults(self.text_model)

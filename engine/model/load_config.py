@@ -56,7 +56,7 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
     precision = asked or memory_estimate.best_precision(
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
-    estimate = MemoryEstimate(shape, precision, context, variants)
+    estimate = MemoryEstimate(shape, precision, context, variants, device=device)
     estimate = (
         memory_estimate.streaming(estimate, memory_estimate.usable_bytes(device), device.main_free_bytes)
         or estimate
