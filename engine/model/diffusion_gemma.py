@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory_estimate import (
     DEFAULT_CONTEXT_TOKENS,
     ROLL_BACK_TOKENS,
@@ -30,6 +32,10 @@ from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
 
 
+def _tokenizers(checkpoint: Checkpoint) -> tuple[Tokenizer, Detokenizer]:
+    return Tokenizer(checkpoint.folder), Detokenizer(checkpoint.tokenizer())
+
+
 class DiffusionGemma:
     """A loaded checkpoint. device: where ids go in and logits come out; unsaved_bytes: as in Ready."""
 
@@ -40,9 +46,18 @@ class DiffusionGemma:
         """
         self.device = device = plan.device_map.first
         self.precision = plan.precision
-        self.tokenizer = Tokenizer(plan.checkpoint.folder)
-        self.detokenizer = Detokenizer(plan.checkpoint.tokenizer())
-        loaded, self.unsaved_bytes = loading.load(plan, on_progress)
+        # Beside the weights: the real vocabulary takes seconds.
+        pool = ThreadPoolExecutor(1, "tokenizer")
+        reading = pool.submit(_tokenizers, plan.checkpoint)
+        pool.shutdown(wait=False)
+
+        def on_read(share: float) -> None:
+            if reading.done():
+                reading.result()  # a fault is told before the rest is read
+            on_progress(share)
+
+        loaded, self.unsaved_bytes = loading.load(plan, on_read)
+        self.tokenizer, self.detokenizer = reading.result()
         self.text_model: Any = loaded.eval().requires_grad_(False)
         plan.device_map.move(self.text_model)
         replace_modules(self.text_model, device)
