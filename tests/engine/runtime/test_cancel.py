@@ -9,7 +9,7 @@ import pytest
 from engine.protocol.events import Cancelled, Finished
 from engine.runtime.local_engine import LocalEngine
 from tests.engine.conftest import draft, load
-from tests.engine.runtime.conftest import finished_of, frames_of
+from tests.engine.runtime.conftest import frames_of
 from tests.fakes import draft_request
 
 BEFORE = "It rained all day long. "
@@ -41,16 +41,17 @@ def test_a_cancel_at_any_check_ends_the_draft_and_leaves_the_engine_usable(
     request = draft_request("d", BEFORE, max_steps=2)
     expected = [frame.tokens for frame in frames_of(draft(engine, BEFORE, max_steps=2))]
 
-    draft(engine, "Q")  # nothing of the text has been read then
+    draft(engine, "Q", max_steps=1)  # nothing of the text has been read then
     never = CancelledAtACheck(None)
     assert isinstance([*engine.draft(request, never)][-1], Finished)
+    draft(engine, "Q", max_steps=1)
     text = engine.model.text_model.config.text_config
     linear = 8 * text.num_hidden_layers
     blocks, steps = 4, 2
     assert never.checks > (blocks + steps) * (linear + text.num_hidden_layers)
     for number in range(never.checks):
-        draft(engine, "Q", max_steps=1)
         assert isinstance([*engine.draft(request, CancelledAtACheck(number))][-1], Cancelled)
-    again = draft(engine, BEFORE, max_steps=2)
-    assert [frame.tokens for frame in frames_of(again)] == expected
-    assert finished_of(again).stats.steps == 2
+        if number % 9 == 0:
+            again = draft(engine, BEFORE, max_steps=2)
+            assert [frame.tokens for frame in frames_of(again)] == expected
+        draft(engine, "Q", max_steps=1)
