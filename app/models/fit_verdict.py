@@ -79,7 +79,7 @@ def judge(
     planned = offered if taken in offered else [taken, *offered]
     context, cards = planned_context(shape, context_tokens), len(card_ids(device))
     main, free = (device.main_free_bytes, device.kept_free_bytes), usable_bytes(device)
-    plans = memory_plans(shape, planned, free, device.total_bytes, cards, variants, *main)
+    plans = memory_plans(shape, planned, free, device.total_bytes, cards, variants, *main, device)
     plan = next(plan for plan in plans if (plan.precision, plan.context_tokens) == (taken, context))
     place = "this computer" if device.id == "cpu" else f"your {device_label(device)}"
     told = plan_words(plan, place, several=cards > 1, names=PRECISION_NAMES, instead=instead)

@@ -19,6 +19,7 @@ from engine.bench.report import Row, row
 from engine.bench.timing import gaps, milliseconds
 from engine.checkpoints import catalogue
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.model_shape import read_shape
 from engine.checkpoints.precision import Precision
 from engine.diffusion.constraints import CanvasConstraints
 from engine.diffusion.denoising import denoise_canvases
@@ -121,7 +122,9 @@ def _random_model(sizes: Sizes, precision: Precision) -> DiffusionGemma:
     starter = Checkpoint.open(catalogue.STARTER.folder)  # whose tokenizer stands in: no text is read
     device = next(device for device in torch_devices.devices() if device.id == "cpu")
     with patch.object(loading, "load", lambda *_: (model, 0)):
-        return DiffusionGemma(LoadPlan(starter, device, precision, 1, CPU_ONLY))
+        made = DiffusionGemma(LoadPlan(starter, device, precision, 1, CPU_ONLY))
+    made.prefill_tokens = read_shape(catalogue.GEMMA_26B.describes).block_tokens
+    return made
 
 
 def _fill(model: Any) -> None:

@@ -135,6 +135,8 @@ class _NoNetwork:
         self._refill = refill
         self._began = 0.0
 
+    def check_cancelled(self) -> None: ...
+
     def denoise(self, *_canvases: object) -> Tensor:
         self._refill()
         self._began = time.perf_counter()

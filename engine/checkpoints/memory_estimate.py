@@ -14,6 +14,7 @@ from engine.checkpoints.precision import (
     BYTES_PER_WEIGHT,
     LOADABLE_PRECISIONS,
     ON_CARDS,
+    ON_PROCESSORS,
     STREAMED_PRECISIONS,
     Precision,
     suitable_precisions,
@@ -46,6 +47,8 @@ class MemoryEstimate:
     canvases: int = MAX_CANVASES
     streamed: int = 0
     """Layers whose experts lie in main memory, and come to a card when they are needed."""
+    device: Device | None = None
+    """Where it runs. None: on a card, or for a precision that is for processors alone on one of them."""
 
     def needed_bytes(self, cards: int = 1) -> int:
         """Each card beyond the first has scratch of its own, and room that no whole layer fills."""
@@ -86,7 +89,8 @@ class MemoryEstimate:
     @property
     def step_bytes(self) -> int:
         """The logits in fp32, the scratch buffer that experts are unpacked into, and the largest of what
-        comes and goes: the logits in the weights' type, pieces of the probabilities, or a layer's work.
+        comes and goes: the logits in the weights' type, pieces of the probabilities, or a layer's work. To
+        read a block of the prompt takes no more.
         """
         logits = self.variants * self.shape.canvas_tokens * self.shape.vocab_size
         pieces = min(2 * LOGITS_CHUNK_BYTES, (4 if self._number == 4 else 4 + self._number) * logits)
@@ -138,13 +142,19 @@ class MemoryEstimate:
         return self.context_tokens + (self.canvases - 1) * self.shape.canvas_tokens
 
     def _computed_bytes(self) -> int:
-        """The most of: a canvas's activations; the copies of keys and values for one layer's attention."""
-        copied = (layer.copied * self._seen_tokens(layer) for layer in self.shape.layers)
-        return self._number * max(self.shape.canvas_tokens * self.shape.activations, *copied)
+        """The most of: a canvas's activations; the copies of keys and values for one layer's attention. A
+        processor makes none, but has queries four times: projected, turned, laid out and answered.
+        """
+        canvas = self.shape.canvas_tokens
+        copied = (
+            layer.copied * (2 * canvas if self._on_processor else self._seen_tokens(layer))
+            for layer in self.shape.layers
+        )
+        return self._number * max(canvas * self.shape.activations, *copied)
 
     def _scratch_bytes(self) -> int:
         """A processor unpacks no more than one expert at a time."""
-        if self.precision not in ON_CARDS:
+        if self.precision not in ON_CARDS or self._on_processor:
             return 0
         unpacked = 2 * max(layer.weights.experts for layer in self.shape.layers)
         return unpacked // STREAM_PARTS if self.streamed else unpacked
@@ -156,8 +166,13 @@ class MemoryEstimate:
 
     @property
     def _number(self) -> int:
-        """The bytes of one that is computed."""
-        return BYTES_PER_WEIGHT[self.precision].computed
+        """The bytes of one that is computed: in fp32 where a processor has no arithmetic for bf16."""
+        wide = self._on_processor and self.device is not None and not self.device.bf16
+        return 4 if wide else BYTES_PER_WEIGHT[self.precision].computed
+
+    @property
+    def _on_processor(self) -> bool:
+        return self.precision in ON_PROCESSORS or (self.device is not None and self.device.id == "cpu")
 
 
 def _held_tokens(layer: LayerShape, tokens: int, sliding_limit: int) -> int:
@@ -184,7 +199,7 @@ def load_bytes(
     context, cards = min(planned_context(shape, context_tokens), shape.limit_tokens), len(card_ids(device))
     whole, streamed = {}, {}
     for precision in precisions or suitable_precisions(LOADABLE_PRECISIONS, device):
-        estimate = MemoryEstimate(shape, precision, context, variants)
+        estimate = MemoryEstimate(shape, precision, context, variants, device=device)
         if partly := streaming_on(device, estimate):
             streamed[precision] = partly.needed_bytes()
         else:

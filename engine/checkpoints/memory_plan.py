@@ -9,6 +9,7 @@ from engine.checkpoints.memory_estimate import CONTEXTS, MemoryEstimate, streami
 from engine.checkpoints.model_shape import ModelShape
 from engine.checkpoints.precision import Precision
 from engine.checkpoints.units import memory_text
+from engine.protocol.events import Device
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,16 @@ def memory_plans(
     variants: int = 1,
     main_free_bytes: int = 0,
     kept_free_bytes: int = 0,
+    device: Device | None = None,
 ) -> list[MemoryPlan]:
     """A plan for each precision and context size. free_bytes, total_bytes: the place's; 0: not known.
     variants: how many drafts develop at once; main_free_bytes: the main memory's, where the place is a card;
-    kept_free_bytes: see streaming().
+    kept_free_bytes: see streaming(); device: as in MemoryEstimate.
     """
 
     def planned(precision: Precision, context: int) -> MemoryEstimate:
-        estimate = MemoryEstimate(shape, precision, min(context, shape.limit_tokens), variants)
+        tokens = min(context, shape.limit_tokens)
+        estimate = MemoryEstimate(shape, precision, tokens, variants, device=device)
         return streaming(estimate, free_bytes, main_free_bytes, kept_free_bytes) or estimate
 
     estimates = {

@@ -15,6 +15,8 @@ from engine.checkpoints.precision import BYTES_PER_WEIGHT, NF4_BYTES, QUANT_METH
 from engine.protocol.errors import weights_broken
 
 MAX_CANVASES = 4
+SHORTEST_BLOCK = 128  # tokens of a prompt that a processor reads at once
+EXPERT_ROWS = 16  # of them that each expert is to have
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class ModelShape:
     vocab_size: int
     activations: int
     """Numbers that the busiest layer makes of one token."""
+    block_tokens: int
+    """Of a prompt that a processor reads at once: as many as make an expert's bytes worth reading, and no
+    more than a canvas has, whose work is planned.
+    """
     limit_tokens: int
     """The longest prompt that leaves room for the canvases."""
     packed: Precision | None
@@ -158,6 +164,9 @@ def _shape(config: _ModelConfig) -> ModelShape:
         vocab_size=text.vocab_size,
         # Residuals; and a token's copies for its experts, their gates and products, and what they give.
         activations=6 * hidden + text.top_k_experts * (3 * hidden + 4 * text.moe_intermediate_size),
+        block_tokens=max(
+            SHORTEST_BLOCK, min(config.canvas_length, EXPERT_ROWS * text.num_experts // text.top_k_experts)
+        ),
         limit_tokens=limit,
         packed=_packed(config.quantization_config),
     )

@@ -120,7 +120,7 @@ def _memory_plans(known: KnownModel, device: Device) -> list[MemoryPlan]:
     free, total, cards = memory_estimate.usable_bytes(device), device.total_bytes, len(card_ids(device))
     shape, precisions = model_shape.read_shape(known.describes), suitable_precisions(known.precisions, device)
     return memory_plan.memory_plans(
-        shape, precisions, free, total, cards, main_free_bytes=device.main_free_bytes
+        shape, precisions, free, total, cards, main_free_bytes=device.main_free_bytes, device=device
     )
 
 

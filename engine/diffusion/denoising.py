@@ -40,6 +40,9 @@ class Denoiser(Protocol[BatchT]):
     @property
     def vocab_size(self) -> int: ...
 
+    def check_cancelled(self) -> None:
+        """Is called between two parts of what takes long; it may raise."""
+
     def denoise(self, canvases: BatchT, ids: Tensor, soft: Tensor | None, places: Tensor | None) -> Tensor:
         """ids: (batch, canvas); soft: (batch · canvas, hidden); places: (rows,), the positions to predict,
         counted through the batch, None for all → (rows, vocab) fp32, the caller's until the next call.
@@ -104,7 +107,7 @@ def denoise_canvases(
         # 3. Probabilities, entropies and draft at this step's temperature.
         steps_left = sampler.max_steps - number + 1
         tau = sampling.temperature(sampler.t_min, sampler.t_max, steps_left, sampler.max_steps)
-        prediction = sampling.predict(logits, tau)
+        prediction = sampling.predict(logits, tau, model.check_cancelled)
         draft, entropy, top = held.whole(prediction)
         _refuse_nan(entropy)
 
@@ -185,7 +188,8 @@ def _renoise(
         moved, [part.numel() for part in parts]
     )
     if len(beyond):
-        inward[beyond] = sampling.sample_beyond_draft(prediction, beyond_rows, drawn / 2**UNIFORM_BITS)
+        uniform = drawn / 2**UNIFORM_BITS
+        inward[beyond] = sampling.sample_beyond_draft(prediction, beyond_rows, uniform, model.check_cancelled)
     return inward, model.soft_embedding(drafted, spread, prediction.probabilities, spread_rows)
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
+from msgspec.structs import replace
 
 from engine.diffusion.canvas_plan import AFTER_TOKENS, CanvasPlan, JoiningPlan, OpenPlan
 from engine.diffusion.denoising import DenoisingStep, denoise_canvases
@@ -57,14 +58,23 @@ class DraftBatch:
         self._request = request
         self._check_cancelled = check_cancelled
         self._step, self._told_at = 0, time.perf_counter()
+        self._reading: Prefilling | None = None
         self._sampler = sampler_for(request.sampling, model.sampler)
         at_each_place(request, lambda place: check_constraints(place, request.canvases, model))
 
     def tell_progress(self, emit: Callable[[DraftEvent], None], share: float) -> None:
         """share: of a pass through the model."""
-        if self._step and time.perf_counter() - self._told_at >= PROGRESS_S:
-            self._told_at = time.perf_counter()
+        if reading := self._reading:
+            block = min(self._model.prefill_tokens, reading.prompt_tokens - reading.read_tokens)
+            if self._progress_is_due():
+                emit(replace(reading, read_tokens=reading.read_tokens + int(share * block)))
+        elif self._step and self._progress_is_due():
             emit(Denoising(request_id=self._request.request_id, step=self._step, share=round(share, 2)))
+
+    def _progress_is_due(self) -> bool:
+        if due := time.perf_counter() - self._told_at >= PROGRESS_S:
+            self._told_at = time.perf_counter()
+        return due
 
     def events(self) -> Iterator[DraftEvent]:
         torch_devices.reset_peak(self._loaded.device)
@@ -89,17 +99,16 @@ class DraftBatch:
         request_id = request.request_id
         began, seed = time.perf_counter(), request.seed + count
         given = self._loaded.prompt(place, request.context_tokens)
-        reading, told_at = self._loaded.prefix.read(given.ids, self._check_cancelled), began
-        reused = next(reading)
+        reading = self._loaded.prefix.read(given.ids, self._check_cancelled)
+        reused, self._told_at = next(reading), began
+        self._reading = Prefilling(
+            request_id=request_id, place=number, prompt_tokens=len(given.ids), read_tokens=reused
+        )
         for read in reading:
-            if time.perf_counter() - told_at >= PROGRESS_S:
-                told_at = time.perf_counter()
-                yield Prefilling(
-                    request_id=request.request_id,
-                    place=number,
-                    prompt_tokens=len(given.ids),
-                    read_tokens=read,
-                )
+            self._reading = replace(self._reading, read_tokens=read)
+            if self._progress_is_due():
+                yield self._reading
+        self._reading = None
         cache = self._loaded.prefix.fork()
         prefill_s = time.perf_counter() - began
         yield Prefilled(

@@ -6,7 +6,7 @@ place, so that there is never a second copy of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,8 +35,9 @@ def temperature(t_min: float, t_max: float, steps_left: int, max_steps: int) -> 
     return t_min + (t_max - t_min) * (steps_left / max_steps)
 
 
-def predict(logits: Tensor, tau: float) -> Prediction:
+def predict(logits: Tensor, tau: float, check_cancelled: Callable[[], None] = lambda: None) -> Prediction:
     """logits: (rows, vocab) fp32, overwritten. −inf is legal; NaN, +inf or nothing finite in a row are told.
+    check_cancelled: is called before each chunk of rows, and may raise.
 
     Entropy comes from the one softmax: with d = (z − max z) / τ it is −ln p(draft) − Σ p·d, which stays exact
     where one token has all the probability. Over a large vocabulary a softmax adds up to as much as 1.001,
@@ -45,6 +46,7 @@ def predict(logits: Tensor, tau: float) -> Prediction:
     entropy, draft, top = (logits.new_empty(len(logits)) for _ in range(3))
     chunk_bytes = CACHE_BYTES if logits.device.type == "cpu" else LOGITS_CHUNK_BYTES
     for rows in row_chunks(len(logits), logits[0].nbytes, chunk_bytes):
+        check_cancelled()
         scores = logits[rows]
         best = _argmax(scores)[:, None]
         scores.sub_(scores.gather(-1, best)).div_(tau).clamp_(min=LOWEST)
@@ -68,17 +70,19 @@ def accept(entropy: Tensor, bound: float) -> Tensor:
     return torch.zeros_like(within).scatter(-1, order, within)
 
 
-def sample_beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -> Tensor:
+def sample_beyond_draft(
+    prediction: Prediction, rows: Tensor, uniform: Tensor, check_cancelled: Callable[[], None] = lambda: None
+) -> Tensor:
     """One id for each of `rows` by inverse CDF, where the draft comes first in the order of tokens.
 
     uniform: one number in [top, 1) for each row: below top it falls on the draft, and no row has to be read.
     """
     row_bytes = prediction.probabilities[0].nbytes
-    parts = [
-        _beyond_draft(prediction, rows[part], uniform[part])
-        for part in row_chunks(len(rows), row_bytes, LOGITS_CHUNK_BYTES)
-    ]
-    return torch.cat(parts)
+    drawn = torch.empty_like(rows)
+    for part in row_chunks(len(rows), row_bytes, LOGITS_CHUNK_BYTES):
+        check_cancelled()
+        drawn[part] = _beyond_draft(prediction, rows[part], uniform[part])
+    return drawn
 
 
 def _beyond_draft(prediction: Prediction, rows: Tensor, uniform: Tensor) -> Tensor:

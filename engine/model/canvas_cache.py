@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,8 +16,17 @@ class CanvasCache:
     keys and values behind them: nothing is joined or allocated anew.
     """
 
-    def __init__(self, caches: Sequence[Any], layer_types: Sequence[str], window: int, tokens: int) -> None:
-        """caches: one DynamicCache a canvas; window: of the sliding layers, which see the last window - 1."""
+    def __init__(
+        self,
+        caches: Sequence[Any],
+        layer_types: Sequence[str],
+        window: int,
+        tokens: int,
+        check_cancelled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """caches: one DynamicCache a canvas; window: of the sliding layers, which see the last window - 1;
+        check_cancelled: is called before each layer's copy, and may raise.
+        """
         self.layer_types = layer_types
         self.tokens = tokens
         lengths = [cache.get_seq_length() for cache in caches]
@@ -28,9 +37,10 @@ class CanvasCache:
         }
         self.masks = {kind: _mask(shown, tokens, device) for kind, shown in seen.items()}
         self.logits: Tensor | None = None
+        self._check_cancelled = check_cancelled
         self._keys, self._values = (
             [
-                _joined([getattr(cache.layers[n], name) for cache in caches], seen[kind], tokens)
+                self._joined([getattr(cache.layers[n], name) for cache in caches], seen[kind])
                 for n, kind in enumerate(layer_types)
             ]
             for name in ("keys", "values")
@@ -48,17 +58,19 @@ class CanvasCache:
         self.positions = self.positions[indices]
         self.masks = {kind: None if mask is None else mask[indices] for kind, mask in self.masks.items()}
         for tensors in (self._keys, self._values):
-            tensors[:] = [tensor[indices.to(tensor.device)] for tensor in tensors]
+            for number, tensor in enumerate(tensors):
+                self._check_cancelled()
+                tensors[number] = tensor[indices.to(tensor.device)]
 
-
-def _joined(prefixes: list[Tensor], lengths: list[int], tokens: int) -> Tensor:
-    """prefixes: (1, heads, at least its length, size) each → (batch, heads, longest + tokens, size)."""
-    _, heads, _, size = prefixes[0].shape
-    longest = max(lengths)
-    joined = prefixes[0].new_zeros(len(prefixes), heads, longest + tokens, size)
-    for row, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
-        joined[row, :, longest - length : longest] = prefix[0, :, prefix.shape[2] - length :]
-    return joined
+    def _joined(self, prefixes: list[Tensor], lengths: list[int]) -> Tensor:
+        """prefixes: (1, heads, at least its length, size) each → (batch, heads, longest + canvas, size)."""
+        _, heads, _, size = prefixes[0].shape
+        longest = max(lengths)
+        joined = prefixes[0].new_zeros(len(prefixes), heads, longest + self.tokens, size)
+        for row, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
+            self._check_cancelled()
+            joined[row, :, longest - length : longest] = prefix[0, :, prefix.shape[2] - length :]
+        return joined
 
 
 def _mask(lengths: list[int], tokens: int, device: torch.device) -> Tensor | None:

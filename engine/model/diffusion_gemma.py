@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -11,11 +12,10 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory_estimate import (
     DEFAULT_CONTEXT_TOKENS,
     ROLL_BACK_TOKENS,
-    WIDENED_BYTES,
-    row_chunks,
 )
 from engine.hardware.torch_devices import computes_in_bf16
 from engine.model import expert_stream, loading
@@ -27,8 +27,13 @@ from engine.model.sampler_config import generation_defaults, text_config
 from engine.model.soft_embedding import mean_embeddings
 from engine.model.wide_modules import compute_in_fp32
 from engine.protocol.errors import weights_broken
+from engine.quantization.parted_work import weight_parts
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
+
+
+def _tokenizers(checkpoint: Checkpoint) -> tuple[Tokenizer, Detokenizer]:
+    return Tokenizer(checkpoint.folder), Detokenizer(checkpoint.tokenizer())
 
 
 class DiffusionGemma:
@@ -41,9 +46,18 @@ class DiffusionGemma:
         """
         self.device = device = plan.device_map.first
         self.precision = plan.precision
-        self.tokenizer = Tokenizer(plan.checkpoint.folder)
-        self.detokenizer = Detokenizer(plan.checkpoint.tokenizer())
-        loaded, self.unsaved_bytes = loading.load(plan, on_progress)
+        # Beside the weights: the real vocabulary takes seconds.
+        pool = ThreadPoolExecutor(1, "tokenizer")
+        reading = pool.submit(_tokenizers, plan.checkpoint)
+        pool.shutdown(wait=False)
+
+        def on_read(share: float) -> None:
+            if reading.done():
+                reading.result()  # a fault is told before the rest is read
+            on_progress(share)
+
+        loaded, self.unsaved_bytes = loading.load(plan, on_read)
+        self.tokenizer, self.detokenizer = reading.result()
         self.text_model: Any = loaded.eval().requires_grad_(False)
         plan.device_map.move(self.text_model)
         replace_modules(self.text_model, device)
@@ -54,13 +68,13 @@ class DiffusionGemma:
             self.dtype = torch.float32
         self._check_cancelled: Callable[[], None] = lambda: None
         self._on_share: Callable[[float], None] = lambda _: None
+        for module in self.text_model.modules():
+            module.before_part = self.check_cancelled
         text = self.text_model.model
-        for layer in (*text.encoder.language_model.layers, *text.decoder.layers):
-            layer.register_forward_pre_hook(lambda *_: self._check_cancelled())
-            layer.experts.before_expert = lambda: self._check_cancelled()
-        count = len(text.decoder.layers)
-        for number, layer in enumerate(text.decoder.layers):
-            layer.register_forward_pre_hook(lambda *_, share=number / count: self._on_share(share))
+        for layers in (text.encoder.language_model.layers, text.decoder.layers):
+            for number, layer in enumerate(layers):
+                share = number / len(layers)
+                layer.register_forward_pre_hook(lambda *_, share=share: self._before_layer(share))
         config = self.text_model.config
         with expert_stream.open_stream(self.text_model, plan.device_map):
             if device.type == "cuda" and find_spec("triton"):
@@ -69,7 +83,7 @@ class DiffusionGemma:
                 use_fused_experts(self.text_model, text_config(config).top_k_experts, self.text_model.dtype)
         self.vocab_size: int = config.text_config.vocab_size
         self.canvas_tokens: int = config.canvas_length
-        self.prefill_tokens = 128 if device.type == "cpu" else 512
+        self.prefill_tokens = plan.checkpoint.shape.block_tokens if device.type == "cpu" else 512
         self.max_context_tokens = plan.checkpoint.shape.limit_tokens
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = generation_defaults(self.text_model)
@@ -77,10 +91,18 @@ class DiffusionGemma:
         self.newline_ids = self.detokenizer.ids_with("\n")
         self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id
 
+    def _before_layer(self, share: float) -> None:
+        self.check_cancelled()
+        self._on_share(share)
+
+    def check_cancelled(self) -> None:
+        """What cancelled_by() was given."""
+        self._check_cancelled()
+
     @contextmanager
     def cancelled_by(self, check_cancelled: Callable[[], None]) -> Iterator[Callable[[], None]]:
         """check_cancelled: is called within a pass too, which can take a minute on a processor: before each
-        layer, expert and part of the vocabulary. It may raise.
+        layer, and there before each expert and part of a long product. It may raise.
         """
         before, self._check_cancelled = self._check_cancelled, check_cancelled
         try:
@@ -90,7 +112,7 @@ class DiffusionGemma:
 
     @contextmanager
     def watched_by(self, on_share: Callable[[float], None]) -> Iterator[None]:
-        """on_share: is told the share of a decoder's pass that is done, before each layer."""
+        """on_share: is told the share of a pass that is done, before each layer."""
         before, self._on_share = self._on_share, on_share
         try:
             yield
@@ -139,7 +161,8 @@ class DiffusionGemma:
         model's own.
         """
         text = text_config(self.text_model.config)
-        return CanvasCache(caches, text.layer_types, text.sliding_window, tokens or self.canvas_tokens)
+        tokens = tokens or self.canvas_tokens
+        return CanvasCache(caches, text.layer_types, text.sliding_window, tokens, self.check_cancelled)
 
     def denoise(
         self, canvases: CanvasCache, ids: Tensor, soft: Tensor | None, places: Tensor | None = None
@@ -166,27 +189,24 @@ class DiffusionGemma:
                 past_key_values=canvases,
             )
         hidden = decoder.norm(hidden).flatten(0, 1)
-        logits = self._logits(canvases, hidden if places is None else hidden[places])
-        # cap · tanh(x / cap), by way of tanh(x) = 2 σ(2x) − 1: on a processor σ takes a third of the time.
-        cap = self.text_model.final_logit_softcapping
-        capped: Tensor = logits.mul_(2 / cap).sigmoid_().mul_(2 * cap).sub_(cap)
-        return capped
+        return self._logits(canvases, hidden if places is None else hidden[places])
 
     def _logits(self, canvases: CanvasCache, hidden: Tensor) -> Tensor:
         """hidden: (rows, hidden) → (rows, vocab) fp32, in memory that the canvases keep from step to step."""
         weight: Tensor = self.text_model.lm_head.weight
         if canvases.logits is None:
             canvases.logits = hidden.new_empty(len(hidden), self.vocab_size, dtype=torch.float32)
-        logits = canvases.logits[: len(hidden)]
-        # A processor takes seconds for all of it, and widens it part by part where it has to.
-        chunk_bytes = WIDENED_BYTES if self.device.type == "cpu" else 4 * weight.numel()
-        for part in row_chunks(len(weight), 4 * weight.shape[1], chunk_bytes):
-            self._check_cancelled()
-            rows = weight[part].to(hidden.dtype).t()
+        logits, cap = canvases.logits[: len(hidden)], self.text_model.final_logit_softcapping
+        whole = [slice(0, len(weight))]
+        for part in weight_parts(weight, hidden) if self.device.type == "cpu" else whole:
+            self.check_cancelled()
+            rows, told = weight[part].to(hidden.dtype).t(), logits[:, part]
             if hidden.dtype == torch.float32:
-                torch.mm(hidden, rows, out=logits[:, part])
+                torch.mm(hidden, rows, out=told)
             else:
-                logits[:, part] = hidden @ rows
+                told.copy_(hidden @ rows)
+            # cap · tanh(x / cap), by tanh(x) = 2 σ(2x) − 1: on a processor σ takes a third of the time.
+            told.mul_(2 / cap).sigmoid_().mul_(2 * cap).sub_(cap)
         return logits
 
     def soft_embedding(self, draft: Tensor, spread: Tensor, probabilities: Tensor, rows: Tensor) -> Tensor:
@@ -196,6 +216,6 @@ class DiffusionGemma:
         embedding = self.text_model.model.decoder.embed_tokens
         weight: Tensor = embedding.weight
         mean = weight[draft].to(self.dtype)
-        mean[spread] = mean_embeddings(probabilities, rows, weight, self.dtype, self._check_cancelled)
+        mean[spread] = mean_embeddings(probabilities, rows, weight, self.dtype, self.check_cancelled)
         scaled: Tensor = mean.mul_(embedding.embed_scale.to(weight.dtype))
         return scaled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,11 +11,14 @@ from torch.nn import functional
 from transformers.activations import GELUTanh
 from transformers.models.diffusion_gemma.modeling_diffusion_gemma import (
     DiffusionGemmaDecoderTextAttention,
+    DiffusionGemmaEncoderTextModel,
     DiffusionGemmaRMSNorm,
     DiffusionGemmaTextExperts,
 )
 
+from engine.model.attention import IN_PARTS
 from engine.model.canvas_cache import CanvasCache
+from engine.quantization.parted_work import linear_in_parts
 
 _ROOT = 1.5957691216057308  # 2 · sqrt(2 / π)
 
@@ -29,6 +33,10 @@ def replace_modules(model: nn.Module, device: torch.device) -> None:
             module.__class__ = _CanvasAttention
         elif type(module) is DiffusionGemmaTextExperts and on_cpu:
             module.__class__ = _CpuExperts
+        elif type(module) is nn.Linear and on_cpu:
+            module.__class__ = _CpuLinear
+        elif isinstance(module, DiffusionGemmaEncoderTextModel) and on_cpu:
+            module.set_attn_implementation(IN_PARTS)  # the decoder has the same configuration
         if on_cpu and type(getattr(module, "act_fn", None)) is GELUTanh:
             module.act_fn = _Gelu()
 
@@ -41,6 +49,15 @@ class _CanvasAttention(DiffusionGemmaDecoderTextAttention):
     ) -> tuple[Tensor, Tensor]:
         canvases: CanvasCache = past_key_values
         return canvases.append(self.layer_idx, key_states, value_states)
+
+
+class _CpuLinear(nn.Linear):
+    """In parts, between which a cancel is seen; a weight of another type is widened part by part."""
+
+    before_part: Callable[[], None] = staticmethod(lambda: None)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear_in_parts(input, self.weight, self.bias, self.before_part)
 
 
 class _FusedRMSNorm(DiffusionGemmaRMSNorm):

@@ -61,7 +61,7 @@ def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[De
     precision = asked or memory_estimate.best_precision(
         device, memory_estimate.load_bytes(shape, device, context, loadable, variants)
     )
-    estimate = MemoryEstimate(shape, precision, context, variants)
+    estimate = MemoryEstimate(shape, precision, context, variants, device=device)
     estimate = memory_estimate.streaming_on(device, estimate) or estimate
     max_batch = memory_estimate.batch_limit(estimate, device)
     device_map = _device_map(estimate, device, present)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,10 @@ def _library_progress(on_progress: Callable[[float], None], packing: PackedConfi
 
     def counted(parts: Collection[Any], begin: float, end: float) -> Iterator[Any]:
         for number, part in enumerate(parts):
-            on_progress(begin + (end - begin) * number / len(parts))
+            share = begin + (end - begin) * number / len(parts)
+            on_progress(share)
+            if packing:
+                packing.before_expert = partial(on_progress, share)
             yield part
             if packing and packing.fault:
                 raise packing.fault

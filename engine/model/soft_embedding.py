@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.checkpoints.memory_estimate import LOGITS_CHUNK_BYTES, WIDENED_BYTES, row_chunks
+from engine.checkpoints.memory_estimate import LOGITS_CHUNK_BYTES, row_chunks
+from engine.quantization.parted_work import weight_parts
 
 LIKELIEST = 64
 REST = 2**-10
@@ -46,7 +47,7 @@ def _products(
 ) -> Tensor:
     """Token by token of the vocabulary, so that neither the shares nor the weight is ever there twice."""
     means = weight.new_zeros(len(rows), weight.shape[1], dtype=torch.float32)
-    for part in row_chunks(len(weight), 4 * weight.shape[1], WIDENED_BYTES):
+    for part in weight_parts(weight, means):
         check_cancelled()
         means += shares[rows, part].to(dtype) @ weight[part].to(dtype)
     return means.to(dtype)

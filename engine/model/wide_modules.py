@@ -17,20 +17,12 @@ from engine.quantization.packed_experts import expert_by_expert
 
 
 def compute_in_fp32(model: nn.Module) -> None:
-    """In place. Packed experts do so by themselves."""
+    """In place. Packed experts and linear layers for processors do so by themselves."""
     for module in model.modules():
-        if type(module) is nn.Linear:
-            module.__class__ = _WideLinear
-        elif type(module) is DiffusionGemmaTextScaledWordEmbedding:
+        if type(module) is DiffusionGemmaTextScaledWordEmbedding:
             module.__class__ = _WideEmbedding
         elif isinstance(module, DiffusionGemmaTextExperts):
             module.__class__ = _WideExperts
-
-
-class _WideLinear(nn.Linear):
-    def forward(self, input: Tensor) -> Tensor:
-        bias = None if self.bias is None else self.bias.float()
-        return functional.linear(input, self.weight.float(), bias)
 
 
 class _WideEmbedding(DiffusionGemmaTextScaledWordEmbedding):
@@ -40,7 +32,7 @@ class _WideEmbedding(DiffusionGemmaTextScaledWordEmbedding):
 
 
 class _WideExperts(DiffusionGemmaTextExperts):
-    before_expert: Callable[[], None]
+    before_part: Callable[[], None]
 
     def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
         return expert_by_expert(self, hidden_states, top_k_index, top_k_weights)

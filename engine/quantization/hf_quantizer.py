@@ -126,7 +126,9 @@ class _Pack(ConversionOps):
         placement: DeviceMap = model.device_map
         tensors = {name.rpartition(".")[2]: tensor for name, (tensor,) in input_dict.items()}
         try:
-            packed: dict[str, Tensor] = model.get_submodule(path).pack(placement.computes_on(path), **tensors)
+            module = model.get_submodule(path)
+            module.before_part = self._config.before_expert
+            packed: dict[str, Tensor] = module.pack(placement.computes_on(path), **tensors)
         except Exception as error:
             self._config.fault = error
             raise

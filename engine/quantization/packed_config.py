@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,6 +25,9 @@ class PackedConfig(QuantizationConfigMixin):
     """The processor's vector units, where the order of the bytes depends on them."""
     fault: Exception | None = None
     """What ended the packing; never saved. The library would put it into a report and pack on."""
+
+    before_expert: Callable[[], None] = staticmethod(lambda: None)
+    """Is called before each expert is packed, and may raise."""
 
     def __init__(
         self, precision: Precision, source: str, format: int = FORMAT, layout: str | None = None, **_: Any

@@ -118,18 +118,21 @@ def wide_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize(
-    ("which", "context", "variants", "canvases", "precision"),
+    ("which", "context", "variants", "canvases", "precision", "bf16"),
     [
-        ("tiny", 900, 1, 4, "fp32"),
-        ("tiny", 900, 2, 3, "bf16"),
-        ("tiny", 900, 3, 1, "bf16"),
-        ("wide", 900, 1, 4, "bf16"),
-        ("wide", 900, 3, 2, "fp32"),
-        ("starter", 1500, 1, 4, "fp32"),
-        ("starter", 1500, 1, 4, "bf16"),
-        ("starter", 1500, 1, 4, "4-bit-tight"),
-        ("starter", 1500, 1, 4, "int4"),
-        ("starter", 1500, 1, 4, "int8"),
+        ("tiny", 900, 1, 4, "fp32", True),
+        ("tiny", 900, 2, 3, "bf16", True),
+        ("tiny", 900, 3, 1, "bf16", True),
+        ("wide", 900, 1, 4, "bf16", True),
+        ("wide", 900, 1, 4, "bf16", False),
+        ("wide", 900, 3, 2, "fp32", True),
+        ("starter", 1500, 1, 4, "fp32", True),
+        ("starter", 1500, 1, 4, "bf16", True),
+        ("starter", 1500, 1, 4, "bf16", False),
+        ("starter", 1500, 1, 4, "4-bit", False),
+        ("starter", 1500, 1, 4, "4-bit-tight", True),
+        ("starter", 1500, 1, 4, "int4", False),
+        ("starter", 1500, 1, 4, "int8", False),
     ],
 )
 def test_a_draft_takes_what_was_planned(
@@ -138,12 +141,12 @@ def test_a_draft_takes_what_was_planned(
     variants: int,
     canvases: int,
     precision: Precision,
+    bf16: bool,
     tiny_folder: Path,
     wide_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """bf16 is planned as on a card, and where a processor computes in it."""
-    monkeypatch.setenv("MEZZOTINT_BF16", "0" if precision.startswith("int") else "1")
+    monkeypatch.setenv("MEZZOTINT_BF16", "1" if bf16 else "0")
     folder = {"tiny": tiny_folder, "wide": wide_folder, "starter": catalogue.STARTER.folder}[which]
     session = LocalEngine()
     load = LoadRequest(request_id="l", model=str(folder), device="cpu", precision=precision)
@@ -164,7 +167,8 @@ def test_a_draft_takes_what_was_planned(
     assert isinstance(events[-1], Finished), events[-1]
     read = next(event.prompt_tokens for event in events if isinstance(event, Prefilled))
     shape = model_shape.read_shape(folder)
-    estimate = MemoryEstimate(shape, model.precision, read, variants, canvases)
+    here = Device(id="cpu", name="", total_bytes=0, free_bytes=0, bf16=bf16)
+    estimate = MemoryEstimate(shape, model.precision, read, variants, canvases, device=here)
     assert estimate.needed_bytes() == pytest.approx(held_by(model) + live.peak, rel=0.05)
 
 

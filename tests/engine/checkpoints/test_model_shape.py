@@ -174,3 +174,15 @@ def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FaultError) as caught:
         model_shape.read_shape(tmp_path)
     assert caught.value.fault.kind == "weights-missing"
+
+
+@pytest.mark.parametrize(
+    ("experts", "top_k", "canvas", "block"),
+    [(128, 8, 256, 256), (128, 8, 300, 256), (128, 8, 64, 128), (4, 2, 256, 128), (2**20, 1, 256, 256)],
+)
+def test_a_processor_reads_as_many_tokens_as_give_each_expert_some(
+    experts: int, top_k: int, canvas: int, block: int
+) -> None:
+    text = SMALL | {"num_experts": experts, "top_k_experts": top_k}
+    written = json.dumps({"text_config": text, "canvas_length": canvas}).encode()
+    assert model_shape.parse_shape(written, Path("config.json")).block_tokens == block

@@ -68,6 +68,8 @@ class Table:
             logits += self._of_soft * soft.roll(1, dims=1)
         return logits
 
+    def check_cancelled(self) -> None: ...
+
     def soft_embedding(self, draft: Tensor, spread: Tensor, probabilities: Tensor, rows: Tensor) -> Tensor:
         mean = one_hot(draft, self.vocab_size).float()
         mean[spread] = probabilities[rows]

@@ -99,6 +99,7 @@ def test_a_slow_step_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [frame.step for frame in frames] == [0, 1, 2]
     count = len(engine.model.text_model.model.decoder.layers)
     shares = [round(number / count, 2) for number in range(count)]
+    told = [event for event in told if isinstance(event, Denoising)]
     assert told == [Denoising(request_id="d", step=step, share=share) for step in (1, 2) for share in shares]
 
 
@@ -121,6 +122,20 @@ def test_a_long_prompt_tells_how_far_it_is_read(
     assert count > 2 * block
     assert [event.read_tokens for event in told] == [*range(block, count, block), count]
     assert {event.prompt_tokens for event in told} == {count}
+
+
+def test_a_long_block_of_a_prompt_tells_how_far_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.diffusion.draft_batch.PROGRESS_S", 0.0)
+    told: list[DraftEvent] = []
+    engine = LocalEngine(told.append)
+    load(engine)
+    engine.model.prefill_tokens = 60
+    events = draft(engine, "So it snowed on the hills. " * 8, max_steps=1)
+    (prefilled,) = (event for event in events if isinstance(event, Prefilled))
+    read = [event.read_tokens for event in told if isinstance(event, Prefilling)]
+    assert 60 < prefilled.prompt_tokens < 120
+    last = prefilled.prompt_tokens - 60
+    assert read == [number * 10 for number in range(6)] + [60 + number * last // 6 for number in range(6)]
 
 
 @pytest.mark.parametrize(
