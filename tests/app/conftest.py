@@ -37,9 +37,18 @@ class Emitted(Protocol):
     def __call__(self, signal: SignalInstance) -> asyncio.Future[tuple[Any, ...]]: ...
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
+def what_stays() -> None:
+    """What is imported is not looked through again after each test."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
 def garbage_of_this_thread() -> Iterator[None]:
-    """Widgets and timers may end in no other thread, where a collection would come at any time."""
+    """A test's widgets and timers end with it: they may end in no other thread, where a collection would come
+    at any time.
+    """
     gc.disable()
     yield
     gc.collect()

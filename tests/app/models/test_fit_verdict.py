@@ -83,7 +83,7 @@ def test_what_is_streamed_is_judged_as_a_load_takes_it(gib: int, kept_free_gib: 
 @pytest.mark.parametrize("known", KNOWN_MODELS)
 def test_automatic_is_judged_on_a_processor_as_a_load_takes_it(known: KnownModel, bf16: bool) -> None:
     shape = read_shape(known.describes)
-    for free in (1, 16, 24, 60, 100, 200, 400):
+    for free in (2, 16, 24, 60, 100, 200, 400):
         processor = Device(id="cpu", name="", total_bytes=2**40, free_bytes=free * GIB, bf16=bf16)
         request = LoadRequest(request_id="", model="", context_tokens=2048)
         precision = resolve_load(request, described(shape), (processor,)).precision

@@ -75,7 +75,7 @@ def test_the_text_after_stands_behind_the_draft_and_is_not_predicted(
 
 
 @pytest.mark.parametrize(
-    ("fields", "tokens"), [({}, 64), ({"length_tokens": 64}, 80), ({"min_tokens": 99}, 112)]
+    ("fields", "tokens"), [({}, 128), ({"length_tokens": 128}, 144), ({"min_tokens": 160}, 176)]
 )
 def test_a_sentence_has_a_short_canvas(
     loaded_starter: LocalEngine, fields: dict[str, Any], tokens: int
