@@ -29,8 +29,8 @@ from engine.text.prompt import Prompt
 AFTER_TOKENS = 32
 """Of the text behind a draft: so many are seen from the canvas, and their likelihood ranks the draft."""
 SENTENCE_TOKENS = 128
-"""The canvas of a sentence: a step costs what its positions do. With 64 the bundled model's sentences are less
-likely (by 0.2 nats a token), with 128 they are not.
+"""The canvas of a sentence: a step costs what its positions do. With 64 of them the bundled model's sentences
+are less likely (by 0.2 nats a token), with 128 they are not.
 """
 _BLOCK = 16
 _CHARACTERS_PER_TOKEN = 10
