@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,6 +31,11 @@ from engine.protocol.errors import weights_broken
 from engine.quantization.parted_work import weight_parts
 from engine.text.detokenizer import Detokenizer
 from engine.text.tokenizer import Tokenizer
+
+SLOW_STEPS = 24
+"""The most, unless the writer chooses more: half of the real model's canvases take no more than 23 of its 48
+(2,115 canvases, github.com/tenstorrent/tt-metal/issues/50431).
+"""
 
 
 def _tokenizers(checkpoint: Checkpoint) -> tuple[Tokenizer, Detokenizer]:
@@ -87,6 +93,8 @@ class DiffusionGemma:
         self.max_context_tokens = plan.checkpoint.shape.limit_tokens
         self.default_context_tokens = min(self.max_context_tokens, DEFAULT_CONTEXT_TOKENS)
         self.sampler, self.end_ids, self.pad_id = generation_defaults(self.text_model)
+        if plan.has_slow_steps:
+            self.sampler = replace(self.sampler, max_steps=min(self.sampler.max_steps, SLOW_STEPS))
         self.end_id = self.tokenizer.end_id
         self.newline_ids = self.detokenizer.ids_with("\n")
         self.fill_id = self.pad_id if self.tokenizer.chats else self.end_id

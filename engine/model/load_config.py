@@ -39,6 +39,13 @@ class LoadPlan:
     streamed_bytes: int = 0
     """Of the weights: in main memory, for a card."""
 
+    @property
+    def has_slow_steps(self) -> bool:
+        """Each takes about a second on a card that experts are copied to, and more on a processor that
+        computes with packed ones.
+        """
+        return self.streamed_bytes > 0 or self.precision in ("int8", "int4")
+
 
 def resolve_load(request: LoadRequest, checkpoint: Checkpoint, present: tuple[Device, ...]) -> LoadPlan:
     """Raises device-missing, and input for a precision that there is not."""

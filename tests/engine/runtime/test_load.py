@@ -51,6 +51,15 @@ def test_a_load_tells_its_stages_the_devices_and_what_is_ready() -> None:
     assert (ready.t_min, ready.t_max, ready.entropy_bound) == (0.3, 0.5, 0.05)
 
 
+@pytest.mark.parametrize(("precision", "most"), [("int8", 24), ("int4", 24), ("4-bit", 96), ("fp32", 96)])
+def test_where_steps_are_slow_fewer_are_allowed(precision: str, most: int) -> None:
+    session = LocalEngine()
+    ready = load(session, precision=precision)[-1]
+    assert isinstance(ready, Ready)
+    assert ready.max_steps == most
+    assert frames_of(draft(session, BEFORE, max_steps=30, early_stop=False))[-1].step == 30
+
+
 @pytest.mark.both_worlds
 def test_the_automatic_precision_is_the_one_that_suits_the_processor_and_drafts() -> None:
     session = LocalEngine()
