@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 import platformdirs
@@ -94,7 +95,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         if _version(database) > VERSION:
             raise NewerHistoryError
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # holds for a database that is empty
-        database.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(database)
         database.execute(f"PRAGMA journal_size_limit = {_MOST_LOG_BYTES}")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA secure_delete = ON")
@@ -105,6 +106,19 @@ def open_database(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _log_ahead(database: sqlite3.Connection) -> None:
+    """In WAL mode from now on. For that SQLite does not wait where another window begins the database too."""
+    ends = time.monotonic() + BUSY_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
 
 
 def _version(database: sqlite3.Connection) -> int:
