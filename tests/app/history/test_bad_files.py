@@ -123,13 +123,14 @@ def test_two_windows_write_at_once(history: History) -> None:
 def test_a_database_that_another_window_begins_is_waited_for(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    history.folder.mkdir()
+    history(add, a_record("One."))
+    history.keeper.close()
     other = sqlite3.connect(history.path, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")  # as it begins
     other.execute("BEGIN IMMEDIATE")
     monkeypatch.setattr(time, "sleep", lambda _: other.execute("COMMIT"))
-    history(add, a_record("One."))
-    other.close()
     assert texts(history) == ["One."]
+    other.close()
     assert history.told == []
 
 
