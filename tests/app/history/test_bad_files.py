@@ -6,7 +6,6 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,6 @@ from tests.app.history.records import a_record
 ROOT = Path(__file__).resolve().parents[3]
 WRITER = """
 import sys
-import time
 from pathlib import Path
 from app.history.changes import add, mark_kept
 from app.history.schema import database_path, open_database
@@ -117,20 +115,6 @@ def test_two_windows_write_at_once(history: History) -> None:
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
     found = history(rows) + history(rows, before=history(rows)[-1].id)
     assert {row.text for row in found} == {f"{name} {number}." for name in "ab" for number in range(40)}
-    assert history.told == []
-
-
-def test_a_database_that_another_window_begins_is_waited_for(
-    history: History, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    history(add, a_record("One."))
-    history.keeper.close()
-    other = sqlite3.connect(history.path, isolation_level=None)
-    other.execute("PRAGMA journal_mode = DELETE")  # as it begins
-    other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(time, "sleep", lambda _: other.execute("COMMIT"))
-    assert texts(history) == ["One."]
-    other.close()
     assert history.told == []
 
 
