@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 import qasync
+import shiboken6
 from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QApplication
 
@@ -71,6 +72,8 @@ def run(qapp: QApplication) -> Iterator[Run]:
             task.cancel()
         loop.run_until_complete(asyncio.wait(left))
     loop.close()
+    # With its timers: a worker thread that lets go of the loop last could not stop them.
+    shiboken6.delete(loop._timer)
     asyncio.set_event_loop(None)
     assert not left
 
