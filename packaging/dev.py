@@ -75,6 +75,10 @@ def run(arguments: list[str]) -> int:
     return become(["-m", "engine", *draft])
 
 
+IN_PARALLEL = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+"""A process takes up to 2 GB; the tests of a file share what they loaded."""
+
+
 def test(arguments: list[str]) -> int:
     """All checks and tests, then those tests again that depend on the processor's bf16 arithmetic, as on a
     processor of the other kind; with arguments pytest runs once, with them.
@@ -84,7 +88,8 @@ def test(arguments: list[str]) -> int:
     environment["PYTHONUTF8"] = "1"
     if not os.access(ROOT, os.W_OK):
         environment["MYPY_CACHE_DIR"] = os.devnull
-    tools = [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", *arguments]]
+    tests = ["pytest", *(arguments or IN_PARALLEL)]
+    tools = [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], tests]
     passed = [passes(tool, environment) for tool in tools]
     if not arguments:
         environment["MEZZOTINT_BF16"] = other_world(environment)

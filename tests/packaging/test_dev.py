@@ -350,7 +350,9 @@ def test_what_depends_on_the_processor_runs_as_on_the_other_kind_too(
 
     def call(command: list[str], env: dict[str, str], **_: object) -> int:
         seen.append((command[2:], env.copy()))
-        return (-9 if "killed" in failing else 1) * (failing.partition(",")[0] == command[-1])
+        return (-9 if "killed" in failing else 1) * (
+            failing.partition(",")[0] == command[-1 if "-m" in command[3:] else 2]
+        )
 
     monkeypatch.setattr(subprocess, "call", call)
     monkeypatch.setattr(dev, "set_up", lambda **_: None)
@@ -358,7 +360,7 @@ def test_what_depends_on_the_processor_runs_as_on_the_other_kind_too(
     monkeypatch.setenv("MEZZOTINT_BF16", "1")
     assert dev.test([]) == code
     commands, environments = zip(*seen, strict=True)
-    assert list(commands[-2:]) == [["pytest"], ["pytest", "-m", "both_worlds"]]
+    assert list(commands[-2:]) == [["pytest", *dev.IN_PARALLEL], ["pytest", "-m", "both_worlds"]]
     assert [env["MEZZOTINT_BF16"] for env in environments] == ["1"] * 4 + ["0"]
     for env in environments:
         assert {name: env[name] for name in env if name.startswith("PYTHON")} == {"PYTHONUTF8": "1"}
