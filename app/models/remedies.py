@@ -81,7 +81,7 @@ def of_slow_steps(slow: Slowdown, ready: Ready) -> Remedies:
     """Where a model that fills its card has become slow."""
     card = device_label(ready.device)
     message = (
-        f"Drafting is slow: a step takes {slow.step_s:.1f} s in place of {slow.planned_s:.1f}. The driver of "
+        f"Drafting is slow: a step takes {slow.step_s:.2g} s in place of {slow.planned_s:.2g}. The driver of "
         f"your {card} is probably moving what no longer fits its memory into main memory."
     )
     reason, ways = "Close other programs that use the card", tuple[Remedy, ...]()
