@@ -15,6 +15,7 @@ from PySide6.QtGui import (
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
+    QTextCursor,
     QTextOption,
     QWheelEvent,
 )
@@ -67,6 +68,14 @@ class TextEdit(QPlainTextEdit):
 
     def text(self) -> str:
         return document_text(self.document())
+
+    def setTextCursor(self, cursor: QTextCursor) -> None:
+        """What is typed moves the caret, also where the cursor marks a place that it does not move: Qt would
+        write each letter over the one before.
+        """
+        caret = QTextCursor(cursor)
+        caret.setKeepPositionOnInsert(False)
+        super().setTextCursor(caret)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """What can be done, of the widget's actions, for the place that was clicked or for the caret."""

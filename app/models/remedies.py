@@ -80,9 +80,10 @@ def remedies(kind: str, settings: Settings, devices: tuple[Device, ...], ready: 
 def of_slow_steps(slow: Slowdown, ready: Ready) -> Remedies:
     """Where a model that fills its card has become slow."""
     card = device_label(ready.device)
+    step, planned = (f"{s:.1f}" if s >= 1 else f"{s:.2g}" for s in (slow.step_s, slow.planned_s))
     message = (
-        f"Drafting is slow: a step takes {slow.step_s:.1f} s in place of {slow.planned_s:.1f}. The driver of "
-        f"your {card} is probably moving what no longer fits its memory into main memory."
+        f"Drafting is slow: a step takes {step} s in place of {planned}. The driver of your {card} is "
+        "probably moving what no longer fits its memory into main memory."
     )
     reason, ways = "Close other programs that use the card", tuple[Remedy, ...]()
     if ready.precision != "4-bit-tight":

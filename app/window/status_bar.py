@@ -91,10 +91,10 @@ class StatusBar(QStatusBar):
 
 def proof(ready: Ready) -> str:
     """How and where it drafts: `4-bit · RTX 4090 · 17.9 of 24 GB`."""
-    if ready.memory_bytes < GIB:
-        memory = f"{ready.memory_bytes / 2**20:.0f} MB"
+    if ready.on_device_bytes < GIB:
+        memory = f"{ready.on_device_bytes / 2**20:.0f} MB"
     else:
-        memory = f"{ready.memory_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
+        memory = f"{ready.on_device_bytes / GIB:.1f} of {ready.device.total_bytes / GIB:.0f} GB"
     precision = PRECISION_NAMES.get(ready.precision, ready.precision).capitalize()
     return f"{precision} · {device_label(ready.device)} · {memory}"
 

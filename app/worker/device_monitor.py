@@ -84,7 +84,7 @@ class DeviceMonitor(QObject):
         shared = set(_parts(loaded.device)) & set(_parts(device)) if loaded else ()
         if loaded is None or not shared:
             return self.now(device)
-        held = loaded.memory_bytes
+        held = loaded.on_device_bytes
         if len(shared) < len(_parts(loaded.device)):  # the larger a card, the more lies on it
             held = held * device.total_bytes // max(1, loaded.device.total_bytes)
         return self._with_free(device, held + (len(shared) * RUNTIME_BYTES if device.uuid else 0))

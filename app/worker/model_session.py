@@ -191,9 +191,10 @@ class ModelSession(QObject):
                 self.loading = None
                 if isinstance(event, Failed) and event.kind in _LOST:
                     self.ready = None
-            case Finished() if self.ready and event.stats.peak_bytes > self.ready.memory_bytes:
+            case Finished() if self.ready and event.stats.peak_bytes > self.ready.on_device_bytes:
                 # A draft takes more than the weights; not every device tells how much.
-                self.ready = msgspec.structs.replace(self.ready, memory_bytes=event.stats.peak_bytes)
+                taken = event.stats.peak_bytes + self.ready.streamed_bytes
+                self.ready = msgspec.structs.replace(self.ready, memory_bytes=taken)
         if (self.ready, self.loading) != former:
             self.changed.emit()
 

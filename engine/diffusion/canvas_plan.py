@@ -71,15 +71,16 @@ class OpenPlan:
         if place.length_tokens is not None and place.length_tokens <= max(self._held, default=-1):
             message = f"The length is {place.length_tokens} tokens, and what is to be held goes on behind it."
             raise FaultError("input", message, "Choose a greater length, or hold less.")
+        ends = [*self._held, *(pin.position for pin in place.pins), place.length_tokens or 0]
+        self._needed = max(place.min_tokens, *ends) + 1
         if place.extent == "sentence" and canvases == 1:
-            ends = [*self._held, *(pin.position for pin in place.pins), place.length_tokens or 0]
-            needed = max(SENTENCE_TOKENS, place.min_tokens + 1, *(end + 1 for end in ends))
-            self.tokens = min(model.canvas_tokens, _blocks(needed))
-            self.canvases = model.canvas_tokens // self.tokens
+            self.tokens = min(model.canvas_tokens, _blocks(max(SENTENCE_TOKENS, self._needed)))
+            self.canvases = -(-model.canvas_tokens // self.tokens)
 
-    def suffices(self, text: str) -> bool:
-        """Nothing that is asked for would come behind the text."""
-        return self._place.extent == "sentence" and has_sentence(text)
+    def suffices(self, number: int, text: str) -> bool:
+        """Nothing that is asked for would come behind the text, which canvas `number` ends."""
+        needs_more = self._needed > (number + 1) * self.tokens
+        return self._place.extent == "sentence" and not needs_more and has_sentence(text)
 
     def canvas(self, number: int, _variant: int, tokens: int) -> CanvasPlan:
         """tokens: of the canvas; more than self.tokens where others of its batch need them."""
@@ -158,7 +159,7 @@ class JoiningPlan:
                 model.prefill(read, window.ids)
         return windows
 
-    def suffices(self, _text: str) -> bool:
+    def suffices(self, _number: int, _text: str) -> bool:
         """The passage is drafted to its end."""
         return False
 

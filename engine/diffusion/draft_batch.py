@@ -186,7 +186,7 @@ class DraftBatch:
         draft.take(ids, reading.texts, step.number, reading.tokens)
         draft.denoise_s += elapsed_s
         draft.stopped_early &= step.number < self._sampler.max_steps
-        done = draft.plan.suffices(draft.text) or canvas == draft.plan.canvases - 1
+        done = draft.plan.suffices(canvas, draft.text) or canvas == draft.plan.canvases - 1
         draft.ended = reading.ended or done
         if draft.ended and not draft.plan.ranks:
             yield self._finished(draft)

@@ -22,7 +22,9 @@ _FULL_WIDTH = "。！？"
 _IN_WORD = "'’-_"
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _SENTENCE_BEGINS = re.compile(r"(?:\A|\n[ \t]*\n|[.!?…。！？][\"'”’»)\]*_」』）]*)\s*\Z")
-WHOLE_SENTENCE = re.compile(r"\w.*?(?:[.!?…][\"'”’»)\]*_]*(?=\s+[^\sa-z]|\s*\Z)|[。！？])", re.DOTALL)
+WHOLE_SENTENCE = re.compile(r"\w.*?(?:[.!?][\"'”’»)\]*_]*(?=\s+[^\sa-z]|\s*\Z)|[。！？])", re.DOTALL)
+_ABBREVIATION = re.compile(r"(?:^\d+|(?:^|[\W\d_])(?:[^\W\d_]|[b-df-hj-np-tv-xz]{2,3}))\.$", re.IGNORECASE)
+"""One letter, or a few without a vowel; and the number of a list's row."""
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]*_]*(?=\s)|[。！？][”’」』）]*|(?=\n)")
 
 
@@ -139,8 +141,12 @@ def follows_sentence(after: str) -> bool:
 
 
 def has_sentence(text: str) -> bool:
-    """Whether a sentence ends in this text."""
-    return WHOLE_SENTENCE.search(text) is not None
+    """Whether a sentence ends in this text, as app.editor.extent finds its end, or more strictly."""
+    for found in WHOLE_SENTENCE.finditer(text):
+        follows = next(filter(str.isalpha, text[found.end() :]), "")
+        if not (follows.islower() or _ABBREVIATION.search(found[0])):
+            return True
+    return False
 
 
 def is_in_fence(before: str) -> bool:

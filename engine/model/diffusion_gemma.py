@@ -38,6 +38,10 @@ SLOW_STEPS = 24
 """
 
 
+class _TokenizerError(Exception):
+    """No fault of the weights, which would be taken for a packed copy's."""
+
+
 def _tokenizers(checkpoint: Checkpoint) -> tuple[Tokenizer, Detokenizer]:
     return Tokenizer(checkpoint.folder), Detokenizer(checkpoint.tokenizer())
 
@@ -58,11 +62,15 @@ class DiffusionGemma:
         pool.shutdown(wait=False)
 
         def on_read(share: float) -> None:
-            if reading.done():
-                reading.result()  # a fault is told before the rest is read
+            if reading.done() and reading.exception():
+                raise _TokenizerError  # the rest need not be read
             on_progress(share)
 
-        loaded, self.unsaved_bytes = loading.load(plan, on_read)
+        try:
+            loaded, self.unsaved_bytes = loading.load(plan, on_read)
+        except _TokenizerError:
+            reading.result()  # tells the fault
+            raise
         self.tokenizer, self.detokenizer = reading.result()
         self.text_model: Any = loaded.eval().requires_grad_(False)
         plan.device_map.move(self.text_model)

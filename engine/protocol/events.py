@@ -68,6 +68,11 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     unsaved_bytes: int = 0
     """Of the packed copy that could not be kept: the next load packs again."""
 
+    @property
+    def on_device_bytes(self) -> int:
+        """What it takes of the device's own memory."""
+        return self.memory_bytes - self.streamed_bytes
+
 
 class Prefilling(Message, frozen=True, kw_only=True, tag="prefilling"):
     """A place's prompt is being read, which takes a while: read_tokens of prompt_tokens so far."""

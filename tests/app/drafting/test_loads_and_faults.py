@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -16,7 +17,7 @@ from engine.runtime.process_engine import ProcessEngine
 from tests.app.conftest import Emitted, Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine, instructed
 from tests.app.pages import TEXT
-from tests.fakes import COMMAND
+from tests.fakes import COMMAND, finished, ready
 from tests.fakes import TEXT as DRAFT
 
 
@@ -41,6 +42,15 @@ def test_what_a_draft_took_is_told_with_the_model(desk: Desk, engine: ScriptedEn
 
     run(scenario())
     assert told[-2:] == [0, 5]
+
+
+def test_what_a_draft_took_of_a_card_is_told_where_a_part_of_the_model_is_streamed(desk: Desk) -> None:
+    desk.model.note(msgspec.structs.replace(ready("1"), memory_bytes=16, streamed_bytes=11))
+    for peak in (7, 6):
+        stats = msgspec.structs.replace(finished("1").stats, peak_bytes=peak)
+        desk.model.note(msgspec.structs.replace(finished("1"), stats=stats))
+    assert desk.model.ready
+    assert (desk.model.ready.on_device_bytes, desk.model.ready.streamed_bytes) == (7, 11)
 
 
 def test_a_draft_asked_for_while_the_model_loads_waits_and_then_comes(

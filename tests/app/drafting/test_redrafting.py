@@ -382,3 +382,19 @@ def test_enter_and_escape_at_a_redraft(desk: Desk, run: Run, qtbot: QtBot) -> No
     run(scenario())
     assert desk.page.text() == REST + NEW[-1]
     assert desk.page.textCursor().atEnd()
+
+
+@pytest.mark.parametrize("then", ["", "keep", "discard_all"])
+def test_what_is_typed_after_it_stands(desk: Desk, qtbot: QtBot, run: Run, then: str) -> None:
+    """The caret moves with what is typed, although the passage's end does not."""
+
+    async def scenario() -> None:
+        await redrafted(desk)
+        if then:
+            getattr(desk.commands if then == "keep" else desk.drafts, then)()
+
+    run(scenario())
+    before = desk.page.text()
+    qtbot.keyClick(desk.page, Qt.Key.Key_Home, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClicks(desk.page, "Once more")
+    assert desk.page.text() == f"Once more{before}"

@@ -138,6 +138,10 @@ def test_the_loaded_model_s_memory_would_be_free(
     machine.leave_free(8 * GIB)
     poll(watch, qtbot)
     assert watch.emptied(CARD).free_bytes == CARD.total_bytes  # never more than there is
+    machine.leave_free(4 * GIB)
+    with qtbot.waitSignal(watch.changed):
+        model.stand(msgspec.structs.replace(loaded(17 * GIB), streamed_bytes=9 * GIB))
+    assert watch.emptied(CARD).free_bytes == 12 * GIB + RUNTIME_BYTES
 
 
 SECOND = Device(id="cuda:1", name="RTX 3060", total_bytes=12 * GIB, free_bytes=11 * GIB, uuid="GPU-2")

@@ -99,6 +99,31 @@ def test_a_sentence_without_an_end_goes_on(
     assert finished_of(events)[0].text == (text + " went" * 16 * (canvases - 1)).lstrip()
 
 
+@pytest.mark.parametrize(
+    ("text", "fields", "lengths"),
+    [
+        (" went" * 20, {}, [32, 32]),  # together no shorter than a paragraph's canvas
+        (" went" * 8 + ". Then", {"canvases": 3}, [48]),
+        (" went" * 8 + ". Then", {"canvases": 3, "min_tokens": 70}, [48, 48]),
+        (" went" * 8 + ". Then", {"canvases": 3, "length_tokens": 130}, [48, 48, 34]),
+    ],
+)
+def test_a_sentence_is_as_long_as_was_asked_for(
+    tiny_writer: LocalEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    fields: dict[str, Any],
+    lengths: list[int],
+) -> None:
+    monkeypatch.setattr(canvas_plan, "SENTENCE_TOKENS", 16)
+    encode = tiny_writer.model.tokenizer.encode
+    monkeypatch.setattr(tiny_writer.model, "denoise", repeating(tiny_writer, encode(" went")[0]))
+    pins = tuple(Pin(position, token) for position, token in enumerate(encode(text)))
+    events = draft(tiny_writer, BEFORE, extent="sentence", max_steps=2, pins=pins, **fields)
+    assert [event.canvas for event in events if isinstance(event, Committed)] == list(range(len(lengths)))
+    assert finished_of(events)[0].stats.tokens == sum(lengths)
+
+
 @pytest.mark.parametrize("after", ["", " So.", AFTER * 20])
 def test_a_canvas_is_no_longer_than_it_needs_to_be(
     tiny_writer: LocalEngine, monkeypatch: pytest.MonkeyPatch, after: str

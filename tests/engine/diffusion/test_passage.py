@@ -100,6 +100,13 @@ def test_what_begins_a_sentence_is_no_part_of_the_one_before(after: str, follows
         ("At 5.30 we", False),
         ("… and so", False),
         ("雨だった。傘", True),
+        ("We met Mr. Brown", False),
+        ("We met Mr. Brown. He", True),
+        ("At 5 p.m. J. Smith", False),
+        ("1. We", False),
+        ("See fig. 3 of", False),
+        ("«Arrête!» ça", False),
+        ("Well… I", False),
     ],
 )
 def test_a_sentence_ends_before_another_or_with_the_text(text: str, has: bool) -> None:

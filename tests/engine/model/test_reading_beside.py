@@ -55,6 +55,29 @@ def test_a_fault_of_the_tokenizer_ends_the_reading_of_the_weights(
     assert shares
 
 
+def test_a_fault_of_the_tokenizer_leaves_the_packed_copy(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for(tiny_folder, "int8", packed_models=tmp_path / "packed")
+    DiffusionGemma(plan)
+    (copy,) = (tmp_path / "packed").iterdir()
+    kept = {path: path.stat().st_mtime_ns for path in copy.iterdir()}
+
+    class Broken(Tokenizer):
+        def __init__(self, folder: Path) -> None:
+            raise weights_broken(f"No tokenizer in {folder}.")
+
+    def wait_for_it(_: float) -> None:
+        for thread in threading.enumerate():
+            if thread.name.startswith("tokenizer"):
+                thread.join()
+
+    monkeypatch.setattr(TOKENIZER, Broken)
+    with pytest.raises(FaultError, match="No tokenizer"):
+        DiffusionGemma(plan, wait_for_it)
+    assert {path: path.stat().st_mtime_ns for path in copy.iterdir()} == kept
+
+
 def test_a_load_that_is_cancelled_does_not_wait_for_the_tokenizer(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

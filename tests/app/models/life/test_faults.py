@@ -138,6 +138,11 @@ def test_a_slow_card_is_told_what_helps_it(
     assert [way.label for way in found.ways] == ways
 
 
+def test_short_steps_are_told_in_figures_that_differ() -> None:
+    found = of_slow_steps(Slowdown(0.12, 0.04), msgspec.structs.replace(ready("1"), device=RTX_4090))
+    assert all(figure in found.message for figure in ("0.12", "0.04"))
+
+
 def test_cards_that_were_not_shown_are_a_way_out_of_the_first_load(
     window: MainWindow, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

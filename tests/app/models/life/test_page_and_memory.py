@@ -120,6 +120,8 @@ def test_the_status_line_proves_what_runs_where() -> None:
     assert proof(loaded) == "4-bit · RTX 4090 · 17.9 of 24 GB"
     in_fp8 = msgspec.structs.replace(loaded, precision="fp8", memory_bytes=int(20.9 * 2**30))
     assert proof(in_fp8) == "8-bit · RTX 4090 · 20.9 of 24 GB"
+    streamed = msgspec.structs.replace(loaded, streamed_bytes=int(9.5 * 2**30))
+    assert proof(streamed) == "4-bit · RTX 4090 · 8.4 of 24 GB"
     (two,) = combined_device((RTX_4090, RTX_4090))
     on_two = msgspec.structs.replace(loaded, device=two, memory_bytes=int(20.9 * 2**30))
     assert proof(on_two) == "4-bit · 2 × RTX 4090 · 20.9 of 48 GB"
