@@ -128,9 +128,8 @@ class DraftBar(QFrame):
 
     def _progress_text(self, draft: DraftSession) -> str:
         if draft.state is DraftState.DENOISING:
-            part = f"part {draft.canvas + 1}, " if draft.canvas else ""
             share = f" · {draft.step_share:.0%}" if draft.step_share else ""
-            return f"{part}step {draft.step} of up to {draft.max_steps}{share}"
+            return f"{_part(draft)}step {draft.step} of up to {draft.max_steps}{share}"
         if self._model.loading is not None:
             return "Waiting for the model"
         if draft.read_share:
@@ -141,7 +140,7 @@ class DraftBar(QFrame):
     def _label_width(self, draft: DraftSession) -> int:
         """Room for any step, so that the buttons stand still."""
         steps = str(draft.max_steps)
-        text = f"step {'8' * len(steps)} of up to {steps}" + " · 88 %" * bool(draft.step_share)
+        text = f"{_part(draft)}step {'8' * len(steps)} of up to {steps}" + " · 88 %" * bool(draft.step_share)
         margins = self.label.contentsMargins()
         return self.label.fontMetrics().horizontalAdvance(text) + margins.left() + margins.right() + 2
 
@@ -208,6 +207,11 @@ class DraftBar(QFrame):
         if self.width() > room:
             self.retry.hide()
             self.adjustSize()
+
+
+def _part(draft: DraftSession) -> str:
+    """The canvas, behind the first."""
+    return f"part {draft.canvas + 1}, " if draft.canvas else ""
 
 
 def _hint(draft: DraftSession) -> str:

@@ -1,7 +1,9 @@
 """The bar under the current draft."""
 
+import itertools
 import re
 
+import msgspec
 import pytest
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QApplication
@@ -12,6 +14,7 @@ from app.drafting.draft_session import DraftState
 from app.drafting.ui.draft_bar import DraftBar
 from tests.app.conftest import Run
 from tests.app.drafting.conftest import Desk, ScriptedEngine
+from tests.fakes import frame
 
 
 @pytest.fixture
@@ -113,6 +116,25 @@ def test_how_far_a_slow_step_is_is_told(desk: Desk, bar: DraftBar, engine: Scrip
     desk.drafts.changed.connect(look)
     run(desk.settled())
     assert [text for text in told if re.fullmatch(r"step \d+ of up to \d+ · 40%", text)]
+
+
+def test_stop_stays_where_it_is_from_the_first_step_of_a_canvas_to_the_last(
+    desk: Desk, bar: DraftBar, run: Run
+) -> None:
+    stops: dict[int, set[int]] = {0: set(), 1: set()}
+
+    async def scenario() -> None:
+        desk.commands.draft()
+        await desk.state(DraftState.DENOISING)
+        for canvas, step in itertools.product(stops, range(8, 13)):
+            desk.draft.on_event(msgspec.structs.replace(frame("", step), canvas=canvas, max_steps=24))
+            if layout := bar.layout():
+                layout.activate()
+            stops[canvas].add(bar.stop.x())
+        desk.draft.discard()
+
+    run(scenario())
+    assert [len(seen) for seen in stops.values()] == [1, 1]
 
 
 def test_a_settled_draft_is_to_be_checked(desk: Desk, bar: DraftBar, run: Run) -> None:
