@@ -14,6 +14,9 @@ FEW = 5
 TOO_LONG = 2.0
 """Times what was planned."""
 
+LEAST_S = 0.25
+"""Steps below that keep nobody waiting, and a longer prompt alone may double them."""
+
 _Kind = tuple[int, int]
 """Drafts that share the step, and tokens of one of them."""
 
@@ -48,7 +51,7 @@ class StepPace:
             first.append(last[-1])
         expected = planned_s * drafts or statistics.median(first)
         step_s = statistics.median(last)
-        slow = len(last) == FEW and step_s > TOO_LONG * expected
+        slow = len(last) == FEW and step_s > max(TOO_LONG * expected, LEAST_S)
         return Slowdown(step_s, expected) if slow else None
 
 

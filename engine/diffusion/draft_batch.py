@@ -179,8 +179,8 @@ class DraftBatch:
         own = draft.canvas.own
         reading = draft.reader.finish(ids[own])
         text = "".join(reading.texts)
-        if len(self._request.places) * self._request.variants == 1:
-            self._refuse_empty(ids, text, canvas)
+        if canvas == 0 and len(self._request.places) * self._request.variants == 1:
+            self._refuse_empty(ids, text)
         yield self._frame(canvas, draft, step, elapsed_s, reading.texts)
         yield Committed(request_id=request_id, place=place, variant=variant, canvas=canvas, text=text)
         draft.take(ids, reading.texts, step.number, reading.tokens)
@@ -237,11 +237,12 @@ class DraftBatch:
             ),
         )
 
-    def _refuse_empty(self, ids: list[int], text: str, canvas: int) -> None:
+    def _refuse_empty(self, ids: list[int], text: str) -> None:
+        """Of the first canvas; behind it there may be no more to say."""
         if all(index == self._model.pad_id for index in ids):
             message = "The model gave nothing but padding."
             raise FaultError("output", message, "Try again; if it goes on, check the model.")
-        if canvas == 0 and not text.strip():
+        if not text.strip():
             message = "The model found nothing to add here."
             raise FaultError("output", message, "Write a few more words first, or try again.")
 

@@ -68,6 +68,13 @@ def test_what_is_slow_from_the_first_step_on_is_told_by_the_link() -> None:
     assert not any(Steps().take([1.9] * 3 * FEW, planned_s=1.0))
 
 
+def test_quick_steps_are_well_whatever_they_were_before() -> None:
+    steps = Steps()
+    steps.take([0.05] * FEW)
+    assert not any(steps.take([0.24] * 3 * FEW))
+    assert steps.take([0.26] * FEW)[-1]
+
+
 def test_steps_of_another_kind_are_not_compared() -> None:
     steps = Steps()
     steps.take([1.0] * FEW)

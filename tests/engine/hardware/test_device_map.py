@@ -4,6 +4,7 @@ mix those of different devices.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,7 +67,8 @@ def placed(model: DiffusionGemma, placement: DeviceMap, precision: Precision) ->
     given.__dict__.update(model.__dict__)
     given.device, given.dtype = placement.first, torch.bfloat16
     library: Any = TextModel
-    given.text_model = library._from_config(model.text_model.config, dtype=torch.bfloat16).eval()
+    config = copy.deepcopy(model.text_model.config)  # a processor's attention is its own
+    given.text_model = library._from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
     if precision != "bf16":
         replace_with_packed(given.text_model, precision)
     placement.move(given.text_model)

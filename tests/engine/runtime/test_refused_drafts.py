@@ -227,6 +227,14 @@ def test_padding_nothing_and_no_numbers_are_refused(
     assert failed.remedy
 
 
+def test_padding_behind_a_text_leaves_the_text(
+    tiny_session: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([logits_of(token=50), logits_of(token=0)])
+    monkeypatch.setattr(tiny_session.model, "denoise", lambda *given: next(answers)(*given))
+    assert finished_of(draft(tiny_session, canvases=2, max_steps=1)).text
+
+
 @pytest.mark.parametrize(
     "error",
     [
