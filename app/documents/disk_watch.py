@@ -8,7 +8,7 @@ from PySide6.QtCore import QFileSystemWatcher, QObject, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 
 from app.documents.document import Document
-from app.documents.files import OpenedFile
+from app.documents.files import OpenedFile, never_was
 from app.widgets.timers import timer
 from engine.protocol.errors import Fault, FaultError
 
@@ -52,6 +52,8 @@ class DiskWatch(QObject):
         try:
             found = self._document.read(path)
         except FaultError as error:
+            if anew and never_was(path, self._document.digest):
+                return False
             self.lost.emit(error.fault)
             return False
         if self._document.matches(found):

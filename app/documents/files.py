@@ -67,6 +67,11 @@ def new(path: Path) -> OpenedFile:
     return OpenedFile(path=path, text="", bom=False, digest=_digest(b""))
 
 
+def never_was(path: Path, digest: str | None) -> bool:
+    """Whether a text of that digest is for a file that is still to be."""
+    return digest == _digest(b"") and not os.path.lexists(path)
+
+
 def write(
     path: Path,
     text: str,

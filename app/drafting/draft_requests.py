@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextCursor
 
 from app.drafting.draft_session import DraftSession
-from app.editor.join import TextContext
+from app.editor.join import JoinMode, TextContext, ends_sentence
 from app.editor.passages import protected
 from app.editor.placement import draft_source, text_context
 from app.settings.store import SettingsStore
@@ -34,7 +34,7 @@ from engine.protocol.requests import DraftPlace, DraftRequest, Extent, SamplingO
 MENDING_LENGTHS = (1.0, 1.0, 0.1)
 """Two drafts of the words, and one without them: the likeliest is taken."""
 LEAST_TOKENS = 4
-"""Of a sentence: where the model finds nothing to add, it ends at once."""
+"""Of a sentence, and behind one that was begun: where the model finds nothing to add, it ends at once."""
 
 
 class DraftRequests(QObject):
@@ -181,6 +181,8 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
     if draft.selection:
         context = TextContext(draft.selection + placement.separator, "")
     passage = placement.passage
+    line = context.before.rpartition("\n")[2].strip()
+    goes_on = placement.mode is JoinMode.INLINE and line and not ends_sentence(line)
     held = protected(passage, context.before, context.after) if draft.holds_names else ()
     share, lengths = verb.renoise_share, verb.length_shares
     if draft.pinned:
@@ -199,5 +201,5 @@ def _place(draft: DraftSession, extent: Extent) -> DraftPlace:
         length_shares=lengths,
         length_tokens=verb.length_tokens if joins_after else None,
         extent=extent,
-        min_tokens=LEAST_TOKENS if extent == "sentence" and not joins_after else 0,
+        min_tokens=LEAST_TOKENS if (extent == "sentence" or goes_on) and not joins_after else 0,
     )

@@ -4,6 +4,7 @@ import pytest
 from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
 
+from app.documents.text import set_document_text
 from app.drafting.draft_session import DraftState
 from engine.protocol.requests import DraftPlace, SamplingOverrides
 from tests.app.conftest import Run
@@ -107,6 +108,19 @@ def test_a_draft_is_as_long_as_was_chosen(
     assert (place.extent, engine.requests[0].canvases) == (extent, max(1, length))
     assert (place.min_tokens > 0) is (length == 0)
     assert desk.page.text() == f"{TEXT}\n\n{kept}"
+
+
+@pytest.mark.parametrize(
+    ("text", "goes_on"),
+    [("My aunt", True), ("- milk\n- ", True), ("It rained.", False), ("It rained. ", False)],
+)
+def test_a_sentence_that_was_begun_is_gone_on_with(
+    desk: Desk, run: Run, engine: ScriptedEngine, text: str, goes_on: bool
+) -> None:
+    set_document_text(desk.page.document(), text)
+    put_caret(desk.page, len(text))
+    run(desk.settled())
+    assert (engine.requests[0].places[0].min_tokens > 0) is goes_on
 
 
 def test_a_selection_is_context_only(desk: Desk, run: Run, engine: ScriptedEngine) -> None:

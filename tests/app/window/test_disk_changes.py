@@ -286,6 +286,21 @@ def test_a_restored_text_is_compared_with_its_file(window: MainWindow, file: Pat
     assert window.view.page.text() == TEXT
 
 
+def test_a_restored_text_whose_file_never_was_is_not_missed(
+    window: MainWindow, tmp_path: Path, own_folders: Path
+) -> None:
+    digest = window.view.document.read(tmp_path / "new.md", or_new=True).digest
+    copy = RecoveryCopy(path=str(tmp_path / "new.md"), bom=False, digest=digest, text=TEXT)
+    left = own_folders / "state" / "mezzotint" / "recovery" / "a" / "a.recovery"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(msgspec.json.encode(copy))
+    window.start(None)
+    window.offer.buttons[0].click()
+    assert window.view.page.text() == TEXT
+    assert unsaved(window)
+    assert window.notice.isHidden()
+
+
 def test_nothing_comes_after_the_end(
     window: MainWindow, watch: DiskWatch, file: Path, own_folders: Path
 ) -> None:
