@@ -66,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--before", metavar="FILE", help="the text before the caret; - is the standard input")
     option("--after", metavar="FILE", help="the text after the caret")
     option("--instruction", metavar="TEXT", default="", help="what to write (chat models)")
-    option("--precision", metavar="P", default="auto", help="bf16, fp32, fp8, 4-bit, 4-bit-tight")
+    precisions = "bf16, fp32, fp8, 4-bit, 4-bit-tight; for a processor int8, int4"
+    option("--precision", metavar="P", default="auto", help=precisions)
     option("--steps", metavar="N", type=int, help="at most so many steps a canvas, 1 to 128")
     option("--canvases", metavar="N", type=int, default=1, help=f"1 to {MAX_CANVASES}")
     option("--variants", metavar="N", type=int, default=1, help="1 to 4")
