@@ -72,6 +72,7 @@ def run(qapp: QApplication) -> Iterator[Run]:
             task.cancel()
         loop.run_until_complete(asyncio.wait(left))
     loop.close()
+    qapp.sendPostedEvents()  # what other threads have asked of it
     # With its timers: a worker thread that lets go of the loop last could not stop them.
     shiboken6.delete(loop._timer)
     asyncio.set_event_loop(None)
