@@ -9,8 +9,8 @@ import sys
 
 
 def import_without_features() -> None:
-    """Take back Python's own import: PySide's reads the whole source of each module that comes after it, to
-    see whether it may use `__feature__`. Nothing here does, and it is a tenth of the start.
+    """Put back the `__import__` that PySide wraps: it reads the whole source of each module that comes
+    after it, to see whether it may use `__feature__`. Nothing here does, and it is a tenth of the start.
     """
     import PySide6.QtCore  # noqa: F401
 
